@@ -1,0 +1,1 @@
+"""The service: configuration, scheduling, the ledger, metrics, pages and the command line."""

@@ -1,0 +1,147 @@
+"""The values the service is made of, between the configuration's text and the ledger's rows."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from probes.canary.message import MessageOptions
+
+from probes.canary.lifecycle import Event, Outcome, State
+from probes.mailboxes import Placement
+from probes.options import FilePath, Host, IpAddress, Port
+from probes.result import Failure, ProbeResult
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A DNS server to ask."""
+
+    address: IpAddress
+    port: Port
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceOptions:
+    """What belongs to the process, not to a path. Times in seconds."""
+
+    listen_address: IpAddress
+    listen_port: Port
+    ledger: str
+    ehlo_name: Host
+    resolvers: tuple[Server, ...] | None
+    source_address: IpAddress | None
+    ca_file: FilePath | None
+    max_concurrent: int
+    max_concurrent_per_host: int
+    keep_runs: float
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A named route: its kind in `probes.registry.ROUTES` and that kind's target."""
+
+    name: str
+    kind: str
+    target: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Mailbox:
+    """A named mailbox: its kind in `probes.registry.MAILBOXES` and that kind's target."""
+
+    name: str
+    kind: str
+    target: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """A mail path: what is sent, along which route, into which mailbox, how often.
+
+    All times in seconds: a canary is late when it took longer than `late_after`, lost when the
+    mailbox was read after `lost_after` without finding it, and `deadline` bounds the sending.
+    """
+
+    name: str
+    route: Route
+    mailbox: Mailbox
+    message: MessageOptions
+    every: float
+    deadline: float
+    late_after: float
+    lost_after: float
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A scheduled one-shot probe."""
+
+    name: str
+    kind: str
+    target: Any
+    every: float
+    deadline: float
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """One finished configuration; `source` names the file it came from."""
+
+    source: str
+    service: ServiceOptions
+    routes: Mapping[str, Route]
+    mailboxes: Mapping[str, Mailbox]
+    paths: Mapping[str, Path]
+    jobs: Mapping[str, Job]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One finished run of a job or of a path's sending, as the ledger keeps it."""
+
+    name: str
+    tick: int
+    result: ProbeResult
+
+
+@dataclass(frozen=True, slots=True)
+class CanaryRecord:
+    """A canary as the ledger knows it; instants are UTC, None = has not happened.
+
+    `round_trip` is seconds from the beginning of the sending to the look that found it, of which
+    the last `resolution` seconds are the time between two looks: it arrived somewhere in them.
+    """
+
+    token: str
+    path: str
+    mailbox: str
+    tick: int
+    state: State
+    outcome: Outcome | None
+    planned_at: datetime
+    sending_at: datetime | None
+    accepted_at: datetime | None
+    settled_at: datetime | None
+    late_after: float
+    lost_after: float
+    failure: Failure | None = None
+    placement: Placement | None = None
+    folder: str | None = None
+    uid_validity: int | None = None
+    uid: int | None = None
+    round_trip: float | None = None
+    resolution: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One step in a canary's life, durable in the ledger when this value exists.
+
+    `outcome` is what this very step is to be counted as, None when nothing is.
+    """
+
+    record: CanaryRecord
+    event: Event
+    outcome: Outcome | None
+    at: datetime

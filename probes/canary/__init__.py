@@ -1,0 +1,1 @@
+"""The test message and its life, as pure values and functions."""

@@ -1,0 +1,175 @@
+"""The life of a canary as a pure function of state and event.
+
+    planned -> sending -> accepted | uncertain | rejected | deferred | send_failed
+    accepted | uncertain -> arrived | bounced | lost | unverified
+    lost | unverified -> recovered
+
+`uncertain` is a connection that broke between the final dot and its reply (RFC 5321 §4.5.5,
+RFC 1047): the message is not sent again, it is looked for.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from probes.result import Phase, ProbeResult, Reason
+
+
+class State(StrEnum):
+    """Where a canary stands; the value is what the ledger stores."""
+
+    PLANNED = "planned"
+    SENDING = "sending"
+    ACCEPTED = "accepted"
+    UNCERTAIN = "uncertain"
+    REJECTED = "rejected"
+    DEFERRED = "deferred"
+    SEND_FAILED = "send_failed"
+    ARRIVED = "arrived"
+    BOUNCED = "bounced"
+    LOST = "lost"
+    UNVERIFIED = "unverified"
+    RECOVERED = "recovered"
+
+
+class Event(StrEnum):
+    """What can happen to a canary."""
+
+    SEND_STARTED = "send_started"
+    HANDED_OVER = "handed_over"
+    OUTCOME_UNKNOWN = "outcome_unknown"
+    REFUSED_FOR_GOOD = "refused_for_good"
+    REFUSED_FOR_NOW = "refused_for_now"
+    SEND_BROKE = "send_broke"
+    SENDER_GONE = "sender_gone"
+    SEEN = "seen"
+    BOUNCE_SEEN = "bounce_seen"
+    LOOKED_IN_VAIN = "looked_in_vain"
+    COULD_NOT_LOOK = "could_not_look"
+
+
+class Outcome(StrEnum):
+    """What is counted; a canary is settled by exactly one of the first nine.
+
+    The others are counted beside it: `recovered` after `lost` or `unverified`, `duplicated` for
+    every further copy, `bounced_after_arrival` for a bounce that contradicts the copy we saw.
+    """
+
+    ARRIVED = "arrived"
+    LATE = "late"
+    JUNKED = "junked"
+    REJECTED = "rejected"
+    DEFERRED = "deferred"
+    SEND_FAILED = "send_failed"
+    BOUNCED = "bounced"
+    LOST = "lost"
+    UNTESTABLE = "untestable"
+    RECOVERED = "recovered"
+    DUPLICATED = "duplicated"
+    BOUNCED_AFTER_ARRIVAL = "bounced_after_arrival"
+
+
+IN_FLIGHT = frozenset({State.ACCEPTED, State.UNCERTAIN})
+"""States in which a copy may still turn up and none has."""
+
+UNSETTLED = IN_FLIGHT | {State.PLANNED, State.SENDING}
+"""States from which a settling outcome is still to come."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """The next state and, when this event is to be counted, as what."""
+
+    state: State
+    outcome: Outcome | None
+
+
+class ImpossibleEvent(ValueError):
+    """An event that cannot happen in this state: a bug in the caller, never a fact about mail."""
+
+
+_SENDING_ENDS = {
+    Event.HANDED_OVER: Transition(State.ACCEPTED, None),
+    Event.OUTCOME_UNKNOWN: Transition(State.UNCERTAIN, None),
+    Event.REFUSED_FOR_GOOD: Transition(State.REJECTED, Outcome.REJECTED),
+    Event.REFUSED_FOR_NOW: Transition(State.DEFERRED, Outcome.DEFERRED),
+    Event.SEND_BROKE: Transition(State.SEND_FAILED, Outcome.SEND_FAILED),
+    Event.SENDER_GONE: Transition(State.UNCERTAIN, None),
+}
+_WAITING_ENDS = {
+    Event.BOUNCE_SEEN: Transition(State.BOUNCED, Outcome.BOUNCED),
+    Event.LOOKED_IN_VAIN: Transition(State.LOST, Outcome.LOST),
+    Event.COULD_NOT_LOOK: Transition(State.UNVERIFIED, Outcome.UNTESTABLE),
+}
+_TABLE: dict[State, dict[Event, Transition]] = {
+    State.PLANNED: {
+        Event.SEND_STARTED: Transition(State.SENDING, None),
+        Event.SENDER_GONE: Transition(State.SEND_FAILED, Outcome.UNTESTABLE),
+    },
+    State.SENDING: _SENDING_ENDS,
+    State.ACCEPTED: _WAITING_ENDS,
+    State.UNCERTAIN: _WAITING_ENDS,
+    State.ARRIVED: {
+        Event.SEEN: Transition(State.ARRIVED, Outcome.DUPLICATED),
+        Event.BOUNCE_SEEN: Transition(State.ARRIVED, Outcome.BOUNCED_AFTER_ARRIVAL),
+    },
+    State.RECOVERED: {
+        Event.SEEN: Transition(State.RECOVERED, Outcome.DUPLICATED),
+        Event.BOUNCE_SEEN: Transition(State.RECOVERED, Outcome.BOUNCED_AFTER_ARRIVAL),
+    },
+    State.LOST: {
+        Event.SEEN: Transition(State.RECOVERED, Outcome.RECOVERED),
+        Event.BOUNCE_SEEN: Transition(State.LOST, None),
+    },
+    State.UNVERIFIED: {
+        Event.SEEN: Transition(State.RECOVERED, Outcome.RECOVERED),
+        Event.BOUNCE_SEEN: Transition(State.UNVERIFIED, None),
+    },
+    State.BOUNCED: {
+        Event.SEEN: Transition(State.BOUNCED, Outcome.BOUNCED_AFTER_ARRIVAL),
+        Event.BOUNCE_SEEN: Transition(State.BOUNCED, None),
+    },
+}
+for _state in (State.REJECTED, State.DEFERRED, State.SEND_FAILED):
+    # A refusal that was followed by a copy all the same: the reply lied, the copy did not.
+    _TABLE[_state] = {Event.SEEN: Transition(State.RECOVERED, Outcome.RECOVERED)}
+
+
+def advance(
+    state: State, event: Event, *, is_late: bool = False, is_junk: bool = False
+) -> Transition:
+    """Where `event` takes a canary that stands in `state`.
+
+    `is_late` and `is_junk` qualify SEEN for a canary in flight. A copy seen while the sender still
+    waits for the reply to its final dot settles at once. Raises ImpossibleEvent.
+    """
+    if event is Event.SEEN and state in (State.SENDING, *IN_FLIGHT):
+        return Transition(State.ARRIVED, _arrival(is_late=is_late, is_junk=is_junk))
+    if state in (State.ARRIVED, State.RECOVERED, State.BOUNCED) and event in _SENDING_ENDS:
+        return Transition(state, None)
+    try:
+        return _TABLE[state][event]
+    except KeyError:
+        raise ImpossibleEvent(f"{event} cannot happen to a canary that is {state}") from None
+
+
+def sending_ended(result: ProbeResult) -> Event:
+    """What the end of a hand-over means for the canary.
+
+    From the final dot on, anything but a reply leaves the outcome unknown: even a bug of ours.
+    """
+    failure = result.failure
+    if failure is None or failure.phase is Phase.QUIT:
+        return Event.HANDED_OVER
+    if failure.phase is Phase.END_OF_DATA and failure.reply is None:
+        return Event.OUTCOME_UNKNOWN
+    if failure.reply is None or failure.reason is Reason.AUTHENTICATION_FAILED:
+        return Event.SEND_BROKE
+    if failure.reply.is_transient:
+        return Event.REFUSED_FOR_NOW
+    return Event.REFUSED_FOR_GOOD if failure.reply.code >= 500 else Event.SEND_BROKE
+
+
+def _arrival(*, is_late: bool, is_junk: bool) -> Outcome:
+    if is_junk:
+        return Outcome.JUNKED
+    return Outcome.LATE if is_late else Outcome.ARRIVED

@@ -1,0 +1,37 @@
+"""The injected clock: durations from a monotonic counter, instants in aware UTC."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Instant:
+    """One moment read from both clocks.
+
+    `monotonic` (seconds, arbitrary origin) is comparable within one process only; `utc` survives a
+    restart but may be stepped. Measure with `monotonic`, show and store `utc`.
+    """
+
+    utc: datetime
+    monotonic: float
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """Where every measurement reads the time; tests inject their own two callables."""
+
+    monotonic: Callable[[], float] = field(default=time.perf_counter)
+    utc: Callable[[], datetime] = field(default=_utc_now)
+
+    def now(self) -> Instant:
+        """Both clocks, read one after the other."""
+        return Instant(self.utc(), self.monotonic())
+
+
+SYSTEM_CLOCK = Clock()

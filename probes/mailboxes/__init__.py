@@ -1,0 +1,80 @@
+"""Ways to see a canary arrive. One file = one protocol; all speak the words of this page."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+from probes.clock import Instant
+
+
+class Placement(StrEnum):
+    """Where in the mailbox a copy was found."""
+
+    INBOX = "inbox"
+    JUNK = "junk"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """How far a folder has been read: every UID up to `last_uid` has been looked at.
+
+    Stored by the caller, so that a restart goes on where the last look ended. A changed
+    `uid_validity` makes it worthless (RFC 3501 §2.3.1.1).
+    """
+
+    folder: str
+    uid_validity: int
+    last_uid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One completed look at a folder: what was in it when `began` has been seen."""
+
+    folder: str
+    placement: Placement
+    began: Instant
+    ended: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """A message that carries a canary's token.
+
+    It was not there at the look that began at `not_before` (None: there was no earlier look) and
+    was there at `seen`. `internal_date` is the server's word (its clock, 1 s resolution). `header`
+    is the message header as it came, at most the protocol's bound.
+    """
+
+    token: str
+    folder: str
+    placement: Placement
+    uid_validity: int
+    uid: int
+    size: int
+    internal_date: datetime | None
+    header: bytes
+    not_before: Instant | None
+    seen: Instant
+
+
+Report = Callable[[Look | Sighting | Cursor], Awaitable[None]]
+"""Where a watch says what it saw. A Cursor is reported after the sightings it covers, so that a
+caller who stores each report before returning never skips a message."""
+
+
+class Interest(Protocol):
+    """What a watch asks the caller: is anybody waiting, and how eagerly?"""
+
+    changed: asyncio.Event
+    """Set by the caller whenever an answer below may have changed; cleared by the watch."""
+
+    def tokens(self) -> Mapping[str, datetime]:
+        """Every canary in flight to this mailbox, with the UTC instant its sending began."""
+
+    def is_fresh(self) -> bool:
+        """True while a canary is young enough for fast looks to be worth their cost."""

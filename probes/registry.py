@@ -1,0 +1,64 @@
+"""The tables of what can be measured: one row per kind, route and mailbox."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from probes.canary.message import Canary
+
+from probes.kinds import mx, submission
+from probes.mailboxes import Cursor, Interest, Report, imap
+from probes.net import Net
+from probes.routes import direct
+from probes.routes import submission as submission_route
+from probes.trace import Trace
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A one-shot probe: the dataclass of its options and the protocol in order."""
+
+    target: type
+    probe: Callable[[Net, Any, Trace], Awaitable[None]]
+    host: Callable[[Any], str]
+    """Which host (or domain) a target loads; the scheduler paces by it."""
+
+
+@dataclass(frozen=True, slots=True)
+class RouteKind:
+    """A way to hand a canary over."""
+
+    target: type
+    hand_over: Callable[[Net, Any, Canary, Trace], Awaitable[None]]
+    host: Callable[[Any, Canary], str]
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxKind:
+    """A way to see canaries arrive.
+
+    `watch` runs until it is cancelled or raises ProbeFailure; the caller reconnects. `remove`
+    deletes our own settled canaries and returns the tokens that are gone.
+    """
+
+    target: type
+    watch: Callable[[Net, Any, Interest, Mapping[str, Cursor], Report], Awaitable[None]]
+    remove: Callable[[Net, Any, str, int, Mapping[int, str]], Awaitable[frozenset[str]]]
+    host: Callable[[Any], str]
+
+
+KINDS: Mapping[str, Kind] = {
+    "mx": Kind(mx.MxTarget, mx.probe, mx.host),
+    "submission": Kind(submission.SubmissionTarget, submission.probe, submission.host),
+}
+
+ROUTES: Mapping[str, RouteKind] = {
+    "submission": RouteKind(
+        submission_route.SubmissionRoute, submission_route.hand_over, submission_route.host
+    ),
+    "direct": RouteKind(direct.DirectRoute, direct.hand_over, direct.host),
+}
+
+MAILBOXES: Mapping[str, MailboxKind] = {
+    "imap": MailboxKind(imap.ImapMailbox, imap.watch, imap.remove, imap.host),
+}

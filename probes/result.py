@@ -1,0 +1,296 @@
+"""What a probe run says: the closed vocabularies and the frozen values all other rooms pass on."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from probes.records.reply import Reply
+
+
+class Phase(StrEnum):
+    """The steps of a mail path in protocol order; the value is the metric label."""
+
+    DNS_MX = "dns_mx"
+    DNS_ADDRESS = "dns_address"
+    CONNECT = "connect"
+    TLS = "tls"
+    GREETING = "greeting"
+    EHLO = "ehlo"
+    STARTTLS = "starttls"
+    AUTH = "auth"
+    MAIL = "mail"
+    RCPT = "rcpt"
+    DATA = "data"
+    END_OF_DATA = "end_of_data"
+    QUIT = "quit"
+    TRANSIT = "transit"
+    ARRIVAL = "arrival"
+    FETCH = "fetch"
+    HTTPS = "https"
+    EVALUATE = "evaluate"
+
+
+class Reason(StrEnum):
+    """Why a phase failed; never repeats the phase. The words are the standards' own."""
+
+    # DNS
+    NXDOMAIN = "nxdomain"
+    NO_DATA = "no_data"
+    SERVFAIL = "servfail"
+    REFUSED = "refused"
+    DNSSEC_BOGUS = "dnssec_bogus"
+    NULL_MX = "null_mx"
+    # network
+    CONNECTION_REFUSED = "connection_refused"
+    CONNECTION_RESET = "connection_reset"
+    CONNECTION_CLOSED = "connection_closed"
+    UNREACHABLE = "unreachable"
+    TIMEOUT = "timeout"
+    # SMTP and IMAP dialogue
+    REJECTED = "rejected"
+    DEFERRED = "deferred"
+    GREYLISTED = "greylisted"
+    SERVICE_CLOSING = "service_closing"
+    MALFORMED_REPLY = "malformed_reply"
+    UNEXPECTED_REPLY = "unexpected_reply"
+    EXTENSION_MISSING = "extension_missing"
+    AUTHENTICATION_FAILED = "authentication_failed"
+    # TLS, the result types of RFC 8460 §4.3
+    STARTTLS_NOT_SUPPORTED = "starttls_not_supported"
+    CERTIFICATE_HOST_MISMATCH = "certificate_host_mismatch"
+    CERTIFICATE_EXPIRED = "certificate_expired"
+    CERTIFICATE_NOT_TRUSTED = "certificate_not_trusted"
+    VALIDATION_FAILURE = "validation_failure"
+    TLSA_INVALID = "tlsa_invalid"
+    DNSSEC_INVALID = "dnssec_invalid"
+    DANE_REQUIRED = "dane_required"
+    STS_POLICY_FETCH_ERROR = "sts_policy_fetch_error"
+    STS_POLICY_INVALID = "sts_policy_invalid"
+    STS_WEBPKI_INVALID = "sts_webpki_invalid"
+    # records
+    RECORD_MISSING = "record_missing"
+    RECORD_MULTIPLE = "record_multiple"
+    RECORD_SYNTAX = "record_syntax"
+    TOO_MANY_LOOKUPS = "too_many_lookups"
+    # delivery
+    BOUNCED = "bounced"
+    LOST = "lost"
+    JUNKED = "junked"
+    ALTERED = "altered"
+    DUPLICATED = "duplicated"
+    # block lists
+    LISTED = "listed"
+    LIST_UNHEALTHY = "list_unhealthy"
+    # us
+    UNTESTABLE = "untestable"
+    UNEXPECTED = "unexpected"
+
+
+class Owner(StrEnum):
+    """Whose problem a failure or finding is."""
+
+    US = "us"
+    OUR_DNS = "our_dns"
+    NETWORK = "network"
+    THEIR_DNS = "their_dns"
+    THEIR_MX = "their_mx"
+    THEIR_FILTER = "their_filter"
+    THEIR_MAILBOX = "their_mailbox"
+    MONITOR = "monitor"
+
+
+class Status(StrEnum):
+    """How bad a finding is, least first."""
+
+    OK = "ok"
+    INFO = "info"
+    NOTICE = "notice"
+    WARNING = "warning"
+    FAILURE = "failure"
+    UNTESTABLE = "untestable"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What stopped a run. `detail` is one line for people and is never parsed."""
+
+    phase: Phase
+    reason: Reason
+    detail: str
+    owner: Owner
+    is_transient: bool
+    reply: Reply | None = None
+
+    @property
+    def is_untestable(self) -> bool:
+        """True when the monitor, not the mail path, is what failed."""
+        return self.owner in (Owner.MONITOR, Owner.US, Owner.OUR_DNS)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A defect (or a proof of health) that did not stop the run; `code` is stable."""
+
+    code: str
+    status: Status
+    subject: str
+    evidence: str
+    reference: str
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseTiming:
+    """One step: `start` seconds after the run began, `seconds` long (monotonic)."""
+
+    phase: Phase
+    start: float
+    seconds: float
+
+
+Facts = Mapping[str, Any]
+"""What was learnt, by documented dotted name (`tls.version`); values are JSON scalars or tuples."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One of the things a run measured side by side: an address of an MX host, say.
+
+    `address` is None where the host's name did not resolve.
+    """
+
+    host: str
+    address: str | None
+    timings: tuple[PhaseTiming, ...]
+    failure: Failure | None
+    findings: tuple[Finding, ...]
+    facts: Facts
+
+    @property
+    def ok(self) -> bool:
+        """True when nothing stopped this part."""
+        return self.failure is None
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeResult:
+    """The one outcome of one run, always produced, whatever the peer did."""
+
+    kind: str
+    started_at: datetime
+    seconds: float
+    timings: tuple[PhaseTiming, ...]
+    failure: Failure | None
+    findings: tuple[Finding, ...] = ()
+    parts: tuple[Part, ...] = ()
+    facts: Facts = field(default_factory=dict)
+
+    @property
+    def ok(self) -> bool:
+        """True when nothing stopped the run; there is no second truth."""
+        return self.failure is None
+
+
+class ProbeFailure(Exception):
+    """Raised by a kind, a route or the network layer to end a run with a reason.
+
+    `phase`, `owner` and `is_transient` are None where the caller's place in the protocol and the
+    reason already say them.
+    """
+
+    def __init__(
+        self,
+        reason: Reason,
+        detail: str,
+        *,
+        phase: Phase | None = None,
+        reply: Reply | None = None,
+        owner: Owner | None = None,
+        is_transient: bool | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+        self.phase = phase
+        self.reply = reply
+        self.owner = owner
+        self.is_transient = is_transient
+
+    def to_failure(self, current: Phase) -> Failure:
+        """The finished value; `current` is the phase that was open when it was raised."""
+        phase = self.phase or current
+        is_transient = self.is_transient
+        if is_transient is None:
+            is_transient = self.reason in _TRANSIENT
+        return Failure(
+            phase=phase,
+            reason=self.reason,
+            detail=self.detail,
+            owner=self.owner or owner_of(phase, self.reason),
+            is_transient=is_transient,
+            reply=self.reply,
+        )
+
+
+_TRANSIENT = frozenset(
+    {
+        Reason.SERVFAIL,
+        Reason.REFUSED,
+        Reason.CONNECTION_REFUSED,
+        Reason.CONNECTION_RESET,
+        Reason.CONNECTION_CLOSED,
+        Reason.UNREACHABLE,
+        Reason.TIMEOUT,
+        Reason.DEFERRED,
+        Reason.GREYLISTED,
+        Reason.SERVICE_CLOSING,
+        Reason.LIST_UNHEALTHY,
+        Reason.UNTESTABLE,
+    }
+)
+
+_OWNER_BY_REASON = {
+    Reason.NXDOMAIN: Owner.THEIR_DNS,
+    Reason.NO_DATA: Owner.THEIR_DNS,
+    Reason.DNSSEC_BOGUS: Owner.THEIR_DNS,
+    Reason.NULL_MX: Owner.THEIR_DNS,
+    Reason.UNREACHABLE: Owner.NETWORK,
+    Reason.GREYLISTED: Owner.THEIR_FILTER,
+    Reason.AUTHENTICATION_FAILED: Owner.US,
+    Reason.JUNKED: Owner.THEIR_FILTER,
+    Reason.LISTED: Owner.US,
+    Reason.LIST_UNHEALTHY: Owner.MONITOR,
+    Reason.UNTESTABLE: Owner.MONITOR,
+    Reason.UNEXPECTED: Owner.MONITOR,
+}
+
+_OWNER_BY_PHASE = {
+    Phase.DNS_MX: Owner.THEIR_DNS,
+    Phase.DNS_ADDRESS: Owner.THEIR_DNS,
+    Phase.ARRIVAL: Owner.THEIR_MAILBOX,
+    Phase.FETCH: Owner.THEIR_MAILBOX,
+}
+
+
+def owner_of(phase: Phase, reason: Reason) -> Owner:
+    """Who has to act when nothing more specific is known."""
+    if reason is Reason.TIMEOUT and phase is Phase.CONNECT:
+        return Owner.NETWORK
+    return _OWNER_BY_REASON.get(reason) or _OWNER_BY_PHASE.get(phase, Owner.THEIR_MX)
+
+
+def to_json(value: Any) -> Any:
+    """A result (or any value inside one) as JSON types: enums by value, instants in ISO 8601."""
+    if is_dataclass(value) and not isinstance(value, type):
+        document = {f.name: to_json(getattr(value, f.name)) for f in fields(value)}
+        if isinstance(value, ProbeResult | Part):
+            document["ok"] = value.ok
+        return document
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, Mapping):
+        return {str(key): to_json(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [to_json(item) for item in value]
+    return value

@@ -1,0 +1,1 @@
+"""Ways to hand a canary over. One file = one route: its options and `hand_over`."""
