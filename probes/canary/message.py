@@ -1,0 +1,229 @@
+"""The canary: a message nobody else could have made, and how it is known again when it arrives."""
+
+import base64
+import binascii
+import quopri
+import re
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from email import message_from_bytes
+from email.errors import HeaderParseError
+from email.header import decode_header
+from email.message import Message
+from email.parser import BytesHeaderParser
+from email.policy import compat32
+from email.utils import format_datetime
+
+import dkim
+
+from probes.options import Domain, EmailAddress, Secret, option
+
+MARKER = "mailcanary-"
+"""What every token begins with: a server-side search for it finds our mail and hardly any other."""
+
+TOKEN_HEADER = "X-Mailcanary"  # noqa: S105 - a header field name
+
+MAX_MESSAGE_BYTES = 64 * 1024 * 1024
+"""The largest canary that can be configured."""
+
+_TOKEN = re.compile(rb"mailcanary-[a-z2-7]{26}", re.IGNORECASE)
+_OWN_FIELD = re.compile(
+    rb"^(?:X-Mailcanary|Message-ID):[ \t]*(?:\r?\n[ \t]+)?<?(mailcanary-[a-z2-7]{26})(?![a-z2-7])",
+    re.IGNORECASE | re.MULTILINE,
+)
+_ANSWER_FIELDS = ("In-Reply-To", "References")
+_MAX_TEXT_PARTS = 16
+_SIGNED_FIELDS = (
+    "From",
+    "To",
+    "Subject",
+    "Date",
+    "Message-ID",
+    "MIME-Version",
+    "Content-Type",
+    "Content-Transfer-Encoding",
+    TOKEN_HEADER,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class MessageOptions:
+    """What a path's canaries look like."""
+
+    mail_from: EmailAddress = option("Envelope sender; bounces come back to it.")
+    rcpt_to: EmailAddress = option("Envelope recipient: the address of the watched mailbox.")
+    header_from: EmailAddress | None = option(
+        "Author address (From); the envelope sender if unset.", None
+    )
+    subject: str = option("Subject; the token is added to it.", "Mail path test")
+    text: str = option("Additional body text, for instance what a filter should react to.", "")
+    size: int = option("Pad the message to at least this many bytes.", 0)
+    dkim_domain: Domain | None = option("Sign with DKIM for this domain (d=).", None)
+    dkim_selector: str | None = option("DKIM selector (s=).", None)
+    dkim_key: Secret | None = option("DKIM private key, RSA in PEM.", None)
+
+
+@dataclass(frozen=True, slots=True)
+class Canary:
+    """One composed test message; `content` has CRLF line ends and no dot-stuffing."""
+
+    token: str
+    message_id: str
+    mail_from: EmailAddress
+    rcpt_to: EmailAddress
+    content: bytes
+
+
+def new_token() -> str:
+    """A fresh unguessable token (128 random bits) in an alphabet that survives case folding."""
+    return MARKER + base64.b32encode(secrets.token_bytes(16)).decode().rstrip("=").lower()
+
+
+def compose(options: MessageOptions, token: str, now: datetime) -> Canary:
+    """Write the canary that carries `token`.
+
+    The token stands in a header field of its own, in the Message-ID, in the subject and in the
+    body, because relays rewrite each of them. Raises ValueError for a DKIM key that cannot sign and
+    for a size above MAX_MESSAGE_BYTES.
+    """
+    if options.size > MAX_MESSAGE_BYTES:
+        raise ValueError(f"size {options.size} is above {MAX_MESSAGE_BYTES} bytes")
+    domain = options.mail_from.rpartition("@")[2]
+    message_id = f"<{token}@{domain}>"
+    fields = [
+        ("From", f"<{options.header_from or options.mail_from}>"),
+        ("To", f"<{options.rcpt_to}>"),
+        ("Subject", f"{_encoded(options.subject)} [{token}]"),
+        ("Date", format_datetime(now)),  # RFC 5322 §3.3
+        ("Message-ID", message_id),
+        ("Auto-Submitted", "auto-generated"),  # RFC 3834 §5
+        ("X-Auto-Response-Suppress", "All"),
+        (TOKEN_HEADER, token),
+        ("MIME-Version", "1.0"),
+        ("Content-Type", "text/plain; charset=utf-8"),
+        ("Content-Transfer-Encoding", "7bit" if options.text.isascii() else "quoted-printable"),
+    ]
+    header = "".join(f"{name}: {value}\r\n" for name, value in fields) + "\r\n"
+    content = _padded(header, _body(options.text, token), options)
+    if options.dkim_domain and options.dkim_selector and options.dkim_key:
+        content = _signed(content, options.dkim_domain, options.dkim_selector, options.dkim_key)
+    return Canary(token, message_id, options.mail_from, options.rcpt_to, content)
+
+
+def recognise(header: bytes) -> str | None:
+    """The token of the canary this message header belongs to, None for anybody else's message.
+
+    Our own field or Message-ID settles it. A subject alone counts only where the message is no
+    answer to a canary and no report about one.
+    """
+    own = _OWN_FIELD.search(_top(header))
+    if own is not None:
+        return own[1].decode().lower()
+    fields = BytesHeaderParser(policy=compat32).parsebytes(_top(header))
+    if _is_answer(fields):
+        return None
+    return _first_token([_decoded_subject(fields)])
+
+
+def recognise_body(message: bytes) -> str | None:
+    """The token in the text of a message whose header lost every trace of it.
+
+    `message` is header and body, or as much of them as was fetched. None for answers, reports and
+    messages that merely have none.
+    """
+    parsed = message_from_bytes(message)
+    if _is_answer(parsed):
+        return None
+    return _first_token(_texts(parsed))
+
+
+def _top(header: bytes) -> bytes:
+    """The header without anything after the first empty line."""
+    return header.partition(b"\r\n\r\n")[0].partition(b"\n\n")[0] + b"\n"
+
+
+def _is_answer(fields: Message) -> bool:
+    if any(fields[name] for name in _ANSWER_FIELDS):
+        return True
+    if str(fields.get("Auto-Submitted", "")).lower().startswith(("auto-replied", "auto-notified")):
+        return True
+    return fields.get_content_type() in ("multipart/report", "message/delivery-status")
+
+
+def _decoded_subject(fields: Message) -> bytes:
+    subject = str(fields.get("Subject", ""))
+    if "=?" not in subject:
+        return subject.encode("utf-8", "replace")
+    try:
+        pieces = decode_header(subject)
+    except (HeaderParseError, binascii.Error, ValueError):
+        return subject.encode("utf-8", "replace")
+    return b"".join(
+        piece if isinstance(piece, bytes) else piece.encode("utf-8", "replace")
+        for piece, _ in pieces
+    )
+
+
+def _texts(message: Message) -> Iterable[bytes]:
+    """The decoded text parts, a bounded number of them."""
+    count = 0
+    for part in message.walk():
+        if part.get_content_maintype() == "text" and count < _MAX_TEXT_PARTS:
+            count += 1
+            payload = part.get_payload(decode=True)
+            if isinstance(payload, bytes):
+                yield payload
+
+
+def _first_token(texts: Iterable[bytes]) -> str | None:
+    for text in texts:
+        match = _TOKEN.search(text)
+        if match is not None:
+            return match[0].decode().lower()
+    return None
+
+
+def _encoded(subject: str) -> str:
+    """The subject as unstructured text, RFC 2047 encoded where it is not ASCII."""
+    subject = " ".join(subject.split())
+    if subject.isascii():
+        return subject
+    words = [subject[i : i + 12] for i in range(0, len(subject), 12)]
+    return "\r\n ".join(f"=?utf-8?b?{base64.b64encode(word.encode()).decode()}?=" for word in words)
+
+
+def _body(text: str, token: str) -> str:
+    lines = [
+        "This is an automatic test message of a mail path. Nobody needs to read or answer it.",
+        f"Token: {token}",
+    ]
+    if text:
+        encoded = text if text.isascii() else quopri.encodestring(text.encode()).decode()
+        lines += ["", *encoded.splitlines()]
+    return "".join(f"{line}\r\n" for line in lines)
+
+
+def _padded(header: str, body: str, options: MessageOptions) -> bytes:
+    content = (header + body).encode("ascii")
+    missing = options.size - len(content)
+    if missing <= 0:
+        return content
+    line = b"x" * 76 + b"\r\n"
+    return content + b"\r\n" + line * -(-missing // len(line))
+
+
+def _signed(content: bytes, domain: str, selector: str, key: Secret) -> bytes:
+    try:
+        signature: bytes = dkim.sign(
+            content,
+            selector.encode("ascii"),
+            domain.encode("ascii"),
+            key.reveal().encode("ascii"),
+            canonicalize=(b"relaxed", b"relaxed"),
+            include_headers=[name.lower().encode() for name in _SIGNED_FIELDS],
+        )
+    except dkim.DKIMException as error:
+        raise ValueError(f"cannot sign for {domain} with selector {selector}: {error}") from error
+    return signature + content
