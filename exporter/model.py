@@ -110,7 +110,8 @@ class CanaryRecord:
     """A canary as the ledger knows it; instants are UTC, None = has not happened.
 
     `round_trip` is seconds from the beginning of the sending to the look that found it, of which
-    the last `resolution` seconds are the time between two looks: it arrived somewhere in them.
+    the last `resolution` seconds are the time between two looks: it arrived somewhere in them. A
+    negative `tick` marks a canary sent by hand, which the service settles but does not count.
     """
 
     token: str

@@ -11,7 +11,7 @@ RFC 1047): the message is not sent again, it is looked for.
 from dataclasses import dataclass
 from enum import StrEnum
 
-from probes.result import Phase, ProbeResult, Reason
+from probes.result import Phase, ProbeResult
 
 
 class State(StrEnum):
@@ -40,6 +40,7 @@ class Event(StrEnum):
     REFUSED_FOR_GOOD = "refused_for_good"
     REFUSED_FOR_NOW = "refused_for_now"
     SEND_BROKE = "send_broke"
+    COULD_NOT_SEND = "could_not_send"
     SENDER_GONE = "sender_gone"
     SEEN = "seen"
     BOUNCE_SEEN = "bounce_seen"
@@ -93,6 +94,7 @@ _SENDING_ENDS = {
     Event.REFUSED_FOR_GOOD: Transition(State.REJECTED, Outcome.REJECTED),
     Event.REFUSED_FOR_NOW: Transition(State.DEFERRED, Outcome.DEFERRED),
     Event.SEND_BROKE: Transition(State.SEND_FAILED, Outcome.SEND_FAILED),
+    Event.COULD_NOT_SEND: Transition(State.SEND_FAILED, Outcome.UNTESTABLE),
     Event.SENDER_GONE: Transition(State.UNCERTAIN, None),
 }
 _WAITING_ENDS = {
@@ -155,14 +157,17 @@ def advance(
 def sending_ended(result: ProbeResult) -> Event:
     """What the end of a hand-over means for the canary.
 
-    From the final dot on, anything but a reply leaves the outcome unknown: even a bug of ours.
+    From the final dot on, anything but a reply leaves the outcome unknown: even a bug of ours. A
+    sending that broke on our side (credentials, resolver, no route) says nothing about the path.
     """
     failure = result.failure
     if failure is None or failure.phase is Phase.QUIT:
         return Event.HANDED_OVER
     if failure.phase is Phase.END_OF_DATA and failure.reply is None:
         return Event.OUTCOME_UNKNOWN
-    if failure.reply is None or failure.reason is Reason.AUTHENTICATION_FAILED:
+    if failure.is_untestable:
+        return Event.COULD_NOT_SEND
+    if failure.reply is None:
         return Event.SEND_BROKE
     if failure.reply.is_transient:
         return Event.REFUSED_FOR_NOW

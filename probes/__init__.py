@@ -1,0 +1,1 @@
+"""mailcanary's measuring library: usable without the service."""
