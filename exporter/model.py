@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from probes.canary.message import MessageOptions
-
 from probes.canary.lifecycle import Event, Outcome, State
+from probes.canary.message import MessageOptions
 from probes.mailboxes import Placement
 from probes.options import FilePath, Host, IpAddress, Port
 from probes.result import Failure, ProbeResult
