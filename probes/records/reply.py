@@ -4,10 +4,16 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from . import RecordError
+from probes.records import RecordError
 
 _LINE = re.compile(r"([2-5][0-9][0-9])(?:([- ])(.*))?\Z", re.DOTALL)
 _ENHANCED = re.compile(r"([245])\.([0-9]{1,3})\.([0-9]{1,3})(?=[ \t]|\Z)")
+
+MAX_LINE = 2048
+"""Octets of one reply line with its CRLF; RFC 5321 §4.5.3.1.5 grants 512."""
+
+MAX_LINES = 128
+MAX_BYTES = 32 * 1024
 
 EnhancedCode = tuple[int, int, int]
 
@@ -76,3 +82,74 @@ def _enhanced(code: int, text: str) -> EnhancedCode | None:
     if match is None or int(match[1]) != code // 100:
         return None
     return int(match[1]), int(match[2]), int(match[3])
+
+
+class ReplyAssembler:
+    """Puts one reply together from bytes in whatever pieces they come; bounded in every way.
+
+    After a reply or a RecordError, `rest` holds the bytes that followed it.
+    """
+
+    __slots__ = ("_buffer", "_code", "_lines", "_size", "rest")
+
+    def __init__(self) -> None:
+        self._buffer = b""
+        self._lines: list[str] = []
+        self._code: int | None = None
+        self._size = 0
+        self.rest = b""
+
+    @property
+    def has_begun(self) -> bool:
+        """True when a part of a reply has been read and its end has not."""
+        return bool(self._buffer or self._lines)
+
+    def feed(self, data: bytes) -> Reply | None:
+        """Take the next bytes; the Reply once its last line is complete.
+
+        Raises RecordError as soon as it is certain that no reply comes of it: a line that is none,
+        a second code, or more than MAX_LINE, MAX_LINES or MAX_BYTES.
+        """
+        *lines, tail = (self._buffer + data).split(b"\n")
+        self._buffer = b""
+        for index, line in enumerate(lines):
+            if self._take(line):
+                self.rest = b"\n".join((*lines[index + 1 :], tail))
+                return self._finish(self._code or 0)
+        if len(tail) >= MAX_LINE or self._size + len(tail) > MAX_BYTES:
+            raise RecordError(f"an SMTP reply line longer than {MAX_LINE} octets")
+        self._buffer = tail
+        return None
+
+    def _take(self, line: bytes) -> bool:
+        """Keep one line; True when it ends the reply."""
+        self._size += len(line) + 1
+        if len(line) >= MAX_LINE:
+            raise RecordError(f"an SMTP reply line longer than {MAX_LINE} octets")
+        text = printable(line[:-1] if line.endswith(b"\r") else line)
+        code, is_last, words = split_line(text)
+        if self._code is not None and code != self._code:
+            # RFC 5321 §4.2.1: the code of every line is the same
+            raise RecordError(f"one reply with different codes: {sorted({code, self._code})}")
+        self._code = code
+        self._lines.append(words)
+        if not is_last and (len(self._lines) >= MAX_LINES or self._size > MAX_BYTES):
+            raise RecordError(f"an SMTP reply longer than {MAX_LINES} lines or {MAX_BYTES} octets")
+        return is_last
+
+    def _finish(self, code: int) -> Reply:
+        reply = Reply(code, tuple(self._lines), _enhanced(code, self._lines[0]))
+        self._lines, self._code, self._size = [], None, 0
+        return reply
+
+
+def printable(line: bytes) -> str:
+    """A line as text for people: UTF-8 where it is (RFC 6531 §3.7.4), all else as `\\xNN`.
+
+    What is not printable (control characters, other kinds of space) is written as an escape, so
+    that a reply cannot steer the terminal or the page that shows it.
+    """
+    text = line.decode("utf-8", "backslashreplace")
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c == "\t" else ascii(c)[1:-1] for c in text)

@@ -1,0 +1,99 @@
+"""One TCP connection to one address: no name resolution, no second address, no hidden timeout."""
+
+import asyncio
+import ipaddress
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Protocol
+
+from probes.net.errors import NetError, mapped
+from probes.result import Owner, Reason
+
+_QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
+_BIND_ADDRESS_NO_PORT = 24  # Linux, ip(7); the socket module names it from 3.12 on only
+
+Route = Callable[[str, int], tuple[str, int]]
+"""Where to connect instead of (address, port): a NAT, a proxy, or a test's loopback ports."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dialer:
+    """How connections leave this machine.
+
+    `source_v4` and `source_v6` are the local addresses to use per family (None: the system
+    chooses); `route` redirects the connection without the caller seeing it.
+    """
+
+    source_v4: str | None = None
+    source_v6: str | None = None
+    route: Route | None = None
+
+    async def connect(self, address: str, port: int, *, source: str | None = None) -> socket.socket:
+        """A connected, non-blocking socket with TCP_NODELAY set; the caller owns it.
+
+        `address` is an IP address; a name is refused. Raises NetError; on any failure and on
+        cancellation the socket is closed first.
+        """
+        _numeric(address)
+        to_address, to_port = self.route(address, port) if self.route else (address, port)
+        local = source or self._default_source(to_address)
+        with mapped(f"{address} port {port}"):
+            return await _connect(to_address, to_port, local)
+
+    def _default_source(self, address: str) -> str | None:
+        return self.source_v6 if ":" in address else self.source_v4
+
+
+class _HasOptions(Protocol):
+    def setsockopt(self, level: int, optname: int, value: int, /) -> None: ...
+
+
+def quickack(sock: _HasOptions | None) -> None:
+    """Have the kernel acknowledge what comes next at once, where it can be asked to.
+
+    Linux forgets the wish after every exchange, so it is renewed after each write and after the
+    TLS handshake: a server under Nagle's rule (Postfix after its TLS 1.3 session tickets) waits for
+    our acknowledgement, and 40 ms of our kernel's delay would be measured as the server's.
+    """
+    if _QUICKACK is None or sock is None:
+        return
+    with suppress(OSError):  # a connection that is gone: the next read or write says it better
+        sock.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
+
+
+async def _connect(address: str, port: int, source: str | None) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    try:
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if source is not None:
+            _bind(sock, source, address)
+        await asyncio.get_running_loop().sock_connect(sock, (address, port))
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def _bind(sock: socket.socket, source: str, address: str) -> None:
+    if (":" in source) != (":" in address):
+        raise NetError(
+            Reason.UNTESTABLE,
+            f"the source address {source} is of another family than {address}",
+            owner=Owner.MONITOR,
+        )
+    with suppress(OSError):  # Linux: the port is chosen at connect time, so it can be shared
+        sock.setsockopt(socket.IPPROTO_IP, _BIND_ADDRESS_NO_PORT, 1)
+    sock.bind((source, 0))
+
+
+def _numeric(address: str) -> None:
+    try:
+        ipaddress.ip_address(address)
+    except ValueError:
+        raise NetError(
+            Reason.UNTESTABLE, f"not an IP address: {address!r}", owner=Owner.MONITOR
+        ) from None

@@ -1,0 +1,126 @@
+"""What an unwelcome SMTP reply means: the reason and who has to act. Pure tables."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from probes.records.reply import Reply
+from probes.result import Owner, Phase, ProbeFailure, Reason
+
+_GREYLISTING = re.compile(r"gr[ea]y[- ]?list", re.IGNORECASE)
+_RELAYING = re.compile(r"relay", re.IGNORECASE)
+
+_TRANSACTION = frozenset({Phase.MAIL, Phase.RCPT, Phase.DATA, Phase.END_OF_DATA})
+
+_AUTH_UNKNOWN = frozenset({500, 501, 502, 503, 504})
+"""Replies to AUTH that speak of the command, not of the credentials, RFC 4954 §4."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Blame:
+    """Whose problem a refusal is, where its enhanced code (RFC 3463 §3) says so."""
+
+    subject: int
+    details: frozenset[int] | None
+    owner: Owner
+    applies: Callable[[Reply, Phase], bool] | None = None
+
+    def matches(self, reply: Reply, phase: Phase) -> bool:
+        if reply.enhanced is None or reply.enhanced[1] != self.subject:
+            return False
+        if self.details is not None and reply.enhanced[2] not in self.details:
+            return False
+        return self.applies is None or self.applies(reply, phase)
+
+
+def _is_relaying(reply: Reply, _: Phase) -> bool:
+    return _RELAYING.search(reply.text) is not None
+
+
+def _wants_auth_or_tls(reply: Reply, _: Phase) -> bool:
+    return reply.code == 530  # RFC 4954 §6, RFC 3207 §4
+
+
+_BLAME = (
+    # X.1.7 to X.1.9: the envelope sender's address or its domain, which is ours.
+    _Blame(1, frozenset({7, 8, 9}), Owner.US),
+    # X.1.y else: the recipient's address; X.2.y: the state of the mailbox. X.2.3 and X.3.4 are
+    # the size of what we sent.
+    _Blame(1, None, Owner.THEIR_MAILBOX),
+    _Blame(2, frozenset({3}), Owner.US),
+    _Blame(2, None, Owner.THEIR_MAILBOX),
+    _Blame(3, frozenset({4}), Owner.US),
+    # X.7.y: security or policy. Not being let to relay is not a filter's verdict on the message:
+    # the server does not know the domain (or us) at all.
+    _Blame(7, None, Owner.US, _wants_auth_or_tls),
+    _Blame(7, frozenset({0, 1}), Owner.THEIR_MX, _is_relaying),
+    _Blame(7, None, Owner.THEIR_FILTER),
+)
+"""Most specific first; a reply that no row matches is the server's own affair."""
+
+
+def owner_of_refusal(reply: Reply, phase: Phase) -> Owner:
+    """Who has to act on a 4yz or 5yz reply to the command of `phase`."""
+    for row in _BLAME:
+        if row.matches(reply, phase):
+            return row.owner
+    # RFC 5321 §4.2.3: 551 and 553 speak of the mailbox's name even without an enhanced code.
+    if phase is Phase.RCPT and reply.code in (551, 553):
+        return Owner.THEIR_MAILBOX
+    return Owner.THEIR_MX
+
+
+def refusal(reply: Reply, phase: Phase) -> ProbeFailure:
+    """The failure for a reply that the command of `phase` did not hope for.
+
+    `phase` chooses the words and the owner only: the failure carries no phase of its own and gets
+    the one that is open where it is raised.
+    """
+    if reply.is_positive:
+        return _failure(Reason.UNEXPECTED_REPLY, reply, phase, Owner.THEIR_MX)
+    if reply.code == 421:  # RFC 5321 §3.8
+        return _failure(Reason.SERVICE_CLOSING, reply, phase, owner_of_refusal(reply, phase))
+    if phase is Phase.AUTH:
+        return _auth_refusal(reply)
+    if phase is Phase.STARTTLS and not reply.is_transient:
+        return _failure(Reason.STARTTLS_NOT_SUPPORTED, reply, phase, Owner.THEIR_MX)
+    if is_greylisting(reply) and phase in _TRANSACTION:
+        return _failure(Reason.GREYLISTED, reply, phase, Owner.THEIR_FILTER)
+    reason = Reason.DEFERRED if reply.is_transient else Reason.REJECTED
+    return _failure(reason, reply, phase, owner_of_refusal(reply, phase))
+
+
+def is_greylisting(reply: Reply) -> bool:
+    """True when a 4yz reply says in words that it greylists; codes alone are never enough.
+
+    450 and 451 4.7.1 are what greylisting servers answer (RFC 6647 §5), and many others do too.
+    """
+    return reply.is_transient and _GREYLISTING.search(reply.text) is not None
+
+
+def _auth_refusal(reply: Reply) -> ProbeFailure:
+    if reply.code in _AUTH_UNKNOWN:
+        return _failure(Reason.REJECTED, reply, Phase.AUTH, Owner.THEIR_MX)
+    # RFC 4954 §6: 432 asks the user to act; every other 4yz is the server's trouble.
+    if reply.is_transient and reply.code != 432:
+        return _failure(Reason.DEFERRED, reply, Phase.AUTH, Owner.THEIR_MX)
+    return _failure(Reason.AUTHENTICATION_FAILED, reply, Phase.AUTH, Owner.US)
+
+
+_WORDS = {
+    Phase.GREETING: "the greeting",
+    Phase.EHLO: "the answer to EHLO",
+    Phase.END_OF_DATA: "the answer to the message",
+}
+
+
+def _failure(reason: Reason, reply: Reply, phase: Phase, owner: Owner) -> ProbeFailure:
+    what = _WORDS.get(phase, f"the answer to {phase.value.upper()}")
+    detail = f"{what} was {reply}"[:300]
+    return ProbeFailure(
+        reason, detail, reply=reply, owner=owner, is_transient=_is_transient(reason, reply)
+    )
+
+
+def _is_transient(reason: Reason, reply: Reply) -> bool:
+    return reply.is_transient and reason is not Reason.AUTHENTICATION_FAILED

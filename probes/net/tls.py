@@ -1,0 +1,380 @@
+"""TLS as a client sees it: contexts built once, and what a handshake proved about the peer.
+
+A handshake under `TrustStore.verifying` fails where the certificate does; one under
+`TrustStore.recording` never does, and the chain is verified afterwards, so that the certificate
+that would have been refused can be shown with the reason.
+"""
+
+import re
+import ssl
+import warnings
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.utils import CryptographyDeprecationWarning
+from cryptography.x509.verification import (
+    Criticality,
+    ExtensionPolicy,
+    Policy,
+    PolicyBuilder,
+    Store,
+    VerificationError,
+)
+
+from probes.clock import SYSTEM_CLOCK, Clock
+from probes.result import Owner, ProbeFailure, Reason
+
+HANDSHAKE_TIMEOUT = 86_400.0
+"""Seconds; the event loop insists on a bound for a handshake, the caller's deadline is the real one."""
+
+SHUTDOWN_TIMEOUT = 1.0
+"""Seconds a closed TLS connection waits for the peer's close_notify before it is dropped."""
+
+_PEM = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
+_MAX_CHAIN = 16
+_MAX_REMEMBERED = 512
+_MAX_STORES = 32
+_REMEMBERED_FOR = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class TlsFacts:
+    """What one handshake showed.
+
+    `names` are the certificate's subjectAltName DNS names and addresses, `issuer` its issuer's
+    distinguished name (RFC 4514), `chain_der` the chain as served, leaf first. `trusted` says that
+    the chain, the time and the name all hold; otherwise `untrusted_reason` is the first of
+    certificate_not_trusted, certificate_expired, certificate_host_mismatch that applies
+    (validation_failure: unreadable; untestable: this machine knows no certification authority)
+    and `detail` names all of them. The instants are None where the certificate cannot be read.
+    """
+
+    version: str
+    cipher: str
+    server_name: str
+    not_before: datetime | None
+    not_after: datetime | None
+    names: tuple[str, ...]
+    issuer: str
+    chain_der: tuple[bytes, ...]
+    trusted: bool
+    untrusted_reason: Reason | None
+    detail: str
+
+    def as_facts(self) -> dict[str, Any]:
+        """The documented `tls.*` facts of a result."""
+        return {
+            "tls.version": self.version,
+            "tls.cipher": self.cipher,
+            "tls.server_name": self.server_name,
+            "tls.not_before": self.not_before.isoformat() if self.not_before else None,
+            "tls.not_after": self.not_after.isoformat() if self.not_after else None,
+            "tls.names": self.names,
+            "tls.issuer": self.issuer,
+            "tls.trusted": self.trusted,
+        }
+
+
+class ClientContext(ssl.SSLContext):
+    """An SSLContext that knows the trust store its handshakes are judged by."""
+
+    store: "TrustStore"
+
+
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    """What the chain says, true for every instant from `since` to before `until`."""
+
+    facts: TlsFacts
+    since: datetime
+    until: datetime
+
+
+class TrustStore:
+    """The certification authorities we believe, and the two contexts that use them.
+
+    `ca_file` (PEM) replaces the system's authorities. Building one costs some 20 ms: once per
+    process, not per probe. Raises ProbeFailure (untestable, owner us) when `ca_file` cannot be read.
+    """
+
+    def __init__(self, ca_file: str | None = None, clock: Clock = SYSTEM_CLOCK) -> None:
+        self._clock = clock
+        self._verdicts: OrderedDict[tuple[tuple[bytes, ...], str], _Verdict] = OrderedDict()
+        self._others: OrderedDict[tuple[str, int], TrustStore] = OrderedDict()
+        self._anchors = _read_anchors(ca_file)
+        self._store = Store(list(self._anchors.values())) if self._anchors else None
+        self.verifying = self._verifying(ca_file)
+        self.recording = self._recording()
+
+    def with_ca(self, ca_file: str | None) -> "TrustStore":
+        """This store, or the one for `ca_file`, which is read again when the file has changed."""
+        if ca_file is None:
+            return self
+        try:
+            key = (ca_file, Path(ca_file).stat().st_mtime_ns)
+        except OSError as error:
+            raise _unusable(ca_file, error) from error
+        if key not in self._others:
+            self._others[key] = TrustStore(ca_file, self._clock)
+            if len(self._others) > _MAX_STORES:
+                self._others.popitem(last=False)
+        return self._others[key]
+
+    def judge(self, ssl_object: ssl.SSLObject | ssl.SSLSocket, server_name: str) -> TlsFacts:
+        """What the finished handshake of `ssl_object` with `server_name` proved; never raises."""
+        chain = served_chain(ssl_object)
+        cipher = ssl_object.cipher()
+        facts = self._recall(chain, server_name)
+        return replace(
+            facts, version=ssl_object.version() or "", cipher=cipher[0] if cipher else ""
+        )
+
+    def verify(self, chain: tuple[bytes, ...], server_name: str) -> TlsFacts:
+        """Judge a chain (DER, leaf first) now; version and cipher are left empty. Never raises."""
+        return self._verify(chain, server_name, self._clock.utc()).facts
+
+    def _recall(self, chain: tuple[bytes, ...], server_name: str) -> TlsFacts:
+        """`verify`, paid once per chain and name as long as time does not change the answer."""
+        now = self._clock.utc()
+        key = (chain, server_name)
+        known = self._verdicts.get(key)
+        if known is None or not known.since <= now < known.until:
+            known = self._verdicts[key] = self._verify(chain, server_name, now)
+            if len(self._verdicts) > _MAX_REMEMBERED:
+                self._verdicts.popitem(last=False)
+        return known.facts
+
+    def _verify(self, chain: tuple[bytes, ...], server_name: str, now: datetime) -> _Verdict:
+        try:
+            certificates = [_load(der) for der in chain[:_MAX_CHAIN]]
+            leaf = certificates[0]
+            names = _names(leaf)
+            problems = self._problems(certificates, names, server_name, now)
+        except (IndexError, ValueError, x509.DuplicateExtension) as error:
+            return _Verdict(_unreadable(chain, server_name, error), now, now + _REMEMBERED_FOR)
+        reason, detail = _sum_up(problems)
+        facts = TlsFacts(
+            version="",
+            cipher="",
+            server_name=server_name,
+            not_before=leaf.not_valid_before_utc,
+            not_after=leaf.not_valid_after_utc,
+            names=names,
+            issuer=leaf.issuer.rfc4514_string(),
+            chain_der=chain,
+            trusted=reason is None,
+            untrusted_reason=reason,
+            detail=detail,
+        )
+        since, until = _steady_span(certificates, now)
+        return _Verdict(facts, since, until)
+
+    def _problems(
+        self,
+        certificates: list[x509.Certificate],
+        names: tuple[str, ...],
+        server_name: str,
+        now: datetime,
+    ) -> Iterable[tuple[Reason, str]]:
+        """Every reason not to believe the chain, the gravest first."""
+        leaf = certificates[0]
+        broken = self._chain_problem(certificates, _within_validity(leaf, now))
+        if broken is not None:
+            yield broken
+        if now > leaf.not_valid_after_utc:
+            yield (
+                Reason.CERTIFICATE_EXPIRED,
+                f"expired on {leaf.not_valid_after_utc:%Y-%m-%d %H:%M}Z",
+            )
+        elif now < leaf.not_valid_before_utc:
+            begins = f"not valid before {leaf.not_valid_before_utc:%Y-%m-%d %H:%M}Z"
+            yield Reason.CERTIFICATE_NOT_TRUSTED, begins
+        if not any(matches_name(name, server_name) for name in names):
+            spoken = ", ".join(names[:8]) or "no name"
+            yield Reason.CERTIFICATE_HOST_MISMATCH, f"it names {spoken}, not {server_name}"
+
+    def _chain_problem(
+        self, certificates: list[x509.Certificate], at: datetime
+    ) -> tuple[Reason, str] | None:
+        """Why the chain does not lead to an authority of ours at the instant `at`."""
+        leaf, *intermediates = certificates
+        if leaf.public_bytes(Encoding.DER) in self._anchors:
+            return None
+        if self._store is None:
+            return Reason.UNTESTABLE, "this machine knows no certification authority"
+        builder = PolicyBuilder().store(self._store).time(at)
+        verifier = builder.extension_policies(
+            ca_policy=_AUTHORITIES, ee_policy=ExtensionPolicy.permit_all()
+        ).build_client_verifier()  # names are compared by us; the verifier for servers would insist
+        try:
+            verifier.verify(leaf, intermediates)
+        except VerificationError as error:
+            if leaf.issuer == leaf.subject:
+                return Reason.CERTIFICATE_NOT_TRUSTED, "self-signed"
+            return Reason.CERTIFICATE_NOT_TRUSTED, f"no chain to a trusted authority{_inner(error)}"
+        return None
+
+    def _verifying(self, ca_file: str | None) -> ClientContext:
+        context = ClientContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.store = self
+        if ca_file is None:
+            context.load_default_certs()
+            return context
+        try:
+            context.load_verify_locations(ca_file)
+        except (OSError, ssl.SSLError) as error:
+            raise _unusable(ca_file, error) from error
+        return context
+
+    def _recording(self) -> ClientContext:
+        """Takes any peer, as opportunistic TLS does (RFC 7435 §3): better weak than in clear."""
+        context = ClientContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.store = self
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
+        context.set_ciphers("DEFAULT:@SECLEVEL=0")
+        return context
+
+
+def require_trusted(facts: TlsFacts) -> None:
+    """Raise ProbeFailure with the reason of RFC 8460 §4.3 unless the peer was proven."""
+    if facts.untrusted_reason is not None:
+        raise ProbeFailure(
+            facts.untrusted_reason, f"the certificate of {facts.server_name}: {facts.detail}"
+        )
+
+
+def served_chain(ssl_object: Any) -> tuple[bytes, ...]:
+    """The peer's chain in DER as it was sent, leaf first; () where there was none.
+
+    `get_unverified_chain` is public from Python 3.13 on and sits on a private object before.
+    """
+    if hasattr(ssl_object, "get_unverified_chain"):
+        return tuple(ssl_object.get_unverified_chain() or ())
+    chain = ssl_object._sslobj.get_unverified_chain() or ()
+    return tuple(ssl.PEM_cert_to_DER_cert(certificate.public_bytes()) for certificate in chain)
+
+
+def matches_name(pattern: str, name: str) -> bool:
+    """Whether a certificate's DNS name or address covers `name`, RFC 6125 §6.4."""
+    pattern, name = pattern.lower().rstrip("."), name.lower().rstrip(".")
+    if pattern == name:
+        return True
+    first, dot, rest = pattern.partition(".")
+    # RFC 6125 §6.4.3: a wildcard is the whole left-most label and stands for exactly one
+    return first == "*" and bool(dot) and "." in rest and name.partition(".")[2] == rest
+
+
+def _is_authority(_: Policy, __: x509.Certificate, constraints: x509.BasicConstraints) -> None:
+    if not constraints.ca:
+        raise ValueError("an issuer that is no certification authority")
+
+
+def _may_sign(_: Policy, __: x509.Certificate, usage: x509.KeyUsage | None) -> None:
+    if usage is not None and not usage.key_cert_sign:
+        raise ValueError("an issuer that may not sign certificates")
+
+
+_AUTHORITIES = (
+    ExtensionPolicy.permit_all()
+    .require_present(x509.BasicConstraints, Criticality.AGNOSTIC, _is_authority)
+    .may_be_present(x509.KeyUsage, Criticality.AGNOSTIC, _may_sign)
+)
+"""RFC 5280 §6.1.4 (k) and (n), without the browsers' further wishes that private CAs ignore."""
+
+
+def _names(leaf: x509.Certificate) -> tuple[str, ...]:
+    try:
+        names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return ()
+    addresses = names.get_values_for_type(x509.IPAddress)
+    return (*names.get_values_for_type(x509.DNSName), *(str(address) for address in addresses))
+
+
+def _inner(error: VerificationError) -> str:
+    """The verifier's own word, unless all it says is that it found no issuer."""
+    words = str(error).removeprefix("validation failed: ").removeprefix("candidates exhausted: ")
+    return "" if "no interior errors" in words else f" ({words})"
+
+
+def _within_validity(leaf: x509.Certificate, now: datetime) -> datetime:
+    """The instant nearest to now at which the leaf was valid: the chain is judged apart from it."""
+    return max(leaf.not_valid_before_utc, min(now, leaf.not_valid_after_utc))
+
+
+def _sum_up(problems: Iterable[tuple[Reason, str]]) -> tuple[Reason | None, str]:
+    found = list(problems)
+    return (found[0][0] if found else None), "; ".join(detail for _, detail in found)
+
+
+def _steady_span(certificates: list[x509.Certificate], now: datetime) -> tuple[datetime, datetime]:
+    """From when until when no certificate of the chain begins or ends, an hour at most."""
+    edges = [
+        edge
+        for certificate in certificates
+        for edge in (certificate.not_valid_before_utc, certificate.not_valid_after_utc)
+    ]
+    since = max((edge for edge in edges if edge <= now), default=now)
+    until = min((edge for edge in edges if edge > now), default=now + _REMEMBERED_FOR)
+    return since, min(until, now + _REMEMBERED_FOR)
+
+
+def _unreadable(chain: tuple[bytes, ...], server_name: str, error: Exception) -> TlsFacts:
+    detail = f"the certificate cannot be read ({error})" if chain else "no certificate was sent"
+    return TlsFacts(
+        "", "", server_name, None, None, (), "", chain, False, Reason.VALIDATION_FAILURE, detail
+    )
+
+
+def _read_anchors(ca_file: str | None) -> dict[bytes, x509.Certificate]:
+    """Trusted certificates by their DER; the system's where `ca_file` is None."""
+    anchors: dict[bytes, x509.Certificate] = {}
+    for path in [Path(ca_file)] if ca_file is not None else _system_files():
+        try:
+            found = dict(_read_bundle(path.read_bytes()))
+        except (OSError, ValueError) as error:
+            if ca_file is not None:
+                raise _unusable(ca_file, error) from error
+            continue
+        anchors.update(found)
+    return anchors
+
+
+def _read_bundle(pem: bytes) -> Iterator[tuple[bytes, x509.Certificate]]:
+    """The certificates of a PEM file with their DER; ValueError when there is not one."""
+    blocks = _PEM.findall(pem)
+    if not blocks:
+        raise ValueError("it holds no certificate")
+    for block in blocks:
+        der = ssl.PEM_cert_to_DER_cert(block.decode("ascii"))
+        with suppress(ValueError):  # one that cannot be read is one that is not trusted
+            yield der, _load(der)
+
+
+def _load(der: bytes) -> x509.Certificate:
+    """Read a certificate; one that only bends RFC 5280 (a serial number of 0) is no warning."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+        return x509.load_der_x509_certificate(der)
+
+
+def _system_files() -> list[Path]:
+    """The files in which OpenSSL looks for authorities: one bundle, else a directory of them."""
+    paths = ssl.get_default_verify_paths()
+    if paths.cafile is not None:
+        return [Path(paths.cafile)]
+    return sorted(Path(paths.capath).glob("*.0")) if paths.capath is not None else []
+
+
+def _unusable(ca_file: str, error: Exception) -> ProbeFailure:
+    why = getattr(error, "strerror", None) or error
+    return ProbeFailure(Reason.UNTESTABLE, f"CA file {ca_file}: {why}", owner=Owner.US)
