@@ -1,0 +1,1 @@
+"""Peers for the tests: scripted ones that misbehave on order, and real ones from the system."""
