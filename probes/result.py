@@ -192,6 +192,17 @@ class ProbeResult:
         return self.failure is None
 
 
+MAX_DETAIL = 500
+"""Characters of a failure's detail."""
+
+
+def one_line(text: str) -> str:
+    """`text` as one printable line for people: whatever a peer put in it, no control characters."""
+    line = " ".join(text[: 4 * MAX_DETAIL].split())
+    line = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line)
+    return line if len(line) <= MAX_DETAIL else line[: MAX_DETAIL - 1] + "…"
+
+
 class ProbeFailure(Exception):
     """Raised by a kind, a route or the network layer to end a run with a reason.
 
@@ -226,7 +237,7 @@ class ProbeFailure(Exception):
         return Failure(
             phase=phase,
             reason=self.reason,
-            detail=self.detail,
+            detail=one_line(self.detail),
             owner=self.owner or owner_of(phase, self.reason),
             is_transient=is_transient,
             reply=self.reply,

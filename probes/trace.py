@@ -1,5 +1,6 @@
 """The notebook and stopwatch of one run."""
 
+import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from probes.result import (
     PhaseTiming,
     ProbeFailure,
     Reason,
+    one_line,
     owner_of,
 )
 
@@ -56,15 +58,31 @@ class Trace:
         self.findings: list[Finding] = []
         self.facts: dict[str, Any] = {}
         self.current = Phase.EVALUATE
-        self._parts: list[Part | None] = []
+        self._children: list[Trace] = []
         self._listener = listener
         self._host = host
         self._address = address
+        self._failure: Failure | None = None
+        self._is_cut = False
+        self._is_broken = False
+        self._deadline_passed = False
 
     @property
     def parts(self) -> tuple[Part, ...]:
-        """The finished parts in the order in which they were begun."""
-        return tuple(part for part in self._parts if part is not None)
+        """The parts in the order in which they were begun, one that still runs as it stands."""
+        return tuple(child._as_part(by_deadline=self._deadline_passed) for child in self._children)
+
+    @property
+    def reached(self) -> Phase:
+        """The phase that was broken off: of the part that had a bug or was cut short, else ours."""
+        broken = [child for child in self._children if child._is_broken]
+        cut = [child for child in self._children if child._is_cut]
+        return (broken or cut or [self])[0].current
+
+    def deadline_passed(self) -> Failure:
+        """Take down that the deadline ended the run; the failure names the phase that hung."""
+        self._deadline_passed = True
+        return _cut_short(self.reached, by_deadline=True)
 
     @contextmanager
     def phase(self, phase: Phase) -> Iterator[None]:
@@ -75,8 +93,8 @@ class Trace:
         failure: Failure | None = None
         try:
             yield
-        except ProbeFailure as error:
-            failure = error.to_failure(phase)
+        except (ProbeFailure, ExceptionGroup) as error:
+            failure = failure_of(error, phase)
             raise
         finally:
             timing = PhaseTiming(phase, began - self.origin, self.clock.monotonic() - began)
@@ -87,43 +105,62 @@ class Trace:
     def part(self, host: str, address: str | None) -> Iterator["Trace"]:
         """A notebook for one of several things measured side by side.
 
-        A ProbeFailure inside ends the part, not the run; anything else passes on, the part being
-        recorded as cut short in the phase it had reached.
+        A ProbeFailure inside (alone or in the ExceptionGroup of a task group) ends the part, not
+        the run; anything else passes on, the part being recorded as cut short in the phase it had
+        reached.
         """
         child = Trace(self.clock, self._listener, origin=self.origin, host=host, address=address)
-        slot = len(self._parts)
-        self._parts.append(None)
-        failure: Failure | None = None
+        self._children.append(child)
         try:
             yield child
-        except ProbeFailure as error:
-            failure = error.to_failure(child.current)
-        except BaseException as error:
-            failure = interrupted(child.current, error)
+        except asyncio.CancelledError:
+            child._is_cut = True
             raise
-        finally:
-            self._parts[slot] = Part(
-                host,
-                address,
-                tuple(child.timings),
-                failure,
-                tuple(child.findings),
-                dict(child.facts),
-            )
+        except Exception as error:
+            child._failure = failure_of(error, child.current)
+            child._is_broken = not isinstance(cause_of(error), ProbeFailure)
+            if child._is_broken:
+                raise
+
+    def _as_part(self, *, by_deadline: bool) -> Part:
+        failure = self._failure
+        if self._is_cut:
+            failure = _cut_short(self.current, by_deadline=by_deadline)
+        return Part(
+            self._host or "",
+            self._address,
+            tuple(self.timings),
+            failure,
+            tuple(self.findings),
+            dict(self.facts),
+        )
 
     def _tell(self, phase: Phase, timing: PhaseTiming | None, failure: Failure | None) -> None:
         if self._listener is not None:
             self._listener(Step(phase, self._host, self._address, timing, failure))
 
 
-def interrupted(phase: Phase, error: BaseException) -> Failure:
-    """What an unfinished phase is recorded as: cut off by the deadline, or a bug."""
-    if isinstance(error, Exception) and not isinstance(error, TimeoutError):
-        detail = f"unexpected {type(error).__name__}: {error}"
-        return Failure(
-            phase, Reason.UNEXPECTED, detail, owner_of(phase, Reason.UNEXPECTED), is_transient=False
-        )
-    detail = f"no end of {phase} within the deadline"
-    return Failure(
-        phase, Reason.TIMEOUT, detail, owner_of(phase, Reason.TIMEOUT), is_transient=True
-    )
+def cause_of(error: Exception) -> Exception:
+    """The exception that matters: of a task group's the first bug, else the first ProbeFailure."""
+    if not isinstance(error, ExceptionGroup):
+        return error
+    causes = [cause_of(inner) for inner in error.exceptions]
+    return next((cause for cause in causes if not isinstance(cause, ProbeFailure)), causes[0])
+
+
+def failure_of(error: Exception, current: Phase) -> Failure:
+    """What `error` means when it is raised in the phase `current`; no ProbeFailure = a bug."""
+    cause = cause_of(error)
+    if isinstance(cause, ProbeFailure):
+        return cause.to_failure(current)
+    detail = one_line(f"unexpected {type(cause).__name__}: {cause}")
+    owner = owner_of(current, Reason.UNEXPECTED)
+    return Failure(current, Reason.UNEXPECTED, detail, owner, is_transient=False)
+
+
+def _cut_short(phase: Phase, *, by_deadline: bool) -> Failure:
+    """What an unfinished phase is recorded as; without a deadline nobody's fault but the run's."""
+    reason = Reason.TIMEOUT if by_deadline else Reason.UNTESTABLE
+    why = "within the deadline" if by_deadline else "before the run was broken off"
+    detail = f"no end of {phase} {why}"
+    return Failure(phase, reason, detail, owner_of(phase, reason), is_transient=True)

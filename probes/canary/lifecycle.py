@@ -11,6 +11,7 @@ RFC 1047): the message is not sent again, it is looked for.
 from dataclasses import dataclass
 from enum import StrEnum
 
+from probes.records.reply import Reply
 from probes.result import Phase, ProbeResult
 
 
@@ -102,14 +103,16 @@ _WAITING_ENDS = {
     Event.LOOKED_IN_VAIN: Transition(State.LOST, Outcome.LOST),
     Event.COULD_NOT_LOOK: Transition(State.UNVERIFIED, Outcome.UNTESTABLE),
 }
+_BOUNCED_AT_ONCE = {Event.BOUNCE_SEEN: Transition(State.BOUNCED, Outcome.BOUNCED)}
 _TABLE: dict[State, dict[Event, Transition]] = {
     State.PLANNED: {
         Event.SEND_STARTED: Transition(State.SENDING, None),
         Event.SENDER_GONE: Transition(State.SEND_FAILED, Outcome.UNTESTABLE),
     },
-    State.SENDING: _SENDING_ENDS,
+    State.SENDING: _SENDING_ENDS | _BOUNCED_AT_ONCE,
     State.ACCEPTED: _WAITING_ENDS,
-    State.UNCERTAIN: _WAITING_ENDS,
+    # A sender that was given up for gone (a stopped process, say) may speak after all.
+    State.UNCERTAIN: _SENDING_ENDS | _WAITING_ENDS,
     State.ARRIVED: {
         Event.SEEN: Transition(State.ARRIVED, Outcome.DUPLICATED),
         Event.BOUNCE_SEEN: Transition(State.ARRIVED, Outcome.BOUNCED_AFTER_ARRIVAL),
@@ -133,7 +136,16 @@ _TABLE: dict[State, dict[Event, Transition]] = {
 }
 for _state in (State.REJECTED, State.DEFERRED, State.SEND_FAILED):
     # A refusal that was followed by a copy all the same: the reply lied, the copy did not.
-    _TABLE[_state] = {Event.SEEN: Transition(State.RECOVERED, Outcome.RECOVERED)}
+    _TABLE[_state] = {
+        Event.SEEN: Transition(State.RECOVERED, Outcome.RECOVERED),
+        Event.BOUNCE_SEEN: Transition(_state, None),
+    }
+
+
+_SETTLED_WITHOUT_SENDER = frozenset(
+    {State.ARRIVED, State.RECOVERED, State.BOUNCED, State.LOST, State.UNVERIFIED}
+)
+"""States a canary may reach before its sender has said how the sending ended."""
 
 
 def advance(
@@ -146,7 +158,7 @@ def advance(
     """
     if event is Event.SEEN and state in (State.SENDING, *IN_FLIGHT):
         return Transition(State.ARRIVED, _arrival(is_late=is_late, is_junk=is_junk))
-    if state in (State.ARRIVED, State.RECOVERED, State.BOUNCED) and event in _SENDING_ENDS:
+    if state in _SETTLED_WITHOUT_SENDER and event in _SENDING_ENDS:
         return Transition(state, None)
     try:
         return _TABLE[state][event]
@@ -157,13 +169,13 @@ def advance(
 def sending_ended(result: ProbeResult) -> Event:
     """What the end of a hand-over means for the canary.
 
-    From the final dot on, anything but a reply leaves the outcome unknown: even a bug of ours. A
+    From the final dot on, anything but a refusal leaves the outcome unknown: even a bug of ours. A
     sending that broke on our side (credentials, resolver, no route) says nothing about the path.
     """
     failure = result.failure
     if failure is None or failure.phase is Phase.QUIT:
         return Event.HANDED_OVER
-    if failure.phase is Phase.END_OF_DATA and failure.reply is None:
+    if failure.phase is Phase.END_OF_DATA and not _is_refusal(failure.reply):
         return Event.OUTCOME_UNKNOWN
     if failure.is_untestable:
         return Event.COULD_NOT_SEND
@@ -172,6 +184,11 @@ def sending_ended(result: ProbeResult) -> Event:
     if failure.reply.is_transient:
         return Event.REFUSED_FOR_NOW
     return Event.REFUSED_FOR_GOOD if failure.reply.code >= 500 else Event.SEND_BROKE
+
+
+def _is_refusal(reply: Reply | None) -> bool:
+    """A 4yz or 5yz reply, RFC 5321 §4.2.1: the one proof that the message was not taken over."""
+    return reply is not None and not reply.is_positive
 
 
 def _arrival(*, is_late: bool, is_junk: bool) -> Outcome:
