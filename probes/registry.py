@@ -44,6 +44,8 @@ class MailboxKind:
     target: type
     watch: Callable[[Net, Any, Interest, Mapping[str, Cursor], Report], Awaitable[None]]
     remove: Callable[[Net, Any, str, int, Mapping[int, str]], Awaitable[frozenset[str]]]
+    keep: Callable[[Any], float | None]
+    """Seconds a settled canary stays in the mailbox, None for ever."""
     host: Callable[[Any], str]
 
 
@@ -60,5 +62,5 @@ ROUTES: Mapping[str, RouteKind] = {
 }
 
 MAILBOXES: Mapping[str, MailboxKind] = {
-    "imap": MailboxKind(imap.ImapMailbox, imap.watch, imap.remove, imap.host),
+    "imap": MailboxKind(imap.ImapMailbox, imap.watch, imap.remove, imap.keep, imap.host),
 }

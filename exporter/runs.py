@@ -1,0 +1,144 @@
+"""One run of a path or of a job: the straight line from a finished configuration to the ledger."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from exporter.ledger import Ledger, LedgerError
+from exporter.model import Change, Job, Path, Run
+from probes.canary.lifecycle import Event, sending_ended
+from probes.canary.message import Canary, compose, new_token
+from probes.net import Net
+from probes.registry import KINDS, ROUTES
+from probes.result import ProbeResult
+from probes.run import run_once
+from probes.trace import Listener, Trace
+
+LOG = logging.getLogger("mailcanary.run")
+
+LONGEST_LEDGER_PAUSE = 30.0
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Publisher:
+    """Where finished values go. Both are called after the ledger has them, and must not raise."""
+
+    change: Callable[[Change], None]
+    run: Callable[[Run], None]
+    ledger_error: Callable[[], None]
+
+
+async def send(
+    path: Path,
+    tick: int,
+    net: Net,
+    ledger: Ledger,
+    publish: Publisher,
+    listener: Listener | None = None,
+) -> str | None:
+    """Send one canary along `path` and return its token, None when the tick was already claimed.
+
+    The ledger knows of each step before it is taken: a canary that could not be written down is
+    not sent (LedgerError), and one that was sent is written down however long that takes.
+    """
+    token = new_token()
+    claimed = await ledger.claim(
+        path.name, path.mailbox.name, tick, token, path.late_after, path.lost_after
+    )
+    if not claimed:
+        return None
+    started = await ledger.record(token, Event.SEND_STARTED, net.clock.utc())
+    if started is not None:
+        publish.change(started)
+    result = await _hand_over(path, token, net, listener)
+    ended = await _written_down(
+        lambda: ledger.record(token, sending_ended(result), net.clock.utc(), result=result),
+        publish,
+    )
+    if ended is not None:
+        publish.change(ended)
+    await _finish(Run(path.name, tick, result), ledger, publish)
+    return token
+
+
+async def probe(
+    job: Job,
+    tick: int,
+    net: Net,
+    ledger: Ledger | None,
+    publish: Publisher,
+    listener: Listener | None = None,
+) -> Run:
+    """Run one one-shot probe; without a ledger it is only published."""
+    kind = KINDS[job.kind]
+    result = await run_once(
+        job.kind,
+        lambda trace: kind.probe(net, job.target, trace),
+        clock=net.clock,
+        deadline=job.deadline,
+        listener=listener,
+        on_bug=log_bug,
+    )
+    run = Run(job.name, tick, result)
+    await _finish(run, ledger, publish)
+    return run
+
+
+def path_host(path: Path) -> str:
+    """The host a path's sending loads, by which it is paced."""
+    envelope = Canary("", "", path.message.mail_from, path.message.rcpt_to, b"")
+    return ROUTES[path.route.kind].host(path.route.target, envelope)
+
+
+def log_bug(error: BaseException) -> None:
+    """A bug of ours is the one thing a run logs with its traceback."""
+    LOG.error("unexpected error in a run", exc_info=error)
+
+
+async def _hand_over(path: Path, token: str, net: Net, listener: Listener | None) -> ProbeResult:
+    hand_over = ROUTES[path.route.kind].hand_over
+
+    async def work(trace: Trace) -> None:
+        canary = compose(path.message, token, net.clock.utc())
+        await hand_over(net, path.route.target, canary, trace)
+
+    return await run_once(
+        path.route.kind,
+        work,
+        clock=net.clock,
+        deadline=path.deadline,
+        listener=listener,
+        on_bug=log_bug,
+    )
+
+
+async def _finish(run: Run, ledger: Ledger | None, publish: Publisher) -> None:
+    if ledger is not None:
+        await _written_down(lambda: ledger.add_run(run), publish)
+    publish.run(run)
+    failure = run.result.failure
+    LOG.info(
+        "run name=%s kind=%s ok=%s seconds=%.3f%s",
+        run.name,
+        run.result.kind,
+        run.result.ok,
+        run.result.seconds,
+        f" phase={failure.phase} reason={failure.reason} owner={failure.owner}" if failure else "",
+    )
+
+
+async def _written_down(write: Callable[[], Awaitable[T]], publish: Publisher) -> T:
+    """Repeat `write` until the ledger takes it: what happened is never dropped."""
+    pause = 0.5
+    while True:
+        try:
+            return await write()
+        except LedgerError as error:
+            LOG.error("%s", error)  # noqa: TRY400 - our own words, no traceback
+            publish.ledger_error()
+        await asyncio.sleep(pause)
+        pause = min(pause * 2, LONGEST_LEDGER_PAUSE)
