@@ -1,0 +1,99 @@
+"""DNS messages as bytes: a query goes out, the message that answers it comes back."""
+
+import asyncio
+import socket
+import struct
+
+from probes.net.dns_answer import ServerAddress
+
+_HEADER_BYTES = 12
+_UDP_PAYLOAD = 1232  # fits an unfragmented IPv6 packet
+_RESPONSE = 0x80
+_OPCODE = 0x78
+_TRUNCATED = 0x02
+# RFC 1035 §4.1.1: recursion desired; RFC 6840 §5.7: AD in a query asks for AD in the answer
+_QUERY_FLAGS = 0x0100 | 0x0020
+# RFC 6891 §6.1.2: root, OPT, payload size, extended RCODE and version 0, DO (RFC 3225), no options
+_OPT = struct.pack("!BHHBBHH", 0, 41, _UDP_PAYLOAD, 0, 0, 0x8000, 0)
+_RCODES_WITHOUT_QUESTION = frozenset({1, 2, 4, 5})  # FORMERR SERVFAIL NOTIMP REFUSED
+
+
+def query_message(query_id: int, question: bytes) -> bytes:
+    """A recursive query for one question (name, type and class as on the wire)."""
+    return struct.pack("!HHHHHH", query_id, _QUERY_FLAGS, 1, 0, 0, 1) + question + _OPT
+
+
+def is_truncated(message: bytes) -> bool:
+    """The TC flag: the rest of the answer is to be had over TCP."""
+    return bool(message[2] & _TRUNCATED)
+
+
+def is_answer_to(message: bytes, query: bytes) -> bool:
+    """Whether `message` answers this very query: id, direction, opcode and question.
+
+    The source address and port were already compared by the connected socket, RFC 5452 §9.1.
+    """
+    if len(message) < _HEADER_BYTES or message[:2] != query[:2]:
+        return False
+    if not message[2] & _RESPONSE or (message[2] ^ query[2]) & _OPCODE:
+        return False
+    questions = int.from_bytes(message[4:6], "big")
+    if questions == 0:
+        return message[3] & 0x0F in _RCODES_WITHOUT_QUESTION
+    end = len(query) - len(_OPT)
+    name = slice(_HEADER_BYTES, end - 4)
+    # RFC 4343 §3: names are compared without regard to case
+    return (
+        questions == 1
+        and message[end - 4 : end] == query[end - 4 : end]
+        and message[name].lower() == query[name].lower()
+    )
+
+
+async def ask_udp(server: ServerAddress, query: bytes) -> bytes:
+    """The first datagram that answers `query`; whatever else arrives is ignored.
+
+    Waits as long as the caller lets it; raises OSError when the server cannot be reached.
+    """
+    loop = asyncio.get_running_loop()
+    # RFC 5452 §9.2: a socket of its own gives every query a port of the kernel's choosing
+    with socket.socket(_family(server), socket.SOCK_DGRAM) as sock:
+        sock.setblocking(False)
+        sock.connect(server)
+        sock.send(query)
+        while True:
+            message = await loop.sock_recv(sock, 0xFFFF)
+            if is_answer_to(message, query):
+                return message
+            await asyncio.sleep(0)  # a flood of forgeries takes turns with everybody else
+
+
+async def ask_tcp(server: ServerAddress, query: bytes) -> bytes:
+    """The message `server` sends over TCP, whatever it answers.
+
+    Waits as long as the caller lets it; raises OSError when the server cannot be reached or closes
+    before the message is whole.
+    """
+    loop = asyncio.get_running_loop()
+    with socket.socket(_family(server), socket.SOCK_STREAM) as sock:
+        sock.setblocking(False)
+        await loop.sock_connect(sock, server)
+        # RFC 1035 §4.2.2: the length goes before the message; RFC 7766 §8: in one segment
+        await loop.sock_sendall(sock, struct.pack("!H", len(query)) + query)
+        (length,) = struct.unpack("!H", await _receive(sock, 2))
+        return await _receive(sock, length)
+
+
+async def _receive(sock: socket.socket, size: int) -> bytes:
+    loop = asyncio.get_running_loop()
+    data = bytearray()
+    while len(data) < size:
+        chunk = await loop.sock_recv(sock, size - len(data))
+        if not chunk:
+            raise ConnectionResetError("the TCP connection was closed before the answer was whole")
+        data += chunk
+    return bytes(data)
+
+
+def _family(server: ServerAddress) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in server[0] else socket.AF_INET

@@ -1,0 +1,275 @@
+"""The stub resolver: one question, one recursive server after the other, one Answer."""
+
+import asyncio
+import secrets
+import struct
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any, Literal, Self, cast
+
+import dns.edns
+import dns.exception
+import dns.flags
+import dns.message
+import dns.name
+import dns.rcode
+import dns.rdataclass
+import dns.rdatatype
+
+from probes.clock import SYSTEM_CLOCK, Clock
+from probes.net.dns_answer import Answer, DnsStatus, ServerAddress, merged, most_telling
+from probes.net.dns_exchange import ask_tcp, ask_udp, is_answer_to, is_truncated, query_message
+from probes.records import RecordError
+from probes.records.mx import MxRecord, by_preference
+
+MAX_RECORDS = 512
+"""Records (all sections) above which an answer is `malformed` without being parsed."""
+
+_RESOLV_CONF_BYTES = 64 * 1024
+_NOTE_CHARACTERS = 300
+
+_CONCLUSIVE = frozenset(
+    {DnsStatus.ANSWERED, DnsStatus.NXDOMAIN, DnsStatus.NO_DATA, DnsStatus.DNSSEC_BOGUS}
+)
+# RFC 8914 §4: the extended errors with which a validating resolver says that validation failed
+_BOGUS = frozenset(
+    {
+        dns.edns.EDECode.DNSSEC_BOGUS,
+        dns.edns.EDECode.SIGNATURE_EXPIRED,
+        dns.edns.EDECode.SIGNATURE_NOT_YET_VALID,
+        dns.edns.EDECode.DNSKEY_MISSING,
+        dns.edns.EDECode.RRSIGS_MISSING,
+        dns.edns.EDECode.NO_ZONE_KEY_BIT_SET,
+        dns.edns.EDECode.NSEC_MISSING,
+        dns.edns.EDECode.SIGNATURE_EXPIRED_BEFORE_VALID,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Resolver:
+    """Asks the given recursive servers, in their order, and no other; keeps nothing.
+
+    The next server is asked when one is silent for `timeout` seconds, cannot be reached, refuses,
+    fails or answers nonsense. While none has answered at all, silent servers are asked again until
+    `lifetime` seconds have passed. Raises ValueError for a server that is no IP address.
+    """
+
+    servers: tuple[ServerAddress, ...]
+    clock: Clock = SYSTEM_CLOCK
+    timeout: float = 2.0
+    lifetime: float = 5.0
+
+    def __post_init__(self) -> None:
+        if not self.servers:
+            raise ValueError("a resolver needs at least one server")
+        for address, _ in self.servers:
+            ip_address(address)
+
+    @classmethod
+    def from_system(
+        cls, path: Path = Path("/etc/resolv.conf"), *, clock: Clock = SYSTEM_CLOCK
+    ) -> Self:
+        """A resolver that asks the servers of resolv.conf(5), on port 53.
+
+        Only its `nameserver` lines are read. As there, no file or no line means 127.0.0.1.
+        """
+        return cls(tuple((address, 53) for address in _nameservers(path)), clock)
+
+    async def mx(self, domain: str) -> Answer[MxRecord]:
+        """The MX records, lowest preference first; equals in the order of the answer."""
+        answer = await self.query(domain, "MX")
+        return replace(answer, records=by_preference(answer.records))
+
+    async def addresses(self, host: str, family: Literal[4, 6] | None = None) -> Answer[str]:
+        """The IP addresses of a host as text: IPv4, IPv6, or (None) both, IPv4 first.
+
+        With both, one answered question is enough; what the other one said is not kept.
+        """
+        if family is not None:
+            return await self.query(host, "A" if family == 4 else "AAAA")
+        return merged(*await asyncio.gather(self.query(host, "A"), self.query(host, "AAAA")))
+
+    async def query(self, name: str, rdtype: str) -> Answer[Any]:
+        """Resolve one name (A-labels) and record type; no DNS outcome is an exception.
+
+        Records are str for A, AAAA, CNAME, NS and PTR, MxRecord for MX, bytes (the strings of one
+        record joined) for TXT, and the presentation format for every other type. Raises
+        RecordError when `name` is no domain name.
+        """
+        question = _Question.of(name, rdtype)
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self.lifetime
+        began = self.clock.monotonic()
+        turns = deque(self.servers)
+        heard: list[Answer[Any]] = []
+        while turns and (len(heard) < len(self.servers) or most_telling(heard).is_silence):
+            server = turns.popleft()
+            answer = await self._try(question, server, until)
+            heard.append(answer)
+            if answer.status in _CONCLUSIVE or loop.time() >= until:
+                break
+            if answer.is_silence:
+                turns.append(server)
+        return replace(
+            most_telling(heard), seconds=self.clock.monotonic() - began, tries=len(heard)
+        )
+
+    async def _try(self, question: "_Question", server: ServerAddress, until: float) -> Answer[Any]:
+        """One server: UDP, then TCP when the answer did not fit."""
+        query = query_message(secrets.randbits(16), question.wire)
+        try:
+            async with self._one_wait(until):
+                wire = await ask_udp(server, query)
+            if is_truncated(wire):
+                # RFC 7766 §5: a truncated answer is asked for again over TCP
+                async with self._one_wait(until):
+                    wire = await ask_tcp(server, query)
+        except TimeoutError:
+            return question.failed(server, DnsStatus.TIMEOUT)
+        except OSError as error:
+            return question.failed(server, DnsStatus.UNREACHABLE, error.strerror or str(error))
+        if not is_answer_to(wire, query):
+            return question.failed(server, DnsStatus.MALFORMED, "an answer to something else")
+        return _read(question, server, wire)
+
+    def _one_wait(self, until: float) -> asyncio.Timeout:
+        return asyncio.timeout_at(min(asyncio.get_running_loop().time() + self.timeout, until))
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """What is asked, readable and as its bytes in the message."""
+
+    name: str
+    rdtype: str
+    wire: bytes
+
+    @classmethod
+    def of(cls, name: str, rdtype: str) -> "_Question":
+        try:
+            labels = dns.name.from_text(name.encode("ascii")).to_digestable()
+        except (dns.exception.DNSException, UnicodeEncodeError) as error:
+            raise RecordError(f"not a domain name: {name[:260]!r}") from error
+        kind = dns.rdatatype.from_text(rdtype)
+        return cls(name, rdtype, labels + struct.pack("!HH", kind, dns.rdataclass.IN))
+
+    def failed(
+        self,
+        server: ServerAddress,
+        status: DnsStatus,
+        note: str | None = None,
+        rcode: str | None = None,
+    ) -> Answer[Any]:
+        note = None if note is None else note[:_NOTE_CHARACTERS]
+        return Answer(self.name, self.rdtype, status, server, 0.0, note=note, rcode=rcode)
+
+
+def _read(question: _Question, server: ServerAddress, wire: bytes) -> Answer[Any]:
+    """The Answer in a message that is known to answer `question`."""
+    count = sum(struct.unpack_from("!HHH", wire, 6))
+    if count > MAX_RECORDS:
+        return question.failed(server, DnsStatus.MALFORMED, f"an answer of {count} records")
+    try:
+        message = cast(dns.message.QueryMessage, dns.message.from_wire(wire, ignore_trailing=True))
+        if message.rcode() in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
+            return _resolved(question, server, message)
+    except dns.message.ChainTooLong:
+        return question.failed(server, DnsStatus.SERVFAIL, "a CNAME chain without end")
+    except (dns.exception.DNSException, ValueError) as error:
+        detail = f"{type(error).__name__}: {error}"
+        return question.failed(server, DnsStatus.MALFORMED, detail)
+    status = _ERROR_STATUS.get(message.rcode(), DnsStatus.MALFORMED)
+    is_bogus = any(error.code in _BOGUS for error in message.extended_errors())
+    if status is DnsStatus.SERVFAIL and is_bogus:
+        status = DnsStatus.DNSSEC_BOGUS
+    rcode = dns.rcode.to_text(message.rcode())
+    note = _extended_errors(message) or rcode
+    return question.failed(server, status, note, rcode)
+
+
+def _resolved(
+    question: _Question, server: ServerAddress, message: dns.message.QueryMessage
+) -> Answer[Any]:
+    """The Answer in a message without an error; DNSException when it contradicts itself."""
+    chain = message.resolve_chaining()
+    rrset = chain.answer
+    status = DnsStatus.NXDOMAIN if message.rcode() == dns.rcode.NXDOMAIN else DnsStatus.NO_DATA
+    records: tuple[Any, ...] = ()
+    if rrset is not None:
+        status = DnsStatus.ANSWERED
+        read = _RECORD_READERS.get(rrset.rdtype, _presentation)
+        records = tuple(read(record) for record in cast(Iterable[Any], rrset))
+    elif status is DnsStatus.NO_DATA and _is_referral(message):
+        note = "a referral instead of an answer: the server does not recurse"
+        return question.failed(server, DnsStatus.REFUSED, note, "NOERROR")
+    return Answer(
+        question.name,
+        question.rdtype,
+        status,
+        server,
+        0.0,
+        records=records,
+        canonical_name=_host(chain.canonical_name),
+        ttl=None if rrset is None else chain.minimum_ttl,
+        negative_ttl=_negative_ttl(message) if rrset is None else None,
+        authenticated=bool(message.flags & dns.flags.AD),
+        rcode=dns.rcode.to_text(message.rcode()),
+        note=_extended_errors(message) or None,
+    )
+
+
+def _is_referral(message: dns.message.Message) -> bool:
+    # RFC 2308 §2.2: NS records without SOA in the authority section are no NODATA
+    kinds = {rrset.rdtype for rrset in message.authority}
+    return dns.rdatatype.NS in kinds and dns.rdatatype.SOA not in kinds
+
+
+def _negative_ttl(message: dns.message.Message) -> int | None:
+    for rrset in message.authority:
+        if rrset.rdtype == dns.rdatatype.SOA:
+            # RFC 2308 §5: the smaller of the SOA's own TTL and its MINIMUM field
+            return min(rrset.ttl, int(rrset[0].minimum))
+    return None
+
+
+def _extended_errors(message: dns.message.Message) -> str:
+    """Every extended error in words, RFC 8914 §2; "" where there is none."""
+    return ", ".join(error.to_text() for error in message.extended_errors())[:_NOTE_CHARACTERS]
+
+
+def _host(name: dns.name.Name) -> str:
+    return name.to_text(omit_final_dot=True).lower()
+
+
+def _presentation(record: Any) -> str:
+    return str(record.to_text())
+
+
+_ERROR_STATUS = {
+    dns.rcode.SERVFAIL: DnsStatus.SERVFAIL,
+    dns.rcode.REFUSED: DnsStatus.REFUSED,
+}
+_RECORD_READERS: Mapping[int, Callable[[Any], Any]] = {
+    dns.rdatatype.A: lambda record: record.address,
+    dns.rdatatype.AAAA: lambda record: record.address,
+    dns.rdatatype.CNAME: lambda record: _host(record.target),
+    dns.rdatatype.NS: lambda record: _host(record.target),
+    dns.rdatatype.PTR: lambda record: _host(record.target),
+    dns.rdatatype.MX: lambda record: MxRecord(record.preference, _host(record.exchange)),
+    dns.rdatatype.TXT: lambda record: b"".join(record.strings),
+}
+
+
+def _nameservers(path: Path) -> tuple[str, ...]:
+    try:
+        with path.open("rb") as file:
+            text = file.read(_RESOLV_CONF_BYTES).decode("utf-8", "replace")
+    except FileNotFoundError:
+        text = ""
+    fields = [line.split() for line in text.splitlines()]
+    named = [words[1] for words in fields if len(words) > 1 and words[0] == "nameserver"]
+    return tuple(named) or ("127.0.0.1",)
