@@ -6,6 +6,7 @@ import signal
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from datetime import timedelta
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path as FilePath
 
@@ -13,7 +14,7 @@ from exporter.config import ConfigError, load
 from exporter.ledger import Ledger, LedgerError
 from exporter.metrics import Metrics
 from exporter.model import CanaryRecord, Change, Config, Mailbox, Run
-from exporter.runs import Publisher, log_bug, path_host, probe, send
+from exporter.runs import Publisher, finish, log_bug, path_host, probe, send
 from exporter.scheduler import Entry, Scheduler
 from exporter.watcher import MailboxWatcher, WatchState
 from exporter.web.server import HttpState, LoopMonitor, serve
@@ -143,7 +144,8 @@ class Service:
             if path is not None:
                 await send(path, tick, self._net, self._ledger, self._publish)
             elif name in self.config.jobs:
-                await probe(self.config.jobs[name], tick, self._net, self._ledger, self._publish)
+                run = await probe(self.config.jobs[name], tick, self._net)
+                await finish(run, self._ledger, self._publish)
         except LedgerError as error:
             LOG.error("%s: not started: %s", name, error)  # noqa: TRY400 - our own words
             self.metrics.ledger_error()
@@ -160,8 +162,8 @@ class Service:
             mailbox.name,
             watch,
             self._clock,
-            report=self._on_report,
-            changed_state=self._on_watch_state,
+            report=partial(self._on_report, mailbox.name),
+            changed_state=partial(self._on_watch_state, mailbox.name),
             cursors=await self._ledger.cursors(mailbox.name),
         )
         for record in await self._ledger.in_flight(mailbox.name):

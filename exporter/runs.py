@@ -61,19 +61,12 @@ async def send(
     )
     if ended is not None:
         publish.change(ended)
-    await _finish(Run(path.name, tick, result), ledger, publish)
+    await finish(Run(path.name, tick, result), ledger, publish)
     return token
 
 
-async def probe(
-    job: Job,
-    tick: int,
-    net: Net,
-    ledger: Ledger | None,
-    publish: Publisher,
-    listener: Listener | None = None,
-) -> Run:
-    """Run one one-shot probe; without a ledger it is only published."""
+async def probe(job: Job, tick: int, net: Net, listener: Listener | None = None) -> Run:
+    """Run one one-shot probe."""
     kind = KINDS[job.kind]
     result = await run_once(
         job.kind,
@@ -83,9 +76,22 @@ async def probe(
         listener=listener,
         on_bug=log_bug,
     )
-    run = Run(job.name, tick, result)
-    await _finish(run, ledger, publish)
-    return run
+    return Run(job.name, tick, result)
+
+
+async def finish(run: Run, ledger: Ledger, publish: Publisher) -> None:
+    """Store a finished run, then publish and log it."""
+    await _written_down(lambda: ledger.add_run(run), publish)
+    publish.run(run)
+    failure = run.result.failure
+    LOG.info(
+        "run name=%s kind=%s ok=%s seconds=%.3f%s",
+        run.name,
+        run.result.kind,
+        run.result.ok,
+        run.result.seconds,
+        f" phase={failure.phase} reason={failure.reason} owner={failure.owner}" if failure else "",
+    )
 
 
 def path_host(path: Path) -> str:
@@ -113,21 +119,6 @@ async def _hand_over(path: Path, token: str, net: Net, listener: Listener | None
         deadline=path.deadline,
         listener=listener,
         on_bug=log_bug,
-    )
-
-
-async def _finish(run: Run, ledger: Ledger | None, publish: Publisher) -> None:
-    if ledger is not None:
-        await _written_down(lambda: ledger.add_run(run), publish)
-    publish.run(run)
-    failure = run.result.failure
-    LOG.info(
-        "run name=%s kind=%s ok=%s seconds=%.3f%s",
-        run.name,
-        run.result.kind,
-        run.result.ok,
-        run.result.seconds,
-        f" phase={failure.phase} reason={failure.reason} owner={failure.owner}" if failure else "",
     )
 
 

@@ -162,7 +162,7 @@ def _part_view(part: Part, total: float) -> RenderableType:
         title.append("  " + " ".join(facts), style="dim")
     blocks: list[RenderableType] = [title, waterfall(part.timings, total, part.failure)]
     if part.failure is not None:
-        blocks.append(_failure_line(part.failure))
+        blocks.append(failure_view(part.failure))
     return Group(*blocks)
 
 
@@ -174,7 +174,8 @@ def _finding_line(finding: Finding) -> Text:
     return line
 
 
-def _failure_line(failure: Failure) -> Text:
+def failure_view(failure: Failure) -> Text:
+    """Phase, reason, owner, detail and the reply of a failure."""
     line = Text(f"{failure.phase}: {failure.reason}", style="red")
     line.append(f" (owner: {failure.owner}) {failure.detail}", style="default")
     if failure.reply is not None:
@@ -188,4 +189,4 @@ def _verdict(code: ExitCode, title: str, failure: Failure | None, seconds: float
     line.append(f"{title} after {milliseconds(seconds)}", style="default")
     if failure is None:
         return line
-    return Group(line, _failure_line(failure))
+    return Group(line, failure_view(failure))

@@ -1,6 +1,7 @@
 """One watcher per mailbox: keeps a watch running and knows who is waiting for a copy."""
 
 import asyncio
+import logging
 import random
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -8,7 +9,11 @@ from datetime import datetime
 
 from probes.clock import Clock
 from probes.mailboxes import Cursor, Look, Placement, Report, Sighting
-from probes.result import Failure, Owner, Phase, ProbeFailure, Reason
+from probes.result import Failure, Owner, Phase, Reason
+from probes.run import run_once
+from probes.trace import Trace
+
+LOG = logging.getLogger("mailcanary.watch")
 
 FRESH_SECONDS = 30.0
 """How long after the sending began a canary is worth fast looks."""
@@ -41,8 +46,8 @@ class MailboxWatcher:
         watch: Watch,
         clock: Clock,
         *,
-        report: Callable[[str, Look | Sighting | Cursor], Awaitable[None]],
-        changed_state: Callable[[str, WatchState], None],
+        report: Report,
+        changed_state: Callable[[WatchState], None],
         cursors: Mapping[str, Cursor],
     ) -> None:
         self.name = name
@@ -98,15 +103,19 @@ class MailboxWatcher:
     async def _session(self) -> Failure:
         """One connection's life, and why it ended."""
         self._looks.clear()
-        try:
-            await self._watch(self, self._cursors, self._on_report)
-        except ProbeFailure as error:
-            return error.to_failure(Phase.ARRIVAL)
+
+        async def work(trace: Trace) -> None:
+            with trace.phase(Phase.ARRIVAL):
+                await self._watch(self, self._cursors, self._on_report)
+
+        result = await run_once("watch", work, clock=self._clock, deadline=None, on_bug=log_bug)
         detail = "the watch ended without a reason"
-        return Failure(Phase.ARRIVAL, Reason.UNEXPECTED, detail, Owner.MONITOR, is_transient=True)
+        return result.failure or Failure(
+            Phase.ARRIVAL, Reason.UNEXPECTED, detail, Owner.MONITOR, is_transient=True
+        )
 
     async def _on_report(self, report: Look | Sighting | Cursor) -> None:
-        await self._report(self.name, report)
+        await self._report(report)
         if isinstance(report, Cursor):
             self._cursors[report.folder] = report
         if isinstance(report, Look):
@@ -121,5 +130,10 @@ class MailboxWatcher:
     def _set_state(self, state: WatchState) -> None:
         if state != self.state or not self.settled.is_set():
             self.state = state
-            self._changed_state(self.name, state)
+            self._changed_state(state)
         self.settled.set()
+
+
+def log_bug(error: BaseException) -> None:
+    """A bug in a watch is logged with its traceback; the watch is begun anew."""
+    LOG.error("unexpected error in a mailbox watch", exc_info=error)

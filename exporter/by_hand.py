@@ -1,0 +1,150 @@
+"""One run of one path or job at a shell: the same steps as in the service, shown as they happen."""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from exporter.app import build_net
+from exporter.ledger import Ledger
+from exporter.model import CanaryRecord, Change, Config, Path, Run
+from exporter.runs import Publisher, probe, send
+from exporter.watcher import MailboxWatcher, WatchState
+from probes.canary.lifecycle import UNSETTLED, Event
+from probes.clock import SYSTEM_CLOCK
+from probes.mailboxes import Cursor, Look, Report, Sighting
+from probes.net import Net
+from probes.registry import MAILBOXES
+from probes.result import Failure, ProbeResult
+from probes.trace import Listener
+
+LAST_LOOK_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class CanaryStory:
+    """A canary sent by hand and what became of it.
+
+    `record` is None when it was not sent because its mailbox could not be read: `mailbox_failure`
+    says why.
+    """
+
+    record: CanaryRecord | None
+    result: ProbeResult | None
+    mailbox_failure: Failure | None
+
+
+async def run_job(config: Config, name: str, listener: Listener) -> ProbeResult:
+    """Run one job now. Nothing is stored."""
+    return (await probe(config.jobs[name], 0, build_net(config), listener)).result
+
+
+async def run_path(config: Config, name: str, listener: Listener) -> CanaryStory:
+    """Send one canary along a path now and follow it until it is settled.
+
+    It is written into the service's ledger, so that a canary whose sender was interrupted is still
+    settled by the service. Raises LedgerError.
+    """
+    ledger = await Ledger.open(config.service.ledger, SYSTEM_CLOCK, exclusive=False)
+    try:
+        return await _Follower(config.paths[name], build_net(config), ledger).run(listener)
+    finally:
+        await ledger.close()
+
+
+@dataclass
+class _Follower:
+    """Watches the mailbox of one path for one canary."""
+
+    path: Path
+    net: Net
+    ledger: Ledger
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    record: CanaryRecord | None = None
+    result: ProbeResult | None = None
+
+    async def run(self, listener: Listener) -> CanaryStory:
+        watcher = self._watcher()
+        watching = asyncio.create_task(watcher.run(), name="watch")
+        try:
+            await watcher.settled.wait()
+            if watcher.state.failure is not None:
+                return CanaryStory(None, None, watcher.state.failure)
+            publish = Publisher(
+                lambda change: self._on_change(watcher, change), self._on_run, lambda: None
+            )
+            await send(self.path, -time.time_ns(), self.net, self.ledger, publish, listener)
+            await self._settle(watcher)
+            return CanaryStory(self.record, self.result, None)
+        finally:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+
+    def _watcher(self) -> MailboxWatcher:
+        kind = MAILBOXES[self.path.mailbox.kind]
+
+        async def watch(
+            watcher: MailboxWatcher, cursors: Mapping[str, Cursor], report: Report
+        ) -> None:
+            await kind.watch(self.net, self.path.mailbox.target, watcher, cursors, report)
+
+        return MailboxWatcher(
+            self.path.mailbox.name,
+            watch,
+            self.net.clock,
+            report=self._on_report,
+            changed_state=_ignore_state,
+            cursors={},
+        )
+
+    async def _settle(self, watcher: MailboxWatcher) -> None:
+        """Wait for the copy; when it is overdue and the mailbox was read since, call it lost."""
+        while self.record is not None and self.record.state in UNSETTLED:
+            overdue = self._overdue(watcher)
+            if overdue is not None:
+                change = await self.ledger.record(self.record.token, overdue, self.net.clock.utc())
+                if change is not None:
+                    self._on_change(watcher, change)
+                continue
+            self.changed.clear()
+            try:
+                async with asyncio.timeout(0.25):
+                    await self.changed.wait()
+            except TimeoutError:
+                continue
+
+    def _overdue(self, watcher: MailboxWatcher) -> Event | None:
+        record = self.record
+        since = record and (record.accepted_at or record.sending_at)
+        if record is None or since is None:
+            return None
+        lost_at = since + timedelta(seconds=record.lost_after)
+        if watcher.looked is not None and watcher.looked >= lost_at:
+            return Event.LOOKED_IN_VAIN
+        if self.net.clock.utc() >= lost_at + timedelta(seconds=LAST_LOOK_SECONDS):
+            return None if watcher.state.is_up else Event.COULD_NOT_LOOK
+        return None
+
+    def _on_change(self, watcher: MailboxWatcher, change: Change) -> None:
+        self.record = change.record
+        if change.record.state in UNSETTLED and change.record.sending_at is not None:
+            watcher.expect(change.record.token, change.record.sending_at)
+        self.changed.set()
+
+    def _on_run(self, run: Run) -> None:
+        self.result = run.result
+
+    async def _on_report(self, report: Look | Sighting | Cursor) -> None:
+        record = self.record
+        if isinstance(report, Sighting) and record is not None and report.token == record.token:
+            change = await self.ledger.record(
+                report.token, Event.SEEN, report.seen.utc, sighting=report
+            )
+            if change is not None:
+                self.record = change.record
+                self.changed.set()
+
+
+def _ignore_state(state: WatchState) -> None:
+    """The follower reads the state where it needs it."""

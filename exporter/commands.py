@@ -1,0 +1,136 @@
+"""What the commands do. Each returns its exit code; errors of ours are one line on stderr."""
+
+import asyncio
+import json
+import logging
+import os
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any, TypeVar
+
+import uvloop
+from rich.console import Console
+
+from exporter.app import run_service
+from exporter.by_hand import CanaryStory, run_job, run_path
+from exporter.config import ConfigError, load, schema
+from exporter.ledger import LedgerError
+from exporter.model import Config
+from exporter.terminal import (
+    ExitCode,
+    canary_view,
+    failure_view,
+    outcome_code,
+    result_code,
+    result_view,
+    show_step,
+)
+from probes.result import to_json
+from probes.trace import Step
+
+T = TypeVar("T")
+
+
+def run_loop(main: Coroutine[Any, Any, T]) -> T:
+    """Run a command's coroutine on uvloop: less CPU and memory per TLS session."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(main)
+
+
+def serve(file: Path) -> int:
+    """`mailcanary serve`."""
+    config = _load(file)
+    if config is None:
+        return ExitCode.USAGE
+    set_up_logging(logging.INFO)
+    try:
+        run_loop(run_service(config))
+    except (LedgerError, OSError) as error:
+        return _complain(str(error))
+    return ExitCode.OK
+
+
+def check_config(file: Path) -> int:
+    """`mailcanary check-config`."""
+    config = _load(file)
+    if config is None:
+        return ExitCode.USAGE
+    print(  # noqa: T201
+        f"{file}: {len(config.paths)} paths, {len(config.jobs)} jobs, "
+        f"{len(config.mailboxes)} mailboxes, {len(config.routes)} routes: no problem found"
+    )
+    return ExitCode.OK
+
+
+def config_schema() -> int:
+    """`mailcanary config-schema`."""
+    print(json.dumps(schema(), indent=2))  # noqa: T201
+    return ExitCode.OK
+
+
+def run_now(name: str, file: Path, as_json: bool) -> int:  # noqa: FBT001
+    """`mailcanary run`."""
+    config = _load(file)
+    if config is None:
+        return ExitCode.USAGE
+    if name not in config.paths and name not in config.jobs:
+        known = ", ".join([*config.paths, *config.jobs])
+        print(f"mailcanary: no path or job is called {name!r}; there are: {known}", file=sys.stderr)  # noqa: T201
+        return ExitCode.USAGE
+    set_up_logging(logging.WARNING)
+    console = Console(stderr=as_json)
+
+    def listener(step: Step) -> None:
+        if not as_json:
+            show_step(console, step)
+
+    try:
+        if name in config.jobs:
+            result = run_loop(run_job(config, name, listener))
+            if as_json:
+                print(json.dumps(to_json(result), indent=2))  # noqa: T201
+            else:
+                console.print(result_view(result))
+            return result_code(result)
+        return _tell_story(run_loop(run_path(config, name, listener)), console, as_json=as_json)
+    except (LedgerError, OSError) as error:
+        return _complain(str(error))
+
+
+def set_up_logging(level: int) -> None:
+    """One line per event on stderr; the libraries only when they warn."""
+    logging.basicConfig(
+        level=logging.WARNING,
+        stream=sys.stderr,
+        format="%(asctime)s %(levelname)s %(message)s",
+    )
+    logging.getLogger("mailcanary").setLevel(level)
+
+
+def _tell_story(story: CanaryStory, console: Console, *, as_json: bool) -> int:
+    record, result = story.record, story.result
+    if as_json:
+        print(json.dumps(to_json(story), indent=2))  # noqa: T201
+    if record is None or result is None:
+        if story.mailbox_failure is not None and not as_json:
+            console.print("nothing was sent: the mailbox cannot be read")
+            console.print(failure_view(story.mailbox_failure))
+        return ExitCode.UNTESTABLE
+    if not as_json:
+        console.print(canary_view(record, result))
+    return outcome_code(record.outcome)
+
+
+def _load(file: Path) -> Config | None:
+    """The configuration, or None after saying on stderr what is wrong with it."""
+    try:
+        return load(file, os.environ)
+    except ConfigError as error:
+        print(error, file=sys.stderr)  # noqa: T201
+        return None
+
+
+def _complain(message: str) -> int:
+    print(f"mailcanary: {message}", file=sys.stderr)  # noqa: T201
+    return ExitCode.FAILURE
