@@ -1,0 +1,250 @@
+"""The one table of every metric of the service itself; `docs/metrics.md` explains each row.
+
+`path` is the name of a mail path and `probe` the name of a job: Prometheus keeps the label `job`
+for what it scrapes. Every label takes its values from a closed set: names in the configuration,
+enum members, and at most 32 MX hosts per probe.
+"""
+
+from exporter.exposition import Family, FamilyType
+
+COUNTER, GAUGE, HISTOGRAM = FamilyType.COUNTER, FamilyType.GAUGE, FamilyType.HISTOGRAM
+
+MAIL_SECONDS = (
+    *(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+    *(60, 120, 300, 600, 1800, 3600, 7200),
+)
+"""From a reply on the local network to a message that was deferred for two hours."""
+
+LOOK_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300)
+LAG_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
+
+FAMILIES = (
+    # mail paths
+    Family(
+        "mailcanary_canaries_total",
+        COUNTER,
+        "Canaries by what became of them.",
+        ("path", "outcome"),
+    ),
+    Family(
+        "mailcanary_path_up",
+        GAUGE,
+        "1 if the newest settled canary arrived, 0 if mail failed, absent if unknown.",
+        ("path",),
+    ),
+    Family(
+        "mailcanary_phase_seconds",
+        HISTOGRAM,
+        "Time one canary spent in each phase of its way.",
+        ("path", "phase"),
+        MAIL_SECONDS,
+    ),
+    Family(
+        "mailcanary_round_trip_seconds",
+        HISTOGRAM,
+        "Time from the beginning of the sending to the look that found the canary.",
+        ("path",),
+        MAIL_SECONDS,
+    ),
+    Family(
+        "mailcanary_arrival_resolution_seconds",
+        HISTOGRAM,
+        "Time between the last look without the canary and the look that found it.",
+        ("path",),
+        LOOK_SECONDS,
+    ),
+    Family(
+        "mailcanary_failures_total",
+        COUNTER,
+        "Failures on a mail path by phase, reason and who has to act.",
+        ("path", "phase", "reason", "owner"),
+    ),
+    Family(
+        "mailcanary_canaries_in_flight",
+        GAUGE,
+        "Canaries whose sending has begun and whose outcome is open.",
+        ("path",),
+    ),
+    Family(
+        "mailcanary_oldest_in_flight_age_seconds",
+        GAUGE,
+        "Age of the oldest canary in flight, 0 if there is none.",
+        ("path",),
+    ),
+    Family(
+        "mailcanary_last_run_timestamp_seconds",
+        GAUGE,
+        "When the last sending ended, 0 if never.",
+        ("path",),
+    ),
+    Family(
+        "mailcanary_last_success_timestamp_seconds",
+        GAUGE,
+        "When a canary was last found in its inbox, 0 if never.",
+        ("path",),
+    ),
+    Family(
+        "mailcanary_missed_slots_total",
+        COUNTER,
+        "Slots in which a path should have sent and did not.",
+        ("path",),
+    ),
+    Family(
+        "mailcanary_interval_seconds",
+        GAUGE,
+        "Configured time between two canaries.",
+        ("path",),
+    ),
+    Family(
+        "mailcanary_late_after_seconds",
+        GAUGE,
+        "Configured age at which a canary is late.",
+        ("path",),
+    ),
+    Family(
+        "mailcanary_lost_after_seconds",
+        GAUGE,
+        "Configured age at which a canary is lost.",
+        ("path",),
+    ),
+    # jobs
+    Family(
+        "mailcanary_probe_runs_total",
+        COUNTER,
+        "Finished runs of a job by verdict.",
+        ("probe", "verdict"),
+    ),
+    Family(
+        "mailcanary_probe_up",
+        GAUGE,
+        "1 if the last run succeeded, 0 if it failed, absent if unknown.",
+        ("probe",),
+    ),
+    Family(
+        "mailcanary_probe_phase_seconds",
+        HISTOGRAM,
+        "Time one dialogue of a job spent in each phase.",
+        ("probe", "phase"),
+        MAIL_SECONDS,
+    ),
+    Family(
+        "mailcanary_probe_failures_total",
+        COUNTER,
+        "Failed runs of a job by phase, reason and who has to act.",
+        ("probe", "phase", "reason", "owner"),
+    ),
+    Family(
+        "mailcanary_probe_last_run_timestamp_seconds",
+        GAUGE,
+        "When the last run of a job ended, 0 if never.",
+        ("probe",),
+    ),
+    Family(
+        "mailcanary_probe_last_success_timestamp_seconds",
+        GAUGE,
+        "When the last successful run of a job ended, 0 if never.",
+        ("probe",),
+    ),
+    Family(
+        "mailcanary_probe_missed_slots_total",
+        COUNTER,
+        "Slots in which a job should have run and did not.",
+        ("probe",),
+    ),
+    Family(
+        "mailcanary_probe_interval_seconds",
+        GAUGE,
+        "Configured time between two runs of a job.",
+        ("probe",),
+    ),
+    # MX hosts
+    Family(
+        "mailcanary_mx_hosts",
+        GAUGE,
+        "MX hosts seen by the last run, those without series of their own included.",
+        ("probe",),
+    ),
+    Family(
+        "mailcanary_mx_up",
+        GAUGE,
+        "1 if an address of the MX host took the handshake, 0 if none did, absent if unknown.",
+        ("probe", "host"),
+    ),
+    Family(
+        "mailcanary_mx_addresses",
+        GAUGE,
+        "Addresses of the MX host by verdict of the last run.",
+        ("probe", "host", "verdict"),
+    ),
+    Family(
+        "mailcanary_mx_phase_seconds",
+        GAUGE,
+        "Time the slowest address of the MX host took for each phase of the last run.",
+        ("probe", "host", "phase"),
+    ),
+    Family(
+        "mailcanary_mx_certificate_expiry_timestamp_seconds",
+        GAUGE,
+        "When the first certificate of the MX host's addresses expires.",
+        ("probe", "host"),
+    ),
+    # mailboxes
+    Family(
+        "mailcanary_mailbox_up",
+        GAUGE,
+        "1 while the mailbox is being watched, 0 while it cannot be.",
+        ("mailbox",),
+    ),
+    Family(
+        "mailcanary_mailbox_last_look_timestamp_seconds",
+        GAUGE,
+        "When the mailbox was last looked at, 0 if never.",
+        ("mailbox",),
+    ),
+    Family(
+        "mailcanary_mailbox_failures_total",
+        COUNTER,
+        "Ends of a mailbox watch by phase, reason and who has to act.",
+        ("mailbox", "phase", "reason", "owner"),
+    ),
+    Family(
+        "mailcanary_forged_canaries_total",
+        COUNTER,
+        "Messages with a token that was never issued.",
+        ("mailbox",),
+    ),
+    # the service
+    Family(
+        "mailcanary_event_loop_lag_seconds",
+        HISTOGRAM,
+        "How much later than asked for the event loop woke up.",
+        (),
+        LAG_SECONDS,
+    ),
+    Family(
+        "mailcanary_event_loop_lag_max_seconds",
+        GAUGE,
+        "Greatest event loop lag of the last 30 to 60 seconds.",
+    ),
+    Family(
+        "mailcanary_ledger_errors_total",
+        COUNTER,
+        "Operations that the ledger refused.",
+    ),
+    Family(
+        "mailcanary_config_last_reload_successful",
+        GAUGE,
+        "1 if the configuration file was good when it was last read, 0 if the one before is kept.",
+    ),
+    Family(
+        "mailcanary_config_last_reload_success_timestamp_seconds",
+        GAUGE,
+        "When a good configuration was last read.",
+    ),
+    Family(
+        "mailcanary_build_info",
+        GAUGE,
+        "Always 1; the labels say what is running.",
+        ("version", "python"),
+    ),
+)

@@ -1,0 +1,150 @@
+"""What a finished result means for a metric: pure functions from results to numbers."""
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from exporter.model import CanaryRecord, Change
+from probes.canary.lifecycle import Event, Outcome
+from probes.result import Failure, Part, Phase, PhaseTiming, Reason, owner_of
+
+MAX_MX_HOSTS = 32
+"""MX hosts of one domain that get series of their own, in the order of the result."""
+
+_HOST = re.compile(r"[0-9A-Za-z._:-]{1,253}\Z")
+"""A host as a label value; the answer of somebody else's DNS server decides what it is."""
+
+
+SUCCESS = frozenset({Outcome.ARRIVED, Outcome.LATE})
+"""Outcomes with which a mail path did what it is for."""
+
+
+DELIVERY_FAILURES = {
+    Outcome.JUNKED: (Phase.ARRIVAL, Reason.JUNKED),
+    Outcome.BOUNCED: (Phase.TRANSIT, Reason.BOUNCED),
+    Outcome.LOST: (Phase.TRANSIT, Reason.LOST),
+    Outcome.UNTESTABLE: (Phase.ARRIVAL, Reason.UNTESTABLE),
+}
+"""What can go wrong after the sending; the sending's own failures are counted with its Run."""
+
+
+class Verdict(StrEnum):
+    """How a run or a part of it ended."""
+
+    OK = "ok"
+    FAILED = "failed"
+    UNTESTABLE = "untestable"
+
+
+def verdict_of(failure: Failure | None) -> Verdict:
+    """Untestable where the monitor failed and not what it measures."""
+    if failure is None:
+        return Verdict.OK
+    return Verdict.UNTESTABLE if failure.is_untestable else Verdict.FAILED
+
+
+def durations(timings: Iterable[PhaseTiming]) -> Mapping[Phase, float]:
+    """Seconds spent in each phase; a phase that was gone through twice counts once, with both."""
+    total: defaultdict[Phase, float] = defaultdict(float)
+    for timing in timings:
+        total[timing.phase] += timing.seconds
+    return total
+
+
+@dataclass(frozen=True, slots=True)
+class MxHost:
+    """One MX host in the light of all its addresses.
+
+    `up` is None where no address could be tested; `certificate_expiry` (UNIX time) is the earliest
+    among the addresses, None where no certificate was seen.
+    """
+
+    name: str
+    up: bool | None
+    addresses: Mapping[Verdict, int]
+    seconds: Mapping[Phase, float]
+    certificate_expiry: float | None
+
+
+def mx_host_names(parts: Iterable[Part]) -> tuple[str, ...]:
+    """Every host of a result, each once, in order."""
+    return tuple(dict.fromkeys(part.host for part in parts))
+
+
+def mx_hosts(parts: Iterable[Part]) -> tuple[MxHost, ...]:
+    """The hosts that get series: the first 32 whose name is fit for a label."""
+    by_host: defaultdict[str, list[Part]] = defaultdict(list)
+    for part in parts:
+        by_host[part.host].append(part)
+    fit = [name for name in by_host if _HOST.match(name)]
+    return tuple(_mx_host(name, by_host[name]) for name in fit[:MAX_MX_HOSTS])
+
+
+def _mx_host(name: str, parts: list[Part]) -> MxHost:
+    verdicts = Counter(verdict_of(part.failure) for part in parts)
+    up = None if verdicts[Verdict.UNTESTABLE] == len(parts) else verdicts[Verdict.OK] > 0
+    slowest: dict[Phase, float] = {}
+    for part in parts:
+        for phase, seconds in durations(part.timings).items():
+            slowest[phase] = max(seconds, slowest.get(phase, 0.0))
+    expiries = [part.facts.get("tls.certificate_not_after") for part in parts]
+    return MxHost(
+        name=name,
+        up=up,
+        addresses={verdict: verdicts[verdict] for verdict in Verdict},
+        seconds=slowest,
+        certificate_expiry=min(
+            (datetime.fromisoformat(text).timestamp() for text in expiries if text is not None),
+            default=None,
+        ),
+    )
+
+
+def failure_labels(failure: Failure) -> tuple[str, str, str]:
+    """The labels phase, reason and owner."""
+    return failure.phase, failure.reason, failure.owner
+
+
+def delivery_failure(change: Change) -> tuple[str, str, str] | None:
+    """The labels of what this step says went wrong after the sending; None for nothing.
+
+    An untestable sending is not counted here: its Run was.
+    """
+    if change.outcome is None or change.outcome not in DELIVERY_FAILURES:
+        return None
+    if change.outcome is Outcome.UNTESTABLE and change.event is not Event.COULD_NOT_LOOK:
+        return None
+    phase, reason = DELIVERY_FAILURES[change.outcome]
+    failure = change.record.failure
+    if failure is not None and failure.reason is reason:
+        return failure_labels(failure)
+    return phase, reason, owner_of(phase, reason)
+
+
+def path_verdict(record: CanaryRecord, outcome: Outcome) -> Verdict:
+    """Whether mail got through. What we are to blame for, or cannot know, is untestable."""
+    if outcome in SUCCESS:
+        return Verdict.OK
+    if outcome is Outcome.UNTESTABLE:
+        return Verdict.UNTESTABLE
+    if outcome is Outcome.LOST and record.accepted_at is None and record.failure is None:
+        return Verdict.UNTESTABLE  # the sender died: nobody knows whether it was handed over
+    if outcome in (Outcome.JUNKED, Outcome.BOUNCED):
+        return Verdict.FAILED
+    return (
+        Verdict.UNTESTABLE if verdict_of(record.failure) is Verdict.UNTESTABLE else Verdict.FAILED
+    )
+
+
+def transit_seconds(record: CanaryRecord, round_trip: float) -> float | None:
+    """Seconds from the reply to the final dot until the canary was seen.
+
+    None where there was no reply before, or the clock was set back between the two instants.
+    """
+    if record.accepted_at is None or record.sending_at is None:
+        return None
+    sending = (record.accepted_at - record.sending_at).total_seconds()
+    return max(0.0, round_trip - sending) if sending >= 0 else None

@@ -1,0 +1,1 @@
+"""HTTP: what Prometheus, a supervisor and a person with a browser ask for."""

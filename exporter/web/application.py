@@ -1,0 +1,109 @@
+"""The pages and answers of the service as an ASGI application. Request bodies are not read."""
+
+import asyncio
+import zlib
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from exporter.metrics import Metrics
+from exporter.web.health import LoopMonitor
+from exporter.web.negotiation import exposition_format, takes_gzip
+
+INDEX = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>mailcanary</title>
+<h1>mailcanary</h1>
+<ul>
+<li><a href="metrics">metrics</a>: what Prometheus scrapes
+<li><a href="-/healthy">healthy</a>: whether the process does its work in time
+<li><a href="-/ready">ready</a>: whether it has begun to
+</ul>
+</html>
+"""
+
+_GZIP_LEVEL = 1
+_GZIP_WINDOW = 16 + zlib.MAX_WBITS
+
+
+@dataclass(frozen=True, slots=True)
+class HttpState:
+    """What the answers are made of.
+
+    `not_ready` names, one line each, what the service still waits for; nothing once it is ready.
+    """
+
+    metrics: Metrics
+    loop_monitor: LoopMonitor
+    not_ready: Callable[[], Sequence[str]]
+
+
+def create_app(state: HttpState) -> Starlette:
+    """The application; serve it with `exporter.web.server.serve`."""
+
+    async def metrics(request: Request) -> Response:
+        return _exposition(state.metrics, request)
+
+    async def healthy(request: Request) -> Response:  # noqa: ARG001
+        problem = state.loop_monitor.problem()
+        return _verdict([problem] if problem else [], good="healthy")
+
+    async def ready(request: Request) -> Response:  # noqa: ARG001
+        return _verdict(state.not_ready(), good="ready")
+
+    async def index(request: Request) -> Response:  # noqa: ARG001
+        return HTMLResponse(INDEX)
+
+    app = Starlette(
+        routes=[
+            Route("/", index),
+            Route("/metrics", metrics),
+            Route("/-/healthy", healthy),
+            Route("/-/ready", ready),
+        ]
+    )
+    # A redirect would be made from the Host header, which is anybody's word.
+    app.router.redirect_slashes = False
+    return app
+
+
+def _verdict(problems: Sequence[str], *, good: str) -> Response:
+    headers = {"Cache-Control": "no-store"}
+    if problems:
+        return PlainTextResponse("\n".join(problems) + "\n", 503, headers)
+    return PlainTextResponse(f"{good}\n", headers=headers)
+
+
+def _exposition(metrics: Metrics, request: Request) -> Response:
+    fmt = exposition_format(request.headers.get("accept", ""))
+    gzip = takes_gzip(request.headers.get("accept-encoding", ""))
+    headers = {"Content-Type": fmt.value, "Vary": "Accept, Accept-Encoding"}
+    if gzip:
+        headers["Content-Encoding"] = "gzip"
+    if request.method == "HEAD":
+        return Response(headers=headers)
+    chunks = metrics.chunks(fmt)
+    return StreamingResponse(_gzipped(chunks) if gzip else _yielding(chunks), headers=headers)
+
+
+async def _yielding(chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
+    """Let the loop do other work between two chunks, however fast the client reads."""
+    for chunk in chunks:
+        yield chunk
+        await asyncio.sleep(0)
+
+
+async def _gzipped(chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
+    """Compressed in a worker thread: zlib works without the interpreter's lock."""
+    compressor = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _GZIP_WINDOW)
+    for chunk in chunks:
+        compressed = await asyncio.to_thread(compressor.compress, chunk)
+        if compressed:
+            yield compressed
+    yield compressor.flush()

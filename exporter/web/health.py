@@ -1,0 +1,74 @@
+"""Whether the event loop gets round to its work in time."""
+
+import asyncio
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+from exporter.rolling import RollingMaximum
+from probes.clock import SYSTEM_CLOCK, Clock
+
+LAG_INTERVAL = 0.25
+"""Seconds between two wake-ups of the loop monitor."""
+
+LAG_LIMIT = 5.0
+"""Seconds; a loop that was held up for longer falsifies every deadline and every measurement."""
+
+LAG_MEMORY = 10.0
+"""Seconds for which, at least, a long lag keeps the process unhealthy; twice that at most."""
+
+
+class LoopMonitor:
+    """Wakes up often, while its block runs, and tells how much later than asked for it did.
+
+    Healthy means: no wake-up of the last moments was later than `limit` seconds, and none is
+    overdue. While the loop is blocked nothing answers at all, which a supervisor sees as a timeout.
+    """
+
+    def __init__(
+        self,
+        on_lag: Callable[[float], None],
+        clock: Clock = SYSTEM_CLOCK,
+        *,
+        limit: float = LAG_LIMIT,
+    ) -> None:
+        self._on_lag = on_lag
+        self._clock = clock
+        self._limit = limit
+        self._worst = RollingMaximum(clock, LAG_MEMORY)
+        self._expected = 0.0
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._expected = self._clock.monotonic() + LAG_INTERVAL
+        self._task = asyncio.create_task(self._measure(), name="loop monitor")
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait((self._task,))
+
+    def problem(self) -> str | None:
+        """One line for people, None while all is well."""
+        if self._task is None or self._task.done():
+            return "the event loop is not being measured"
+        overdue = self._clock.monotonic() - self._expected
+        worst = max(self._worst.value(), overdue)
+        if worst <= self._limit:
+            return None
+        return f"the event loop was blocked for {worst:.1f} s"
+
+    async def _measure(self) -> None:
+        while True:
+            await asyncio.sleep(LAG_INTERVAL)
+            now = self._clock.monotonic()
+            lag = max(0.0, now - self._expected)
+            self._expected = now + LAG_INTERVAL
+            self._worst.add(lag)
+            self._on_lag(lag)
