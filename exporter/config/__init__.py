@@ -1,0 +1,10 @@
+"""One YAML file to one finished Config, with every problem in it at once.
+
+`load` and `parse` read, `schema` describes; inside the room the way is text, tree of nodes with
+line numbers (yaml_reader), dataclasses (entries, by the table in option_types), Config (assembly).
+"""
+
+from exporter.config.loading import REGISTERED, load, parse, schema
+from exporter.config.problems import ConfigError, Problem
+
+__all__ = ["REGISTERED", "ConfigError", "Problem", "load", "parse", "schema"]

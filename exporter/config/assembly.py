@@ -1,0 +1,262 @@
+"""From the tree of the file to the finished Config; every mistake on the way is reported."""
+
+import re
+import socket
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from functools import cache
+from pathlib import Path as FileSystemPath
+from typing import Any
+
+from exporter.config.checks import (
+    Mistake,
+    message_mistakes,
+    path_mistakes,
+    service_mistakes,
+    target_mistakes,
+)
+from exporter.config.entries import Shapes, read_entry
+from exporter.config.keys import NAME_PATTERN, SECTIONS, JobKeys, PathKeys, ServiceKeys, Tables
+from exporter.config.option_types import EhloName
+from exporter.config.problems import ConfigError, Refusal, Report, Where, suggestion
+from exporter.config.values import Reading, read_ehlo_name
+from exporter.config.yaml_reader import Node, line_of, read_yaml
+from exporter.model import Config, Job, Mailbox, Path, Route, ServiceOptions
+from probes.canary.message import MessageOptions
+from probes.options import Host
+
+NameOfMachine = Callable[[], str]
+"""How this machine is called; asked only where nobody says how to introduce ourselves."""
+
+_NAME = re.compile(NAME_PATTERN)
+_NAME_RULE = "lower-case letters, digits, - and _, at most 63, the first a letter or a digit"
+
+
+@cache
+def machine_name() -> str:
+    """The fully qualified name of this machine as far as the system knows it.
+
+    May wait for DNS, once.
+    """
+    name = socket.gethostname()
+    return name if "." in name else socket.getfqdn()
+
+
+def assemble(
+    text: str,
+    source: str,
+    environ: Mapping[str, str],
+    tables: Tables,
+    name_of_machine: NameOfMachine = machine_name,
+) -> Config:
+    """The configuration that `text` describes. Raises ConfigError with every problem in it."""
+    report = Report(source)
+    root = read_yaml(text, report)
+    if not isinstance(root.value, dict):
+        raise report.refuse(root.line, "must be a mapping of options")
+    config = _Assembly(root.value, root.line, environ, tables, report).config(name_of_machine)
+    if config is None or report.problems:
+        raise ConfigError(report.problems)
+    return config
+
+
+class _Assembly:
+    """The sections of one file while they are read."""
+
+    def __init__(
+        self,
+        entries: dict[str, Node],
+        line: int,
+        environ: Mapping[str, str],
+        tables: Tables,
+        report: Report,
+    ) -> None:
+        self._report = report
+        self._tables = tables
+        self._sections = {name: self._section(entries.get(name), name) for name in SECTIONS}
+        own = {key: node for key, node in entries.items() if key not in SECTIONS}
+        self._top = Node(line, own)
+        self._reading = Reading(
+            environ=environ,
+            directory=FileSystemPath(report.file).parent,
+            routes=frozenset(self._sections["routes"]),
+            mailboxes=frozenset(self._sections["mailboxes"]),
+        )
+
+    def config(self, name_of_machine: NameOfMachine) -> Config | None:
+        """The finished value; not to be used when anything was reported."""
+        service = self._service()
+        routes = {name: self._route(name, node) for name, node in self._each("routes")}
+        mailboxes = {name: self._mailbox(name, node) for name, node in self._each("mailboxes")}
+        paths = {
+            name: self._path(name, node, routes, mailboxes) for name, node in self._each("paths")
+        }
+        jobs = {name: self._job(name, node) for name, node in self._each("jobs")}
+        self._require_work()
+        if service is not None and service.ehlo_name is None and not self._report.problems:
+            targets = [entry.target for entry in (*_known(routes), *_known(jobs))]
+            name = self._own_name(targets, name_of_machine)
+            service = replace(service, ehlo_name=EhloName(name))
+        if service is None:
+            return None
+        return Config(
+            source=self._report.file,
+            service=_service_options(service, self._reading.directory),
+            routes={route.name: route for route in _known(routes)},
+            mailboxes={mailbox.name: mailbox for mailbox in _known(mailboxes)},
+            paths={path.name: path for path in _known(paths)},
+            jobs={job.name: job for job in _known(jobs)},
+        )
+
+    def _section(self, node: Node | None, name: str) -> dict[str, Node]:
+        """One of the tables of the file; an empty one may stand there."""
+        if node is None or node.value is None:
+            return {}
+        if isinstance(node.value, dict):
+            return node.value
+        self._report.add(node.line, (name,), "must be a mapping of names")
+        return {}
+
+    def _each(self, section: str) -> Iterable[tuple[str, Node]]:
+        for name, node in self._sections[section].items():
+            if not _NAME.fullmatch(name):
+                self._report.add(node.line, (section, name), f"a name is {_NAME_RULE}")
+            elif section == "jobs" and name in self._sections["paths"]:
+                line = self._sections["paths"][name].line
+                message = f"a path has this name, on line {line}"
+                self._report.add(node.line, (section, name), message, "names are told apart")
+            yield name, node
+
+    def _require_work(self) -> None:
+        if not self._sections["paths"] and not self._sections["jobs"]:
+            message = "nothing to do: neither paths nor jobs"
+            self._report.add(self._top.line, (), message)
+
+    def _service(self) -> ServiceKeys | None:
+        read = read_entry(
+            (ServiceKeys,), self._top, (), self._reading, self._report, known=tuple(SECTIONS)
+        )
+        if read is None or self._mistakes(service_mistakes(read[0]), self._top, ()):
+            return None
+        keys: ServiceKeys = read[0]
+        return keys
+
+    def _own_name(self, targets: Iterable[Any], name_of_machine: NameOfMachine) -> str:
+        """The machine's name; a mistake if it is none that RFC 5321 §4.1.1.1 allows."""
+        if not any(_needs_ehlo_name(target) for target in targets):
+            return socket.gethostname()
+        name = name_of_machine()
+        if name.startswith("localhost") or not self._is_full_name(name):
+            message = "is required: this machine has no fully qualified name"
+            remedy = "write the name under which others know it"
+            self._report.add(self._top.line, ("ehlo_name",), message, remedy)
+        return name
+
+    def _is_full_name(self, name: str) -> bool:
+        try:
+            return read_ehlo_name(name, self._reading) == name.lower()
+        except Refusal:
+            return False
+
+    def _route(self, name: str, node: Node) -> Route | None:
+        where = ("routes", name)
+        read = self._tagged(node, where, "type", self._tables.routes, ())
+        return None if read is None else Route(name, read[0], read[1][0])
+
+    def _mailbox(self, name: str, node: Node) -> Mailbox | None:
+        where = ("mailboxes", name)
+        read = self._tagged(node, where, "type", self._tables.mailboxes, ())
+        return None if read is None else Mailbox(name, read[0], read[1][0])
+
+    def _job(self, name: str, node: Node) -> Job | None:
+        where = ("jobs", name)
+        read = self._tagged(node, where, "kind", self._tables.kinds, (JobKeys,))
+        if read is None:
+            return None
+        kind, (keys, target) = read
+        return Job(name, kind, target, keys.every, keys.deadline)
+
+    def _tagged(
+        self, node: Node, where: Where, tag: str, table: Mapping[str, type], shapes: Shapes
+    ) -> tuple[str, tuple[Any, ...]] | None:
+        """An entry whose `tag` says which options it has: the tag's word and what was read."""
+        if not isinstance(node.value, dict):
+            self._report.add(node.line, where, "must be a mapping of options")
+            return None
+        word = node.value.get(tag)
+        if word is None:
+            self._report.add(node.line, (*where, tag), "is required", suggestion("", table))
+            return None
+        kind = word.value
+        if not isinstance(kind, str) or kind not in table:
+            remedy = suggestion(kind if isinstance(kind, str) else "", table)
+            self._report.add(word.line, (*where, tag), f"no such {tag}", remedy)
+            return None
+        rest = Node(node.line, {key: child for key, child in node.value.items() if key != tag})
+        read = read_entry(
+            (*shapes, table[kind]), rest, where, self._reading, self._report, known=(tag,)
+        )
+        if read is None or self._mistakes(target_mistakes(read[-1]), node, where):
+            return None
+        return kind, read
+
+    def _path(
+        self,
+        name: str,
+        node: Node,
+        routes: Mapping[str, Route | None],
+        mailboxes: Mapping[str, Mailbox | None],
+    ) -> Path | None:
+        where = ("paths", name)
+        read = read_entry((PathKeys, MessageOptions), node, where, self._reading, self._report)
+        if read is None:
+            return None
+        keys: PathKeys = read[0]
+        message: MessageOptions = read[1]
+        mistakes = (*path_mistakes(keys), *message_mistakes(message))
+        route, mailbox = routes[keys.route], mailboxes[keys.mailbox]
+        if self._mistakes(mistakes, node, where) or route is None or mailbox is None:
+            return None
+        return Path(
+            name=name,
+            route=route,
+            mailbox=mailbox,
+            message=message,
+            every=keys.every,
+            deadline=keys.deadline,
+            late_after=keys.late_after,
+            lost_after=keys.lost_after,
+        )
+
+    def _mistakes(self, mistakes: Iterable[Mistake], node: Node, where: Where) -> bool:
+        """Report them; True when there were any."""
+        count = 0
+        for option, message, remedy in mistakes:
+            inside = (option,) if option else ()
+            self._report.add(line_of(node, inside), where + inside, message, remedy)
+            count += 1
+        return count > 0
+
+
+def _known(entries: Mapping[str, Any]) -> list[Any]:
+    return [entry for entry in entries.values() if entry is not None]
+
+
+def _needs_ehlo_name(target: Any) -> bool:
+    return hasattr(target, "ehlo_name") and target.ehlo_name is None
+
+
+def _service_options(keys: ServiceKeys, directory: FileSystemPath) -> ServiceOptions:
+    ledger = str(keys.ledger)
+    return ServiceOptions(
+        listen_address=keys.listen.address,
+        listen_port=keys.listen.port,
+        ledger=ledger if "://" in ledger else str((directory / ledger).absolute()),
+        ehlo_name=Host(str(keys.ehlo_name)),
+        resolvers=None if keys.resolvers == "system" else keys.resolvers,
+        source_address=keys.source_address,
+        ca_file=keys.ca_file,
+        max_concurrent=keys.max_concurrent,
+        max_concurrent_per_host=keys.max_concurrent_per_host,
+        keep_runs=keys.keep_runs,
+    )

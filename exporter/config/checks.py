@@ -1,0 +1,94 @@
+"""What options must agree on among each other; each mistake as (option, message, remedy)."""
+
+import ssl
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from ipaddress import ip_address
+from typing import Any
+
+from exporter.config.keys import PathKeys, ServiceKeys
+from exporter.config.values import show_seconds
+from probes.canary.message import MAX_MESSAGE_BYTES, MessageOptions, compose, new_token
+
+Mistake = tuple[str, str, str]
+"""The option it stands at ("" for the whole entry), the message and the remedy."""
+
+_DKIM = ("dkim_domain", "dkim_selector", "dkim_key")
+
+
+def service_mistakes(keys: ServiceKeys) -> Iterator[Mistake]:
+    """What would keep the service from starting."""
+    if keys.resolvers == ():
+        yield "resolvers", "must name at least one server", ""
+    if keys.ca_file is not None and not _holds_certificates(keys.ca_file):
+        yield "ca_file", "holds no certificate in PEM", ""
+
+
+def target_mistakes(target: Any) -> Iterator[Mistake]:
+    """Log-in and TLS options of any kind, route or mailbox that has them."""
+    yield from _login_mistakes(target)
+    if _is_clear_text_login(target):
+        remedy = "use TLS, or say insecure: true"
+        yield "tls", "would send the password in clear to another machine", remedy
+
+
+def path_mistakes(keys: PathKeys) -> Iterator[Mistake]:
+    """Times that contradict each other."""
+    lost = show_seconds(keys.lost_after)
+    if keys.late_after >= keys.lost_after:
+        late = show_seconds(keys.late_after)
+        yield "late_after", f"{late} is not below lost_after, {lost}", ""
+    if keys.deadline > keys.lost_after:
+        deadline = show_seconds(keys.deadline)
+        yield "deadline", f"{deadline} is above lost_after, {lost}", ""
+
+
+def message_mistakes(message: MessageOptions) -> Iterator[Mistake]:
+    """A message that cannot be composed."""
+    if message.size > MAX_MESSAGE_BYTES:
+        yield "size", f"must be at most {MAX_MESSAGE_BYTES}", ""
+    missing = [name for name in _DKIM if not getattr(message, name)]
+    if missing and len(missing) < len(_DKIM):
+        yield missing[0], f"is required: signing takes {', '.join(_DKIM)}", ""
+    elif not missing and not _signs(message):
+        yield "dkim_key", "is not an RSA private key in PEM that can sign", ""
+
+
+def _holds_certificates(file: str) -> bool:
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(file)
+    except ssl.SSLError:
+        return False
+    return True
+
+
+def _signs(message: MessageOptions) -> bool:
+    try:
+        compose(replace(message, size=0), new_token(), datetime.now(UTC))
+    except ValueError:
+        return False
+    return True
+
+
+def _login_mistakes(target: Any) -> Iterator[Mistake]:
+    if not hasattr(target, "username") or not hasattr(target, "password"):
+        return
+    if target.username is not None and target.password is None:
+        yield "password", "is required beside a username", ""
+    if target.password is not None and target.username is None:
+        yield "username", "is required beside a password", ""
+
+
+def _is_clear_text_login(target: Any) -> bool:
+    if getattr(target, "tls", None) != "none" or getattr(target, "password", None) is None:
+        return False
+    return not getattr(target, "insecure", False) and not _is_loopback(str(target.host))
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        # RFC 6761 §6.3
+        return host == "localhost" or host.endswith(".localhost")

@@ -1,0 +1,68 @@
+"""The way in: a file, or a text, to a Config."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from exporter.config.assembly import NameOfMachine, assemble, machine_name
+from exporter.config.keys import Tables
+from exporter.config.problems import Report
+from exporter.config.schema import build_schema
+from exporter.config.yaml_reader import MAX_BYTES
+from exporter.model import Config
+from probes.registry import KINDS, MAILBOXES, ROUTES
+
+REGISTERED = Tables(
+    kinds={name: row.target for name, row in KINDS.items()},
+    routes={name: row.target for name, row in ROUTES.items()},
+    mailboxes={name: row.target for name, row in MAILBOXES.items()},
+)
+"""What a file can name: everything the registry knows."""
+
+
+def load(
+    path: Path,
+    environ: Mapping[str, str] = os.environ,
+    *,
+    name_of_machine: NameOfMachine = machine_name,
+) -> Config:
+    """Read a configuration file and the files it names. Raises ConfigError."""
+    return parse(_read(path), str(path), environ, name_of_machine=name_of_machine)
+
+
+def parse(
+    text: str,
+    source: str,
+    environ: Mapping[str, str] = os.environ,
+    *,
+    tables: Tables = REGISTERED,
+    name_of_machine: NameOfMachine = machine_name,
+) -> Config:
+    """The configuration in `text`; files it names are looked for beside `source`.
+
+    Raises ConfigError with every problem found, or with the one that keeps the text from being
+    YAML. `name_of_machine` is asked only where an EHLO name is needed and none is given.
+    """
+    return assemble(text, source, environ, tables, name_of_machine)
+
+
+def schema() -> dict[str, Any]:
+    """JSON Schema (draft 2020-12) of the file, for editors."""
+    return build_schema(REGISTERED)
+
+
+def _read(path: Path) -> str:
+    report = Report(str(path))
+    try:
+        with path.open("rb") as stream:
+            content = stream.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise report.refuse(None, f"cannot be read: {error.strerror}") from None
+    if len(content) > MAX_BYTES:
+        raise report.refuse(None, f"is larger than {MAX_BYTES} bytes")
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise report.refuse(line, "is not UTF-8 text") from None

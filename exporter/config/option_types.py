@@ -1,0 +1,192 @@
+"""The one table of option types: how each is read and what the JSON Schema says about it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import UnionType
+from typing import Annotated, Any, Literal, NewType, Union, get_args, get_origin
+
+from pydantic import (
+    PlainValidator,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
+
+from exporter.config import file_values, values
+from exporter.config.problems import Refusal
+from exporter.model import Server
+from probes.options import Domain, EmailAddress, FilePath, Host, IpAddress, Port, Seconds, Secret
+
+Interval = NewType("Interval", float)
+"""How often something runs, in seconds; at least one second, to spare the peers."""
+
+Count = NewType("Count", int)
+"""A number of things, at least one."""
+
+EhloName = NewType("EhloName", str)
+"""A fully qualified domain name or an address literal in brackets, RFC 5321 §4.1.1.1."""
+
+Listen = NewType("Listen", Server)
+"""`address:port` to listen on; port 0 is any free port."""
+
+DnsServer = NewType("DnsServer", Server)
+"""`address` or `address:port`, port 53 where none is given."""
+
+LedgerPlace = NewType("LedgerPlace", str)
+"""A file, or an `sqlite:///` URL."""
+
+RouteName = NewType("RouteName", str)
+"""The name of a route of the same file."""
+
+MailboxName = NewType("MailboxName", str)
+"""The name of a mailbox of the same file."""
+
+
+@dataclass(frozen=True, slots=True)
+class OptionType:
+    """One row. `noun` is for the documentation; `show` writes a default as the file would."""
+
+    noun: str
+    read: values.Read
+    schema: Mapping[str, Any]
+    show: Callable[[Any], Any] = lambda value: value
+
+
+def _range(low: int, high: int) -> dict[str, Any]:
+    return {"type": "integer", "minimum": low, "maximum": high}
+
+
+def _number(noun: str, low: int, high: int) -> OptionType:
+    return OptionType(noun, values.whole_number(low, high), _range(low, high))
+
+
+def _duration(shortest: float) -> OptionType:
+    return OptionType("duration", values.duration(shortest), _DURATION, values.show_seconds)
+
+
+def _server(noun: str, *, lowest_port: int, default_port: int | None) -> OptionType:
+    read = values.server(lowest_port=lowest_port, default_port=default_port)
+    return OptionType(noun, read, _STRING, lambda at: f"{at.address}:{at.port}")
+
+
+_STRING: Mapping[str, Any] = {"type": "string"}
+_DURATION: Mapping[str, Any] = {
+    "type": "string",
+    "pattern": r"^[0-9]{1,9}(\.[0-9]{1,9})?(ms|s|m|h|d)$",
+}
+_SECRET: Mapping[str, Any] = {
+    "anyOf": [
+        _STRING,
+        {
+            "type": "object",
+            "properties": {"file": _STRING},
+            "required": ["file"],
+            "additionalProperties": False,
+        },
+    ]
+}
+
+TYPES: Mapping[Any, OptionType] = {
+    str: OptionType("text", values.read_text, _STRING),
+    bool: OptionType("true or false", values.read_bool, {"type": "boolean"}),
+    int: _number("number", 0, 2**31 - 1),
+    float: OptionType("number", values.read_number, {"type": "number", "minimum": 0}),
+    Seconds: _duration(0.001),
+    Interval: _duration(1.0),
+    Count: _number("number", 1, 100_000),
+    Port: _number("port", 1, 65535),
+    Host: OptionType("host", values.read_host, _STRING),
+    Domain: OptionType("domain", values.read_domain, _STRING),
+    EhloName: OptionType("host name", values.read_ehlo_name, _STRING),
+    EmailAddress: OptionType("email address", values.read_email, _STRING),
+    IpAddress: OptionType("IP address", values.read_address, _STRING),
+    FilePath: OptionType("file", file_values.read_file_path, _STRING),
+    Secret: OptionType("secret", file_values.read_secret, _SECRET),
+    LedgerPlace: OptionType("file or URL", file_values.read_ledger_place, _STRING),
+    Listen: _server("address:port", lowest_port=0, default_port=None),
+    DnsServer: _server("address or address:port", lowest_port=1, default_port=53),
+    RouteName: OptionType("route name", values.name_of("route", lambda r: r.routes), _STRING),
+    MailboxName: OptionType(
+        "mailbox name", values.name_of("mailbox", lambda r: r.mailboxes), _STRING
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """All that is known about an annotation: its pydantic type, its schema, its words."""
+
+    noun: str
+    annotation: Any
+    schema: Mapping[str, Any]
+    show: Callable[[Any], Any]
+
+
+def describe(hint: Any) -> Described:
+    """A row of the table, a Literal, `X | None`, `tuple[X, ...]` or a Literal beside one of these.
+
+    Raises TypeError for anything else: a target declares an option that no file can hold.
+    """
+    if hint in TYPES:
+        return _of_row(TYPES[hint])
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin is Literal:
+        return _of_row(_word_row(arguments))
+    if origin is tuple and arguments[1:] == (...,):
+        return _list_of(describe(arguments[0]))
+    if origin not in (Union, UnionType) or len(arguments) != 2:
+        raise TypeError(f"an option cannot be a {hint!r}")
+    first, second = arguments
+    if second is type(None):
+        return _optional(describe(first))
+    if get_origin(first) is Literal:
+        return _word_or(get_args(first), describe(second))
+    raise TypeError(f"an option cannot be a {hint!r}")
+
+
+def _of_row(row: OptionType) -> Described:
+    def read(value: Any, info: ValidationInfo) -> Any:
+        reading: Any = info.context
+        return row.read(value, reading)
+
+    return Described(row.noun, Annotated[Any, PlainValidator(read)], row.schema, row.show)
+
+
+def _word_row(words: tuple[str, ...]) -> OptionType:
+    return OptionType(values.one_of(words), values.choice(words), {"enum": list(words)})
+
+
+def _optional(inner: Described) -> Described:
+    return Described(
+        inner.noun,
+        inner.annotation | None,
+        {"anyOf": [inner.schema, {"type": "null"}]},
+        lambda value: None if value is None else inner.show(value),
+    )
+
+
+def _list_of(inner: Described) -> Described:
+    return Described(
+        f"list of {inner.noun}",
+        tuple[inner.annotation, ...],  # type: ignore[name-defined]
+        {"type": "array", "items": inner.schema},
+        lambda value: [inner.show(item) for item in value],
+    )
+
+
+def _word_or(words: tuple[str, ...], inner: Described) -> Described:
+    """One of some words, read as themselves, or else what `inner` takes."""
+
+    def read(value: Any, read_inner: ValidatorFunctionWrapHandler) -> Any:
+        if type(value) is str and value in words:
+            return value
+        if inner.schema.get("type") == "array" and not isinstance(value, tuple):
+            raise Refusal(f"must be {values.one_of(words)} or a list")
+        return read_inner(value)
+
+    return Described(
+        f"{values.one_of(words)} or {inner.noun}",
+        Annotated[inner.annotation, WrapValidator(read)],
+        {"anyOf": [{"enum": list(words)}, inner.schema]},
+        lambda value: value if value in words else inner.show(value),
+    )
