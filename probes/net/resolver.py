@@ -4,7 +4,7 @@ import asyncio
 import secrets
 import struct
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from pathlib import Path
@@ -150,6 +150,8 @@ class _Question:
 
     @classmethod
     def of(cls, name: str, rdtype: str) -> "_Question":
+        if not name:
+            raise RecordError("not a domain name: ''")
         try:
             labels = dns.name.from_text(name.encode("ascii")).to_digestable()
         except (dns.exception.DNSException, UnicodeEncodeError) as error:
@@ -202,7 +204,7 @@ def _resolved(
     if rrset is not None:
         status = DnsStatus.ANSWERED
         read = _RECORD_READERS.get(rrset.rdtype, _presentation)
-        records = tuple(read(record) for record in cast(Iterable[Any], rrset))
+        records = tuple(map(read, rrset.items))
     elif status is DnsStatus.NO_DATA and _is_referral(message):
         note = "a referral instead of an answer: the server does not recurse"
         return question.failed(server, DnsStatus.REFUSED, note, "NOERROR")

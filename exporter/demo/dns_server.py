@@ -1,0 +1,387 @@
+"""An authoritative DNS server on loopback: zones as data, failures as data."""
+
+import asyncio
+import socket
+import struct
+from collections import deque
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import StrEnum
+from types import TracebackType
+from typing import Self
+
+import dns.edns
+import dns.exception
+import dns.flags
+import dns.message
+import dns.name
+import dns.rcode
+import dns.rdataclass
+import dns.rdatatype
+import dns.rrset
+import dns.zone
+
+MAX_QUERIES_KEPT = 1000
+"""Queries `DnsServer.queries` remembers; the oldest are forgotten first."""
+
+_MAX_DELAYED = 1000
+_MAX_CHAIN = 16
+_TCP_IDLE_SECONDS = 10.0
+_BIND_ATTEMPTS = 16
+_HUGE_COUNT = 3400  # 61 KiB
+_GARBAGE = b"\xff\xfe this is no DNS message \x00\x01"
+
+_COMMON_RECORDS = """\
+$TTL 300
+@ SOA ns hostmaster 1 3600 600 86400 60
+@ NS ns
+ns A 127.0.0.1
+"""
+
+
+class Misbehaviour(StrEnum):
+    """What a server does instead of answering."""
+
+    SERVFAIL = "servfail"
+    REFUSED = "refused"
+    NXDOMAIN = "nxdomain"
+    BOGUS = "bogus"
+    """SERVFAIL with the extended error DNSSEC Bogus, as a validating resolver says it."""
+    LAME = "lame"
+    """A referral to the root instead of an answer."""
+    SILENCE = "silence"
+    GARBAGE = "garbage"
+    """Bytes that are no DNS message."""
+    SCRAMBLED = "scrambled"
+    """Id and question are right, the rest is garbage."""
+    WRONG_ID = "wrong_id"
+    WRONG_QUESTION = "wrong_question"
+    TRUNCATED = "truncated"
+    """Nothing but the TC flag over UDP, the answer over TCP."""
+    TRUNCATED_FOR_EVER = "truncated_for_ever"
+    """The TC flag over UDP, and a TCP connection that is closed without an answer."""
+    HUGE = "huge"
+    """As many records as a message can hold (over TCP)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """How one name misbehaves: after `delay` seconds, with `misbehaviour` (None: the truth)."""
+
+    misbehaviour: Misbehaviour | None = None
+    delay: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One question the server was asked; `name` in lower case without final dot."""
+
+    name: str
+    rdtype: str
+    over_tcp: bool
+    wants_dnssec: bool
+
+
+Faults = Mapping[tuple[str, str], Fault]
+"""Faults by (name, type); "*" as a type or as a name stands for every one of them."""
+
+
+class DnsServer:
+    """Serves `zones` (origin -> master file text) over UDP and TCP on one port of `address`.
+
+    SOA, NS and the name server's address are added to a zone's text. What is outside of the zones
+    is REFUSED. `faults` may be changed while the server runs, and `load` replaces a zone. Answers
+    from the origins in `authenticated` carry the AD flag, as if a validating resolver had spoken.
+    Raises dns.exception.DNSException for a zone that cannot be read.
+    """
+
+    def __init__(
+        self,
+        zones: Mapping[str, str],
+        faults: Faults | None = None,
+        *,
+        authenticated: Collection[str] = (),
+        address: str = "127.0.0.1",
+        port: int = 0,
+    ) -> None:
+        self.address = address
+        self.port = port
+        self.faults: dict[tuple[str, str], Fault] = dict(faults or {})
+        self.queries: deque[Query] = deque(maxlen=MAX_QUERIES_KEPT)
+        self._heard = asyncio.Event()
+        self._authenticated = {dns.name.from_text(origin) for origin in authenticated}
+        self._zones: dict[dns.name.Name, dns.zone.Zone] = {}
+        self._udp: asyncio.DatagramTransport | None = None
+        self._tcp: asyncio.Server | None = None
+        self._connections: set[asyncio.Task[None]] = set()
+        self._delayed: set[asyncio.TimerHandle] = set()
+        for origin, text in zones.items():
+            self.load(origin, text)
+
+    def load(self, origin: str, text: str) -> None:
+        """Serve `text` as the zone `origin` from now on."""
+        zone = dns.zone.from_text(_COMMON_RECORDS + text, origin, relativize=False)
+        self._zones[dns.name.from_text(origin)] = zone
+
+    async def asked(self) -> None:
+        """Wait for the next query; one that came since the last such wait is that query."""
+        await self._heard.wait()
+        self._heard.clear()
+
+    async def __aenter__(self) -> Self:
+        udp, tcp = _bound_pair(self.address, self.port)
+        self.port = udp.getsockname()[1]
+        loop = asyncio.get_running_loop()
+        self._udp, _ = await loop.create_datagram_endpoint(lambda: _Datagrams(self._hear), sock=udp)
+        self._tcp = await asyncio.start_server(self._serve, sock=tcp)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._udp is not None:
+            self._udp.close()
+        if self._tcp is not None:
+            self._tcp.close()
+        for handle in self._delayed:
+            handle.cancel()
+        for task in self._connections:
+            task.cancel()
+        await asyncio.gather(*self._connections, return_exceptions=True)
+
+    def _hear(self, wire: bytes, peer: tuple[str, int]) -> None:
+        """A datagram came in."""
+        delay, message = self._respond(wire, over_tcp=False)
+        if message is None:
+            return
+        if delay == 0:
+            self._send(message, peer)
+        elif len(self._delayed) < _MAX_DELAYED:
+            handle = asyncio.get_running_loop().call_later(delay, self._send_late, message, peer)
+            self._delayed.add(handle)
+
+    def _send_late(self, message: bytes, peer: tuple[str, int]) -> None:
+        now = asyncio.get_running_loop().time()
+        self._delayed = {handle for handle in self._delayed if handle.when() > now}
+        self._send(message, peer)
+
+    def _send(self, message: bytes, peer: tuple[str, int]) -> None:
+        if self._udp is not None and not self._udp.is_closing():
+            self._udp.sendto(message, peer)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        if task is not None:
+            self._connections.add(task)
+            task.add_done_callback(self._connections.discard)
+        with suppress(OSError, EOFError, TimeoutError):
+            await self._converse(reader, writer)
+        writer.transport.abort()
+
+    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer every message of one TCP connection until it is closed, idle or cut by a fault."""
+        while True:
+            async with asyncio.timeout(_TCP_IDLE_SECONDS):
+                (length,) = struct.unpack("!H", await reader.readexactly(2))
+                wire = await reader.readexactly(length)
+            delay, message = self._respond(wire, over_tcp=True)
+            await asyncio.sleep(delay)
+            if message is None:
+                return
+            writer.write(struct.pack("!H", len(message)) + message)
+            await writer.drain()
+
+    def _respond(self, wire: bytes, *, over_tcp: bool) -> tuple[float, bytes | None]:
+        """After how many seconds to send which bytes; None for silence."""
+        try:
+            query = dns.message.from_wire(wire)
+            question = query.question[0]
+        except (dns.exception.DNSException, ValueError, IndexError):
+            return 0.0, None
+        name = question.name.to_text(omit_final_dot=True).lower()
+        rdtype = dns.rdatatype.to_text(question.rdtype)
+        self.queries.append(Query(name, rdtype, over_tcp, bool(query.ednsflags & dns.flags.DO)))
+        self._heard.set()
+        fault = self._fault(name, rdtype)
+        if fault.misbehaviour is None:
+            return fault.delay, self._truth(query, over_tcp=over_tcp)
+        return fault.delay, self._misbehave(fault.misbehaviour, query, over_tcp=over_tcp)
+
+    def _fault(self, name: str, rdtype: str) -> Fault:
+        for key in ((name, rdtype), (name, "*"), ("*", rdtype), ("*", "*")):
+            if key in self.faults:
+                return self.faults[key]
+        return Fault()
+
+    def _truth(self, query: dns.message.Message, *, over_tcp: bool) -> bytes:
+        return _sized(self._answer(query), query, over_tcp=over_tcp)
+
+    def _answer(self, query: dns.message.Message) -> dns.message.Message:
+        """What the zones say, following CNAMEs as far as they lead inside of them."""
+        response = dns.message.make_response(query, recursion_available=True)
+        question = query.question[0]
+        name = question.name
+        for _ in range(_MAX_CHAIN):
+            zone = self._zone_of(name)
+            if zone is None:
+                if name == question.name:
+                    response.set_rcode(dns.rcode.REFUSED)
+                return response
+            self._mark(response, zone)
+            found = _find(zone, name, question.rdtype)
+            if found is None:
+                _deny(response, zone, name)
+                return response
+            response.answer.append(found)
+            if found.rdtype == question.rdtype:
+                return response
+            name = found[0].target
+        return response
+
+    def _mark(self, response: dns.message.Message, zone: dns.zone.Zone) -> None:
+        response.flags |= dns.flags.AA
+        if zone.origin in self._authenticated:
+            response.flags |= dns.flags.AD
+
+    def _zone_of(self, name: dns.name.Name) -> dns.zone.Zone | None:
+        """The closest zone above (or at) a name."""
+        origins = [origin for origin in self._zones if name.is_subdomain(origin)]
+        return self._zones[max(origins, key=len)] if origins else None
+
+    def _misbehave(
+        self, misbehaviour: Misbehaviour, query: dns.message.Message, *, over_tcp: bool
+    ) -> bytes | None:
+        if misbehaviour in _TRUNCATING and not over_tcp:
+            return _truncated(query)
+        if misbehaviour in _MUTE:
+            return None
+        if misbehaviour is Misbehaviour.HUGE:
+            return _huge(query) if over_tcp else _truncated(query)
+        if misbehaviour in _FORGERIES:
+            return _FORGERIES[misbehaviour](query)
+        if misbehaviour is Misbehaviour.TRUNCATED:
+            return self._truth(query, over_tcp=over_tcp)
+        return _refusal(misbehaviour, query).to_wire()
+
+
+class _Datagrams(asyncio.DatagramProtocol):
+    def __init__(self, hear: Callable[[bytes, tuple[str, int]], None]) -> None:
+        self._hear = hear
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        self._hear(data, addr)
+
+
+def _bound_pair(address: str, port: int) -> tuple[socket.socket, socket.socket]:
+    """A UDP and a listening TCP socket on the same port; OSError when there is no such port."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    for attempt in range(_BIND_ATTEMPTS):
+        udp = socket.socket(family, socket.SOCK_DGRAM)
+        tcp = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            udp.bind((address, port))
+            tcp.bind((address, udp.getsockname()[1]))
+            tcp.listen()
+        except OSError:
+            udp.close()
+            tcp.close()
+            if port or attempt == _BIND_ATTEMPTS - 1:
+                raise
+        else:
+            udp.setblocking(False)
+            tcp.setblocking(False)
+            return udp, tcp
+    raise AssertionError("the loop returns or raises")
+
+
+def _find(
+    zone: dns.zone.Zone, name: dns.name.Name, rdtype: dns.rdatatype.RdataType
+) -> dns.rrset.RRset | None:
+    """The records asked for, or the CNAME that stands in their place."""
+    for kind in (rdtype, dns.rdatatype.CNAME):
+        with suppress(KeyError):
+            return zone.find_rrset(name, kind)
+    return None
+
+
+def _deny(response: dns.message.Message, zone: dns.zone.Zone, name: dns.name.Name) -> None:
+    """NODATA or NXDOMAIN, with the SOA that says for how long, RFC 2308 §2."""
+    if zone.origin is None:
+        raise ValueError("a zone without an origin")
+    if not any(known.is_subdomain(name) for known in zone.nodes):
+        response.set_rcode(dns.rcode.NXDOMAIN)
+    response.authority.append(zone.find_rrset(zone.origin, dns.rdatatype.SOA))
+
+
+def _sized(response: dns.message.Message, query: dns.message.Message, *, over_tcp: bool) -> bytes:
+    """The message, or only its beginning with TC where the client cannot take it, RFC 6891 §6.2."""
+    room = 0xFFFF if over_tcp else max(512, query.payload if query.edns >= 0 else 512)
+    try:
+        return response.to_wire(max_size=room)
+    except dns.exception.TooBig:
+        return _truncated(query)
+
+
+def _truncated(query: dns.message.Message) -> bytes:
+    response = dns.message.make_response(query, recursion_available=True)
+    response.flags |= dns.flags.TC
+    return response.to_wire()
+
+
+def _scrambled(query: dns.message.Message) -> bytes:
+    response = dns.message.make_response(query)
+    response.use_edns(False)
+    wire = bytearray(response.to_wire())
+    wire[6:8] = (3).to_bytes(2, "big")  # three answers are announced
+    return bytes(wire) + _GARBAGE
+
+
+def _huge(query: dns.message.Message) -> bytes:
+    """Written without dnspython, which takes a second for so many records."""
+    header = dns.message.make_response(query, recursion_available=True)
+    header.use_edns(False)
+    wire = bytearray(header.to_wire())
+    wire[6:8] = _HUGE_COUNT.to_bytes(2, "big")
+    # RFC 1035 §4.1.4: 0xC00C points to the question's name
+    start = struct.pack("!HHHIHB", 0xC00C, dns.rdatatype.TXT, dns.rdataclass.IN, 300, 6, 5)
+    return bytes(wire) + b"".join(start + b"%05d" % number for number in range(_HUGE_COUNT))
+
+
+def _refusal(misbehaviour: Misbehaviour, query: dns.message.Message) -> dns.message.Message:
+    response = dns.message.make_response(query, recursion_available=True)
+    if misbehaviour is Misbehaviour.BOGUS:
+        response.set_rcode(dns.rcode.SERVFAIL)
+        error = dns.edns.EDEOption(dns.edns.EDECode.DNSSEC_BOGUS, "no valid signature")
+        response.use_edns(0, options=[error])
+    elif misbehaviour is Misbehaviour.LAME:
+        response.flags &= ~dns.flags.RA
+        response.authority.append(dns.rrset.from_text(".", 300, "IN", "NS", "ns.invalid."))
+    else:
+        response.set_rcode(dns.rcode.from_text(misbehaviour.value.upper()))
+    return response
+
+
+def _wrong_id(query: dns.message.Message) -> bytes:
+    response = dns.message.make_response(query, recursion_available=True)
+    response.id ^= 0xFFFF
+    return response.to_wire()
+
+
+def _wrong_question(query: dns.message.Message) -> bytes:
+    other = dns.message.make_query("another.invalid", query.question[0].rdtype, id=query.id)
+    return dns.message.make_response(other, recursion_available=True).to_wire()
+
+
+_TRUNCATING = frozenset({Misbehaviour.TRUNCATED, Misbehaviour.TRUNCATED_FOR_EVER})
+_MUTE = frozenset({Misbehaviour.SILENCE, Misbehaviour.TRUNCATED_FOR_EVER})
+_FORGERIES: Mapping[Misbehaviour, Callable[[dns.message.Message], bytes]] = {
+    Misbehaviour.GARBAGE: lambda _: _GARBAGE,
+    Misbehaviour.SCRAMBLED: _scrambled,
+    Misbehaviour.WRONG_ID: _wrong_id,
+    Misbehaviour.WRONG_QUESTION: _wrong_question,
+}
