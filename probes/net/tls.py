@@ -8,6 +8,7 @@ that would have been refused can be shown with the reason.
 import re
 import ssl
 import warnings
+from _ssl import ENCODING_DER
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -32,7 +33,7 @@ from probes.clock import SYSTEM_CLOCK, Clock
 from probes.result import Owner, ProbeFailure, Reason
 
 HANDSHAKE_TIMEOUT = 86_400.0
-"""Seconds; the event loop insists on a bound for a handshake, the caller's deadline is the real one."""
+"""Seconds; the event loop insists on a bound of its own, the caller's deadline is the real one."""
 
 SHUTDOWN_TIMEOUT = 1.0
 """Seconds a closed TLS connection waits for the peer's close_notify before it is dropped."""
@@ -101,7 +102,7 @@ class TrustStore:
     """The certification authorities we believe, and the two contexts that use them.
 
     `ca_file` (PEM) replaces the system's authorities. Building one costs some 20 ms: once per
-    process, not per probe. Raises ProbeFailure (untestable, owner us) when `ca_file` cannot be read.
+    process, not per probe. Raises ProbeFailure (untestable, owner us) for an unreadable `ca_file`.
     """
 
     def __init__(self, ca_file: str | None = None, clock: Clock = SYSTEM_CLOCK) -> None:
@@ -130,11 +131,19 @@ class TrustStore:
     def judge(self, ssl_object: ssl.SSLObject | ssl.SSLSocket, server_name: str) -> TlsFacts:
         """What the finished handshake of `ssl_object` with `server_name` proved; never raises."""
         chain = served_chain(ssl_object)
-        cipher = ssl_object.cipher()
         facts = self._recall(chain, server_name)
-        return replace(
-            facts, version=ssl_object.version() or "", cipher=cipher[0] if cipher else ""
-        )
+        cipher, *_ = ssl_object.cipher() or ("",)
+        version = ssl_object.version() or ""
+        if ssl_object.context.verify_mode is ssl.CERT_REQUIRED:  # OpenSSL has verified it already
+            return replace(
+                facts,
+                version=version,
+                cipher=cipher,
+                trusted=True,
+                untrusted_reason=None,
+                detail="",
+            )
+        return replace(facts, version=version, cipher=cipher)
 
     def verify(self, chain: tuple[bytes, ...], server_name: str) -> TlsFacts:
         """Judge a chain (DER, leaf first) now; version and cipher are left empty. Never raises."""
@@ -191,10 +200,10 @@ class TrustStore:
         if now > leaf.not_valid_after_utc:
             yield (
                 Reason.CERTIFICATE_EXPIRED,
-                f"expired on {leaf.not_valid_after_utc:%Y-%m-%d %H:%M}Z",
+                f"expired on {leaf.not_valid_after_utc:%F %H:%M}Z",
             )
         elif now < leaf.not_valid_before_utc:
-            begins = f"not valid before {leaf.not_valid_before_utc:%Y-%m-%d %H:%M}Z"
+            begins = f"not valid before {leaf.not_valid_before_utc:%F %H:%M}Z"
             yield Reason.CERTIFICATE_NOT_TRUSTED, begins
         if not any(matches_name(name, server_name) for name in names):
             spoken = ", ".join(names[:8]) or "no name"
@@ -260,7 +269,7 @@ def served_chain(ssl_object: Any) -> tuple[bytes, ...]:
     if hasattr(ssl_object, "get_unverified_chain"):
         return tuple(ssl_object.get_unverified_chain() or ())
     chain = ssl_object._sslobj.get_unverified_chain() or ()
-    return tuple(ssl.PEM_cert_to_DER_cert(certificate.public_bytes()) for certificate in chain)
+    return tuple(certificate.public_bytes(ENCODING_DER) for certificate in chain)
 
 
 def matches_name(pattern: str, name: str) -> bool:
@@ -370,9 +379,9 @@ def _load(der: bytes) -> x509.Certificate:
 def _system_files() -> list[Path]:
     """The files in which OpenSSL looks for authorities: one bundle, else a directory of them."""
     paths = ssl.get_default_verify_paths()
-    if paths.cafile is not None:
+    if paths.cafile:
         return [Path(paths.cafile)]
-    return sorted(Path(paths.capath).glob("*.0")) if paths.capath is not None else []
+    return sorted(Path(paths.capath).glob("*.0")) if paths.capath else []
 
 
 def _unusable(ca_file: str, error: Exception) -> ProbeFailure:

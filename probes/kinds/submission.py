@@ -1,0 +1,23 @@
+"""Kind `submission`: can mail be handed over here? Handshake and AUTH, no message."""
+
+from dataclasses import dataclass
+
+from probes.net import Net
+from probes.sessions import SubmissionServer, say_quit, submission_session
+from probes.trace import Trace
+
+
+@dataclass(frozen=True, slots=True)
+class SubmissionTarget(SubmissionServer):
+    """A submission server to log in to."""
+
+
+def host(target: SubmissionTarget) -> str:
+    """Whom a run loads."""
+    return target.host
+
+
+async def probe(net: Net, target: SubmissionTarget, trace: Trace) -> None:
+    """Everything up to MAIL, and leave in good order."""
+    async with submission_session(net, target, trace) as session:
+        await say_quit(session, trace)

@@ -1,0 +1,76 @@
+"""SASL over SMTP, RFC 4954: PLAIN and LOGIN, and no secret in what a server echoes."""
+
+from collections.abc import Awaitable
+from dataclasses import replace
+from typing import Protocol
+
+from probes.options import Secret
+from probes.records.reply import Reply
+from probes.records.smtp_command import MAX_COMMAND, sasl_plain, sasl_text
+from probes.result import ProbeFailure, Reason
+
+
+class Exchange(Protocol):
+    """Say the words and return the reply if it has the wanted code; else raise ProbeFailure."""
+
+    def __call__(self, wanted: int, *words: bytes) -> Awaitable[Reply]: ...
+
+
+async def authenticate(
+    exchange: Exchange, offered: tuple[str, ...], username: str, password: Secret
+) -> Reply:
+    """Authenticate by PLAIN, else LOGIN, whichever is `offered` (upper case).
+
+    Raises ProbeFailure: `extension_missing` where neither is, else what `exchange` raises, with the
+    credentials struck out of the reply; RecordError where they cannot be said.
+    """
+    plain = sasl_plain(username, password.reveal())
+    secrets = (plain.decode(), sasl_text(password.reveal()).decode(), password.reveal())
+    try:
+        if "PLAIN" in offered:
+            return await _plain(exchange, plain)
+        if "LOGIN" in offered:
+            return await _login(exchange, username, password)
+    except ProbeFailure as failure:
+        raise _struck_out(failure, secrets) from None
+    listed = " ".join(offered) or "none"
+    raise ProbeFailure(
+        Reason.EXTENSION_MISSING, f"neither AUTH PLAIN nor AUTH LOGIN is offered, but {listed}"
+    )
+
+
+async def _plain(exchange: Exchange, message: bytes) -> Reply:
+    if len(b"AUTH PLAIN \r\n") + len(message) <= MAX_COMMAND:
+        return await exchange(235, b"AUTH", b"PLAIN", message)
+    # RFC 4954 §4: an initial response that does not fit the line is sent by itself
+    await exchange(334, b"AUTH", b"PLAIN")
+    return await exchange(235, message)
+
+
+async def _login(exchange: Exchange, username: str, password: Secret) -> Reply:
+    await exchange(334, b"AUTH", b"LOGIN")
+    await exchange(334, sasl_text(username))
+    return await exchange(235, sasl_text(password.reveal()))
+
+
+def _struck_out(failure: ProbeFailure, secrets: tuple[str, ...]) -> ProbeFailure:
+    """The same failure without the words a server may have repeated."""
+    reply = failure.reply
+    if reply is None or not any(secret and secret in str(reply) for secret in secrets):
+        return failure
+    shown = replace(reply, lines=tuple(_strike(line, secrets) for line in reply.lines))
+    return ProbeFailure(
+        failure.reason,
+        f"the answer to AUTH was {shown}"[:300],
+        phase=failure.phase,
+        reply=shown,
+        owner=failure.owner,
+        is_transient=failure.is_transient,
+    )
+
+
+def _strike(text: str, secrets: tuple[str, ...]) -> str:
+    for secret in secrets:
+        if secret:
+            text = text.replace(secret, "***")
+    return text

@@ -1,0 +1,347 @@
+"""One SMTP session, RFC 5321: one connection, one command at a time, every reply kept whole.
+
+Each step is a method of its own, so that the caller can time it.
+"""
+
+import asyncio
+import ipaddress
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Literal, Self, cast
+
+from probes.net.dial import Dialer
+from probes.net.errors import NetError, mapped
+from probes.net.smtp_auth import authenticate
+from probes.net.smtp_refusal import refusal
+from probes.net.smtp_wire import SMTP_ROWS, SmtpWire
+from probes.net.tls import HANDSHAKE_TIMEOUT, SHUTDOWN_TIMEOUT, ClientContext, TlsFacts
+from probes.options import Secret
+from probes.records.ehlo import Ehlo, parse_ehlo, parse_helo
+from probes.records.reply import Reply
+from probes.records.smtp_command import parameters, path, stuffed, xtext
+from probes.result import Finding, Owner, Phase, ProbeFailure, Reason, Status
+
+_EHLO_UNKNOWN = frozenset({500, 502, 504, 550})
+
+
+class SmtpSession:
+    """A client's side of one SMTP connection.
+
+    Every step raises ProbeFailure: with the reply where the server gave an unwelcome one, NetError
+    where the connection ended. Defects that stop nothing are added to `findings`. Used as
+    `async with`, it says QUIT on the way out where the dialogue still permits it, never waits
+    there, and never raises there.
+    """
+
+    def __init__(self, wire: SmtpWire, where: str, findings: list[Finding]) -> None:
+        self.findings = findings
+        self.offer: Ehlo | None = None
+        self.tls: TlsFacts | None = None
+        self._wire = wire
+        self._where = where
+        self._may_quit = False
+        self._awaits_tls = False
+        self._stray_noted = 0
+
+    @classmethod
+    async def connect(
+        cls,
+        dialer: Dialer,
+        address: str,
+        port: int,
+        source: str | None = None,
+        *,
+        findings: list[Finding] | None = None,
+    ) -> Self:
+        """The TCP connection alone. `findings` is the list to add to, the caller's trace's say."""
+        sock = await dialer.connect(address, port, source=source)
+        loop = asyncio.get_running_loop()
+        try:
+            with mapped(f"{address} port {port}"):
+                _, wire = await loop.create_connection(lambda: SmtpWire(loop), sock=sock)
+        except BaseException:
+            sock.close()
+            raise
+        return cls(wire, f"{address} port {port}", [] if findings is None else findings)
+
+    @property
+    def unsolicited(self) -> bytes:
+        """What the server said without being asked, its first MAX_STRAY octets."""
+        return bytes(self._wire.stray)
+
+    async def greeting(self) -> Reply:
+        """The whole greeting; nothing is said before it has been read."""
+        await self._answer()
+        self._may_quit = True  # RFC 5321 §3.1: after a 554 the server waits for our QUIT
+        return self._expect(Phase.GREETING, (220,))
+
+    async def handshake(self, context: ClientContext, server_name: str) -> TlsFacts:
+        """The TLS handshake, at once (implicit TLS) or after `starttls`.
+
+        Raises NetError; under `TrustStore.recording` the certificate never is the reason, the
+        facts say what it is worth.
+        """
+        wire = self._wire
+        self._refuse_plaintext()
+        if wire.ended is not None:
+            raise wire.ended
+        transport = cast(asyncio.Transport, wire.transport)
+        try:
+            with mapped(f"TLS with {server_name}"):
+                secure = await wire.loop.start_tls(
+                    transport,
+                    wire,
+                    context,
+                    server_hostname=server_name,
+                    ssl_handshake_timeout=HANDSHAKE_TIMEOUT,
+                    ssl_shutdown_timeout=SHUTDOWN_TIMEOUT,
+                )
+        except BaseException:
+            transport.abort()
+            raise
+        ssl_object = secure.get_extra_info("ssl_object") if secure is not None else None
+        if secure is None or ssl_object is None or ssl_object.cipher() is None:
+            raise NetError(Reason.CONNECTION_CLOSED, "the server closed the connection within TLS")
+        wire.secured(secure)
+        self._may_quit = self._awaits_tls
+        self._awaits_tls = False
+        self.offer = None  # RFC 3207 §4.2: what was offered in clear is forgotten
+        self.tls = context.store.judge(ssl_object, server_name)
+        return self.tls
+
+    async def ehlo(self, name: str, *, or_helo: bool = True) -> Ehlo:
+        """Introduce ourselves as `name`; HELO instead where EHLO is unknown and `or_helo`."""
+        with _our_fault():
+            encoded = name.encode("ascii")
+        try:
+            reply = await self._command(Phase.EHLO, (250,), b"EHLO", encoded)
+        except ProbeFailure as failure:
+            if not or_helo or failure.reply is None or failure.reply.code not in _EHLO_UNKNOWN:
+                raise
+            self._note("smtp.ehlo.refused", str(failure.reply), "RFC 5321 §3.2")
+            reply = await self._command(Phase.EHLO, (250,), b"HELO", encoded)
+            self.offer = parse_helo(reply)
+            return self.offer
+        self.offer = parse_ehlo(reply)
+        return self.offer
+
+    async def starttls(self) -> Reply:
+        """The command and its 220 alone; `handshake` comes next, RFC 3207 §4."""
+        if self.offer is None or not self.offer.offers("STARTTLS"):
+            raise ProbeFailure(Reason.STARTTLS_NOT_SUPPORTED, "the server does not offer STARTTLS")
+        reply = await self._command(Phase.STARTTLS, (220,), b"STARTTLS")
+        self._awaits_tls = True
+        self._may_quit = False
+        self._refuse_plaintext()
+        return reply
+
+    async def auth(self, username: str, password: Secret, *, insecure: bool = False) -> Reply:
+        """Authenticate by PLAIN, else LOGIN, whichever is offered, RFC 4954.
+
+        Without TLS, or with TLS to a peer that was not proven, the password goes to a loopback
+        address only, unless `insecure`.
+        """
+        is_proven = self.tls is not None and self.tls.trusted
+        if not (is_proven or insecure or self._is_loopback()):
+            what = "without TLS" if self.tls is None else "to a server that proved no identity"
+            raise ProbeFailure(Reason.UNTESTABLE, f"a password is not sent {what}", owner=Owner.US)
+        offered = self.offer.auth_mechanisms if self.offer is not None else ()
+        with _our_fault():
+            return await authenticate(self._auth_step, offered, username, password)
+
+    async def mail(
+        self,
+        address: str,
+        *,
+        size: int | None = None,
+        body: Literal["7BIT", "8BITMIME"] | None = None,
+        smtputf8: bool = False,
+        envid: str | None = None,
+        ret: Literal["FULL", "HDRS"] | None = None,
+    ) -> Reply:
+        """MAIL FROM; "" is the null sender.
+
+        `size` (octets) is told where SIZE is offered. `body`, `smtputf8` and the DSN parameters
+        `envid` and `ret` need their extension: `extension_missing` where it is not offered.
+        SMTPUTF8 is asked for when `address` needs it; say `smtputf8` when the recipient does.
+        """
+        needs_utf8 = smtputf8 or not address.isascii()
+        if body == "8BITMIME":
+            self._require("8BITMIME")
+        if needs_utf8:
+            self._require("SMTPUTF8")
+        if envid is not None or ret is not None:
+            self._require("DSN")
+        told = parameters(
+            (
+                ("SIZE", size if self._offers("SIZE") else None),
+                ("BODY", body if self._offers("8BITMIME") else None),
+                ("SMTPUTF8", "" if needs_utf8 else None),
+                ("RET", ret),
+                ("ENVID", xtext(envid) if envid is not None else None),
+            )
+        )
+        with _our_fault():
+            reverse_path = path(address)
+        return await self._command(Phase.MAIL, (250,), b"MAIL", b"FROM:" + reverse_path, *told)
+
+    async def rcpt(self, address: str, *, notify: str | None = None) -> Reply:
+        """RCPT TO; `notify` is the DSN parameter ("NEVER", "SUCCESS,FAILURE"), RFC 3461 §4.1."""
+        if notify is not None:
+            self._require("DSN")
+        told = parameters((("NOTIFY", notify),))
+        with _our_fault():
+            forward_path = path(address)
+        # RFC 5321 §3.3: 251 takes the message, 252 does not refuse it
+        return await self._command(
+            Phase.RCPT, (250, 251, 252), b"RCPT", b"TO:" + forward_path, *told
+        )
+
+    async def data(self) -> Reply:
+        """DATA and its 354."""
+        reply = await self._command(Phase.DATA, (354,), b"DATA")
+        self._may_quit = False  # what is said now is content
+        return reply
+
+    async def end_of_data(self, content: bytes) -> Reply:
+        """The message and its final dot; the reply says whether the server took it.
+
+        Line ends become CRLF and dots are stuffed. A failure without a reply leaves the outcome
+        unknown, RFC 5321 §4.5.3.2.6 and RFC 1047.
+        """
+        with mapped(self._where, SMTP_ROWS):
+            is_whole = await self._wire.write_all(stuffed(content))
+        await self._answer()
+        self._may_quit = is_whole
+        return self._expect(Phase.END_OF_DATA, (250,) if is_whole else ())
+
+    async def rset(self) -> Reply:
+        """Forget the transaction."""
+        return await self._command(Phase.MAIL, (250,), b"RSET")
+
+    async def quit(self) -> Reply:
+        """QUIT and its 221, then the connection is closed."""
+        try:
+            return await self._command(Phase.QUIT, (221,), b"QUIT")
+        finally:
+            self._may_quit = False
+            self._wire.close()
+
+    def close(self) -> None:
+        """Drop the connection without a word; does nothing when it is gone."""
+        self._may_quit = False
+        if self._wire.has_unsent:
+            self._wire.abort()
+        else:
+            self._wire.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._note_stray()
+        wire = self._wire
+        if self._may_quit and wire.ended is None and wire.closing is None:
+            wire.leave()
+            if error is None or isinstance(error, ProbeFailure):
+                return  # the answer to QUIT, or LINGER, closes it
+        self.close()
+
+    # -- within
+
+    async def _command(self, phase: Phase, wanted: tuple[int, ...], *words: bytes) -> Reply:
+        self._note_stray()
+        wire = self._wire
+        if wire.closing is not None:
+            raise refusal(wire.closing, phase)
+        if wire.ended is not None:
+            raise wire.ended
+        if wire.is_expecting:
+            raise RuntimeError("an answer is still outstanding")
+        with mapped(self._where, SMTP_ROWS):
+            await wire.execute_command(*words)
+        return self._expect(phase, wanted)
+
+    async def _answer(self) -> None:
+        with mapped(self._where, SMTP_ROWS):
+            await self._wire.read_response()
+
+    def _expect(self, phase: Phase, wanted: tuple[int, ...]) -> Reply:
+        """The reply that was just read, if its code is wanted."""
+        reply = self._wire.reply
+        if reply is None:
+            raise RuntimeError("no reply has been read")
+        if reply.code == 421:
+            self._may_quit = False  # RFC 5321 §3.8: the server closes the connection
+        if reply.code not in wanted:
+            raise refusal(reply, phase)
+        return reply
+
+    async def _auth_step(self, wanted: int, *words: bytes) -> Reply:
+        """One step of AUTH; within the exchange a QUIT would be taken for an answer."""
+        self._may_quit = False
+        try:
+            return await self._command(Phase.AUTH, (wanted,), *words)
+        finally:
+            reply = self._wire.reply
+            self._may_quit = reply is not None and reply.code not in (334, 421)
+
+    def _offers(self, keyword: str) -> bool:
+        return self.offer is not None and self.offer.offers(keyword)
+
+    def _require(self, keyword: str) -> None:
+        if not self._offers(keyword):
+            raise ProbeFailure(Reason.EXTENSION_MISSING, f"{keyword} is needed and not offered")
+
+    def _is_loopback(self) -> bool:
+        transport = self._wire.transport
+        peer = transport.get_extra_info("peername") if transport is not None else None
+        return peer is not None and ipaddress.ip_address(peer[0]).is_loopback
+
+    def _refuse_plaintext(self) -> None:
+        """Nothing may stand between the 220 (or the connection) and TLS, RFC 3207 §4.2."""
+        wire = self._wire
+        if not self._awaits_tls and wire.has_heard:
+            raise ProbeFailure(
+                Reason.VALIDATION_FAILURE, "the server speaks in clear where TLS was to begin"
+            )
+        if self._awaits_tls and wire.stray_total > self._stray_noted:
+            injected = bytes(wire.stray)[self._stray_noted :]
+            self._stray_noted = wire.stray_total
+            evidence = f"after the 220: {injected[:200]!r}"
+            self._note(
+                "smtp.starttls.plaintext_injected", evidence, "RFC 3207 §4.2", Status.FAILURE
+            )
+            raise ProbeFailure(
+                Reason.VALIDATION_FAILURE, f"plaintext was injected before TLS, {evidence}"
+            )
+
+    def _note_stray(self) -> None:
+        """Say once what came unasked; a 421 is permitted at any time, RFC 5321 §3.8."""
+        wire = self._wire
+        if wire.stray_total == self._stray_noted:
+            return
+        fresh = bytes(wire.stray)[self._stray_noted :]
+        self._stray_noted = wire.stray_total
+        if wire.closing is None:
+            self._note("smtp.unsolicited_reply", repr(fresh[:200]), "RFC 5321 §4.2")
+
+    def _note(
+        self, code: str, evidence: str, reference: str, status: Status = Status.WARNING
+    ) -> None:
+        self.findings.append(Finding(code, status, self._where, evidence, reference))
+
+
+@contextmanager
+def _our_fault() -> Iterator[None]:
+    """What cannot be said in SMTP at all is our own mistake, not the server's."""
+    try:
+        yield
+    except ValueError as error:
+        raise ProbeFailure(Reason.UNTESTABLE, str(error), owner=Owner.US) from error

@@ -1,0 +1,212 @@
+"""The connection under an SMTP session: bytes in order, replies whole, strays kept apart.
+
+The only file that knows aiosmtplib, whose protocol carries the connection. How replies are read
+and bounded, and what counts as an answer, is decided here.
+"""
+
+import asyncio
+import socket
+from typing import cast
+
+from aiosmtplib import SMTPException, SMTPResponse, SMTPServerDisconnected, SMTPTimeoutError
+from aiosmtplib.protocol import SMTPProtocol
+
+from probes.net.dial import quickack
+from probes.net.errors import NetError, Row, net_error
+from probes.records import RecordError
+from probes.records.reply import Reply, ReplyAssembler
+from probes.result import Owner, ProbeFailure, Reason
+
+MAX_STRAY = 4096
+"""Octets kept of what a server says without being asked."""
+
+LINGER = 2.0
+"""Seconds a session that has said QUIT waits, in the background, for the server to answer it."""
+
+_CHUNK = 64 * 1024
+
+SMTP_ROWS = (
+    Row(SMTPServerDisconnected, Reason.CONNECTION_CLOSED, "the server closed the connection"),
+    Row(SMTPTimeoutError, Reason.TIMEOUT, "timed out"),
+    Row(SMTPException, Reason.MALFORMED_REPLY, "not SMTP"),
+)
+"""What aiosmtplib raises, most specific first."""
+
+
+class SmtpWire(SMTPProtocol):
+    """What was written, what is awaited, what came without being asked for.
+
+    `ended` is why nothing can be said any more, `closing` a 421 that was said unasked, `stray` the
+    first MAX_STRAY of `stray_total` octets that were no answer to anything.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop=loop)
+        self.loop = loop
+        self.is_expecting = True  # the greeting
+        self.ended: ProbeFailure | None = None
+        self.reply: Reply | None = None
+        self.closing: Reply | None = None
+        self.stray = bytearray()
+        self.stray_total = 0
+        self._assembler = ReplyAssembler()
+        self._outcome: Reply | ProbeFailure | None = None
+        self._wake: asyncio.Future[None] | None = None
+        self._is_paused = False
+        self._is_mid_stray = False
+        self._is_leaving = False
+        self._linger: asyncio.TimerHandle | None = None
+        self._socket: socket.socket | None = None
+
+    # -- what the event loop calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._socket = transport.get_extra_info("socket")
+
+    def data_received(self, data: bytes) -> None:
+        if self._is_leaving:
+            self.close()
+            return
+        if self._is_mid_stray and self.is_expecting:
+            line, newline, data = data.partition(b"\n")
+            self._keep_stray(line + newline)
+        if not data:
+            return
+        if not self.is_expecting or self._outcome is not None:
+            self._keep_stray(data)
+            return
+        try:
+            reply = self._assembler.feed(data)
+        except RecordError as error:
+            self._end(ProbeFailure(Reason.MALFORMED_REPLY, str(error), owner=Owner.THEIR_MX))
+            self.abort()
+            return
+        if reply is not None:
+            self._settle(reply)
+            if self._assembler.rest:
+                self._keep_stray(self._assembler.rest)
+
+    def eof_received(self) -> bool:
+        where = " within a reply" if self._assembler.has_begun else ""
+        words = f"the server closed the connection{where}"
+        self._end(NetError(Reason.CONNECTION_CLOSED, words))
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._linger is not None:
+            self._linger.cancel()
+        error = net_error(exc, "the connection") if exc is not None else None
+        self._end(error or NetError(Reason.CONNECTION_CLOSED, "the connection was closed"))
+        super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        self._is_paused = True
+
+    def resume_writing(self) -> None:
+        self._is_paused = False
+        self._awake()
+
+    # -- what the session calls
+
+    def write(self, data: bytes) -> None:
+        """Send; from now on the next reply is the answer. Raises what ended the connection."""
+        if self.ended is not None:
+            raise self.ended
+        self.is_expecting = True
+        super().write(data)
+        quickack(self._socket)
+
+    async def write_all(self, data: bytes) -> bool:
+        """Send as fast as the peer takes it; False when it answered before it had taken all."""
+        for start in range(0, len(data), _CHUNK):
+            self.write(data[start : start + _CHUNK])
+            while self._is_paused and self._outcome is None:
+                await self._sleep()
+            if self._outcome is not None and start + _CHUNK < len(data):
+                return False
+        return True
+
+    async def read_response(self, timeout: float | None = None) -> SMTPResponse:  # noqa: ARG002
+        """The next reply, also kept whole in `reply`; the caller's deadline is the only timeout."""
+        while self._outcome is None:
+            await self._sleep()
+        outcome, self._outcome = self._outcome, None
+        self.is_expecting = False
+        if isinstance(outcome, ProbeFailure):
+            raise outcome
+        self.reply = outcome
+        return SMTPResponse(outcome.code, outcome.text)
+
+    def secured(self, transport: asyncio.Transport) -> None:
+        """Go on over TLS; nothing said in clear counts any more, RFC 3207 §4.2."""
+        self.transport = transport
+        self._assembler = ReplyAssembler()
+        quickack(self._socket)
+
+    def leave(self) -> None:
+        """Say QUIT and close when it is answered, LINGER at the latest; nobody waits for it."""
+        transport = self.transport
+        if transport is None or self.has_unsent:
+            self.abort()
+            return
+        self._is_leaving = True
+        super().write(b"QUIT\r\n")
+        quickack(self._socket)
+        self._linger = self.loop.call_later(LINGER, self.abort)
+
+    def close(self) -> None:
+        """Close in good order, which for TLS waits for the peer, SHUTDOWN_TIMEOUT at the most."""
+        if self.transport is not None:
+            self.transport.close()
+
+    def abort(self) -> None:
+        """Drop the connection now with all that was not sent."""
+        if self.transport is not None:
+            cast(asyncio.Transport, self.transport).abort()
+
+    @property
+    def has_heard(self) -> bool:
+        """True when the server has said anything that was not read as an answer."""
+        begun = self._assembler.has_begun or isinstance(self._outcome, Reply)
+        return begun or self.stray_total > 0
+
+    @property
+    def has_unsent(self) -> bool:
+        """True when the peer has not taken everything we wrote."""
+        transport = cast(asyncio.Transport | None, self.transport)
+        return transport is not None and transport.get_write_buffer_size() > 0
+
+    # -- within
+
+    async def _sleep(self) -> None:
+        self._wake = self.loop.create_future()
+        try:
+            await self._wake
+        finally:
+            self._wake = None
+
+    def _awake(self) -> None:
+        if self._wake is not None and not self._wake.done():
+            self._wake.set_result(None)
+
+    def _settle(self, outcome: Reply | ProbeFailure) -> None:
+        if self.is_expecting and self._outcome is None:
+            self._outcome = outcome
+        self._awake()
+
+    def _end(self, failure: ProbeFailure) -> None:
+        if self.ended is None:
+            self.ended = failure
+        self._settle(self.ended)
+
+    def _keep_stray(self, data: bytes) -> None:
+        self.stray += data[: MAX_STRAY - len(self.stray)]
+        self.stray_total += len(data)
+        self._is_mid_stray = not data.endswith(b"\n")
+        try:
+            reply = ReplyAssembler().feed(data)
+        except RecordError:
+            return
+        if reply is not None and reply.code == 421:  # RFC 5321 §3.8: may be said at any time
+            self.closing = reply

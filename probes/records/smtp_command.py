@@ -1,0 +1,72 @@
+"""What an SMTP client writes: paths, parameters and content, RFC 5321 §4.1.1 and §4.5.2."""
+
+import base64
+import re
+from collections.abc import Iterable
+
+from probes.records import RecordError
+
+_LINE_END = re.compile(rb"\r\n|\r|\n")
+_XTEXT_PLAIN = re.compile(r"[!-*,-<>-~]")
+
+MAX_COMMAND = 512
+"""Octets of a command line with its CRLF, RFC 5321 §4.5.3.1.4."""
+
+
+def path(address: str) -> bytes:
+    """`<address>` as MAIL and RCPT take it; "" is the null reverse-path, RFC 5321 §4.5.5.
+
+    Raises RecordError for a control character, and for an address that would end its own path.
+    """
+    if any(c < " " or c == "\x7f" for c in address):
+        raise RecordError(f"a control character in the address {address!r}")
+    local, at, _ = address.rpartition("@")
+    is_quoted = at and local.startswith('"') and local.endswith('"')
+    if not is_quoted and any(c in "<> " for c in address):
+        raise RecordError(f"not an address: {address!r}")
+    return b"<" + address.encode("utf-8", "strict") + b">"
+
+
+def xtext(text: str) -> str:
+    """A value for ENVID or ORCPT, RFC 3461 §4: all but printable ASCII as `+XX`."""
+    return "".join(
+        c if _XTEXT_PLAIN.match(c) else "".join(f"+{byte:02X}" for byte in c.encode("utf-8"))
+        for c in text
+    )
+
+
+def parameters(pairs: Iterable[tuple[str, str | int | None]]) -> tuple[bytes, ...]:
+    """`KEYWORD=value` for every pair; a bare `KEYWORD` where the value is ""; none where None."""
+    return tuple(
+        f"{keyword}={value}".encode("ascii") if value != "" else keyword.encode("ascii")
+        for keyword, value in pairs
+        if value is not None
+    )
+
+
+def stuffed(content: bytes) -> bytes:
+    """Content as it goes on the wire, the final dot included.
+
+    Every line ends in CRLF and only lines do: a bare CR or LF would let one server see an end of
+    data that another does not (RFC 5321 §2.3.8). A leading dot is doubled (§4.5.2).
+    """
+    crlf = content.count(b"\r\n")
+    if content.count(b"\n") != crlf or content.count(b"\r") != crlf:
+        content = _LINE_END.sub(b"\r\n", content)
+    if content and not content.endswith(b"\r\n"):
+        content += b"\r\n"
+    if content.startswith(b"."):
+        content = b"." + content
+    return content.replace(b"\r\n.", b"\r\n..") + b".\r\n"
+
+
+def sasl_plain(username: str, password: str) -> bytes:
+    """The message of SASL PLAIN in base64, RFC 4616 §2. Raises RecordError for a NUL in either."""
+    if "\0" in username or "\0" in password:
+        raise RecordError("a NUL in the credentials")
+    return base64.b64encode(f"\0{username}\0{password}".encode())
+
+
+def sasl_text(text: str) -> bytes:
+    """One answer of SASL LOGIN in base64."""
+    return base64.b64encode(text.encode())

@@ -1,0 +1,151 @@
+"""Sessions opened step by step, every step timed: what kinds and routes have in common."""
+
+import ipaddress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Literal
+
+from probes.net import Net
+from probes.net.smtp_session import SmtpSession
+from probes.net.tls import TlsFacts
+from probes.options import FilePath, Host, IpAddress, Port, Secret, option
+from probes.result import Finding, Owner, Phase, ProbeFailure, Status
+from probes.trace import Trace
+
+
+@dataclass(frozen=True, slots=True)
+class SubmissionServer:
+    """Where mail is handed over for submission, RFC 6409, and how we prove who we are."""
+
+    host: Host = option("The submission server.")
+    port: Port = option("587 for STARTTLS, 465 for implicit TLS (RFC 8314).", Port(587))
+    tls: Literal["starttls", "implicit", "none"] = option(
+        "How TLS begins; `none` sends everything in clear.", "starttls"
+    )
+    username: str | None = option("User to authenticate as; unset: no AUTH.", None)
+    password: Secret | None = option("Password of that user.", None)
+    ehlo_name: Host | None = option("EHLO name here instead of the service's.", None)
+    source_address: IpAddress | None = option("Local address to connect from.", None)
+    ca_file: FilePath | None = option("PEM file of the authorities to trust here.", None)
+    verify: bool = option(
+        "Whether an untrusted certificate is a failure (else it is a finding).", True
+    )
+    insecure: bool = option(
+        "Send the password even in clear, or to a server whose certificate is not trusted.", False
+    )
+
+
+@asynccontextmanager
+async def submission_session(
+    net: Net, server: SubmissionServer, trace: Trace
+) -> AsyncIterator[SmtpSession]:
+    """A session that is ready for MAIL: resolved, connected, secured, introduced, authenticated."""
+    name = server.ehlo_name or net.ehlo_name
+    addresses = await host_addresses(net, server.host, trace)
+    async with await _connect(net, server, addresses, trace) as session:
+        if server.tls == "implicit":
+            await _handshake(net, server, session, trace)
+        with trace.phase(Phase.GREETING):
+            await session.greeting()
+        await _ehlo(session, name, trace)
+        if server.tls == "starttls":
+            with trace.phase(Phase.STARTTLS):
+                await session.starttls()
+            await _handshake(net, server, session, trace)
+            await _ehlo(session, name, trace)
+        if server.username is not None and server.password is not None:
+            with trace.phase(Phase.AUTH):
+                await session.auth(server.username, server.password, insecure=server.insecure)
+        yield session
+
+
+async def host_addresses(net: Net, host: str, trace: Trace) -> tuple[str, ...]:
+    """The addresses of a host in the order to try them; an IP address stands for itself."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        with trace.phase(Phase.DNS_ADDRESS):
+            return (await net.resolver.addresses(host)).require().records
+    return (host,)
+
+
+async def say_quit(session: SmtpSession, trace: Trace) -> None:
+    """End in good order; a server that cannot take leave is a finding, not a failure."""
+    try:
+        with trace.phase(Phase.QUIT):
+            await session.quit()
+    except ProbeFailure as failure:
+        trace.findings.append(
+            Finding(
+                "smtp.quit.failed",
+                Status.NOTICE,
+                str(trace.facts.get("address", "")),
+                failure.detail,
+                "RFC 5321 §4.1.1.10",
+            )
+        )
+
+
+async def _connect(
+    net: Net, server: SubmissionServer, addresses: tuple[str, ...], trace: Trace
+) -> SmtpSession:
+    """A connection to the first address that takes one; each attempt is a phase of its own."""
+    failures: list[ProbeFailure] = []
+    for address in addresses:
+        try:
+            with trace.phase(Phase.CONNECT):
+                session = await SmtpSession.connect(
+                    net.dialer,
+                    address,
+                    server.port,
+                    server.source_address,
+                    findings=trace.findings,
+                )
+        except ProbeFailure as failure:
+            failures.append(failure)
+            continue
+        trace.facts["address"] = address
+        trace.findings.extend(_unusable(server.host, failure) for failure in failures)
+        return session
+    # What a peer did tells more than what this machine could not do.
+    told = [failure for failure in failures if failure.owner is not Owner.MONITOR]
+    raise (told or failures)[0]
+
+
+def _unusable(host: str, failure: ProbeFailure) -> Finding:
+    is_ours = failure.owner is Owner.MONITOR
+    status = Status.UNTESTABLE if is_ours else Status.WARNING
+    return Finding("smtp.address_unusable", status, host, failure.detail, "RFC 5321 §5.1")
+
+
+async def _ehlo(session: SmtpSession, name: str, trace: Trace) -> None:
+    # RFC 6409 §4.3 and RFC 4954 take ESMTP for granted: no HELO here
+    with trace.phase(Phase.EHLO):
+        offer = await session.ehlo(name, or_helo=False)
+    trace.facts["smtp.server_name"] = offer.name
+    trace.facts["smtp.extensions"] = tuple(offer.extensions)
+    trace.facts["smtp.auth_mechanisms"] = offer.auth_mechanisms
+
+
+async def _handshake(
+    net: Net, server: SubmissionServer, session: SmtpSession, trace: Trace
+) -> None:
+    trust = net.trust.with_ca(server.ca_file)
+    with trace.phase(Phase.TLS):
+        context = trust.verifying if server.verify else trust.recording
+        facts = await session.handshake(context, server.host)
+    trace.facts.update(facts.as_facts())
+    if not facts.trusted:
+        trace.findings.append(untrusted(facts, server.tls))
+
+
+def untrusted(facts: TlsFacts, tls: str) -> Finding:
+    """A certificate that did not stop the session and would stop one that verifies."""
+    return Finding(
+        f"smtp.{tls}.{facts.untrusted_reason}",
+        Status.WARNING,
+        facts.server_name,
+        facts.detail,
+        "RFC 8460 §4.3",
+    )
