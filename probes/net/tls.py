@@ -75,11 +75,12 @@ class TlsFacts:
             "tls.version": self.version,
             "tls.cipher": self.cipher,
             "tls.server_name": self.server_name,
-            "tls.not_before": self.not_before.isoformat() if self.not_before else None,
-            "tls.not_after": self.not_after.isoformat() if self.not_after else None,
+            "tls.certificate_not_before": self.not_before.isoformat() if self.not_before else None,
+            "tls.certificate_not_after": self.not_after.isoformat() if self.not_after else None,
             "tls.names": self.names,
             "tls.issuer": self.issuer,
             "tls.trusted": self.trusted,
+            "tls.untrusted_reason": self.untrusted_reason,
         }
 
 
