@@ -1,0 +1,90 @@
+"""A session with one address of an MX host, opened step by step, every step timed."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Protocol
+
+from probes.net import Net
+from probes.net.smtp_session import SmtpSession
+from probes.options import Host, IpAddress, Port
+from probes.result import Finding, Owner, Phase, ProbeFailure, Reason, Status
+from probes.trace import Trace
+
+
+class MxOptions(Protocol):
+    """What kinds and routes that talk to MX hosts let their user choose."""
+
+    @property
+    def port(self) -> Port:
+        """The port of the hosts."""
+
+    @property
+    def ehlo_name(self) -> Host | None:
+        """How we introduce ourselves; None: as the service does."""
+
+    @property
+    def source_address(self) -> IpAddress | None:
+        """Where to connect from, for addresses of the same family; None: the dialer's choice."""
+
+
+@asynccontextmanager
+async def mx_session(
+    net: Net, options: MxOptions, host: str, address: str, trace: Trace, *, use_tls: bool = True
+) -> AsyncIterator[SmtpSession]:
+    """A session that is ready for MAIL, under TLS where it is offered and `use_tls`.
+
+    As between relays, any certificate is taken (RFC 7435); what it is worth stands in the facts.
+    """
+    name = options.ehlo_name or net.ehlo_name
+    with trace.phase(Phase.CONNECT):
+        session = await SmtpSession.connect(
+            net.dialer, address, options.port, _source(options, address), findings=trace.findings
+        )
+    async with session:
+        with trace.phase(Phase.GREETING):
+            trace.facts["smtp.greeting"] = (await session.greeting()).text
+        is_offered = await _ehlo(session, name, trace)
+        trace.facts["starttls.offered"] = is_offered
+        if is_offered and use_tls:
+            with trace.phase(Phase.STARTTLS):
+                await session.starttls()
+            with trace.phase(Phase.TLS):
+                facts = await session.handshake(net.trust.recording, host)
+            trace.facts.update(facts.as_facts())
+            await _ehlo(session, name, trace)  # RFC 3207 §4.2
+        yield session
+
+
+@asynccontextmanager
+async def at_most(seconds: float, trace: Trace) -> AsyncIterator[asyncio.Timeout]:
+    """Bound what is done with one address; its end is the open phase's timeout."""
+    try:
+        async with asyncio.timeout(seconds) as limit:
+            yield limit
+    except TimeoutError as error:
+        if not limit.expired():
+            raise
+        detail = f"no end of {trace.current} within {seconds:g} s"
+        raise ProbeFailure(Reason.TIMEOUT, detail, phase=trace.current) from error
+
+
+def address_unusable(subject: str, owner: Owner, detail: str) -> Finding:
+    """The finding for an address that did not do while another one did."""
+    is_ours = owner in (Owner.MONITOR, Owner.US, Owner.OUR_DNS)
+    status = Status.UNTESTABLE if is_ours else Status.WARNING
+    return Finding("mx.address_unusable", status, subject, detail, "RFC 5321 §5.1")
+
+
+async def _ehlo(session: SmtpSession, name: str, trace: Trace) -> bool:
+    """Introduce ourselves; whether STARTTLS is offered."""
+    with trace.phase(Phase.EHLO):
+        offer = await session.ehlo(name)
+    trace.facts["ehlo.name"] = offer.name
+    trace.facts["ehlo.extensions"] = tuple(offer.extensions)
+    return offer.offers("STARTTLS")
+
+
+def _source(options: MxOptions, address: str) -> str | None:
+    source = options.source_address
+    return source if source is not None and (":" in source) == (":" in address) else None

@@ -1,0 +1,71 @@
+"""Which hosts take a domain's mail, and where they are."""
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from probes.net.dns_answer import Answer, DnsStatus, merged
+from probes.net.errors import NetError
+from probes.net.resolver import Resolver
+from probes.records.mx import MxRecord, hosts_of, is_null_mx
+from probes.result import Reason
+
+_ABSENCE = frozenset({DnsStatus.ANSWERED, DnsStatus.NO_DATA, DnsStatus.NXDOMAIN})
+
+
+@dataclass(frozen=True, slots=True)
+class MxHosts:
+    """A domain's hosts, lowest preference first, each once.
+
+    `is_implicit` says that there is no MX record and the domain itself is the host. `answer` is
+    the look-up of the MX records.
+    """
+
+    hosts: tuple[MxRecord, ...]
+    is_implicit: bool
+    answer: Answer[MxRecord]
+
+
+@dataclass(frozen=True, slots=True)
+class MxHost:
+    """One host with the look-ups of its A and AAAA records, `addresses` being both as one."""
+
+    record: MxRecord
+    addresses: Answer[str]
+    lookups: tuple[Answer[str], ...]
+
+    @property
+    def half_failed(self) -> Answer[str] | None:
+        """The look-up that failed (not: found nothing) while the other one found addresses."""
+        if self.addresses.status is not DnsStatus.ANSWERED:
+            return None
+        return next((answer for answer in self.lookups if answer.status not in _ABSENCE), None)
+
+
+async def find_mx(resolver: Resolver, domain: str) -> MxHosts:
+    """The hosts that take mail for `domain`.
+
+    Raises NetError: null_mx where the domain takes no mail, the resolver's reason where it has no
+    hosts or they cannot be known.
+    """
+    answer = await resolver.mx(domain)
+    if answer.status is DnsStatus.NO_DATA:
+        # RFC 5321 §5.1: an empty list of MXs, and only that, makes the domain its own host
+        return MxHosts((MxRecord(0, answer.canonical_name or domain),), True, answer)
+    records = answer.require().records
+    hosts = hosts_of(records)
+    if is_null_mx(records) or not hosts:
+        raise NetError(Reason.NULL_MX, f"{domain} says that it takes no mail (null MX, RFC 7505)")
+    return MxHosts(hosts, False, answer)
+
+
+async def find_addresses(resolver: Resolver, hosts: Iterable[MxRecord]) -> tuple[MxHost, ...]:
+    """Every host's addresses, all looked up side by side; no outcome is an exception."""
+    return tuple(await asyncio.gather(*(_find_address(resolver, record) for record in hosts)))
+
+
+async def _find_address(resolver: Resolver, record: MxRecord) -> MxHost:
+    lookups = await asyncio.gather(
+        resolver.addresses(record.exchange, 4), resolver.addresses(record.exchange, 6)
+    )
+    return MxHost(record, merged(*lookups), tuple(lookups))

@@ -1,0 +1,173 @@
+"""Route `direct`: deliver a canary to the recipient's MX hosts as a relay does, RFC 5321 §5.1."""
+
+import secrets
+from dataclasses import dataclass
+from typing import Literal
+
+from probes.canary.message import Canary
+from probes.mx_session import address_unusable, at_most, mx_session
+from probes.net import Net
+from probes.net.mx_hosts import find_mx
+from probes.options import Host, IpAddress, Port, Seconds, option
+from probes.records import RecordError
+from probes.records.address import parse_address
+from probes.records.mx import MxRecord, delivery_order
+from probes.result import (
+    Finding,
+    Owner,
+    Phase,
+    ProbeFailure,
+    Reason,
+    Status,
+    owner_of,
+)
+from probes.sessions import host_addresses, say_quit
+from probes.trace import Trace
+
+_TRANSACTION = frozenset({Phase.MAIL, Phase.RCPT, Phase.DATA})
+_STARTTLS = frozenset({Phase.STARTTLS, Phase.TLS})
+
+
+@dataclass(frozen=True, slots=True)
+class DirectRoute:
+    """Delivery to the MX hosts of the recipient's domain."""
+
+    port: Port = option("SMTP port of the hosts.", Port(25))
+    tls: Literal["opportunistic", "required"] = option(
+        "`opportunistic`: TLS where offered, in clear where it is not or fails; `required`: never "
+        "in clear. Certificates are recorded, not verified, as between relays.",
+        "opportunistic",
+    )
+    ehlo_name: Host | None = option("EHLO name here instead of the service's.", None)
+    source_address: IpAddress | None = option(
+        "Local address to connect from, for addresses of its family.", None
+    )
+    address_timeout: Seconds = option(
+        "Longest wait for one address until it asks for the message.", Seconds(30.0)
+    )
+    max_addresses: int = option("Addresses that are tried before giving up.", 10)
+
+
+def host(target: DirectRoute, canary: Canary) -> str:  # noqa: ARG001 - the recipient decides
+    """Whom a run loads: the recipient's domain."""
+    return canary.rcpt_to.rpartition("@")[2].lower()
+
+
+async def hand_over(net: Net, target: DirectRoute, canary: Canary, trace: Trace) -> None:
+    """Succeeds when one server answered the final dot with 250.
+
+    The next address is tried after everything but a permanent refusal of the transaction; once the
+    content has been sent, never. Then the failure that came first is the run's, one with a reply
+    before one without, one of this machine last.
+    """
+    failures: list[ProbeFailure] = []
+    for record in (await _hosts(net, canary, trace))[: target.max_addresses]:
+        try:
+            addresses = await host_addresses(net, record.exchange, trace)
+        except ProbeFailure as failure:
+            failures.append(_noted(failure, record.exchange, trace))
+            continue
+        for address in addresses:
+            if len(failures) >= target.max_addresses:
+                break
+            try:
+                return await _deliver(net, target, canary, record.exchange, address, trace)
+            except ProbeFailure as failure:
+                if _is_final(failure, trace.current):
+                    raise
+                failures.append(_noted(failure, f"{record.exchange} [{address}]", trace))
+    raise min(failures, key=_rank)
+
+
+async def _hosts(net: Net, canary: Canary, trace: Trace) -> tuple[MxRecord, ...]:
+    """The hosts in the order to try them; an address literal stands for itself."""
+    try:
+        recipient = parse_address(canary.rcpt_to)
+    except RecordError as error:
+        raise ProbeFailure(Reason.UNTESTABLE, str(error), owner=Owner.US) from error
+    if recipient.literal is not None:
+        return (MxRecord(0, recipient.literal),)  # RFC 5321 §4.1.3
+    with trace.phase(Phase.DNS_MX):
+        mx = await find_mx(net.resolver, recipient.domain)
+    trace.facts["mx.implicit"] = mx.is_implicit
+    trace.facts["mx.hosts"] = tuple(record.exchange for record in mx.hosts)
+    return delivery_order(mx.hosts, secrets.SystemRandom().shuffle)
+
+
+async def _deliver(
+    net: Net, target: DirectRoute, canary: Canary, name: str, address: str, trace: Trace
+) -> None:
+    """One address; again in clear when opportunistic TLS failed."""
+    trace.facts["mx.host"], trace.facts["address"] = name, address
+    try:
+        await _attempt(net, target, canary, trace, use_tls=True)
+    except ProbeFailure as failure:
+        phase = failure.phase or trace.current
+        if target.tls == "required" or phase not in _STARTTLS:
+            raise
+        trace.findings.append(
+            Finding(
+                "smtp.starttls.failed",
+                Status.WARNING,
+                f"{name} [{address}]",
+                f"delivered in clear after: {failure.detail}",
+                "RFC 7435 §3",
+            )
+        )
+        await _attempt(net, target, canary, trace, use_tls=False)
+
+
+async def _attempt(
+    net: Net, target: DirectRoute, canary: Canary, trace: Trace, *, use_tls: bool
+) -> None:
+    """One session and its transaction."""
+    name, address = trace.facts["mx.host"], trace.facts["address"]
+    async with (
+        at_most(target.address_timeout, trace) as limit,
+        mx_session(net, target, name, address, trace, use_tls=use_tls) as session,
+    ):
+        if target.tls == "required" and session.tls is None:
+            raise ProbeFailure(
+                Reason.STARTTLS_NOT_SUPPORTED,
+                "the server does not offer STARTTLS",
+                phase=Phase.STARTTLS,
+            )
+        with trace.phase(Phase.MAIL):
+            await session.mail(
+                canary.mail_from,
+                size=len(canary.content),
+                body=None if canary.content.isascii() else "8BITMIME",
+                smtputf8=not canary.rcpt_to.isascii(),
+            )
+        with trace.phase(Phase.RCPT):
+            await session.rcpt(canary.rcpt_to)
+        with trace.phase(Phase.DATA):
+            await session.data()
+        limit.reschedule(None)  # from here on only the answer or the run's deadline ends it
+        with trace.phase(Phase.END_OF_DATA):
+            reply = await session.end_of_data(canary.content)
+        trace.facts["smtp.reply"] = str(reply)
+        await say_quit(session, trace)
+
+
+def _is_final(failure: ProbeFailure, current: Phase) -> bool:
+    """The content may be with the server, or the transaction was refused for good."""
+    phase = failure.phase or current
+    if phase is Phase.END_OF_DATA:
+        return True
+    reply = failure.reply
+    return phase in _TRANSACTION and reply is not None and reply.code >= 500
+
+
+def _noted(failure: ProbeFailure, subject: str, trace: Trace) -> ProbeFailure:
+    """The failure with its phase written down, and a finding for the address it is about."""
+    failure.phase = failure.phase or trace.current
+    owner = failure.owner or owner_of(failure.phase, failure.reason)
+    trace.findings.append(address_unusable(subject, owner, failure.detail))
+    return failure
+
+
+def _rank(failure: ProbeFailure) -> int:
+    if failure.reply is not None:
+        return 0
+    return 2 if failure.owner in (Owner.MONITOR, Owner.US, Owner.OUR_DNS) else 1
