@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import signal
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from datetime import timedelta
 from functools import partial
@@ -17,7 +17,9 @@ from exporter.model import CanaryRecord, Change, Config, Mailbox, Run
 from exporter.runs import Publisher, finish, log_bug, path_host, probe, send
 from exporter.scheduler import Entry, Scheduler
 from exporter.watcher import MailboxWatcher, WatchState
-from exporter.web.server import HttpState, LoopMonitor, serve
+from exporter.web.application import HttpState
+from exporter.web.health import LoopMonitor
+from exporter.web.server import serve
 from probes.canary.lifecycle import UNSETTLED, Event
 from probes.clock import SYSTEM_CLOCK, Clock
 from probes.mailboxes import Cursor, Look, Report, Sighting
@@ -45,22 +47,38 @@ def build_net(config: Config, clock: Clock = SYSTEM_CLOCK) -> Net:
         resolver = Resolver(servers, clock=clock)
     return Net(
         resolver=resolver,
-        dialer=Dialer(source=service.source_address),
-        trust=TrustStore(service.ca_file),
+        dialer=_dialer(service.source_address),
+        trust=TrustStore(service.ca_file, clock),
         clock=clock,
         ehlo_name=service.ehlo_name,
     )
 
 
-class Service:
-    """One running service. `config` is the configuration in force."""
+def _dialer(source: str | None) -> Dialer:
+    if source is None:
+        return Dialer()
+    return Dialer(source_v6=source) if ":" in source else Dialer(source_v4=source)
 
-    def __init__(self, config: Config, ledger: Ledger, clock: Clock = SYSTEM_CLOCK) -> None:
+
+class Service:
+    """One running service. `config` is the configuration in force.
+
+    `observer` hears every step in every canary's life; it must return at once and never raise.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        ledger: Ledger,
+        clock: Clock = SYSTEM_CLOCK,
+        observer: Callable[[Change], None] | None = None,
+    ) -> None:
         self.config = config
         self.metrics = Metrics(version("mailcanary"), clock)
         self._clock = clock
         self._net = build_net(config, clock)
         self._ledger = ledger
+        self._observer = observer
         self._publish = Publisher(self._on_change, self._on_run, self.metrics.ledger_error)
         self._watchers: dict[str, MailboxWatcher] = {}
         self._watching: dict[str, asyncio.Task[None]] = {}
@@ -195,6 +213,8 @@ class Service:
 
     def _on_change(self, change: Change) -> None:
         self._follow(change.record)
+        if self._observer is not None:
+            self._observer(change)
         if change.record.tick >= 0:
             self.metrics.canary_changed(change)
         if change.outcome is not None:
@@ -230,7 +250,7 @@ class Service:
 
     async def _on_sighting(self, mailbox: str, sighting: Sighting) -> None:
         change = await self._ledger.record(
-            sighting.token, Event.SEEN, sighting.seen.utc, sighting=sighting
+            sighting.token, Event.SEEN, sighting.seen, sighting=sighting
         )
         if change is None:
             self.metrics.forged(mailbox)
@@ -248,7 +268,7 @@ class Service:
                 if watcher.looked is not None
             }
             with self._ledger_trouble("expiry"):
-                for change in await self._ledger.expire(self._clock.utc(), looked):
+                for change in await self._ledger.expire(self._clock.now(), looked):
                     self._on_change(change)
 
     async def _clean(self) -> None:

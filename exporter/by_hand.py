@@ -103,7 +103,7 @@ class _Follower:
         while self.record is not None and self.record.state in UNSETTLED:
             overdue = self._overdue(watcher)
             if overdue is not None:
-                change = await self.ledger.record(self.record.token, overdue, self.net.clock.utc())
+                change = await self.ledger.record(self.record.token, overdue, self.net.clock.now())
                 if change is not None:
                     self._on_change(watcher, change)
                 continue
@@ -120,7 +120,7 @@ class _Follower:
         if record is None or since is None:
             return None
         lost_at = since + timedelta(seconds=record.lost_after)
-        if watcher.looked is not None and watcher.looked >= lost_at:
+        if watcher.looked is not None and watcher.looked.utc >= lost_at:
             return Event.LOOKED_IN_VAIN
         if self.net.clock.utc() >= lost_at + timedelta(seconds=LAST_LOOK_SECONDS):
             return None if watcher.state.is_up else Event.COULD_NOT_LOOK
@@ -139,7 +139,7 @@ class _Follower:
         record = self.record
         if isinstance(report, Sighting) and record is not None and report.token == record.token:
             change = await self.ledger.record(
-                report.token, Event.SEEN, report.seen.utc, sighting=report
+                report.token, Event.SEEN, report.seen, sighting=report
             )
             if change is not None:
                 self.record = change.record

@@ -51,17 +51,17 @@ async def send(
     )
     if not claimed:
         return None
-    started = await ledger.record(token, Event.SEND_STARTED, net.clock.utc())
+    started = await ledger.record(token, Event.SEND_STARTED, net.clock.now())
     if started is not None:
         publish.change(started)
     result = await _hand_over(path, token, net, listener)
     ended = await _written_down(
-        lambda: ledger.record(token, sending_ended(result), net.clock.utc(), result=result),
+        lambda: ledger.record(token, sending_ended(result), net.clock.now(), result=result),
         publish,
     )
     if ended is not None:
         publish.change(ended)
-    await finish(Run(path.name, tick, result), ledger, publish)
+    _published(Run(path.name, tick, result), publish)
     return token
 
 
@@ -80,8 +80,12 @@ async def probe(job: Job, tick: int, net: Net, listener: Listener | None = None)
 
 
 async def finish(run: Run, ledger: Ledger, publish: Publisher) -> None:
-    """Store a finished run, then publish and log it."""
+    """Store a finished run of a job, then publish and log it."""
     await _written_down(lambda: ledger.add_run(run), publish)
+    _published(run, publish)
+
+
+def _published(run: Run, publish: Publisher) -> None:
     publish.run(run)
     failure = run.result.failure
     LOG.info(

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from probes.clock import Clock
+from probes.clock import Clock, Instant
 from probes.mailboxes import Cursor, Look, Placement, Report, Sighting
 from probes.result import Failure, Owner, Phase, Reason
 from probes.run import run_once
@@ -36,8 +36,8 @@ class WatchState:
 class MailboxWatcher:
     """Reconnects for ever, more slowly the longer it fails; passes on every report.
 
-    It is the `Interest` of the watch it runs. `looked` is the UTC instant at which the last look
-    began that every watched folder has had: what was delivered before it has been seen.
+    It is the `Interest` of the watch it runs. `looked` is when the last look began that
+    every watched folder has had: what was delivered before it has been seen.
     """
 
     def __init__(
@@ -86,11 +86,11 @@ class MailboxWatcher:
             self.changed.set()
 
     @property
-    def looked(self) -> datetime | None:
-        """When the last complete look began (UTC), None if there was none in this session."""
+    def looked(self) -> Instant | None:
+        """When the last complete look began, None if there was none in this session."""
         if not self._looks or not self.state.is_up:
             return None
-        return min(look.began.utc for look in self._looks.values())
+        return min((look.began for look in self._looks.values()), key=lambda at: at.monotonic)
 
     async def run(self) -> None:
         """Watch until cancelled."""
