@@ -10,6 +10,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from itertools import chain
 from math import inf, isfinite, isinf, isnan
 from typing import Generic, Protocol, TypeVar
@@ -198,15 +199,20 @@ class Histogram:
         separator = "," if labels else ""
         cumulative = 0
         lines = []
-        for bucket, bound in enumerate(chain(self._bounds, (inf,))):
+        prefix = f"{head}_bucket{{{labels}{separator}"
+        for bucket, le in enumerate(_bucket_labels(self._bounds)):
             cumulative += self._counts[bucket]
-            le = number(float(bound))
-            exemplar = exemplars.get(bucket, "")
-            lines.append(f'{head}_bucket{{{labels}{separator}le="{le}"}} {cumulative}{exemplar}\n')
+            lines.append(f"{prefix}{le} {cumulative}{exemplars.get(bucket, '')}\n")
         braced = f"{{{labels}}}" if labels else ""
         lines.append(f"{head}_count{braced} {cumulative}\n")
         lines.append(f"{head}_sum{braced} {number(self._sum)}\n")
         return "".join(lines).encode()
+
+
+@cache
+def _bucket_labels(bounds: tuple[float, ...]) -> tuple[str, ...]:
+    """The last label and the closing brace of every bucket; one entry per declared family."""
+    return tuple(f'le="{number(float(bound))}"}}' for bound in (*bounds, inf))
 
 
 S_co = TypeVar("S_co", bound=Series, covariant=True)

@@ -161,7 +161,7 @@ FAMILIES = (
     Family(
         "mailcanary_mx_hosts",
         GAUGE,
-        "MX hosts seen by the last run, those without series of their own included.",
+        "MX hosts of the domain in the last run, those without series of their own included.",
         ("probe",),
     ),
     Family(

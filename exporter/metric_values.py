@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from exporter.model import CanaryRecord, Change
 from probes.canary.lifecycle import Event, Outcome
-from probes.result import Failure, Part, Phase, PhaseTiming, Reason, owner_of
+from probes.result import Failure, Part, Phase, PhaseTiming, ProbeResult, Reason, owner_of
 
 MAX_MX_HOSTS = 32
 """MX hosts of one domain that get series of their own, in the order of the result."""
@@ -69,9 +69,9 @@ class MxHost:
     certificate_expiry: float | None
 
 
-def mx_host_names(parts: Iterable[Part]) -> tuple[str, ...]:
-    """Every host of a result, each once, in order."""
-    return tuple(dict.fromkeys(part.host for part in parts))
+def mx_host_count(result: ProbeResult) -> int:
+    """How many MX hosts the domain has, as far as the run came to know; 0 without any."""
+    return len(result.facts.get("mx.hosts", ()))
 
 
 def mx_hosts(parts: Iterable[Part]) -> tuple[MxHost, ...]:

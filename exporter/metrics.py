@@ -24,7 +24,7 @@ from exporter.metric_values import (
     delivery_failure,
     durations,
     failure_labels,
-    mx_host_names,
+    mx_host_count,
     mx_hosts,
     path_verdict,
     transit_seconds,
@@ -291,7 +291,7 @@ class Metrics:
             return
         expiry = self._gauges["mailcanary_mx_certificate_expiry_timestamp_seconds"]
         expiry.drop(name)
-        self._gauges["mailcanary_mx_hosts"].at(name).set(len(mx_host_names(result.parts)))
+        self._gauges["mailcanary_mx_hosts"].at(name).set(mx_host_count(result))
         for host in mx_hosts(result.parts):
             if host.up is not None:
                 self._gauges["mailcanary_mx_up"].at(name, host.name).set(int(host.up))
