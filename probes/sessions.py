@@ -131,8 +131,8 @@ async def _ehlo(session: SmtpSession, name: str, trace: Trace) -> None:
 async def _handshake(
     net: Net, server: SubmissionServer, session: SmtpSession, trace: Trace
 ) -> None:
-    trust = net.trust.with_ca(server.ca_file)
     with trace.phase(Phase.TLS):
+        trust = net.trust.with_ca(server.ca_file)
         context = trust.verifying if server.verify else trust.recording
         facts = await session.handshake(context, server.host)
     trace.facts.update(facts.as_facts())

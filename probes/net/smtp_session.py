@@ -231,10 +231,7 @@ class SmtpSession:
     def close(self) -> None:
         """Drop the connection without a word; does nothing when it is gone."""
         self._may_quit = False
-        if self._wire.has_unsent:
-            self._wire.abort()
-        else:
-            self._wire.close()
+        self._wire.close()
 
     async def __aenter__(self) -> Self:
         return self

@@ -57,12 +57,14 @@ class SmtpWire(SMTPProtocol):
         self._is_leaving = False
         self._linger: asyncio.TimerHandle | None = None
         self._socket: socket.socket | None = None
+        self._tcp: asyncio.Transport | None = None
 
     # -- what the event loop calls
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         self._socket = transport.get_extra_info("socket")
+        self._tcp = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
         if self._is_leaving:
@@ -146,8 +148,7 @@ class SmtpWire(SMTPProtocol):
 
     def leave(self) -> None:
         """Say QUIT and close when it is answered, LINGER at the latest; nobody waits for it."""
-        transport = self.transport
-        if transport is None or self.has_unsent:
+        if not self.is_connected or self.has_unsent:
             self.abort()
             return
         self._is_leaving = True
@@ -157,13 +158,15 @@ class SmtpWire(SMTPProtocol):
 
     def close(self) -> None:
         """Close in good order, which for TLS waits for the peer, SHUTDOWN_TIMEOUT at the most."""
-        if self.transport is not None:
+        if self.has_unsent:
+            self.abort()
+        elif self.transport is not None:
             self.transport.close()
 
     def abort(self) -> None:
         """Drop the connection now with all that was not sent."""
-        if self.transport is not None:
-            cast(asyncio.Transport, self.transport).abort()
+        if self._tcp is not None:
+            self._tcp.abort()
 
     @property
     def has_heard(self) -> bool:
@@ -174,8 +177,7 @@ class SmtpWire(SMTPProtocol):
     @property
     def has_unsent(self) -> bool:
         """True when the peer has not taken everything we wrote."""
-        transport = cast(asyncio.Transport | None, self.transport)
-        return transport is not None and transport.get_write_buffer_size() > 0
+        return self._tcp is not None and self._tcp.get_write_buffer_size() > 0
 
     # -- within
 

@@ -37,6 +37,13 @@ class Wait:
 
 
 @dataclass(frozen=True, slots=True)
+class Deaf:
+    """Read nothing for so long, so that the client's writing fills every buffer on the way."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Flood:
     """Write the same again and again until the client has gone or `limit` bytes were written."""
 
@@ -56,7 +63,7 @@ class StartTls:
     """Begin TLS with the script's context."""
 
 
-Act = Send | Wait | Flood | Close | StartTls
+Act = Send | Wait | Deaf | Flood | Close | StartTls
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +181,8 @@ class _Connection:
         self._reader = reader
         self._writer = writer
         self._is_secure = script.implicit_tls
+        self._hears = asyncio.Event()
+        self._hears.set()
         self._lines: asyncio.Queue[bytes | None] = asyncio.Queue(_MAX_HEARD)
 
     async def run(self) -> None:
@@ -192,18 +201,24 @@ class _Connection:
     async def _listen(self) -> None:
         """Hear every line the moment it comes, whatever we are doing."""
         try:
-            while line := await self._reader.readline():
-                self._conversation.heard.append((time.monotonic(), line.rstrip(b"\r\n")))
-                if len(self._conversation.heard) > _MAX_HEARD:
+            while line := await self._next_line():
+                if len(self._conversation.heard) < _MAX_HEARD:
+                    self._conversation.heard.append((time.monotonic(), line.rstrip(b"\r\n")))
+                else:
                     self._conversation.overflowed = True
-                    return
                 await self._lines.put(line)
-        except (OSError, ValueError):
-            self._conversation.overflowed = self._reader.at_eof() is False
+        except ValueError:  # a line longer than any command or line of content may be
+            self._conversation.overflowed = True
+        except OSError:
+            pass  # gone without a word
         finally:
             self._conversation.ended.set()
             with suppress(asyncio.QueueFull):
                 self._lines.put_nowait(None)
+
+    async def _next_line(self) -> bytes:
+        await self._hears.wait()
+        return await self._reader.readline()
 
     async def _answer(self, line: bytes) -> None:
         verb = line.split(b" ")[0].strip().decode("ascii", "replace").upper()
@@ -230,14 +245,18 @@ class _Connection:
             case Send(data, None):
                 await self._send(data)
             case Send(data, gap):
-                for index in range(len(data)):
-                    await self._send(data[index : index + 1])
+                await self._send(data[:1])
+                for index in range(1, len(data)):
                     await asyncio.sleep(gap)
+                    await self._send(data[index : index + 1])
             case Wait(None):
                 await asyncio.wait_for(self._conversation.ended.wait(), _PATIENCE)
                 raise _Hangup
             case Wait(seconds):
                 await asyncio.sleep(seconds)
+            case Deaf(seconds):
+                self._hears.clear()
+                asyncio.get_running_loop().call_later(seconds, self._hears.set)
             case Flood(data, limit):
                 while self._conversation.sent < limit:
                     await self._send(data)

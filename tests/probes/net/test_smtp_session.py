@@ -15,13 +15,13 @@ from probes.net.errors import NetError, net_error
 from probes.net.smtp_session import SmtpSession
 from probes.net.smtp_wire import MAX_STRAY, SMTP_ROWS
 from probes.options import Secret
-from probes.records.reply import MAX_BYTES
 from probes.result import Owner, ProbeFailure, Reason, Status
 from tests.servers.certificates import Authority
-from tests.servers.smtp import Close, Flood, Script, Send, SmtpPeer, StartTls, Wait
+from tests.servers.smtp import Close, Deaf, Flood, Script, Send, SmtpPeer, StartTls, Wait
 
 BOTH_EVENT_LOOPS = True
 DEADLINE = 10.0
+FLOOD = 16 * 1024 * 1024
 
 
 @asynccontextmanager
@@ -80,7 +80,11 @@ async def test_starttls_is_a_command_and_a_handshake_apart_and_ehlo_is_forgotten
     async with greeted(Script(tls=authority.context("peer.test"))) as (session, peer):
         assert (await session.starttls()).code == 220
         facts = await session.handshake(authority.trust.verifying, "peer.test")
-        assert (facts.trusted, facts.names, facts.server_name) == (True, ("peer.test",), "peer.test")
+        assert (facts.trusted, facts.names, facts.server_name) == (
+            True,
+            ("peer.test",),
+            "peer.test",
+        )
         assert facts.version.startswith("TLSv1.")
         assert facts.cipher
         assert session.offer is None
@@ -191,9 +195,7 @@ async def test_no_common_mechanism_is_a_missing_extension() -> None:
 
 
 async def test_a_password_is_not_sent_to_a_peer_that_proved_nothing(authority: Authority) -> None:
-    script = Script(
-        extensions=("AUTH PLAIN",), users=USERS, tls=authority.context("other.test")
-    )
+    script = Script(extensions=("AUTH PLAIN",), users=USERS, tls=authority.context("other.test"))
     async with greeted(script) as (session, peer):
         session._is_loopback = lambda: False  # type: ignore[method-assign]  # as off this machine
         with pytest.raises(ProbeFailure, match="not sent without TLS"):
@@ -236,7 +238,10 @@ async def test_extensions_are_used_only_where_they_are_offered() -> None:
 
 
 async def test_offered_extensions_are_used() -> None:
-    async with greeted(Script(extensions=("DSN", "SMTPUTF8", "8BITMIME", "SIZE"))) as (session, peer):
+    async with greeted(Script(extensions=("DSN", "SMTPUTF8", "8BITMIME", "SIZE"))) as (
+        session,
+        peer,
+    ):
         await session.mail("ä@b.test", size=5, body="8BITMIME", envid="a+b", ret="HDRS")
         await session.rcpt("c@d.test", notify="NEVER")
     told = "MAIL FROM:<ä@b.test> SIZE=5 BODY=8BITMIME SMTPUTF8 RET=HDRS ENVID=a+2Bb"
@@ -271,7 +276,7 @@ async def test_a_greeting_that_is_none_has_its_reason(lie: str) -> None:
         async with talking(Script(on={"connect": acts})) as (session, peer):
             await session.greeting()
     assert raised.value.reason is reason
-    assert peer.conversation.sent < 64 * MAX_BYTES
+    assert peer.conversation.sent < FLOOD  # what the kernels' buffers took, not what it had
 
 
 VERBS = ("EHLO", "MAIL", "RCPT", "DATA", "content", "QUIT")
@@ -349,7 +354,7 @@ async def test_what_is_said_unasked_is_never_the_next_answer() -> None:
     )
     async with greeted(script) as (session, _):
         assert (await session.mail("a@probe.test")).code == 250
-        assert session.unsolicited == b"550 stray\r\nand half a line\n"
+        assert session.unsolicited == b"550 stray\r\nand half a line\r\n"
     assert {finding.code for finding in session.findings} == {"smtp.unsolicited_reply"}
 
 
@@ -391,7 +396,9 @@ async def test_a_server_that_speaks_in_clear_on_a_tls_port_is_told_at_once(
 
 
 async def test_an_end_within_the_handshake_is_a_closed_connection(authority: Authority) -> None:
-    script = Script(tls=authority.context("x.test"), on={"STARTTLS": (Send(b"220 go\r\n"), Close())})
+    script = Script(
+        tls=authority.context("x.test"), on={"STARTTLS": (Send(b"220 go\r\n"), Close())}
+    )
     with pytest.raises(NetError) as raised:
         async with greeted(script) as (session, _):
             await session.starttls()
@@ -432,7 +439,7 @@ async def test_starttls_that_is_offered_and_refused_is_not_supported(authority: 
 
 async def test_a_reply_that_comes_before_the_whole_message_was_taken_ends_it() -> None:
     content = b"Subject: x\r\n\r\n" + (b"y" * 998 + b"\r\n") * 20_000
-    script = Script(on={"DATA": (Send(b"354 go\r\n552 5.3.4 too big\r\n"), Wait())})
+    script = Script(on={"DATA": (Send(b"354 go\r\n"), Deaf(0.5), Send(b"552 5.3.4 too big\r\n"))})
     with pytest.raises(ProbeFailure) as raised:
         async with greeted(script) as (session, peer):
             await session.mail("a@probe.test")
@@ -441,7 +448,7 @@ async def test_a_reply_that_comes_before_the_whole_message_was_taken_ends_it() -
             async with asyncio.timeout(5):
                 await session.end_of_data(content)
     assert "QUIT" not in peer.conversation.verbs
-    assert raised.value.reason in (Reason.REJECTED, Reason.TIMEOUT)
+    assert raised.value.reason is Reason.REJECTED
 
 
 # -- deadlines
@@ -470,14 +477,14 @@ async def test_silence_lasts_as_long_as_the_caller_wants_and_the_connection_is_g
 
 
 async def test_a_deadline_within_the_content_never_completes_the_message() -> None:
-    script = Script(on={"DATA": (Send(b"354 go\r\n"), Wait())})
+    script = Script(on={"DATA": (Send(b"354 go\r\n"), Deaf(1.0), Wait())})
     async with SmtpPeer(script) as peer:
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.5), greeted_at(peer) as session:
                 await session.mail("a@probe.test")
                 await session.rcpt("b@peer.test")
                 await session.data()
-                await session.end_of_data((b"y" * 998 + b"\r\n") * 20_000)
+                await session.end_of_data((b"y" * 32_000 + b"\r\n") * 700)
         async with asyncio.timeout(DEADLINE):
             await peer.conversation.ended.wait()
     assert b"." not in peer.conversation.lines
