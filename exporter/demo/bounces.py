@@ -9,6 +9,9 @@ from email.mime.text import MIMEText
 from email.policy import SMTP
 from email.utils import format_datetime
 
+_POLICY = SMTP.clone(max_line_length=0)
+"""Lines as they are: a folded Diagnostic-Code is legal, and misread by many."""
+
 
 @dataclass(frozen=True, slots=True)
 class Bounce:
@@ -33,7 +36,7 @@ class Bounce:
 
 def compose(bounce: Bounce) -> bytes:
     """The notification as a message with CRLF lines: RFC 3462 around RFC 3464."""
-    report = MIMEMultipart("report", policy=SMTP)
+    report = MIMEMultipart("report", policy=_POLICY)
     report.set_param("report-type", "delivery-status")
     report["Date"] = format_datetime(bounce.now)
     report["From"] = f"Mail Delivery System <MAILER-DAEMON@{bounce.reporting_host}>"
@@ -53,16 +56,16 @@ def _explanation(bounce: Bounce) -> Message:
         f"This is the mail system at host {bounce.reporting_host}.\n\n"
         f"Your message could not be delivered to <{bounce.recipient}>:\n"
         f"    {bounce.reason}\n{said}",
-        policy=SMTP,
+        policy=_POLICY,
     )
 
 
 def _delivery_status(bounce: Bounce) -> Message:
     """RFC 3464 §2: the fields of the message, a blank line, the fields of the recipient."""
-    message = Message(policy=SMTP)
+    message = Message(policy=_POLICY)
     message["Reporting-MTA"] = f"dns; {bounce.reporting_host}"
     message["Arrival-Date"] = format_datetime(bounce.arrived_at)
-    recipient = Message(policy=SMTP)
+    recipient = Message(policy=_POLICY)
     recipient["Final-Recipient"] = f"rfc822; {bounce.recipient}"
     recipient["Action"] = "failed"
     recipient["Status"] = bounce.status
@@ -70,14 +73,14 @@ def _delivery_status(bounce: Bounce) -> Message:
         recipient["Remote-MTA"] = f"dns; {bounce.remote_host}"
     if bounce.reply is not None:
         recipient["Diagnostic-Code"] = f"smtp; {bounce.reply}"
-    part = MIMEBase("message", "delivery-status", policy=SMTP)
+    part = MIMEBase("message", "delivery-status", policy=_POLICY)
     part.set_payload([message, recipient])
     return part
 
 
 def _returned_header(original: bytes) -> Message:
     """The header alone of the message that is returned, RFC 3462 §2."""
-    part = MIMEBase("text", "rfc822-headers", policy=SMTP)
+    part = MIMEBase("text", "rfc822-headers", policy=_POLICY)
     head = original.partition(b"\r\n\r\n")[0] + b"\r\n"
-    part.set_payload(head.decode("ascii", "replace").replace("\r\n", "\n"))
+    part.set_payload(head.decode("ascii", "surrogateescape").replace("\r\n", "\n"))
     return part

@@ -84,9 +84,9 @@ class ImapServer:
         for writer in self._connections.values():
             writer.transport.abort()
         if self._connections:
-            await asyncio.wait(list(self._connections), timeout=_GOODBYE)
-        for task in self._connections:
-            task.cancel()
+            _, stuck = await asyncio.wait(list(self._connections), timeout=_GOODBYE)
+            for task in stuck:
+                task.cancel()
 
     def _protocol(self) -> asyncio.StreamReaderProtocol:
         loop = asyncio.get_running_loop()

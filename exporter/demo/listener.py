@@ -51,6 +51,7 @@ class Listener:
 def _bound(port: int) -> socket.socket:
     """A socket that shares its port with others of this process; only those that listen count."""
     sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     sock.setblocking(False)
     sock.bind((LOOPBACK, port))

@@ -17,6 +17,7 @@ MAX_QUEUE = 1_000
 """Messages that may wait; further ones are deferred at the door."""
 _MAX_SESSIONS = 20
 _REPLY_TIMEOUT = 15.0
+_MAX_REPLY = 500
 
 LocalDelivery = Callable[[str, bytes], Awaitable[bool]]
 """Puts a message into a recipient's mailbox; False when there is no such recipient."""
@@ -179,7 +180,7 @@ class Relay:
 
 
 def _refused(error: aiosmtplib.SMTPResponseException, host: str) -> _Failed:
-    text = " ".join(error.message.split())
+    text = " ".join(error.message.split())[:_MAX_REPLY]
     reply = f"{error.code} {text}"
     first = text.split(" ", 1)[0]
     has_status = first[:2] in ("4.", "5.") and first.replace(".", "").isdigit()

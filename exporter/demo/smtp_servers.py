@@ -54,17 +54,21 @@ class SmtpConnection(SMTP):
 
     def cut(self) -> None:
         """Close the connection at once, whatever is still to be sent."""
-        transport = self._original_transport or self.transport
-        if isinstance(transport, asyncio.WriteTransport):
+        transport = self._raw_transport()
+        if transport is not None:
             transport.abort()
 
     async def reset(self) -> None:
         """Reset the connection; returns never, for the session ends with it."""
-        transport = self._original_transport or self.transport
+        transport = self._raw_transport()
         if transport is not None:
             _linger_not(transport.get_extra_info("socket"))
-        self.cut()
+            transport.abort()
         await asyncio.get_running_loop().create_future()
+
+    def _raw_transport(self) -> Any:
+        """The transport under TLS; uvloop's are not of asyncio's classes. None when it is lost."""
+        return self._original_transport or self.transport
 
     @property
     def is_encrypted(self) -> bool:

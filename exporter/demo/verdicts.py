@@ -108,6 +108,8 @@ async def _verify(content: bytes, index: int, name: str, lookups: Lookups) -> st
         return "permerror"
     try:
         is_valid = dkim.DKIM(content).verify(index, dnsfunc=lambda *_asked, **_how: keys[0])
+    except dkim.ValidationError:  # the body is another, the signature has expired, ...
+        return "fail"
     except dkim.DKIMException:
         return "permerror"
     return "pass" if is_valid else "fail"

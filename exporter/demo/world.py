@@ -31,15 +31,18 @@ class MailWorld:
 
     Use it as `async with MailWorld() as world`; every port is chosen by the system. `faults` are
     in force from the beginning; `retry_after` is how many seconds the relay waits before it tries
-    again.
+    again, `lifetime` how many it does so before it returns the message.
     """
 
     access: Access
     """Where the servers are; set once the world is entered."""
 
-    def __init__(self, faults: Iterable[Fault] = (), *, retry_after: float = 2.0) -> None:
+    def __init__(
+        self, faults: Iterable[Fault] = (), *, retry_after: float = 2.0, lifetime: float = 300.0
+    ) -> None:
         self._faults = tuple(faults)
         self._retry_after = retry_after
+        self._lifetime = lifetime
         self._behaviour = in_force(scenario.FAULTLESS, self._faults)
         self._stack = AsyncExitStack()
         self._password = secrets.token_urlsafe(12)
@@ -140,6 +143,7 @@ class MailWorld:
             local_domain=scenario.SENDER_DOMAIN,
             mx_port=self._mx.port,
             retry_after=self._retry_after,
+            lifetime=self._lifetime,
         )
         relay = Relay(options, lookups, self._deliver_local)
         stack.push_async_callback(relay.close)
