@@ -101,7 +101,7 @@ def test_each_bucket_shows_its_latest_exemplar_and_only_in_openmetrics(registry:
         sample.labels["le"]: (
             sample.exemplar.labels,
             sample.exemplar.value,
-            sample.exemplar.timestamp,
+            float(sample.exemplar.timestamp),
         )
         for family in families(text, Format.OPENMETRICS)
         for sample in family.samples

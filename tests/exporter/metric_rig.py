@@ -1,0 +1,162 @@
+"""What the metric tests are made of: a clock to turn, finished values, a reader of expositions."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_openmetrics
+from prometheus_client.parser import text_string_to_metric_families as read_text
+
+from exporter.exposition import Format
+from exporter.metrics import Metrics
+from exporter.model import (
+    CanaryRecord,
+    Change,
+    Config,
+    Job,
+    Mailbox,
+    Path,
+    Route,
+    Run,
+    ServiceOptions,
+)
+from probes.canary.lifecycle import Event, Outcome, State
+from probes.canary.message import MessageOptions
+from probes.clock import Clock
+from probes.options import EmailAddress, Host, IpAddress, Port
+from probes.result import Failure, Part, Phase, PhaseTiming, ProbeResult, Reason, owner_of
+
+START = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+TOKEN = "mailcanary-a"
+
+
+@dataclass
+class TurnedClock:
+    """A clock that stands still until it is turned."""
+
+    monotonic: float = 1000.0
+    utc: datetime = START
+    clock: Clock = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.clock = Clock(lambda: self.monotonic, lambda: self.utc)
+
+    def pass_time(self, seconds: float) -> None:
+        self.monotonic += seconds
+        self.utc += timedelta(seconds=seconds)
+
+    def step(self, seconds: float) -> None:
+        """Somebody set the wall clock."""
+        self.utc += timedelta(seconds=seconds)
+
+
+def config(*paths: str, jobs: tuple[str, ...] = (), route: str = "submission") -> Config:
+    """A configuration of paths of one route kind, `mx` jobs, and the mailbox `box`."""
+    service = ServiceOptions(
+        *(IpAddress("127.0.0.1"), Port(0), "ledger", Host("us.test"), None, None, None),
+        *(10, 1, 3600.0),
+    )
+    mailbox = Mailbox("box", "imap", None)
+    message = MessageOptions(EmailAddress("a@us.test"), EmailAddress("b@them.test"))
+    return Config(
+        source="test.yaml",
+        service=service,
+        routes={"out": Route("out", route, None)},
+        mailboxes={"box": mailbox},
+        paths={
+            name: Path(name, Route("out", route, None), mailbox, message, 300, 60, 90, 900)
+            for name in paths
+        },
+        jobs={name: Job(name, "mx", None, 600, 60) for name in jobs},
+    )
+
+
+def failure(phase: Phase, reason: Reason) -> Failure:
+    return Failure(phase, reason, "as it was", owner_of(phase, reason), is_transient=True)
+
+
+def part(
+    host: str,
+    problem: Failure | None = None,
+    *,
+    seconds: float = 0.1,
+    expires: str | None = None,
+    address: str = "192.0.2.1",
+) -> Part:
+    timings = (PhaseTiming(Phase.CONNECT, 0, seconds),)
+    facts = {"tls.certificate_not_after": expires}
+    return Part(host, address, timings, problem, (), facts)
+
+
+def run(
+    name: str,
+    *timings: tuple[Phase, float],
+    problem: Failure | None = None,
+    parts: tuple[Part, ...] = (),
+    hosts: tuple[str, ...] = (),
+    tick: int = 1,
+) -> Run:
+    """A run that began at START and took two seconds."""
+    spans = tuple(PhaseTiming(phase, 0, seconds) for phase, seconds in timings)
+    facts = {"mx.hosts": hosts}
+    return Run(name, tick, ProbeResult("mx", START, 2.0, spans, problem, (), parts, facts))
+
+
+def record(state: State, token: str = TOKEN, **changes: object) -> CanaryRecord:
+    """A canary on path `a` whose sending began at START and was accepted a second later."""
+    values: dict[str, object] = {
+        "token": token,
+        "path": "a",
+        "mailbox": "box",
+        "tick": 1,
+        "state": state,
+        "outcome": None,
+        "planned_at": START,
+        "sending_at": START,
+        "accepted_at": START + timedelta(seconds=1),
+        "settled_at": None,
+        "late_after": 90.0,
+        "lost_after": 900.0,
+    }
+    return CanaryRecord(**(values | changes))  # type: ignore[arg-type]
+
+
+def change(
+    event: Event,
+    state: State,
+    outcome: Outcome | None = None,
+    at: datetime = START,
+    **changes: object,
+) -> Change:
+    """One step of that canary; `outcome` is counted."""
+    return Change(record(state, outcome=outcome, **changes), event, outcome, at)
+
+
+class Reader:
+    """Reads what a Metrics says right now, by metric name and label values."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def text(self, fmt: Format = Format.TEXT) -> str:
+        return b"".join(self._metrics.chunks(fmt)).decode()
+
+    def series(self, prefix: str = "mailcanary_") -> dict[tuple[str, ...], float]:
+        """(name, label values in the order of their names sorted) -> value."""
+        return {
+            (sample.name, *(value for _, value in sorted(sample.labels.items()))): sample.value
+            for family in read_text(self.text())
+            for sample in family.samples
+            if sample.name.startswith(prefix)
+        }
+
+    def __call__(self, name: str, *labels: str) -> float | None:
+        """The value of one series, None if there is none."""
+        return self.series().get((f"mailcanary_{name}", *labels))
+
+    def exemplar_tokens(self) -> set[str]:
+        return {
+            sample.exemplar.labels["token"]
+            for family in read_openmetrics(self.text(Format.OPENMETRICS))
+            for sample in family.samples
+            if sample.exemplar is not None
+        }

@@ -1,0 +1,500 @@
+"""What every finished value does to the exposition."""
+
+from datetime import timedelta
+
+import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_openmetrics
+
+from exporter.exposition import Format
+from exporter.metrics import Metrics
+from probes.canary.lifecycle import Event, Outcome, State
+from probes.result import Owner, Phase, Reason
+from tests.exporter.metric_rig import (
+    START,
+    TOKEN,
+    Reader,
+    TurnedClock,
+    change,
+    config,
+    failure,
+    part,
+    record,
+    run,
+)
+
+SENDING = change(Event.SEND_STARTED, State.SENDING, accepted_at=None)
+ACCEPTED = change(Event.HANDED_OVER, State.ACCEPTED)
+
+
+@pytest.fixture
+def clock() -> TurnedClock:
+    return TurnedClock()
+
+
+@pytest.fixture
+def metrics(clock: TurnedClock) -> Metrics:
+    metrics = Metrics("1.2.3", clock.clock)
+    metrics.configure(config("a", "b", jobs=("mx-them",)))
+    return metrics
+
+
+@pytest.fixture
+def read(metrics: Metrics) -> Reader:
+    return Reader(metrics)
+
+
+def test_every_outcome_of_a_canarys_life_exists_at_zero_from_the_start(read: Reader) -> None:
+    for path in ("a", "b"):
+        for outcome in Outcome:
+            assert read("canaries_total", outcome, path) == 0
+
+
+def test_the_phases_a_route_goes_through_exist_at_zero_from_the_start(
+    metrics: Metrics, read: Reader
+) -> None:
+    def phases() -> set[str]:
+        name = "mailcanary_phase_seconds_count"
+        return {key[2] for key in read.series(name) if key[1] == "a"}
+
+    assert {"connect", "auth", "end_of_data", "transit"} <= phases()
+    assert "dns_mx" not in phases()
+    metrics.configure(config())
+    metrics.configure(config("a", route="direct"))
+    assert {"dns_mx", "connect", "end_of_data", "transit"} <= phases()
+    assert "auth" not in phases()
+
+
+def test_nothing_is_up_or_down_before_it_was_tried(read: Reader) -> None:
+    assert read("path_up", "a") is None
+    assert read("probe_up", "mx-them") is None
+    assert read("mailbox_up", "box") == 0
+    assert read("last_success_timestamp_seconds", "a") == 0
+
+
+def test_the_configured_times_are_told(read: Reader) -> None:
+    assert read("interval_seconds", "a") == 300
+    assert read("late_after_seconds", "a") == 90
+    assert read("lost_after_seconds", "a") == 900
+    assert read("probe_interval_seconds", "mx-them") == 600
+
+
+def test_a_reload_removes_every_series_of_what_is_gone_and_sets_nothing_back(
+    metrics: Metrics, read: Reader
+) -> None:
+    metrics.canary_changed(SENDING)
+    metrics.canary_changed(change(Event.SEEN, State.ARRIVED, Outcome.ARRIVED, round_trip=2.0))
+    metrics.run_finished(run("mx-them", parts=(part("mx.them.test"),)))
+    metrics.configure(config("a"))
+    assert read("canaries_total", "arrived", "a") == 1
+    assert read("path_up", "a") == 1
+    text = read.text()
+    assert 'path="b"' not in text
+    assert 'probe="mx-them"' not in text
+
+
+def test_what_ends_after_a_reload_removed_it_makes_no_series(
+    metrics: Metrics, read: Reader
+) -> None:
+    metrics.canary_changed(SENDING)
+    before = set(read.series())
+    metrics.configure(config("b"))
+    metrics.run_finished(run("a", (Phase.CONNECT, 0.1)))
+    metrics.run_finished(run("mx-them", parts=(part("mx.them.test"),)))
+    metrics.canary_changed(ACCEPTED)
+    metrics.canary_changed(change(Event.SEEN, State.ARRIVED, Outcome.ARRIVED, round_trip=2.0))
+    metrics.resumed(record(State.ACCEPTED))
+    metrics.missed_slots("a", 3)
+    metrics.mailbox_watch("gone", is_up=True, failure=None)
+    metrics.looked("gone", START)
+    metrics.forged("gone")
+    after = set(read.series())
+    assert after < before
+    assert not any("a" in key[1:] or "gone" in key[1:] for key in after)
+
+
+def test_the_phases_of_a_sending_are_counted_once_each_with_all_their_time(
+    metrics: Metrics, read: Reader
+) -> None:
+    metrics.run_finished(run("a", (Phase.EHLO, 0.25), (Phase.STARTTLS, 1), (Phase.EHLO, 0.5)))
+    assert read("phase_seconds_count", "a", "ehlo") == 1
+    assert read("phase_seconds_sum", "a", "ehlo") == 0.75
+    assert read("phase_seconds_sum", "a", "starttls") == 1
+    assert read("phase_seconds_count", "b", "ehlo") == 0
+    assert read("last_run_timestamp_seconds", "a") == START.timestamp() + 2
+
+
+def test_a_failed_sending_is_counted_with_phase_reason_and_owner(
+    metrics: Metrics, read: Reader
+) -> None:
+    metrics.run_finished(run("a", problem=failure(Phase.RCPT, Reason.REJECTED)))
+    assert read("failures_total", Owner.THEIR_MX, "a", "rcpt", "rejected") == 1
+    assert read("last_success_timestamp_seconds", "a") == 0
+
+
+def test_a_round_trip_is_measured_with_its_transit_and_its_resolution(
+    metrics: Metrics, read: Reader
+) -> None:
+    metrics.canary_changed(SENDING)
+    metrics.canary_changed(ACCEPTED)
+    seen = START + timedelta(seconds=3.5)
+    metrics.canary_changed(
+        change(
+            *(Event.SEEN, State.ARRIVED, Outcome.ARRIVED, seen),
+            round_trip=3.5,
+            resolution=0.25,
+        )
+    )
+    assert read("round_trip_seconds_sum", "a") == 3.5
+    assert read("phase_seconds_sum", "a", "transit") == 2.5
+    assert read("arrival_resolution_seconds_sum", "a") == 0.25
+    assert read("canaries_total", "arrived", "a") == 1
+    assert read("path_up", "a") == 1
+    assert read("last_success_timestamp_seconds", "a") == seen.timestamp()
+    assert read.exemplar_tokens() == {TOKEN}
+
+
+@pytest.mark.parametrize("accepted_after", [None, -5.0])
+def test_no_transit_is_made_up_without_an_earlier_reply(
+    metrics: Metrics, read: Reader, accepted_after: float | None
+) -> None:
+    accepted = None if accepted_after is None else START + timedelta(seconds=accepted_after)
+    arrived = change(
+        Event.SEEN, State.ARRIVED, Outcome.ARRIVED, round_trip=1.0, accepted_at=accepted
+    )
+    metrics.canary_changed(arrived)
+    assert read("round_trip_seconds_count", "a") == 1
+    assert read("arrival_resolution_seconds_count", "a") == 0
+    assert read("phase_seconds_count", "a", "transit") == 0
+
+
+@pytest.mark.parametrize(
+    ("event", "state", "outcome", "labels"),
+    [
+        (Event.SEEN, State.ARRIVED, Outcome.JUNKED, ("their_filter", "a", "arrival", "junked")),
+        (
+            Event.BOUNCE_SEEN,
+            State.BOUNCED,
+            Outcome.BOUNCED,
+            ("their_mx", "a", "transit", "bounced"),
+        ),
+        (Event.LOOKED_IN_VAIN, State.LOST, Outcome.LOST, ("their_mx", "a", "transit", "lost")),
+    ],
+)
+def test_mail_that_did_not_get_through_takes_the_path_down(
+    metrics: Metrics,
+    read: Reader,
+    event: Event,
+    state: State,
+    outcome: Outcome,
+    labels: tuple[str, ...],
+) -> None:
+    metrics.canary_changed(change(event, state, outcome, round_trip=1.0))
+    assert read("canaries_total", outcome, "a") == 1
+    assert read("failures_total", *labels) == 1
+    assert read("path_up", "a") == 0
+    assert read("last_success_timestamp_seconds", "a") == 0
+
+
+@pytest.mark.parametrize(
+    ("event", "state", "outcome", "reason"),
+    [
+        (Event.REFUSED_FOR_GOOD, State.REJECTED, Outcome.REJECTED, Reason.REJECTED),
+        (Event.REFUSED_FOR_NOW, State.DEFERRED, Outcome.DEFERRED, Reason.GREYLISTED),
+        (Event.SEND_BROKE, State.SEND_FAILED, Outcome.SEND_FAILED, Reason.CONNECTION_RESET),
+    ],
+)
+def test_a_sending_that_failed_takes_the_path_down_and_is_counted_as_a_failure_with_its_run_only(
+    metrics: Metrics, read: Reader, event: Event, state: State, outcome: Outcome, reason: Reason
+) -> None:
+    problem = failure(Phase.RCPT, reason)
+    before = read.series("mailcanary_failures_total")
+    metrics.canary_changed(change(event, state, outcome, failure=problem))
+    assert read("path_up", "a") == 0
+    assert read.series("mailcanary_failures_total") == before
+    metrics.run_finished(run("a", problem=problem))
+    assert read("failures_total", problem.owner, "a", "rcpt", reason) == 1
+
+
+def test_a_broken_monitor_makes_the_path_unknown_and_neither_up_nor_down(
+    metrics: Metrics, read: Reader
+) -> None:
+    for event, state in (
+        (Event.COULD_NOT_LOOK, State.UNVERIFIED),
+        (Event.COULD_NOT_SEND, State.SEND_FAILED),
+    ):
+        metrics.canary_changed(change(Event.SEEN, State.ARRIVED, Outcome.ARRIVED, round_trip=1.0))
+        assert read("path_up", "a") == 1
+        metrics.canary_changed(change(event, state, Outcome.UNTESTABLE))
+        assert read("path_up", "a") is None
+    assert read("canaries_total", "untestable", "a") == 2
+    assert read("failures_total", "monitor", "a", "arrival", "untestable") == 1
+
+
+def test_a_canary_lost_with_its_sender_says_nothing_about_the_path(
+    metrics: Metrics, read: Reader
+) -> None:
+    lost = change(Event.LOOKED_IN_VAIN, State.LOST, Outcome.LOST, accepted_at=None)
+    metrics.canary_changed(lost)
+    assert read("canaries_total", "lost", "a") == 1
+    assert read("path_up", "a") is None
+
+
+def test_an_old_canary_given_up_does_not_contradict_a_newer_one_that_arrived(
+    metrics: Metrics, read: Reader, clock: TurnedClock
+) -> None:
+    for token in ("old", "new"):
+        metrics.canary_changed(change(Event.SEND_STARTED, State.SENDING, token=token))
+        clock.step(-3600)
+    metrics.canary_changed(
+        change(Event.SEEN, State.ARRIVED, Outcome.ARRIVED, token="new", round_trip=1.0)
+    )
+    metrics.canary_changed(change(Event.LOOKED_IN_VAIN, State.LOST, Outcome.LOST, token="old"))
+    assert read("canaries_total", "lost", "a") == 1
+    assert read("path_up", "a") == 1
+
+
+@pytest.mark.parametrize(
+    "outcome", [Outcome.RECOVERED, Outcome.DUPLICATED, Outcome.BOUNCED_AFTER_ARRIVAL]
+)
+def test_what_is_counted_beside_the_settling_does_not_touch_the_path(
+    metrics: Metrics, read: Reader, outcome: Outcome
+) -> None:
+    metrics.canary_changed(change(Event.LOOKED_IN_VAIN, State.LOST, Outcome.LOST))
+    metrics.canary_changed(change(Event.SEEN, State.RECOVERED, outcome, round_trip=4000.0))
+    assert read("canaries_total", outcome, "a") == 1
+    assert read("path_up", "a") == 0
+    expected = 1 if outcome is Outcome.RECOVERED else 0
+    assert read("round_trip_seconds_count", "a") == expected
+
+
+def test_slow_mail_shows_from_its_first_second_and_until_it_is_settled(
+    metrics: Metrics, read: Reader, clock: TurnedClock
+) -> None:
+    assert read("canaries_in_flight", "a") == 0
+    assert read("oldest_in_flight_age_seconds", "a") == 0
+    metrics.canary_changed(SENDING)
+    clock.pass_time(1)
+    metrics.canary_changed(ACCEPTED)
+    metrics.canary_changed(change(Event.SEND_STARTED, State.SENDING, token="second"))
+    clock.pass_time(60)
+    assert read("canaries_in_flight", "a") == 2
+    assert read("oldest_in_flight_age_seconds", "a") == 61
+    metrics.canary_changed(change(Event.LOOKED_IN_VAIN, State.LOST, Outcome.LOST))
+    assert read("canaries_in_flight", "a") == 1
+    metrics.canary_changed(
+        change(Event.SEEN, State.ARRIVED, Outcome.ARRIVED, token="second", round_trip=60.0)
+    )
+    assert read("canaries_in_flight", "a") == 0
+    assert read("oldest_in_flight_age_seconds", "a") == 0
+
+
+@pytest.mark.parametrize("step", [-3600, 3600])
+def test_a_stepped_clock_does_not_change_the_age_of_what_is_in_flight(
+    metrics: Metrics, read: Reader, clock: TurnedClock, step: float
+) -> None:
+    metrics.canary_changed(SENDING)
+    clock.step(step)
+    clock.pass_time(10)
+    metrics.canary_changed(ACCEPTED)
+    assert read("oldest_in_flight_age_seconds", "a") == 10
+
+
+def test_a_restart_takes_up_what_is_in_flight_and_counts_nothing(
+    metrics: Metrics, read: Reader, clock: TurnedClock
+) -> None:
+    clock.pass_time(120)
+    arrived = START + timedelta(seconds=5)
+    before = read.series("mailcanary_canaries_total")
+    metrics.resumed(record(State.ARRIVED, "old", outcome=Outcome.ARRIVED, settled_at=arrived))
+    metrics.resumed(record(State.UNCERTAIN))
+    metrics.resumed(record(State.PLANNED, "planned", sending_at=None))
+    assert read("canaries_in_flight", "a") == 1
+    assert read("oldest_in_flight_age_seconds", "a") == 120
+    assert read("last_success_timestamp_seconds", "a") == arrived.timestamp()
+    assert read("path_up", "a") is None
+    assert read.series("mailcanary_canaries_total") == before
+
+
+def test_a_restart_shows_when_runs_ended_and_counts_nothing(metrics: Metrics, read: Reader) -> None:
+    metrics.run_resumed(run("a", (Phase.CONNECT, 1.0)))
+    metrics.run_resumed(run("mx-them", problem=failure(Phase.CONNECT, Reason.TIMEOUT)))
+    metrics.run_resumed(run("nobody"))
+    ended = START.timestamp() + 2
+    assert read("last_run_timestamp_seconds", "a") == ended
+    assert read("probe_last_run_timestamp_seconds", "mx-them") == ended
+    assert read("probe_last_success_timestamp_seconds", "mx-them") == 0
+    assert read("phase_seconds_count", "a", "connect") == 0
+    assert read("probe_runs_total", "mx-them", "failed") == 0
+    assert "nobody" not in read.text()
+
+
+def test_what_a_person_sends_by_hand_is_not_counted(metrics: Metrics, read: Reader) -> None:
+    before = read.series()
+    metrics.run_finished(run("a", (Phase.CONNECT, 1.0), tick=-1))
+    metrics.canary_changed(change(Event.SEND_STARTED, State.SENDING, tick=-1))
+    metrics.canary_changed(change(Event.LOOKED_IN_VAIN, State.LOST, Outcome.LOST, tick=-1))
+    metrics.resumed(record(State.ACCEPTED, tick=-1))
+    metrics.run_resumed(run("a", tick=-1))
+    assert read.series() == before
+
+
+def test_a_job_is_counted_by_verdict_and_every_dialogue_by_phase(
+    metrics: Metrics, read: Reader
+) -> None:
+    parts = (part("mx1.test", seconds=0.5), part("mx2.test", seconds=0.25))
+    metrics.run_finished(run("mx-them", (Phase.DNS_MX, 1.0), parts=parts))
+    assert read("probe_runs_total", "mx-them", "ok") == 1
+    assert read("probe_up", "mx-them") == 1
+    assert read("probe_phase_seconds_count", "connect", "mx-them") == 2
+    assert read("probe_phase_seconds_sum", "connect", "mx-them") == 0.75
+    assert read("probe_phase_seconds_count", "dns_mx", "mx-them") == 1
+    ended = START.timestamp() + 2
+    assert read("probe_last_success_timestamp_seconds", "mx-them") == ended
+    metrics.run_finished(run("mx-them", problem=failure(Phase.DNS_MX, Reason.NULL_MX)))
+    assert read("probe_up", "mx-them") == 0
+    assert read("probe_failures_total", "their_dns", "dns_mx", "mx-them", "null_mx") == 1
+    metrics.run_finished(run("mx-them", problem=failure(Phase.DNS_MX, Reason.UNTESTABLE)))
+    assert read("probe_up", "mx-them") is None
+    assert read("probe_runs_total", "mx-them", "untestable") == 1
+
+
+def test_an_mx_host_is_up_with_one_address_and_its_broken_one_is_not_hidden(
+    metrics: Metrics, read: Reader
+) -> None:
+    timeout = failure(Phase.CONNECT, Reason.TIMEOUT)
+    untestable = failure(Phase.CONNECT, Reason.UNTESTABLE)
+    parts = (
+        part("half.test", seconds=0.2, expires="2027-01-01T00:00:00+00:00"),
+        part("half.test", timeout, seconds=15, expires="2026-12-01T00:00:00+00:00"),
+        part("down.test", timeout),
+        part("down.test", untestable),
+        part("unknown.test", untestable),
+    )
+    hosts = ("half.test", "down.test", "unknown.test", "beyond.test")
+    metrics.run_finished(run("mx-them", parts=parts, hosts=hosts))
+    assert read("mx_hosts", "mx-them") == 4
+    assert read("mx_up", "half.test", "mx-them") == 1
+    assert read("mx_addresses", "half.test", "mx-them", "ok") == 1
+    assert read("mx_addresses", "half.test", "mx-them", "failed") == 1
+    assert read("mx_phase_seconds", "half.test", "connect", "mx-them") == 15
+    expiry = "mx_certificate_expiry_timestamp_seconds"
+    assert read(expiry, "half.test", "mx-them") == 1796083200
+    assert read("mx_up", "down.test", "mx-them") == 0
+    assert read(expiry, "down.test", "mx-them") is None
+    assert read("mx_up", "unknown.test", "mx-them") is None
+    assert read("mx_addresses", "unknown.test", "mx-them", "untestable") == 1
+
+
+def test_an_mx_host_that_left_the_dns_leaves_no_series(metrics: Metrics, read: Reader) -> None:
+    expires = "2027-01-01T00:00:00+00:00"
+    metrics.run_finished(run("mx-them", parts=(part("old.test", expires=expires),)))
+    metrics.run_finished(run("mx-them", parts=(part("new.test", expires=expires),)))
+    assert "old.test" not in read.text()
+    assert read("mx_up", "new.test", "mx-them") == 1
+
+
+def test_our_broken_resolver_leaves_of_the_mx_hosts_only_the_date_of_their_certificate(
+    metrics: Metrics, read: Reader
+) -> None:
+    expires = "2027-01-01T00:00:00+00:00"
+    metrics.run_finished(run("mx-them", parts=(part("mx.test", expires=expires),)))
+    metrics.run_finished(run("mx-them", problem=failure(Phase.DNS_MX, Reason.UNTESTABLE)))
+    left = {key[0] for key in read.series("mailcanary_mx_")}
+    assert left == {"mailcanary_mx_certificate_expiry_timestamp_seconds"}
+    metrics.run_finished(run("mx-them", problem=failure(Phase.DNS_MX, Reason.NXDOMAIN)))
+    assert {key[0] for key in read.series("mailcanary_mx_")} == {"mailcanary_mx_hosts"}
+    assert read("mx_hosts", "mx-them") == 0
+
+
+def test_foreign_dns_decides_neither_how_many_hosts_there_are_nor_what_a_label_holds(
+    metrics: Metrics, read: Reader
+) -> None:
+    names = ['a"} 1\nmailcanary_mx_up{host="b', "x" * 300, "ü.test", "", "a b", "\ud800"]
+    names += [f"mx{index}.test" for index in range(1000)]
+    metrics.run_finished(run("mx-them", parts=tuple(part(name) for name in names)))
+    hosts = {key[1] for key in read.series("mailcanary_mx_up")}
+    assert hosts == {f"mx{index}.test" for index in range(32)}
+
+
+def test_no_text_of_a_peer_reaches_the_exposition(metrics: Metrics, read: Reader) -> None:
+    problem = failure(Phase.RCPT, Reason.REJECTED)
+    for name in ("a", "mx-them"):
+        metrics.run_finished(run(name, problem=problem, parts=(part("mx.test", problem),)))
+    metrics.mailbox_watch("box", is_up=False, failure=problem)
+    for fmt in Format:
+        assert "as it was" not in read.text(fmt)
+        assert "192.0.2.1" not in read.text(fmt)
+
+
+def test_a_mailbox_tells_whether_it_is_watched_and_why_not(metrics: Metrics, read: Reader) -> None:
+    metrics.mailbox_watch("box", is_up=True, failure=None)
+    metrics.looked("box", START)
+    assert read("mailbox_up", "box") == 1
+    assert read("mailbox_last_look_timestamp_seconds", "box") == START.timestamp()
+    problem = failure(Phase.AUTH, Reason.AUTHENTICATION_FAILED)
+    metrics.mailbox_watch("box", is_up=False, failure=problem)
+    assert read("mailbox_up", "box") == 0
+    labels = ("box", Owner.US, "auth", "authentication_failed")
+    assert read("mailbox_failures_total", *labels) == 1
+    metrics.forged("box")
+    assert read("forged_canaries_total", "box") == 1
+
+
+def test_missed_slots_are_counted_under_the_kind_of_what_missed_them(
+    metrics: Metrics, read: Reader
+) -> None:
+    metrics.missed_slots("a", 3)
+    metrics.missed_slots("mx-them", 2)
+    assert read("missed_slots_total", "a") == 3
+    assert read("probe_missed_slots_total", "mx-them") == 2
+
+
+def test_the_greatest_loop_lag_is_remembered_for_half_a_minute_to_a_minute(
+    metrics: Metrics, read: Reader, clock: TurnedClock
+) -> None:
+    metrics.loop_lag(0.7)
+    clock.pass_time(29)
+    metrics.loop_lag(0.1)
+    assert read("event_loop_lag_max_seconds") == 0.7
+    clock.pass_time(30)
+    assert read("event_loop_lag_max_seconds") == 0.7
+    clock.pass_time(30)
+    assert read("event_loop_lag_max_seconds") == 0
+    assert read("event_loop_lag_seconds_count") == 2
+
+
+def test_a_bad_configuration_shows_until_a_good_one_is_read(
+    metrics: Metrics, read: Reader, clock: TurnedClock
+) -> None:
+    assert read("config_last_reload_successful") == 1
+    clock.pass_time(60)
+    metrics.config_reloaded(ok=False)
+    assert read("config_last_reload_successful") == 0
+    when = "config_last_reload_success_timestamp_seconds"
+    assert read(when) == START.timestamp()
+    metrics.config_reloaded(ok=True)
+    assert read("config_last_reload_successful") == 1
+    assert read(when) == START.timestamp() + 60
+
+
+def test_ledger_errors_are_counted(metrics: Metrics, read: Reader) -> None:
+    assert read("ledger_errors_total") == 0
+    metrics.ledger_error()
+    assert read("ledger_errors_total") == 1
+
+
+def test_the_build_and_the_process_are_described(read: Reader) -> None:
+    (build,) = read.series("mailcanary_build_info")
+    assert build[2] == "1.2.3"
+    assert read.series("process_")[("process_cpu_seconds_total",)] > 0
+    assert read.series("process_")[("process_open_fds",)] > 0
+
+
+def test_both_formats_are_whole_documents(metrics: Metrics, read: Reader) -> None:
+    metrics.run_finished(run("mx-them", parts=(part("mx.test"),)))
+    names = [family.name for family in read_openmetrics(read.text(Format.OPENMETRICS))]
+    assert len(names) == len(set(names))
+    assert read.text(Format.OPENMETRICS).endswith("\n# EOF\n")
+    for fmt in Format:
+        assert "_created" not in read.text(fmt)
+    assert "# EOF" not in read.text(Format.TEXT)
