@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import datetime
-from enum import StrEnum
+from enum import Enum, StrEnum
 from typing import Any
 
 from probes.records.reply import Reply
@@ -293,17 +293,30 @@ def owner_of(phase: Phase, reason: Reason) -> Owner:
     return _OWNER_BY_REASON.get(reason) or _OWNER_BY_PHASE.get(phase, Owner.THEIR_MX)
 
 
+_SCALARS = (str, int, float, bool, type(None))
+_FIELD_NAMES: dict[type, tuple[str, ...]] = {}
+
+
 def to_json(value: Any) -> Any:
     """A result (or any value inside one) as JSON types: enums by value, instants in ISO 8601."""
-    if is_dataclass(value) and not isinstance(value, type):
-        document = {f.name: to_json(getattr(value, f.name)) for f in fields(value)}
-        if isinstance(value, ProbeResult | Part):
-            document["ok"] = value.ok
-        return document
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, Mapping):
-        return {str(key): to_json(item) for key, item in value.items()}
+    if isinstance(value, _SCALARS):
+        return value.value if isinstance(value, Enum) else value
     if isinstance(value, list | tuple | set | frozenset):
         return [to_json(item) for item in value]
+    if isinstance(value, Mapping):
+        return {str(key): to_json(item) for key, item in value.items()}
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if is_dataclass(value) and not isinstance(value, type):
+        return _document(value)
     return value
+
+
+def _document(value: Any) -> dict[str, Any]:
+    names = _FIELD_NAMES.get(type(value))
+    if names is None:
+        names = _FIELD_NAMES[type(value)] = tuple(field.name for field in fields(value))
+    document = {name: to_json(getattr(value, name)) for name in names}
+    if isinstance(value, ProbeResult | Part):
+        document["ok"] = value.ok
+    return document

@@ -1,0 +1,376 @@
+"""The ledger: what was planned, sent and seen, on the disk before anybody acts on it."""
+
+import asyncio
+import fcntl
+import os
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+from exporter.ledger_life import Happening, step
+from exporter.ledger_schema import LedgerError
+from exporter.ledger_store import Store
+from exporter.ledger_thread import CommitThread
+from exporter.ledger_values import Copy, copy_of
+from exporter.model import CanaryRecord, Change, Run
+from probes.canary.lifecycle import UNSETTLED, Event, State
+from probes.clock import Clock, Instant
+from probes.mailboxes import Cursor, Sighting
+from probes.result import ProbeResult
+
+__all__ = ["GIVE_UP_SECONDS", "MAX_COPIES", "Ledger", "LedgerError"]
+
+GIVE_UP_SECONDS = 24 * 3600.0
+"""How long after its time a canary waits for a mailbox that cannot be read."""
+
+MAX_COPIES = 16
+"""Copies of one canary that are told apart; further ones are not counted."""
+
+_ALL = 1_000_000
+_CHUNK = 1_000
+
+T = TypeVar("T")
+
+
+class _Waiting(NamedTuple):
+    """An unsettled canary on this process's monotonic clock, which nobody can step."""
+
+    mailbox: str
+    began: float
+    since: float
+    lost_after: float
+    is_sending: bool
+
+
+class Ledger:
+    """Every canary's life and the latest runs.
+
+    Every awaited method returns after its commit: what it returned survives a power cut. All raise
+    LedgerError when the database cannot do it; nothing of that call is stored then.
+    """
+
+    def __init__(self, store: Store, lock: int | None, clock: Clock) -> None:
+        """Use `Ledger.open`."""
+        self._store = store
+        self._lock = lock
+        self._clock = clock
+        self._thread = CommitThread(store.transaction, store.name)
+        self._waiting: dict[str, _Waiting] = {}  # of the ledger's thread
+        self._left_behind: tuple[CanaryRecord, ...] = ()
+
+    @classmethod
+    async def open(cls, url_or_path: str, clock: Clock) -> "Ledger":
+        """Open or make the ledger, alone: `sqlite:///FILE`, a file name, or `:memory:`.
+
+        Raises LedgerError: in use by another process, damaged (the file stays as it is), not ours,
+        newer than this program, not writable.
+        """
+        path = _sqlite_path(url_or_path)
+        lock = None if path is None else await asyncio.to_thread(_lock, path)
+        try:
+            store = await asyncio.to_thread(Store, path)
+        except BaseException:
+            _unlock(lock)
+            raise
+        ledger = cls(store, lock, clock)
+        try:
+            unsettled = partial(store.unsettled, None, _ALL)
+            await ledger._thread.call(unsettled, ledger._take_over)
+        except BaseException:
+            await ledger.close()
+            raise
+        return ledger
+
+    async def close(self) -> None:
+        """Finish what was called, then give the file back."""
+        await self._thread.close()
+        await asyncio.to_thread(self._store.close)
+        _unlock(self._lock)
+        self._lock = None
+
+    async def claim(
+        self,
+        path: str,
+        mailbox: str,
+        tick: int,
+        token: str,
+        late_after: float,
+        lost_after: float,
+    ) -> bool:
+        """Plan a canary; False when that tick of the path was claimed before."""
+        now = self._clock.now()
+        record = CanaryRecord(
+            token=token,
+            path=path,
+            mailbox=mailbox,
+            tick=tick,
+            state=State.PLANNED,
+            outcome=None,
+            planned_at=now.utc,
+            sending_at=None,
+            accepted_at=None,
+            settled_at=None,
+            late_after=late_after,
+            lost_after=lost_after,
+        )
+
+        work = partial(self._store.add_canary, record)
+        return await self._thread.call(work, partial(self._follow_claim, record, now))
+
+    async def record(
+        self,
+        token: str,
+        event: Event,
+        at: Instant,
+        *,
+        result: ProbeResult | None = None,
+        sighting: Sighting | None = None,
+    ) -> Change | None:
+        """Take down what happened to a canary; None when we never issued that token.
+
+        SEEN needs its `sighting`; BOUNCE_SEEN takes one, so that a bounce read twice counts once.
+        The Change says what to count, to exactly one caller: a copy that was read before, or was
+        moved, makes a Change without outcome. A `result` is kept as the path's run too, so no
+        `add_run` is needed for it. Raises ImpossibleEvent.
+        """
+        if event is Event.SEEN and sighting is None:
+            raise ValueError("a canary is seen in a sighting")
+        work = partial(self._record, token, event, at, result, sighting)
+        return await self._thread.call(work, lambda change: self._follow(change, at))
+
+    async def expire(self, now: Instant, looked: Mapping[str, Instant]) -> tuple[Change, ...]:
+        """Settle what has waited long enough, at most 1,000 canaries per call.
+
+        `looked`: mailbox -> when the last look at all its folders began. A canary is lost when that
+        was `lost_after` or more after it was handed over, and untestable when no such look came
+        within GIVE_UP_SECONDS. A sender silent for `lost_after` is taken for gone.
+        """
+        work = partial(self._expire, now, dict(looked))
+        return await self._thread.call(work, lambda changes: self._follow_all(changes, now))
+
+    async def resume(self) -> tuple[Change, ...]:
+        """Once after opening: what the process before left planned was not sent (untestable), what
+        it was sending is uncertain and looked for."""
+        left, self._left_behind = self._left_behind, ()
+        now = self._clock.now()
+        tokens = [record.token for record in left if record.state not in _HANDED_OVER]
+        work = partial(self._settle, [(token, Event.SENDER_GONE) for token in tokens], now)
+        return await self._thread.call(work, lambda changes: self._follow_all(changes, now))
+
+    async def find(self, token: str) -> CanaryRecord | None:
+        """The canary with this token, None when there is none."""
+        return await self._thread.call(partial(self._store.find, token))
+
+    async def in_flight(self, mailbox: str | None = None) -> tuple[CanaryRecord, ...]:
+        """Canaries that may have been sent and are not settled, the oldest first."""
+        records = await self._thread.call(partial(self._store.unsettled, mailbox, _ALL))
+        return tuple(record for record in records if record.state is not State.PLANNED)
+
+    async def recent(self, path: str, limit: int) -> tuple[CanaryRecord, ...]:
+        """The path's canaries, the newest first."""
+        return await self._thread.call(partial(self._store.recent, path, limit))
+
+    async def removable(self, mailbox: str, before: datetime) -> tuple[CanaryRecord, ...]:
+        """Settled before that instant and still in the mailbox, at most 1,000 per call.
+
+        A canary of which there are several copies comes once per copy, with that copy's place.
+        """
+        return await self._thread.call(partial(self._store.removable, mailbox, before, _CHUNK))
+
+    async def removed(self, tokens: Iterable[str], *, folder: str | None = None) -> None:
+        """The copies of these canaries, in one folder or in all, are gone from the mailbox."""
+        work = partial(self._store.mark_gone, tuple(tokens), folder, self._clock.utc())
+        await self._thread.call(work)
+
+    async def save_cursor(self, mailbox: str, cursor: Cursor) -> None:
+        """Keep how far a folder has been read."""
+        await self._thread.call(partial(self._store.put_cursor, mailbox, cursor))
+
+    async def cursors(self, mailbox: str) -> dict[str, Cursor]:
+        """How far each folder has been read."""
+        return await self._thread.call(partial(self._store.cursors, mailbox))
+
+    async def add_run(self, run: Run) -> None:
+        """Keep a run; of each name the runs of the last RUNS_KEPT ticks are kept."""
+        await self._thread.call(partial(self._store.put_run, run))
+
+    async def runs(self, name: str, limit: int) -> tuple[Run, ...]:
+        """The runs of a job or path, the newest first."""
+        return await self._thread.call(partial(self._store.runs, name, limit))
+
+    async def forget(self, before: datetime) -> int:
+        """Delete runs begun and canaries settled before that instant; how many rows went.
+
+        Never touches a canary that is not settled.
+        """
+        total, gone = 0, 1
+        while gone:
+            gone = await self._thread.call(partial(self._store.forget, before, _CHUNK))
+            total += gone
+        return total
+
+    # Below: on the ledger's thread.
+
+    def _record(
+        self,
+        token: str,
+        event: Event,
+        at: Instant,
+        result: ProbeResult | None,
+        sighting: Sighting | None,
+    ) -> Change | None:
+        record = self._store.find(token)
+        if record is None:
+            return None
+        is_bounce = event is Event.BOUNCE_SEEN
+        copy = None if sighting is None else copy_of(sighting)
+        number = 0
+        if copy is not None and (is_bounce or record.uid is not None):
+            copies = self._store.copies(token, is_bounce=is_bounce)
+            number = len(copies)
+            known = _number_of(copy, copies)
+            if known is not None and copies[known] != copy:
+                self._store.put_copy(record, known, copy, is_bounce=is_bounce)
+            if known is not None or number >= MAX_COPIES:
+                return Change(record, event, None, at.utc)
+        failure = None if result is None else result.failure
+        happening = Happening(event, at, partial(self._elapsed, record), failure, sighting)
+        change = step(record, happening)
+        self._store.change_canary(record, change.record)
+        if copy is not None:
+            self._store.put_copy(record, number, copy, is_bounce=is_bounce)
+        if result is not None:
+            self._store.put_run(Run(record.path, record.tick, result))
+        return change
+
+    def _expire(self, now: Instant, looked: Mapping[str, Instant]) -> tuple[Change, ...]:
+        events: list[tuple[str, Event]] = []
+        for token, waiting in self._waiting.items():
+            event = _verdict(waiting, now.monotonic, looked.get(waiting.mailbox))
+            if event is not None:
+                events.append((token, event))
+            if len(events) == _CHUNK:
+                break
+        return self._settle(events, now)
+
+    def _settle(self, events: Iterable[tuple[str, Event]], now: Instant) -> tuple[Change, ...]:
+        changes = (self._record(token, event, now, None, None) for token, event in events)
+        return tuple(change for change in changes if change is not None)
+
+    def _elapsed(self, record: CanaryRecord, instant: Instant) -> float:
+        """Seconds since the sending began: on our own clock where we saw it begin or took it over.
+
+        A canary that was settled and comes back is measured by the calendar.
+        """
+        waiting = self._waiting.get(record.token)
+        if waiting is not None:
+            return max(0.0, instant.monotonic - waiting.began)
+        began = record.sending_at or record.planned_at
+        return max(0.0, (instant.utc - began).total_seconds())
+
+    def _take_over(self, unsettled: tuple[CanaryRecord, ...]) -> None:
+        now = self._clock.now()
+        self._waiting = {record.token: self._wait(record, now) for record in unsettled}
+        self._left_behind = unsettled
+
+    def _wait(self, record: CanaryRecord, now: Instant) -> _Waiting:
+        """Put a canary on the monotonic clock by its age on the calendar."""
+        began = record.sending_at or record.planned_at
+        since = record.accepted_at or began
+
+        def monotonic(instant: datetime) -> float:
+            return now.monotonic - max(0.0, (now.utc - instant).total_seconds())
+
+        return _Waiting(
+            record.mailbox,
+            monotonic(began),
+            monotonic(since),
+            record.lost_after,
+            record.state not in _HANDED_OVER,
+        )
+
+    def _follow_claim(self, record: CanaryRecord, at: Instant, is_new: bool) -> None:  # noqa: FBT001
+        if is_new:
+            self._waiting[record.token] = self._wait(record, at)
+
+    def _follow_all(self, changes: Iterable[Change], at: Instant) -> None:
+        for change in changes:
+            self._follow(change, at)
+
+    def _follow(self, change: Change | None, at: Instant) -> None:
+        """Keep `_waiting` in step with what was committed."""
+        if change is None:
+            return
+        record = change.record
+        waiting = self._waiting.get(record.token)
+        if waiting is None:
+            return
+        if record.state not in UNSETTLED:
+            del self._waiting[record.token]
+        elif change.event is Event.SEND_STARTED:
+            moment = at.monotonic
+            self._waiting[record.token] = waiting._replace(began=moment, since=moment)
+        elif change.event is Event.HANDED_OVER:
+            self._waiting[record.token] = waiting._replace(since=at.monotonic, is_sending=False)
+        elif record.state in _HANDED_OVER:
+            self._waiting[record.token] = waiting._replace(is_sending=False)
+
+
+_HANDED_OVER = frozenset({State.ACCEPTED, State.UNCERTAIN})
+
+
+def _verdict(waiting: _Waiting, now: float, looked: Instant | None) -> Event | None:
+    """What the time makes of a waiting canary; None while it has to wait on."""
+    due = waiting.since + waiting.lost_after
+    if now < due:
+        return None
+    if waiting.is_sending:
+        return Event.SENDER_GONE
+    if looked is not None and looked.monotonic >= due:
+        return Event.LOOKED_IN_VAIN
+    return Event.COULD_NOT_LOOK if now >= due + GIVE_UP_SECONDS else None
+
+
+def _number_of(copy: Copy, copies: list[Copy]) -> int | None:
+    """Which of the known copies this is: the one at its place, else one that has moved there."""
+    same = [n for n, known in enumerate(copies) if known.is_same_place(copy)]
+    moved = [n for n, known in enumerate(copies) if known.may_have_moved_to(copy)]
+    return next(iter(same + moved), None)
+
+
+def _sqlite_path(url_or_path: str) -> Path | None:
+    """The file meant, absolute; None for `:memory:`."""
+    scheme, separator, rest = url_or_path.partition("://")
+    if not separator:
+        name = url_or_path
+    elif scheme == "sqlite":
+        name = rest.removeprefix("/") or ":memory:"
+    else:
+        raise LedgerError(f"{scheme}://...", "only SQLite is known here: write sqlite:///FILE")
+    return None if name == ":memory:" else Path(name).resolve()
+
+
+def _lock(path: Path) -> int:
+    """Hold the file beside the ledger for this process alone."""
+    try:
+        descriptor = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        remedy = "its directory must exist and the service's user must have the right to write it"
+        raise LedgerError(str(path), f"{remedy} ({error.strerror})") from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        holder = os.read(descriptor, 20).decode("ascii", "replace").strip() or "unknown"
+        os.close(descriptor)
+        remedy = f"another mailcanary (process {holder}) uses it; stop that one or use another file"
+        raise LedgerError(str(path), remedy) from error
+    os.ftruncate(descriptor, 0)
+    os.write(descriptor, b"%d\n" % os.getpid())
+    return descriptor
+
+
+def _unlock(descriptor: int | None) -> None:
+    if descriptor is not None:
+        os.close(descriptor)

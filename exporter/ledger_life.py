@@ -1,0 +1,119 @@
+"""What an event makes of a canary's record: pure, so that the ledger only has to store it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+from exporter.model import CanaryRecord, Change
+from probes.canary.lifecycle import UNSETTLED, Event, Outcome, State, advance
+from probes.clock import Instant
+from probes.mailboxes import Placement, Sighting
+from probes.result import Failure, Phase, Reason, owner_of
+
+_VERDICTS = {
+    Event.BOUNCE_SEEN: (Phase.TRANSIT, Reason.BOUNCED, "a bounce came back"),
+    Event.LOOKED_IN_VAIN: (Phase.TRANSIT, Reason.LOST, "the mailbox was read and it was not there"),
+    Event.COULD_NOT_LOOK: (Phase.ARRIVAL, Reason.UNTESTABLE, "the mailbox could not be read"),
+    Event.SENDER_GONE: (Phase.CONNECT, Reason.UNTESTABLE, "the service ended before it was sent"),
+    Event.SEEN: (Phase.ARRIVAL, Reason.JUNKED, "filed as junk"),
+}
+_GOOD = frozenset({Outcome.ARRIVED, Outcome.LATE, Outcome.RECOVERED})
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """One event with everything known about it.
+
+    `elapsed` gives the seconds from the beginning of the sending to an instant of this process.
+    """
+
+    event: Event
+    at: Instant
+    elapsed: Callable[[Instant], float]
+    failure: Failure | None = None
+    sighting: Sighting | None = None
+
+
+def step(record: CanaryRecord, happening: Happening) -> Change:
+    """The record after what happened, and what that is to be counted as.
+
+    Raises ImpossibleEvent.
+    """
+    at = happening.at.utc
+    event, sighting = happening.event, happening.sighting
+    changes = _seen(record, happening)
+    transition = advance(
+        record.state,
+        event,
+        is_late=sighting is not None and _is_late(record, sighting, changes),
+        is_junk=sighting is not None and sighting.placement is Placement.JUNK,
+    )
+    outcome = transition.outcome
+    is_settled_now = record.state in UNSETTLED and transition.state not in UNSETTLED
+    changes["state"] = transition.state
+    changes["failure"] = _failure(record, happening, outcome, is_settled_now=is_settled_now)
+    if event is Event.SEND_STARTED:
+        changes["sending_at"] = at
+    if event is Event.HANDED_OVER:
+        changes["accepted_at"] = at
+    if is_settled_now:
+        changes["settled_at"] = at
+    if is_settled_now or outcome is Outcome.RECOVERED:
+        changes["outcome"] = outcome
+    return Change(replace(record, **changes), event, outcome, at)
+
+
+def _seen(record: CanaryRecord, happening: Happening) -> dict[str, Any]:
+    """The first copy's place and times; a later copy changes nothing of them."""
+    sighting = happening.sighting
+    if happening.event is not Event.SEEN or sighting is None or record.uid is not None:
+        return {}
+    round_trip = happening.elapsed(sighting.seen)
+    return {
+        "placement": sighting.placement,
+        "folder": sighting.folder,
+        "uid_validity": sighting.uid_validity,
+        "uid": sighting.uid,
+        "round_trip": round_trip,
+        "resolution": _resolution(round_trip, sighting),
+    }
+
+
+def _resolution(round_trip: float, sighting: Sighting) -> float:
+    """Seconds in which it arrived unseen: since the look before, at most since it was sent."""
+    if sighting.not_before is None:
+        return round_trip
+    between = sighting.seen.monotonic - sighting.not_before.monotonic
+    return min(max(between, 0.0), round_trip)
+
+
+def _is_late(record: CanaryRecord, sighting: Sighting, seen: dict[str, Any]) -> bool:
+    """Whether the path, not our looking, was slow.
+
+    Where the time limit passed between two looks (we were down, say) the server's own date decides,
+    and without one the look that found it.
+    """
+    if not seen or seen["round_trip"] <= record.late_after:
+        return False
+    if seen["round_trip"] - seen["resolution"] > record.late_after:
+        return True
+    if sighting.internal_date is None or record.sending_at is None:
+        return True
+    return sighting.internal_date - record.sending_at > timedelta(seconds=record.late_after)
+
+
+def _failure(
+    record: CanaryRecord, happening: Happening, outcome: Outcome | None, *, is_settled_now: bool
+) -> Failure | None:
+    """Why the canary stands where it stands; None once a copy has come to where it belongs."""
+    if outcome in _GOOD:
+        return None
+    if happening.failure is not None and record.state in (State.SENDING, State.UNCERTAIN):
+        return happening.failure
+    if not is_settled_now:
+        return record.failure
+    if happening.event not in _VERDICTS:
+        return None
+    phase, reason, detail = _VERDICTS[happening.event]
+    return Failure(phase, reason, detail, owner_of(phase, reason), is_transient=False)

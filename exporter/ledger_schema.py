@@ -1,0 +1,237 @@
+"""The ledger's tables, how its database is opened, and what its errors mean to people."""
+
+import os
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    Engine,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    create_engine,
+    event,
+    insert,
+    inspect,
+    select,
+    update,
+)
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import StaticPool
+
+SCHEMA_VERSION = 1
+
+_BUSY_MILLISECONDS = 5_000
+
+METADATA = MetaData()
+VERSION = Table("ledger_schema", METADATA, Column("version", Integer, nullable=False))
+CANARIES = Table(
+    "canaries",
+    METADATA,
+    Column("token", Text, primary_key=True),
+    Column("path", Text, nullable=False),
+    Column("mailbox", Text, nullable=False),
+    Column("tick", BigInteger, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("outcome", Text),
+    Column("planned_at", BigInteger, nullable=False, comment="microseconds since 1970 UTC"),
+    Column("sending_at", BigInteger),
+    Column("accepted_at", BigInteger),
+    Column("settled_at", BigInteger),
+    Column("late_after", Float, nullable=False),
+    Column("lost_after", Float, nullable=False),
+    Column("failure", Text, comment="JSON"),
+    Column("placement", Text),
+    Column("round_trip", Float),
+    Column("resolution", Float),
+    UniqueConstraint("path", "tick"),
+    sqlite_with_rowid=False,
+)
+_UNSETTLED = CANARIES.c.settled_at.is_(None)
+Index("canaries_recent", CANARIES.c.path, CANARIES.c.planned_at)
+Index(
+    "canaries_unsettled",
+    CANARIES.c.mailbox,
+    sqlite_where=_UNSETTLED,
+    postgresql_where=_UNSETTLED,
+)
+_SETTLED = CANARIES.c.settled_at.is_not(None)
+Index(
+    "canaries_settled",
+    CANARIES.c.settled_at,
+    sqlite_where=_SETTLED,
+    postgresql_where=_SETTLED,
+)
+COPIES = Table(
+    "copies",
+    METADATA,
+    Column("token", Text, ForeignKey("canaries.token", ondelete="CASCADE"), primary_key=True),
+    Column("is_bounce", Integer, primary_key=True, comment="1: a bounce that quotes the token"),
+    Column("number", Integer, primary_key=True, comment="0 = the first"),
+    Column("mailbox", Text, nullable=False),
+    Column("folder", Text, nullable=False),
+    Column("uid_validity", BigInteger, nullable=False),
+    Column("uid", BigInteger, nullable=False),
+    Column("digest", Text, nullable=False, comment="of the header"),
+    Column("gone_at", BigInteger, comment="when we removed it"),
+)
+_PRESENT = COPIES.c.gone_at.is_(None)
+Index("copies_present", COPIES.c.mailbox, sqlite_where=_PRESENT, postgresql_where=_PRESENT)
+CURSORS = Table(
+    "cursors",
+    METADATA,
+    Column("mailbox", Text, primary_key=True),
+    Column("folder", Text, primary_key=True),
+    Column("uid_validity", BigInteger, nullable=False),
+    Column("last_uid", BigInteger, nullable=False),
+)
+RUNS = Table(
+    "runs",
+    METADATA,
+    Column("name", Text, primary_key=True),
+    Column("slot", Integer, primary_key=True),
+    Column("tick", BigInteger, nullable=False),
+    Column("started_at", BigInteger, nullable=False),
+    Column("result", Text, nullable=False, comment="JSON"),
+)
+Index("runs_started", RUNS.c.started_at)
+
+
+class LedgerError(Exception):
+    """The ledger cannot be used; the message names it and says what to do."""
+
+    def __init__(self, name: str, remedy: str) -> None:
+        super().__init__(f"ledger {name}: {remedy}")
+
+
+_REMEDIES = {
+    "SQLITE_FULL": "the disk is full; free some space, what was recorded is safe",
+    "SQLITE_READONLY": "it cannot be written; give the service's user the right to write the file "
+    "and its directory",
+    "SQLITE_CANTOPEN": "it cannot be opened; the directory must exist and the service's user must "
+    "have the right to write it",
+    "SQLITE_PERM": "it cannot be opened; give the service's user the right to read and write it",
+    "SQLITE_BUSY": "another program keeps it locked; close that program",
+    "SQLITE_CORRUPT": "it is damaged and was left as it is; move it aside together with its -wal "
+    "and -shm files to start afresh, or restore it with `sqlite3 FILE .recover`",
+    "SQLITE_NOTADB": "it is not a ledger (or its beginning is damaged) and was left as it is; move "
+    "it aside to start afresh, or name another file",
+    "SQLITE_IOERR": "the disk failed to read or write it; look at the system's log",
+}
+
+
+@contextmanager
+def named_errors(name: str, engine: Engine) -> Iterator[None]:
+    """Turn what the database says into LedgerError; `name` is the file or a URL without password.
+
+    Sees SQLAlchemy's exceptions as well as the driver's own.
+    """
+    try:
+        yield
+    except (DBAPIError, engine.dialect.loaded_dbapi.Error) as error:
+        cause = (error.orig if isinstance(error, DBAPIError) else None) or error
+        symbol = str(getattr(cause, "sqlite_errorname", ""))
+        remedies = [text for prefix, text in _REMEDIES.items() if symbol.startswith(prefix)]
+        words = f"{remedies[0]} ({cause})" if remedies else str(cause)
+        raise LedgerError(name, words) from error
+
+
+def open_sqlite(path: Path | None) -> Engine:
+    """An engine on a SQLite file whose tables are ours; None = a database in memory.
+
+    A missing file is made (readable for its owner only); one that is damaged, newer than us or not
+    ours stays as it is. Raises LedgerError.
+    """
+    if path is None:
+        engine = _engine("sqlite://")
+    else:
+        _create_or_verify(path)
+        engine = _engine(_url(path, "rw"))
+    name = "in memory" if path is None else str(path)
+    try:
+        with named_errors(name, engine), engine.begin() as connection:
+            _make_or_touch(connection)
+    except BaseException:
+        engine.dispose()
+        raise
+    return engine
+
+
+def _create_or_verify(path: Path) -> None:
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        is_new = path.stat().st_size == 0
+    except OSError as error:
+        remedy = "the service's user must have the right to write the file and its directory"
+        raise LedgerError(str(path), f"{remedy} ({error.strerror})") from error
+    if not is_new:
+        _verify(path)
+
+
+def _verify(path: Path) -> None:
+    """Look at a file through a connection that cannot write, so that a bad one is left alone."""
+    engine = _engine(_url(path, "ro"), is_read_only=True)
+    name = str(path)
+    try:
+        with named_errors(name, engine), engine.connect() as connection:
+            verdict = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
+            if verdict != "ok":
+                raise LedgerError(name, f"{_REMEDIES['SQLITE_CORRUPT']} ({verdict})")
+            tables = inspect(connection).get_table_names()
+            if tables and VERSION.name not in tables:
+                remedy = "it is the database of another program and was left as it is"
+                raise LedgerError(name, f"{remedy}; name another file")
+            version = connection.execute(select(VERSION.c.version)).scalar() if tables else None
+            if version not in (None, SCHEMA_VERSION):
+                remedy = f"it has schema version {version}, this program knows {SCHEMA_VERSION}"
+                raise LedgerError(name, f"{remedy}; start the program that wrote it")
+    finally:
+        engine.dispose()
+
+
+def _make_or_touch(connection: Connection) -> None:
+    """Make the tables; where they are, write all the same, to know now whether that is possible."""
+    if inspect(connection).has_table(VERSION.name):
+        connection.execute(update(VERSION).values(version=SCHEMA_VERSION))
+        return
+    METADATA.create_all(connection)
+    connection.execute(insert(VERSION).values(version=SCHEMA_VERSION))
+
+
+def _url(path: Path, mode: str) -> str:
+    return f"sqlite:///file:{quote(str(path))}?mode={mode}&uri=true"
+
+
+def _engine(url: str, *, is_read_only: bool = False) -> Engine:
+    """Everything that is SQLite's own, but for the words ON CONFLICT, which PostgreSQL shares.
+
+    One connection that stays open: with the last one SQLite would tidy its log away each time.
+    """
+    engine = create_engine(url, poolclass=StaticPool)
+
+    @event.listens_for(engine, "connect")
+    def set_up(driver: Any, _record: object) -> None:
+        driver.isolation_level = None  # transactions begin below, not in the driver
+        with closing(driver.cursor()) as cursor:
+            cursor.execute(f"PRAGMA busy_timeout = {_BUSY_MILLISECONDS}")
+            cursor.execute("PRAGMA synchronous = FULL")
+            cursor.execute("PRAGMA foreign_keys = ON")
+            if not is_read_only:
+                cursor.execute("PRAGMA journal_mode = WAL")
+
+    @event.listens_for(engine, "begin")
+    def start(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN" if is_read_only else "BEGIN IMMEDIATE")
+
+    return engine

@@ -1,0 +1,249 @@
+"""The ledger's tables and statements: one schema, synchronous, to be used by one thread.
+
+The hot statements are compiled once and run on the driver's cursor: SQLAlchemy's own execution
+costs ten times what SQLite does.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Select, Table, and_, bindparam, delete, select, tuple_, update
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.engine import Dialect
+from sqlalchemy.sql.expression import Executable
+
+from exporter.ledger_schema import (
+    CANARIES,
+    COPIES,
+    CURSORS,
+    RUNS,
+    LedgerError,
+    named_errors,
+    open_sqlite,
+)
+from exporter.ledger_values import (
+    Copy,
+    canary_record,
+    canary_row,
+    changed_columns,
+    decode_result,
+    encode_result,
+    to_micros,
+)
+from exporter.model import CanaryRecord, Run
+from probes.mailboxes import Cursor
+
+RUNS_KEPT = 1_000
+"""Runs kept of one job or path: a run lies in the slot `tick` modulo this."""
+
+
+class _Prepared:
+    """A statement compiled once; its parameters are the bind names."""
+
+    def __init__(self, statement: Executable, dialect: Dialect) -> None:
+        compiled = statement.compile(dialect=dialect)  # type: ignore[attr-defined]
+        self._sql = str(compiled)
+        self._order: list[str] | None = compiled.positiontup
+        self._constants: dict[str, Any] = compiled.params
+
+    def run(self, cursor: Any, parameters: Mapping[str, Any]) -> Any:
+        """Execute on the driver's cursor, which is returned."""
+        values = {**self._constants, **parameters}
+        order = self._order
+        cursor.execute(self._sql, values if order is None else [values[name] for name in order])
+        return cursor
+
+
+_PLACE = (COPIES.c.folder, COPIES.c.uid_validity, COPIES.c.uid)
+
+
+def _found() -> Select[Any]:
+    """Canaries with the place of their first copy."""
+    is_first = and_(
+        COPIES.c.token == CANARIES.c.token, COPIES.c.number == 0, COPIES.c.is_bounce == 0
+    )
+    return select(CANARIES, *_PLACE).select_from(CANARIES.outerjoin(COPIES, is_first))
+
+
+class Store:
+    """One database connection; every method but `transaction` and `close` runs inside one."""
+
+    def __init__(self, path: Path | None) -> None:
+        """Open a SQLite file, made if it is missing; None = a database in memory.
+
+        Raises LedgerError; a file that is damaged, newer than us or not ours stays as it is.
+        """
+        self.name = "in memory" if path is None else str(path)
+        self._engine = open_sqlite(path)
+        self._connection = self._engine.connect()
+        driver = self._connection.connection.dbapi_connection
+        if driver is None:
+            raise LedgerError(self.name, "its connection was closed")
+        self._cursor = driver.cursor()
+        self._prepare(self._engine.dialect)
+
+    def close(self) -> None:
+        """Give the database back."""
+        self._connection.close()
+        self._engine.dispose()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All or nothing, on the disk at the end. Raises LedgerError for what the database says."""
+        with named_errors(self.name, self._engine), self._connection.begin():
+            yield
+
+    def _prepare(self, dialect: Dialect) -> None:
+        def prepared(statement: Executable) -> _Prepared:
+            return _Prepared(statement, dialect)
+
+        canary_columns: dict[str, Any] = {
+            column.name: bindparam(column.name) for column in CANARIES.c
+        }
+        self._insert_canary = prepared(
+            sqlite_insert(CANARIES).values(canary_columns).on_conflict_do_nothing()
+        )
+        self._find = prepared(_found().where(CANARIES.c.token == bindparam("token")))
+        self._updates: dict[tuple[str, ...], _Prepared] = {}
+        self._select_copies = prepared(
+            select(*_PLACE, COPIES.c.digest)
+            .where(COPIES.c.token == bindparam("token"))
+            .where(COPIES.c.is_bounce == bindparam("is_bounce"))
+            .order_by(COPIES.c.number)
+        )
+        self._upsert_copy = prepared(_upsert(COPIES))
+        self._upsert_cursor = prepared(_upsert(CURSORS))
+        self._upsert_run = prepared(_upsert(RUNS))
+
+    def add_canary(self, record: CanaryRecord) -> bool:
+        """False when its (path, tick) is taken."""
+        rows: int = self._insert_canary.run(self._cursor, canary_row(record)).rowcount
+        return rows == 1
+
+    def find(self, token: str) -> CanaryRecord | None:
+        """The canary with this token."""
+        row = self._find.run(self._cursor, {"token": token}).fetchone()
+        return None if row is None else canary_record(row)
+
+    def change_canary(self, before: CanaryRecord, after: CanaryRecord) -> None:
+        """Store what is different, so that only the indexes concerned are touched."""
+        values = changed_columns(before, after)
+        if values:
+            self._update(tuple(values)).run(self._cursor, values | {"key": after.token})
+
+    def _update(self, names: tuple[str, ...]) -> _Prepared:
+        if names not in self._updates:
+            values: dict[str, Any] = {name: bindparam(name) for name in names}
+            statement = update(CANARIES).where(CANARIES.c.token == bindparam("key")).values(values)
+            self._updates[names] = _Prepared(statement, self._engine.dialect)
+        return self._updates[names]
+
+    def copies(self, token: str, *, is_bounce: bool) -> list[Copy]:
+        """Every copy (or bounce) of a canary that was seen, the first one first."""
+        values = {"token": token, "is_bounce": int(is_bounce)}
+        return [Copy(*row) for row in self._select_copies.run(self._cursor, values).fetchall()]
+
+    def put_copy(self, record: CanaryRecord, number: int, copy: Copy, *, is_bounce: bool) -> None:
+        """Store the copy as the canary's `number`th."""
+        values = {
+            "token": record.token,
+            "is_bounce": int(is_bounce),
+            "number": number,
+            "mailbox": record.mailbox,
+            "folder": copy.folder,
+            "uid_validity": copy.uid_validity,
+            "uid": copy.uid,
+            "digest": copy.digest,
+            "gone_at": None,
+        }
+        self._upsert_copy.run(self._cursor, values)
+
+    def unsettled(self, mailbox: str | None, limit: int) -> tuple[CanaryRecord, ...]:
+        """Canaries without an outcome, the oldest first."""
+        query = _found().where(CANARIES.c.settled_at.is_(None))
+        if mailbox is not None:
+            query = query.where(CANARIES.c.mailbox == mailbox)
+        return self._records(query.order_by(CANARIES.c.planned_at).limit(limit))
+
+    def recent(self, path: str, limit: int) -> tuple[CanaryRecord, ...]:
+        """A path's canaries, the newest first."""
+        query = _found().where(CANARIES.c.path == path)
+        return self._records(query.order_by(CANARIES.c.planned_at.desc()).limit(limit))
+
+    def removable(self, mailbox: str, before: datetime, limit: int) -> tuple[CanaryRecord, ...]:
+        """One record for every copy that is still in the mailbox, with that copy's place."""
+        query = (
+            select(CANARIES, *_PLACE)
+            .join_from(COPIES, CANARIES, COPIES.c.token == CANARIES.c.token)
+            .where(COPIES.c.mailbox == mailbox, COPIES.c.is_bounce == 0, COPIES.c.gone_at.is_(None))
+            .where(CANARIES.c.settled_at < to_micros(before))
+            .limit(limit)
+        )
+        return self._records(query)
+
+    def _records(self, query: Select[Any]) -> tuple[CanaryRecord, ...]:
+        return tuple(canary_record(row) for row in self._connection.execute(query))
+
+    def mark_gone(self, tokens: Iterable[str], folder: str | None, at: datetime) -> None:
+        """The canaries' copies (those in one folder, or all) are no longer in the mailbox."""
+        change = update(COPIES).where(COPIES.c.token == bindparam("key"), COPIES.c.is_bounce == 0)
+        if folder is not None:
+            change = change.where(COPIES.c.folder == folder)
+        keys = [{"key": token} for token in tokens]
+        if keys:
+            self._connection.execute(change.values(gone_at=to_micros(at)), keys)
+
+    def put_cursor(self, mailbox: str, cursor: Cursor) -> None:
+        """Store how far a folder has been read."""
+        values = {
+            "mailbox": mailbox,
+            "folder": cursor.folder,
+            "uid_validity": cursor.uid_validity,
+            "last_uid": cursor.last_uid,
+        }
+        self._upsert_cursor.run(self._cursor, values)
+
+    def cursors(self, mailbox: str) -> dict[str, Cursor]:
+        """Folder to cursor."""
+        columns = (CURSORS.c.folder, CURSORS.c.uid_validity, CURSORS.c.last_uid)
+        rows = self._connection.execute(select(*columns).where(CURSORS.c.mailbox == mailbox))
+        return {row.folder: Cursor(*row) for row in rows}
+
+    def put_run(self, run: Run) -> None:
+        """Store a run in its slot; the run that lay there is gone."""
+        values = {
+            "name": run.name,
+            "slot": run.tick % RUNS_KEPT,
+            "tick": run.tick,
+            "started_at": to_micros(run.result.started_at),
+            "result": encode_result(run.result),
+        }
+        self._upsert_run.run(self._cursor, values)
+
+    def runs(self, name: str, limit: int) -> tuple[Run, ...]:
+        """A job's or path's runs, the newest first."""
+        query = select(RUNS.c.tick, RUNS.c.result).where(RUNS.c.name == name)
+        rows = self._connection.execute(query.order_by(RUNS.c.started_at.desc()).limit(limit))
+        return tuple(Run(name, row.tick, decode_result(row.result)) for row in rows)
+
+    def forget(self, before: datetime, limit: int) -> int:
+        """Delete at most `limit` old settled canaries and as many old runs; how many went."""
+        moment = to_micros(before)
+        old = select(CANARIES.c.token).where(CANARIES.c.settled_at < moment).limit(limit)
+        canaries = delete(CANARIES).where(CANARIES.c.token.in_(old))
+        name_and_slot = (
+            select(RUNS.c.name, RUNS.c.slot).where(RUNS.c.started_at < moment).limit(limit)
+        )
+        runs = delete(RUNS).where(tuple_(RUNS.c.name, RUNS.c.slot).in_(name_and_slot))
+        return sum(self._connection.execute(statement).rowcount for statement in (canaries, runs))
+
+
+def _upsert(table: Table) -> Executable:
+    """Insert a row or replace the one with its primary key."""
+    statement = sqlite_insert(table).values({c.name: bindparam(c.name) for c in table.c})
+    keys = set(table.primary_key.columns)
+    rest = {c.name: statement.excluded[c.name] for c in table.c if c not in keys}
+    return statement.on_conflict_do_update(index_elements=list(keys), set_=rest)

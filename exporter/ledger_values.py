@@ -1,0 +1,226 @@
+"""The ledger's texts and numbers: results as JSON, instants as microseconds, copies by digest."""
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from exporter.model import CanaryRecord
+from probes.canary.lifecycle import Outcome, State
+from probes.mailboxes import Placement, Sighting
+from probes.records.reply import Reply
+from probes.result import (
+    Failure,
+    Finding,
+    Owner,
+    Part,
+    Phase,
+    PhaseTiming,
+    ProbeResult,
+    Reason,
+    Status,
+    to_json,
+)
+
+MAX_RESULT_CHARACTERS = 256 * 1024
+"""A longer result is kept without its parts and facts; the fact `ledger.shortened` says so."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_STATES = {state.value: state for state in State}
+
+
+def to_micros(instant: datetime | None) -> int | None:
+    """Microseconds since 1970 UTC: exact, sortable and the same in every database."""
+    return None if instant is None else (instant - _EPOCH) // _MICROSECOND
+
+
+def from_micros(micros: int | None) -> datetime | None:
+    """The aware UTC instant that `to_micros` stored."""
+    return None if micros is None else _EPOCH + timedelta(microseconds=micros)
+
+
+def encode(value: Any) -> str:
+    """A result or a failure as ASCII JSON; a value JSON does not know is kept as its text."""
+    return json.dumps(to_json(value), separators=(",", ":"), default=str)
+
+
+def encode_result(result: ProbeResult) -> str:
+    """One result, at most MAX_RESULT_CHARACTERS or little more."""
+    text = encode(result)
+    if len(text) <= MAX_RESULT_CHARACTERS:
+        return text
+    return encode(replace(result, parts=(), facts={"ledger.shortened": True}))
+
+
+def decode_failure(text: str | None) -> Failure | None:
+    """What `encode` made of a failure."""
+    return None if text is None else _failure(json.loads(text))
+
+
+def decode_result(text: str) -> ProbeResult:
+    """What `encode_result` made of a result; a fact that was a tuple is a tuple again."""
+    document = json.loads(text)
+    return ProbeResult(
+        kind=document["kind"],
+        started_at=datetime.fromisoformat(document["started_at"]),
+        seconds=document["seconds"],
+        timings=_timings(document["timings"]),
+        failure=_failure(document["failure"]),
+        findings=_findings(document["findings"]),
+        parts=tuple(_part(part) for part in document["parts"]),
+        facts=_facts(document["facts"]),
+    )
+
+
+def _part(document: dict[str, Any]) -> Part:
+    return Part(
+        host=document["host"],
+        address=document["address"],
+        timings=_timings(document["timings"]),
+        failure=_failure(document["failure"]),
+        findings=_findings(document["findings"]),
+        facts=_facts(document["facts"]),
+    )
+
+
+def _failure(document: dict[str, Any] | None) -> Failure | None:
+    if document is None:
+        return None
+    return Failure(
+        phase=Phase(document["phase"]),
+        reason=Reason(document["reason"]),
+        detail=document["detail"],
+        owner=Owner(document["owner"]),
+        is_transient=document["is_transient"],
+        reply=_reply(document["reply"]),
+    )
+
+
+def _reply(document: dict[str, Any] | None) -> Reply | None:
+    if document is None:
+        return None
+    enhanced = document["enhanced"]
+    if enhanced is not None:
+        kind, subject, detail = enhanced
+        enhanced = (kind, subject, detail)
+    return Reply(document["code"], tuple(document["lines"]), enhanced)
+
+
+def _timings(documents: list[dict[str, Any]]) -> tuple[PhaseTiming, ...]:
+    return tuple(PhaseTiming(Phase(d["phase"]), d["start"], d["seconds"]) for d in documents)
+
+
+def _findings(documents: list[dict[str, Any]]) -> tuple[Finding, ...]:
+    return tuple(Finding(**(d | {"status": Status(d["status"])})) for d in documents)
+
+
+def _facts(document: dict[str, Any]) -> dict[str, Any]:
+    return {key: _tuples(value) for key, value in document.items()}
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
+
+
+def _text(value: StrEnum | None) -> str | None:
+    return None if value is None else value.value
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+_COLUMNS: dict[str, Callable[[Any], Any]] = {
+    "token": _same,
+    "path": _same,
+    "mailbox": _same,
+    "tick": _same,
+    "state": _text,
+    "outcome": _text,
+    "planned_at": to_micros,
+    "sending_at": to_micros,
+    "accepted_at": to_micros,
+    "settled_at": to_micros,
+    "late_after": _same,
+    "lost_after": _same,
+    "failure": lambda failure: None if failure is None else encode(failure),
+    "placement": _text,
+    "round_trip": _same,
+    "resolution": _same,
+}
+
+
+def canary_row(record: CanaryRecord) -> dict[str, Any]:
+    """A record as the columns of its table; the place of its copies is kept in another."""
+    return {name: convert(getattr(record, name)) for name, convert in _COLUMNS.items()}
+
+
+def changed_columns(before: CanaryRecord, after: CanaryRecord) -> dict[str, Any]:
+    """The columns in which `after` differs."""
+    return {
+        name: convert(new)
+        for name, convert in _COLUMNS.items()
+        if (new := getattr(after, name)) is not (old := getattr(before, name)) and new != old
+    }
+
+
+def canary_record(row: Sequence[Any]) -> CanaryRecord:
+    """The record in a row of `canary_row`'s columns followed by folder, UIDVALIDITY and UID."""
+    return CanaryRecord(
+        token=row[0],
+        path=row[1],
+        mailbox=row[2],
+        tick=row[3],
+        state=_STATES[row[4]],
+        outcome=row[5] and Outcome(row[5]),
+        planned_at=_EPOCH + timedelta(microseconds=row[6]),
+        sending_at=from_micros(row[7]),
+        accepted_at=from_micros(row[8]),
+        settled_at=from_micros(row[9]),
+        late_after=row[10],
+        lost_after=row[11],
+        failure=decode_failure(row[12]),
+        placement=row[13] and Placement(row[13]),
+        round_trip=row[14],
+        resolution=row[15],
+        folder=row[16],
+        uid_validity=row[17],
+        uid=row[18],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """Where in its mailbox a message was found, and what its header looks like.
+
+    `digest` is empty where the header was not read. Two deliveries never share a header (each adds
+    its own trace field, RFC 5321 §4.4), so an equal digest elsewhere is the same delivery, moved.
+    """
+
+    folder: str
+    uid_validity: int
+    uid: int
+    digest: str
+
+    def is_same_place(self, other: "Copy") -> bool:
+        """The same message for certain, RFC 3501 §2.3.1.1."""
+        mine = (self.folder, self.uid_validity, self.uid)
+        return mine == (other.folder, other.uid_validity, other.uid)
+
+    def may_have_moved_to(self, other: "Copy") -> bool:
+        """The same header in another folder, or under another UIDVALIDITY."""
+        mine = (self.folder, self.uid_validity)
+        is_elsewhere = mine != (other.folder, other.uid_validity)
+        return is_elsewhere and self.digest == other.digest != ""
+
+
+def copy_of(sighting: Sighting) -> Copy:
+    """The copy a sighting speaks of."""
+    digest = hashlib.blake2b(sighting.header, digest_size=12).hexdigest()
+    return Copy(
+        sighting.folder, sighting.uid_validity, sighting.uid, digest if sighting.header else ""
+    )
