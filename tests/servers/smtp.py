@@ -242,13 +242,8 @@ class _Connection:
 
     async def _act(self, act: Act) -> None:
         match act:
-            case Send(data, None):
-                await self._send(data)
             case Send(data, gap):
-                await self._send(data[:1])
-                for index in range(1, len(data)):
-                    await asyncio.sleep(gap)
-                    await self._send(data[index : index + 1])
+                await self._say(data, gap)
             case Wait(None):
                 await asyncio.wait_for(self._conversation.ended.wait(), _PATIENCE)
                 raise _Hangup
@@ -264,6 +259,15 @@ class _Connection:
                 self._hang_up(reset=reset)
             case StartTls():
                 await self._start_tls()
+
+    async def _say(self, data: bytes, gap: float | None) -> None:
+        if gap is None:
+            await self._send(data)
+            return
+        await self._send(data[:1])
+        for index in range(1, len(data)):
+            await asyncio.sleep(gap)
+            await self._send(data[index : index + 1])
 
     async def _send(self, data: bytes) -> None:
         cut = self._script.cut_after

@@ -1,24 +1,19 @@
-"""What the network tests share."""
+"""Which event loops a test module runs under."""
 
 import asyncio
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import pytest
-import uvloop
 
-from tests.servers.certificates import Authority
-
-LoopFactory = Callable[[], asyncio.AbstractEventLoop]
-
-
-def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, LoopFactory]:
-    """A module with `BOTH_EVENT_LOOPS = True` runs under asyncio's own loop and under uvloop."""
-    if getattr(getattr(item, "module", None), "BOTH_EVENT_LOOPS", False):
-        return {"asyncio": asyncio.SelectorEventLoop, "uvloop": uvloop.new_event_loop}
-    return {"asyncio": asyncio.SelectorEventLoop}
+ONE_LOOP: Mapping[str, Callable[[], asyncio.AbstractEventLoop]] = {
+    "asyncio": asyncio.new_event_loop
+}
 
 
-@pytest.fixture(scope="session")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    """The certification authority of the tests and the trust store that believes it."""
-    return Authority(tmp_path_factory.mktemp("authority"))
+def pytest_asyncio_loop_factories(
+    config: pytest.Config, item: pytest.Item
+) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """asyncio's own, unless the module's `EVENT_LOOPS` names others."""
+    module: Any = item.getparent(pytest.Module)
+    return getattr(module.obj, "EVENT_LOOPS", ONE_LOOP)

@@ -7,13 +7,13 @@ from email.message import Message
 
 import aiosmtplib
 import pytest
+from aiosmtpd import smtp as aiosmtpd
 from aiosmtpd.handlers import Message as MessageHandler
-from aiosmtpd.smtp import SMTP as AiosmtpdServer
 
 from probes.net.dial import Dialer
 from probes.net.errors import NetError, net_error
 from probes.net.smtp_session import SmtpSession
-from probes.net.smtp_wire import MAX_STRAY, SMTP_ROWS
+from probes.net.smtp_wire import MAX_STRAY, SMTP_ROWS, SmtpWire
 from probes.options import Secret
 from probes.result import Owner, ProbeFailure, Reason, Status
 from tests.servers.certificates import Authority
@@ -27,9 +27,12 @@ FLOOD = 16 * 1024 * 1024
 @asynccontextmanager
 async def talking(script: Script | None = None) -> AsyncIterator[tuple[SmtpSession, SmtpPeer]]:
     """A session connected to a peer with that script, under a deadline."""
-    async with asyncio.timeout(DEADLINE), SmtpPeer(script) as peer:
-        async with await SmtpSession.connect(Dialer(), peer.address, peer.port) as session:
-            yield session, peer
+    async with (
+        asyncio.timeout(DEADLINE),
+        SmtpPeer(script) as peer,
+        await SmtpSession.connect(Dialer(), peer.address, peer.port) as session,
+    ):
+        yield session, peer
 
 
 @asynccontextmanager
@@ -119,11 +122,17 @@ async def test_quit_is_said_on_the_way_out_when_the_caller_did_not() -> None:
 
 async def test_quit_is_said_after_a_refusal() -> None:
     script = Script(on={"RCPT": (Send(b"550 5.1.1 nobody\r\n"),)})
-    with pytest.raises(ProbeFailure):
+    peers = []
+
+    async def dialogue() -> None:
         async with greeted(script) as (session, peer):
+            peers.append(peer)
             await session.mail("a@probe.test")
             await session.rcpt("b@peer.test")
-    assert peer.conversation.verbs[-1] == "QUIT"
+
+    with pytest.raises(ProbeFailure):
+        await dialogue()
+    assert peers[0].conversation.verbs[-1] == "QUIT"
 
 
 async def test_quit_is_said_after_a_greeting_that_refuses() -> None:
@@ -336,10 +345,8 @@ async def test_a_reset_after_the_final_dot_has_no_reply() -> None:
 
 async def test_a_421_said_unasked_is_why_the_next_command_fails() -> None:
     script = Script(on={"EHLO": (Send(b"250 peer.test\r\n421 4.4.2 timeout\r\n"), Close())})
-    with pytest.raises(ProbeFailure) as raised:
-        async with talking(script) as (session, _):
-            await session.greeting()
-            await session.ehlo("probe.test")
+    async with greeted(script) as (session, _):
+        with pytest.raises(ProbeFailure) as raised:
             await session.mail("a@probe.test")
     assert raised.value.reason is Reason.SERVICE_CLOSING
     assert session.findings == []
@@ -359,12 +366,12 @@ async def test_what_is_said_unasked_is_never_the_next_answer() -> None:
 
 
 async def test_unasked_bytes_are_bounded() -> None:
-    flood = Flood(b"250 more\r\n", limit=200_000)
-    async with greeted(Script(on={"EHLO": (Send(b"250 peer.test\r\n"), flood)})) as (session, peer):
-        async with asyncio.timeout(DEADLINE):
-            while peer.conversation.sent < flood.limit:
-                await asyncio.sleep(0)
-        assert len(session.unsolicited) <= MAX_STRAY
+    wire = SmtpWire(asyncio.get_running_loop())
+    wire.data_received(b"220 peer.test\r\n")
+    await wire.read_response()
+    for _ in range(20_000):
+        wire.data_received(b"250 more\r\n")
+    assert (len(wire.stray), wire.stray_total) == (MAX_STRAY, 200_000)
 
 
 async def test_plaintext_after_the_220_is_found_before_tls_and_never_an_answer(
@@ -375,10 +382,9 @@ async def test_plaintext_after_the_220_is_found_before_tls_and_never_an_answer(
         tls=authority.context("peer.test"),
         on={"STARTTLS": (Send(b"220 go\r\n250 injected.test\r\n"), StartTls())},
     )
-    with pytest.raises(ProbeFailure) as raised:
-        async with greeted(script) as (session, peer):
+    async with greeted(script) as (session, peer):
+        with pytest.raises(ProbeFailure) as raised:
             await session.starttls()
-            pytest.fail("the injection was not found")
     assert raised.value.reason is Reason.VALIDATION_FAILURE
     (finding,) = session.findings
     assert (finding.code, finding.status) == ("smtp.starttls.plaintext_injected", Status.FAILURE)
@@ -396,12 +402,11 @@ async def test_a_server_that_speaks_in_clear_on_a_tls_port_is_told_at_once(
 
 
 async def test_an_end_within_the_handshake_is_a_closed_connection(authority: Authority) -> None:
-    script = Script(
-        tls=authority.context("x.test"), on={"STARTTLS": (Send(b"220 go\r\n"), Close())}
-    )
-    with pytest.raises(NetError) as raised:
-        async with greeted(script) as (session, _):
-            await session.starttls()
+    acts = (Send(b"220 go\r\n"), Close())
+    script = Script(tls=authority.context("x.test"), on={"STARTTLS": acts})
+    async with greeted(script) as (session, _):
+        await session.starttls()
+        with pytest.raises(NetError) as raised:
             await session.handshake(authority.trust.recording, "peer.test")
     assert raised.value.reason in (Reason.CONNECTION_CLOSED, Reason.CONNECTION_RESET)
 
@@ -411,9 +416,9 @@ async def test_garbage_within_the_handshake_is_a_tls_failure(authority: Authorit
         tls=authority.context("x.test"),
         on={"STARTTLS": (Send(b"220 go\r\n"), Wait(0.05), Send(b"250 no TLS\r\n" * 9), Wait())},
     )
-    with pytest.raises(NetError) as raised:
-        async with greeted(script) as (session, _):
-            await session.starttls()
+    async with greeted(script) as (session, _):
+        await session.starttls()
+        with pytest.raises(NetError) as raised:
             await session.handshake(authority.trust.recording, "peer.test")
     assert raised.value.reason is Reason.VALIDATION_FAILURE
 
@@ -439,19 +444,32 @@ async def test_starttls_that_is_offered_and_refused_is_not_supported(authority: 
 
 async def test_a_reply_that_comes_before_the_whole_message_was_taken_ends_it() -> None:
     content = b"Subject: x\r\n\r\n" + (b"y" * 998 + b"\r\n") * 20_000
-    script = Script(on={"DATA": (Send(b"354 go\r\n"), Deaf(0.5), Send(b"552 5.3.4 too big\r\n"))})
-    with pytest.raises(ProbeFailure) as raised:
-        async with greeted(script) as (session, peer):
-            await session.mail("a@probe.test")
-            await session.rcpt("b@peer.test")
-            await session.data()
-            async with asyncio.timeout(5):
-                await session.end_of_data(content)
+    acts = (Send(b"354 go\r\n"), Deaf(0.5), Send(b"552 5.3.4 too big\r\n"))
+    async with greeted(Script(on={"DATA": acts})) as (session, peer):
+        await session.mail("a@probe.test")
+        await session.rcpt("b@peer.test")
+        await session.data()
+        with pytest.raises(ProbeFailure) as raised:
+            await session.end_of_data(content)
     assert "QUIT" not in peer.conversation.verbs
     assert raised.value.reason is Reason.REJECTED
 
 
 # -- deadlines
+
+
+async def transaction(peer: SmtpPeer, authority: Authority, content: bytes) -> None:
+    """Everything a session can do, with TLS where it is offered."""
+    async with await SmtpSession.connect(Dialer(), peer.address, peer.port) as session:
+        await session.greeting()
+        if (await session.ehlo("probe.test")).offers("STARTTLS"):
+            await session.starttls()
+            await session.handshake(authority.trust.recording, "peer.test")
+            await session.ehlo("probe.test")
+        await session.mail("a@probe.test")
+        await session.rcpt("b@peer.test")
+        await session.data()
+        await session.end_of_data(content)
 
 
 @pytest.mark.parametrize("moment", ["connect", "EHLO", "STARTTLS", "tls EHLO", "DATA", "content"])
@@ -461,42 +479,21 @@ async def test_silence_lasts_as_long_as_the_caller_wants_and_the_connection_is_g
     script = Script(tls=authority.context("peer.test"), on={moment: (Wait(),)})
     async with SmtpPeer(script) as peer:
         with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.3):
-                async with await SmtpSession.connect(Dialer(), peer.address, peer.port) as session:
-                    await session.greeting()
-                    await session.ehlo("probe.test")
-                    await session.starttls()
-                    await session.handshake(authority.trust.recording, "peer.test")
-                    await session.ehlo("probe.test")
-                    await session.mail("a@probe.test")
-                    await session.rcpt("b@peer.test")
-                    await session.data()
-                    await session.end_of_data(b"x\r\n")
-        async with asyncio.timeout(DEADLINE):
-            await peer.conversation.ended.wait()
+            await asyncio.wait_for(transaction(peer, authority, b"x\r\n"), 0.3)
+        await asyncio.wait_for(peer.conversation.ended.wait(), DEADLINE)
 
 
-async def test_a_deadline_within_the_content_never_completes_the_message() -> None:
+async def test_a_deadline_within_the_content_never_completes_the_message(
+    authority: Authority,
+) -> None:
     script = Script(on={"DATA": (Send(b"354 go\r\n"), Deaf(1.0), Wait())})
+    content = (b"y" * 32_000 + b"\r\n") * 700
     async with SmtpPeer(script) as peer:
         with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.5), greeted_at(peer) as session:
-                await session.mail("a@probe.test")
-                await session.rcpt("b@peer.test")
-                await session.data()
-                await session.end_of_data((b"y" * 32_000 + b"\r\n") * 700)
-        async with asyncio.timeout(DEADLINE):
-            await peer.conversation.ended.wait()
+            await asyncio.wait_for(transaction(peer, authority, content), 0.5)
+        await asyncio.wait_for(peer.conversation.ended.wait(), DEADLINE)
     assert b"." not in peer.conversation.lines
     assert "QUIT" not in peer.conversation.verbs
-
-
-@asynccontextmanager
-async def greeted_at(peer: SmtpPeer) -> AsyncIterator[SmtpSession]:
-    async with await SmtpSession.connect(Dialer(), peer.address, peer.port) as session:
-        await session.greeting()
-        await session.ehlo("probe.test")
-        yield session
 
 
 async def test_quit_that_is_never_answered_holds_nobody_up() -> None:
@@ -534,7 +531,7 @@ async def test_aiosmtpd_takes_a_message(authority: Authority) -> None:
     loop = asyncio.get_running_loop()
     context = authority.context("peer.test")
     server = await loop.create_server(
-        lambda: AiosmtpdServer(keep, tls_context=context, loop=loop), "127.0.0.1", 0
+        lambda: aiosmtpd.SMTP(keep, tls_context=context, loop=loop), "127.0.0.1", 0
     )
     port = server.sockets[0].getsockname()[1]
     async with asyncio.timeout(DEADLINE):
