@@ -134,7 +134,7 @@ class DnsServer:
         self.port = udp.getsockname()[1]
         loop = asyncio.get_running_loop()
         self._udp, _ = await loop.create_datagram_endpoint(lambda: _Datagrams(self._hear), sock=udp)
-        self._tcp = await asyncio.start_server(self._serve, sock=tcp)
+        self._tcp = await asyncio.start_server(self._accept, sock=tcp)
         return self
 
     async def __aexit__(
@@ -152,6 +152,7 @@ class DnsServer:
         for task in self._connections:
             task.cancel()
         await asyncio.gather(*self._connections, return_exceptions=True)
+        await asyncio.sleep(0)  # the event loop drops aborted connections in its next turn
 
     def _hear(self, wire: bytes, peer: tuple[str, int]) -> None:
         """A datagram came in."""
@@ -173,14 +174,18 @@ class DnsServer:
         if self._udp is not None and not self._udp.is_closing():
             self._udp.sendto(message, peer)
 
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.get_running_loop().create_task(self._serve(reader, writer))
+        self._connections.add(task)
+        task.add_done_callback(self._connections.discard)
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        if task is not None:
-            self._connections.add(task)
-            task.add_done_callback(self._connections.discard)
-        with suppress(OSError, EOFError, TimeoutError):
+        try:
             await self._converse(reader, writer)
-        writer.transport.abort()
+        except (OSError, EOFError, TimeoutError):
+            return  # the client has gone, or says nothing more
+        finally:
+            writer.transport.abort()
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer every message of one TCP connection until it is closed, idle or cut by a fault."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, Literal, Self, cast
+from typing import Any, Literal, Self
 
 import dns.edns
 import dns.exception
@@ -176,7 +176,9 @@ def _read(question: _Question, server: ServerAddress, wire: bytes) -> Answer[Any
     if count > MAX_RECORDS:
         return question.failed(server, DnsStatus.MALFORMED, f"an answer of {count} records")
     try:
-        message = cast(dns.message.QueryMessage, dns.message.from_wire(wire, ignore_trailing=True))
+        message = dns.message.from_wire(wire, ignore_trailing=True)
+        if not isinstance(message, dns.message.QueryMessage):
+            return question.failed(server, DnsStatus.MALFORMED, "not an answer to a query")
         if message.rcode() in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
             return _resolved(question, server, message)
     except dns.message.ChainTooLong:
