@@ -50,9 +50,14 @@ class LoopMonitor:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait((self._task,))
+        """Raises what ended the measuring before its time, unless the block raised itself."""
+        task, self._task = self._task, None
+        if task is None:
+            return
+        task.cancel()
+        await asyncio.wait((task,))
+        if error is None and not task.cancelled():
+            task.result()
 
     def problem(self) -> str | None:
         """One line for people, None while all is well."""

@@ -1,0 +1,85 @@
+"""The loop monitor, driven by a clock that is turned by hand."""
+
+import asyncio
+
+import pytest
+
+from exporter.web.health import LoopMonitor
+from tests.exporter.metric_rig import TurnedClock
+
+
+class Lags:
+    """Collects lags and tells when one came."""
+
+    def __init__(self) -> None:
+        self.seen: list[float] = []
+        self.came = asyncio.Event()
+
+    def __call__(self, seconds: float) -> None:
+        self.seen.append(seconds)
+        self.came.set()
+
+    async def next(self) -> float:
+        self.came.clear()
+        async with asyncio.timeout(5):
+            await self.came.wait()
+        return self.seen[-1]
+
+
+async def test_a_loop_that_wakes_up_in_time_is_healthy() -> None:
+    turned, lags = TurnedClock(), Lags()
+    async with LoopMonitor(lags, turned.clock) as monitor:
+        assert await lags.next() == 0
+        assert monitor.problem() is None
+
+
+async def test_a_blocked_loop_is_unhealthy_until_it_has_been_well_for_a_while() -> None:
+    turned, lags = TurnedClock(), Lags()
+    async with LoopMonitor(lags, turned.clock, limit=5) as monitor:
+        turned.pass_time(7.25)
+        assert await lags.next() == 7
+        assert monitor.problem() == "the event loop was blocked for 7.0 s"
+        for _ in range(2):
+            turned.pass_time(4)
+            await lags.next()
+            assert monitor.problem() is not None
+        for _ in range(3):
+            turned.pass_time(4)
+            await lags.next()
+        assert monitor.problem() is None
+
+
+async def test_a_wake_up_that_is_overdue_counts_before_it_comes() -> None:
+    turned, lags = TurnedClock(), Lags()
+    async with LoopMonitor(lags, turned.clock, limit=5) as monitor:
+        turned.pass_time(5.2)
+        assert monitor.problem() is None
+        turned.pass_time(1)
+        assert not lags.seen
+        assert monitor.problem() == "the event loop was blocked for 6.0 s"
+
+
+async def test_a_monitor_that_does_not_run_vouches_for_nothing() -> None:
+    turned, lags = TurnedClock(), Lags()
+    monitor = LoopMonitor(lags, turned.clock)
+    assert monitor.problem() == "the event loop is not being measured"
+    async with monitor:
+        assert monitor.problem() is None
+    assert monitor.problem() == "the event loop is not being measured"
+
+
+async def test_a_monitor_that_broke_vouches_for_nothing_and_says_why_at_its_end() -> None:
+    called = asyncio.Event()
+
+    def refuse(seconds: float) -> None:
+        called.set()
+        raise ValueError("no such lag")
+
+    monitor = LoopMonitor(refuse, TurnedClock().clock)
+    await monitor.__aenter__()
+    async with asyncio.timeout(5):
+        await called.wait()
+    await asyncio.sleep(0)
+    assert monitor.problem() == "the event loop is not being measured"
+    with pytest.raises(ValueError, match="no such lag"):
+        await monitor.__aexit__(None, None, None)
