@@ -14,6 +14,9 @@ Seconds = NewType("Seconds", float)
 Port = NewType("Port", int)
 """A TCP or UDP port, 1 to 65535."""
 
+Count = NewType("Count", int)
+"""A number of things, at least one."""
+
 Host = NewType("Host", str)
 """A host name (A-labels, no trailing dot) or an IP address literal without brackets."""
 

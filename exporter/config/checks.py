@@ -14,6 +14,7 @@ from probes.canary.message import MAX_MESSAGE_BYTES, MessageOptions, compose, ne
 Mistake = tuple[str, str, str]
 """The option it stands at ("" for the whole entry), the message and the remedy."""
 
+_NO_CERTIFICATE = "holds no certificate in PEM"
 _DKIM = ("dkim_domain", "dkim_selector", "dkim_key")
 
 
@@ -22,12 +23,19 @@ def service_mistakes(keys: ServiceKeys) -> Iterator[Mistake]:
     if keys.resolvers == ():
         yield "resolvers", "must name at least one server", ""
     if keys.ca_file is not None and not _holds_certificates(keys.ca_file):
-        yield "ca_file", "holds no certificate in PEM", ""
+        yield "ca_file", _NO_CERTIFICATE, ""
 
 
 def target_mistakes(target: Any) -> Iterator[Mistake]:
-    """Log-in and TLS options of any kind, route or mailbox that has them."""
+    """Log-in, TLS and EHLO options of any kind, route or mailbox that has them."""
     yield from _login_mistakes(target)
+    ca_file = getattr(target, "ca_file", None)
+    if ca_file is not None and not _holds_certificates(ca_file):
+        yield "ca_file", _NO_CERTIFICATE, ""
+    ehlo_name = getattr(target, "ehlo_name", None)
+    if ehlo_name is not None and (_is_address(ehlo_name) or "." not in ehlo_name):
+        # RFC 5321 §4.1.1.1
+        yield "ehlo_name", "must be a fully qualified domain name", ""
     if _is_clear_text_login(target):
         remedy = "use TLS, or say insecure: true"
         yield "tls", "would send the password in clear to another machine", remedy
@@ -87,8 +95,15 @@ def _is_clear_text_login(target: Any) -> bool:
 
 
 def _is_loopback(host: str) -> bool:
-    try:
+    if _is_address(host):
         return ip_address(host).is_loopback
+    # RFC 6761 §6.3
+    return host == "localhost" or host.endswith(".localhost")
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
     except ValueError:
-        # RFC 6761 §6.3
-        return host == "localhost" or host.endswith(".localhost")
+        return False
+    return True

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 from exporter.config.option_types import (
-    Count,
     DnsServer,
     EhloName,
     Interval,
@@ -15,7 +14,7 @@ from exporter.config.option_types import (
     RouteName,
 )
 from exporter.model import Server
-from probes.options import FilePath, IpAddress, Port, Seconds, option
+from probes.options import Count, FilePath, IpAddress, Port, Seconds, option
 
 SECTIONS = {
     "routes": "Ways to hand canaries over, by name.",

@@ -15,13 +15,20 @@ from pydantic import (
 from exporter.config import file_values, values
 from exporter.config.problems import Refusal
 from exporter.model import Server
-from probes.options import Domain, EmailAddress, FilePath, Host, IpAddress, Port, Seconds, Secret
+from probes.options import (
+    Count,
+    Domain,
+    EmailAddress,
+    FilePath,
+    Host,
+    IpAddress,
+    Port,
+    Seconds,
+    Secret,
+)
 
 Interval = NewType("Interval", float)
 """How often something runs, in seconds; at least one second, to spare the peers."""
-
-Count = NewType("Count", int)
-"""A number of things, at least one."""
 
 EhloName = NewType("EhloName", str)
 """A fully qualified domain name or an address literal in brackets, RFC 5321 §4.1.1.1."""

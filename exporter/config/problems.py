@@ -83,12 +83,12 @@ def shown(key: str) -> str:
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:
-    """The remedy for a word nobody knows: the closest known one, else all of them."""
+    """The remedy for a word nobody knows: the closest known one, else what is known at all."""
     names = sorted(known)[:_MOST_NAMES]
     close = difflib.get_close_matches(word[:63], names, n=1)
     if close:
         return f'did you mean "{shown(close[0])}"?'
     if not names:
-        return ""
+        return "there is none"
     listed = ", ".join(map(shown, names[:24]))
     return f"known: {listed}, ..." if len(names) > 24 else f"known: {listed}"
