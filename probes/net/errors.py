@@ -167,7 +167,7 @@ def _why(error: BaseException) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         word = getattr(error, "verify_message", "")
     elif isinstance(error, ssl.SSLError):
-        word = error.reason or ""
+        word = getattr(error, "reason", None) or ""
     elif isinstance(error, OSError):
         word = error.strerror or ""
     else:
