@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from probes.mx_session import address_unusable, at_most, mx_session
 from probes.net import Net
-from probes.net.dns_answer import DnsStatus
+from probes.net.dns_answer import Answer, DnsStatus
 from probes.net.mx_hosts import MxHost, find_addresses, find_mx
 from probes.options import Domain, Host, IpAddress, Port, Seconds, option
 from probes.result import Failure, Finding, Part, Phase, ProbeFailure, Status
@@ -89,17 +89,14 @@ def _note_unresolved(hosts: Iterable[MxHost], trace: Trace) -> None:
             with trace.part(name, None) as part:
                 part.facts["mx.preference"] = mx_host.record.preference
                 mx_host.addresses.require(Phase.DNS_ADDRESS)
-        failed = mx_host.half_failed
-        if failed is not None:
-            trace.findings.append(
-                Finding(
-                    "mx.address_lookup_failed",
-                    Status.WARNING,
-                    name,
-                    failed.explain(),
-                    "RFC 5321 §5.1",
-                )
-            )
+        if mx_host.half_failed is not None:
+            trace.findings.append(_half_failed(name, mx_host.half_failed))
+
+
+def _half_failed(name: str, answer: Answer[str]) -> Finding:
+    status = Status.UNTESTABLE if answer.is_ours else Status.WARNING
+    code = "mx.address_lookup_failed"
+    return Finding(code, status, name, answer.explain(), "RFC 5321 §5.1")
 
 
 def _left_out(target: MxTarget, count: int) -> Finding:

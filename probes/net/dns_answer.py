@@ -87,6 +87,11 @@ class Answer(Generic[RecordT_co]):
         raise NetError(reason, self.explain(), phase=phase, owner=owner)
 
     @property
+    def is_ours(self) -> bool:
+        """True when our own resolver failed: nothing was learnt about the name."""
+        return self.status in _BLAME and _BLAME[self.status][1] is Owner.OUR_DNS
+
+    @property
     def is_silence(self) -> bool:
         """True when no server said anything in time."""
         return self.status is DnsStatus.TIMEOUT

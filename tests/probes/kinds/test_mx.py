@@ -2,7 +2,6 @@
 
 import asyncio
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
@@ -334,13 +333,20 @@ async def test_a_host_without_an_address_is_a_part_of_its_own(trust: TrustStore)
     assert [finding.code for finding in result.findings] == ["mx.address_unusable"]
 
 
-async def test_a_failed_aaaa_look_up_is_told_although_the_a_records_do(trust: TrustStore) -> None:
-    faults = {("mx1.example.test", "AAAA"): Fault(Misbehaviour.SERVFAIL)}
+@pytest.mark.parametrize(
+    ("misbehaviour", "status"),
+    [(Misbehaviour.SERVFAIL, Status.WARNING), (Misbehaviour.SILENCE, Status.UNTESTABLE)],
+)
+async def test_a_failed_aaaa_look_up_is_told_although_the_a_records_do(
+    trust: TrustStore, misbehaviour: Misbehaviour, status: Status
+) -> None:
+    faults = {("mx1.example.test", "AAAA"): Fault(misbehaviour)}
     async with mail_world(ONE_HOST, {"192.0.2.1": GOOD}, trust=trust, faults=faults) as world:
         result = await run(world)
     assert result.ok, result.parts
     (finding,) = result.findings
     assert (finding.code, finding.subject) == ("mx.address_lookup_failed", "mx1.example.test")
+    assert finding.status is status
     assert "AAAA" in finding.evidence
 
 
@@ -383,5 +389,5 @@ async def test_cancelling_a_run_leaves_no_task_behind(trust: TrustStore) -> None
     assert not left
 
 
-def test_a_run_loads_its_domain(tmp_path: Path) -> None:
+def test_a_run_loads_its_domain() -> None:
     assert host(TARGET) == DOMAIN
