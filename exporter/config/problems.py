@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_.$<-]{1,63}")
 
+MAX_PROBLEMS = 500
+"""How many problems are listed; a file with more is no attempt at a configuration."""
+
 _MOST_NAMES = 1000  # a comparison with each takes time
 
 Where = tuple[str | int, ...]
@@ -58,7 +61,10 @@ class Report:
         self.problems: list[Problem] = []
 
     def add(self, line: int | None, where: Where, message: str, remedy: str = "") -> None:
-        """Note one problem."""
+        """Note one problem. Raises ConfigError when there are too many to go on."""
+        if len(self.problems) == MAX_PROBLEMS:
+            message = f"more than {MAX_PROBLEMS} problems, not all of them are listed"
+            raise ConfigError([*self.problems, Problem(self.file, line, "", message)])
         self.problems.append(Problem(self.file, line, dotted(where), message, remedy))
 
     def refuse(self, line: int | None, message: str, remedy: str = "") -> ConfigError:

@@ -299,6 +299,14 @@ def test_a_thousand_paths_are_read() -> None:
     assert set(parsed(text + lines).paths) == {"example", *names}
 
 
+def test_of_very_many_problems_the_first_are_listed_and_the_rest_is_mentioned() -> None:
+    lines = [f"  r{number}: {{type: direct, prt: 1}}" for number in range(2000)]
+    problems = problems_of("\n".join(["routes:", *lines]))
+    assert len(problems) == 501
+    assert problems[0] == 'c.yaml:2: routes.r0.prt: unknown option; did you mean "port"?'
+    assert problems[500] == "c.yaml:502: more than 500 problems, not all of them are listed"
+
+
 @given(st.text())
 def test_any_text_gives_a_config_or_a_config_error(text: str) -> None:
     try:

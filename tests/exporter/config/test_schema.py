@@ -92,7 +92,7 @@ def test_what_the_reader_refuses_by_its_shape_the_schema_refuses_too(
     ],
 )
 def test_schema_and_reader_agree_on_one_line(
-    line: str, is_valid: bool, validator: Draft202012Validator
+    line: str, *, is_valid: bool, validator: Draft202012Validator
 ) -> None:
     text = START + line
     assert validator.is_valid(document(text)) is is_valid
