@@ -14,8 +14,8 @@ from exporter.config import ConfigError, load
 from exporter.ledger import Ledger, LedgerError
 from exporter.metrics import Metrics
 from exporter.model import CanaryRecord, Change, Config, Mailbox, Run
-from exporter.runs import Publisher, finish, log_bug, path_host, probe, send
-from exporter.scheduler import Entry, Scheduler
+from exporter.runs import Publisher, finish, path_host, probe, send
+from exporter.scheduler import Entry, Scheduler, tick_at
 from exporter.watcher import MailboxWatcher, WatchState
 from exporter.web.application import HttpState
 from exporter.web.health import LoopMonitor
@@ -84,10 +84,10 @@ class Service:
         self._watching: dict[str, asyncio.Task[None]] = {}
         self._scheduler = Scheduler(
             self._start,
+            clock=clock,
             max_concurrent=config.service.max_concurrent,
             max_concurrent_per_host=config.service.max_concurrent_per_host,
             on_missed=self.metrics.missed_slots,
-            on_bug=log_bug,
         )
 
     def not_ready(self) -> list[str]:
@@ -116,20 +116,28 @@ class Service:
         for record in await self._ledger.in_flight():
             self.metrics.resumed(record)
 
-    async def run(self, stop: asyncio.Event) -> None:
-        """Send, settle and clean until `stop` is set; then end what is under way, bounded."""
+    async def run(self, stop: asyncio.Event, *, at_once: bool = False) -> None:
+        """Send, settle and clean until `stop` is set; then end what is under way, bounded.
+
+        With `at_once` everything also runs in the current slot, not only from the next one on.
+        """
         self._scheduler.replace(self._entries())
         tasks = [
-            asyncio.create_task(self._scheduler.run(), name="scheduler"),
+            asyncio.create_task(self._scheduler.serve(), name="scheduler"),
             asyncio.create_task(self._expire(), name="expiry"),
             asyncio.create_task(self._clean(), name="cleaning"),
         ]
+        first = [self._start_now(entry) for entry in self._entries()] if at_once else []
         stopped = asyncio.create_task(stop.wait(), name="stop")
         done, _ = await asyncio.wait({stopped, *tasks}, return_when=asyncio.FIRST_COMPLETED)
         await self._scheduler.stop(STOP_SECONDS)
-        await _cancel([stopped, *tasks, *self._watching.values()])
+        await _cancel([stopped, *tasks, *first])
         for task in done - {stopped}:
             task.result()
+
+    async def close(self) -> None:
+        """End the watches."""
+        await _cancel(self._watching.values())
 
     async def reload(self) -> bool:
         """Read the configuration file again; a broken one changes nothing."""
@@ -154,6 +162,10 @@ class Service:
             yield Entry(path.name, path.every, path_host(path))
         for job in self.config.jobs.values():
             yield Entry(job.name, job.every, KINDS[job.kind].host(job.target))
+
+    def _start_now(self, entry: Entry) -> asyncio.Task[None]:
+        tick = tick_at(entry, self._clock.utc().timestamp())
+        return asyncio.create_task(self._start(entry.name, tick), name=f"run {entry.name}")
 
     async def _start(self, name: str, tick: int) -> None:
         """One slot of the schedule has come."""
@@ -337,13 +349,16 @@ async def run_service(config: Config) -> None:
 @asynccontextmanager
 async def serving(service: Service, address: str, port: int) -> AsyncIterator[str]:
     """A started service with its pages; yields the address of the pages."""
-    await service.start()
     monitor = LoopMonitor(service.metrics.loop_lag)
     state = HttpState(service.metrics, monitor, service.not_ready)
     async with monitor, serve(state, address, port) as bound:
         url = f"http://{f'[{address}]' if ':' in address else address}:{bound}"
         LOG.info("serving %s/metrics", url)
-        yield url
+        try:
+            await service.start()
+            yield url
+        finally:
+            await service.close()
 
 
 def _by_folder(

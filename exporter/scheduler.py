@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
-from probes.clock import Clock, Instant
+from probes.clock import SYSTEM_CLOCK, Clock, Instant
 
 GRAIN_SECONDS = 0.01
 """Sleeps are rounded up to this: a timer that fires early, as uvloop's of 1 ms may, would spin."""
@@ -54,7 +54,7 @@ class _Slots:
         self.tick = 0
 
     def number_at(self, utc: float) -> int:
-        return math.floor((utc - self.offset) / self.entry.every)
+        return _number(utc, self.offset, self.entry.every)
 
     def start_of(self, tick: int) -> float:
         return tick * self.entry.every + self.offset
@@ -68,6 +68,18 @@ class _Host:
     def __init__(self) -> None:
         self.taken = 0
         self.waiting: deque[_Slots] = deque()
+
+
+def tick_at(entry: Entry, utc: float) -> int:
+    """The number of the entry's slot at that time (seconds since the epoch).
+
+    A scheduler never starts the slot during which it took the entry on: it is free to be run now.
+    """
+    return _number(utc, offset_of(entry), entry.every)
+
+
+def _number(utc: float, offset: float, every: float) -> int:
+    return math.floor((utc - offset) / every)
 
 
 def offset_of(entry: Entry) -> float:
@@ -212,22 +224,27 @@ class Agenda:
 
 
 Run = Callable[[str, int], Awaitable[None]]
-"""Runs an entry, given its name and tick; an exception goes to the loop's exception handler."""
+"""Runs an entry, given its name and tick. It is to raise nothing: an exception is a bug."""
 
 
 class Scheduler:
-    """Waits for the slots and runs them as tasks."""
+    """Waits for the slots and runs them as tasks.
+
+    An exception out of a run goes to `on_bug`, else to the loop's exception handler.
+    """
 
     def __init__(
         self,
         run: Run,
         *,
-        clock: Clock,
         max_concurrent: int,
         max_concurrent_per_host: int,
         on_missed: Callable[[str, int], None],
+        on_bug: Callable[[BaseException], None] | None = None,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
-        self._run = run
+        self._run_entry = run
+        self._on_bug = on_bug
         self._clock = clock
         self._agenda = Agenda(max_concurrent, max_concurrent_per_host, on_missed)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -239,7 +256,7 @@ class Scheduler:
         self._agenda.replace(entries, self._clock.now())
         self._wake.set()
 
-    async def serve(self) -> None:
+    async def run(self) -> None:
         """Start what is due until `stop` is called (or this is cancelled; then call `stop` too)."""
         while not self._is_stopping:
             self._start_due()
@@ -265,14 +282,16 @@ class Scheduler:
 
     async def _run_one(self, start: Start) -> None:
         try:
-            await self._run(start.name, start.tick)
+            await self._run_entry(start.name, start.tick)
         finally:
             self._agenda.finished(start.name)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         error = None if task.cancelled() else task.exception()
-        if error is not None:
+        if error is not None and self._on_bug is not None:
+            self._on_bug(error)
+        elif error is not None:
             context = {"message": f"{task.get_name()} failed", "exception": error, "task": task}
             task.get_loop().call_exception_handler(context)
         if not self._is_stopping:

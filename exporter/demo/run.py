@@ -1,0 +1,204 @@
+"""`mailcanary demo`: the embedded mail world, watched by the service itself, in one process."""
+
+import asyncio
+import logging
+import signal
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from exporter.app import Service, serving
+from exporter.commands import run_loop, set_up_logging
+from exporter.config import parse
+from exporter.demo.faults import FAULTS, UnknownFault, find
+from exporter.demo.scenario import EXAMPLE_PATHS
+from exporter.demo.world import MailWorld
+from exporter.ledger import Ledger
+from exporter.model import CanaryRecord, Change, Config
+from exporter.terminal import ExitCode, milliseconds
+from probes.canary.lifecycle import Outcome
+from probes.clock import SYSTEM_CLOCK
+
+LOOPBACK = "127.0.0.1"
+REFRESH_SECONDS = 0.25
+
+
+def demo(once: bool, fault: str | None, port: int) -> int:  # noqa: FBT001 - called by the command
+    """Run the demo; with `once` until every example path is settled, else until interrupted."""
+    set_up_logging(logging.ERROR)
+    try:
+        fault_found = find(fault) if fault is not None else None
+    except UnknownFault as error:
+        print(f"mailcanary: {error}", file=sys.stderr)  # noqa: T201
+        return ExitCode.USAGE
+    try:
+        return run_loop(_demo(fault_found.name if fault_found else None, port, once=once))
+    except OSError as error:
+        print(
+            f"mailcanary: {error} (another port: --port N, any free one: --port 0)", file=sys.stderr
+        )  # noqa: T201
+        return ExitCode.FAILURE
+
+
+@dataclass
+class Board:
+    """What each path's latest canary is doing and how the settled ones ended."""
+
+    intended: Mapping[str, Outcome]
+    latest: dict[str, CanaryRecord] = field(default_factory=dict)
+    settled: dict[str, list[Outcome]] = field(default_factory=dict)
+    complete: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def on_change(self, change: Change) -> None:
+        """Take note of one step in a canary's life."""
+        record = change.record
+        newest = self.latest.get(record.path)
+        if newest is None or record.tick >= newest.tick:
+            self.latest[record.path] = record
+        if change.outcome is not None:
+            self.settled.setdefault(record.path, []).append(change.outcome)
+        if all(self.settled.get(path) for path in self.intended):
+            self.complete.set()
+
+    @property
+    def is_as_intended(self) -> bool:
+        """True when the first canary of every path ended as the world intended."""
+        return all(
+            self.settled.get(path, [None])[0] == outcome for path, outcome in self.intended.items()
+        )
+
+    def table(self) -> Table:
+        """The board as people see it."""
+        table = Table(title="mailcanary demo: one mail world, watched", title_justify="left")
+        for heading in ("path", "what the world does", "latest canary", "took", "intended", ""):
+            table.add_column(heading)
+        for path in EXAMPLE_PATHS:
+            table.add_row(path.name, path.summary, *self._cells(path.name))
+        return table
+
+    def _cells(self, path: str) -> tuple[Text, str, str, Text]:
+        record, outcomes = self.latest.get(path), self.settled.get(path, [])
+        wanted = self.intended[path]
+        if not outcomes:
+            mark = Text("…", style="dim")
+        else:
+            mark = Text("✓", style="green") if outcomes[0] == wanted else Text("✗", style="red")
+            if len(outcomes) > 1:
+                mark.append(f" ×{len(outcomes)}", style="dim")
+        if record is None:
+            return Text("not sent yet", style="dim"), "", wanted, mark
+        return _standing(record), _took(record), wanted, mark
+
+
+def _standing(record: CanaryRecord) -> Text:
+    if record.outcome is None:
+        return Text(record.state, style="yellow")
+    text = Text(record.outcome, style="green" if record.outcome is Outcome.ARRIVED else "red")
+    if record.failure is not None:
+        text.append(f"\n{record.failure.phase} {record.failure.reason}", style="default")
+        text.append(f", owner {record.failure.owner}", style="dim")
+    return text
+
+
+def _took(record: CanaryRecord) -> str:
+    if record.round_trip is not None:
+        return milliseconds(record.round_trip)
+    if record.outcome is None and record.sending_at is not None:
+        age = (SYSTEM_CLOCK.utc() - record.sending_at).total_seconds()
+        return f"{age:.0f} s so far"
+    return ""
+
+
+async def _demo(fault: str | None, port: int, *, once: bool) -> int:
+    with tempfile.TemporaryDirectory(prefix="mailcanary-demo-") as scratch:
+        async with MailWorld() as world:
+            if fault is not None:
+                await world.apply(find(fault))
+            text = world.config_text(
+                ledger=str(Path(scratch, "demo.sqlite")), listen=f"{LOOPBACK}:{0 if once else port}"
+            )
+            board = Board(world.intended)
+            config = parse(text, "demo.yaml", {})
+            async with _watched(config, board) as (service, url):
+                console = Console()
+                _introduce(console, url, fault, scratch, text)
+                if once:
+                    return await _settle_once(service, board, console)
+                return await _watch_on(service, board, console)
+
+
+@asynccontextmanager
+async def _watched(config: Config, board: Board) -> AsyncIterator[tuple[Service, str]]:
+    ledger = await Ledger.open(config.service.ledger, SYSTEM_CLOCK)
+    try:
+        service = Service(config, ledger, observer=board.on_change)
+        options = config.service
+        async with serving(service, options.listen_address, options.listen_port) as url:
+            yield service, url
+    finally:
+        await ledger.close()
+
+
+def _introduce(console: Console, url: str, fault: str | None, scratch: str, text: str) -> None:
+    file = Path(scratch, "demo.yaml")
+    file.write_text(text, encoding="utf-8")
+    console.print(f"metrics  {url}/metrics")
+    console.print(f"health   {url}/-/healthy  {url}/-/ready")
+    console.print(f"config   {file}")
+    if fault is not None:
+        console.print(f"fault    {fault}: {FAULTS[fault].summary}", style="yellow")
+    console.print()
+
+
+async def _settle_once(service: Service, board: Board, console: Console) -> int:
+    """Run everything, wait until every path has a settled canary, say whether as intended."""
+    stop = asyncio.Event()
+    running = asyncio.create_task(service.run(stop, at_once=True))
+    complete = asyncio.create_task(board.complete.wait())
+    try:
+        with _live(board, console) as live:
+            while not (complete.done() or running.done()):
+                await asyncio.wait(
+                    {running, complete},
+                    timeout=REFRESH_SECONDS,
+                    return_when=asyncio.FIRST_COMPLETED,
+                )
+                live.update(board.table(), refresh=True)
+    finally:
+        stop.set()
+        complete.cancel()
+        await running
+    if board.is_as_intended:
+        console.print("every path ended as the world intended", style="green")
+        return ExitCode.OK
+    console.print("not every path ended as the world intended", style="red")
+    return ExitCode.FAILURE
+
+
+async def _watch_on(service: Service, board: Board, console: Console) -> int:
+    """Keep the board on the screen until SIGINT or SIGTERM."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    running = asyncio.create_task(service.run(stop, at_once=True))
+    console.print("press Ctrl-C to end", style="dim")
+    with _live(board, console) as live:
+        while not running.done():
+            await asyncio.wait({running}, timeout=REFRESH_SECONDS)
+            live.update(board.table(), refresh=True)
+    await running
+    return ExitCode.OK
+
+
+def _live(board: Board, console: Console) -> Live:
+    """The board on the screen; without a terminal it is printed once, at the end."""
+    return Live(board.table(), console=console, auto_refresh=False)
