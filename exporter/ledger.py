@@ -61,14 +61,17 @@ class Ledger:
         self._left_behind: tuple[CanaryRecord, ...] = ()
 
     @classmethod
-    async def open(cls, url_or_path: str, clock: Clock) -> "Ledger":
-        """Open or make the ledger, alone: `sqlite:///FILE`, a file name, or `:memory:`.
+    async def open(cls, url_or_path: str, clock: Clock, *, exclusive: bool = True) -> "Ledger":
+        """Open or make the ledger: `sqlite:///FILE`, a file name, or `:memory:`.
+
+        Only one process at a time can be the `exclusive` one, the service: it settles what others
+        began, too. Beside it a command may send canaries of its own, with negative ticks.
 
         Raises LedgerError: in use by another process, damaged (the file stays as it is), not ours,
         newer than this program, not writable.
         """
         path = _sqlite_path(url_or_path)
-        lock = None if path is None else await asyncio.to_thread(_lock, path)
+        lock = None if path is None or not exclusive else await asyncio.to_thread(_lock, path)
         try:
             store = await asyncio.to_thread(Store, path)
         except BaseException:
@@ -145,7 +148,8 @@ class Ledger:
 
         `looked`: mailbox -> when the last look at all its folders began. A canary is lost when that
         was `lost_after` or more after it was handed over, and untestable when no such look came
-        within GIVE_UP_SECONDS. A sender silent for `lost_after` is taken for gone.
+        within GIVE_UP_SECONDS. A sender silent for `lost_after` is taken for gone. Canaries that
+        another process sent by hand are settled as well.
         """
         work = partial(self._expire, now, dict(looked))
         return await self._thread.call(work, lambda changes: self._follow_all(changes, now))
@@ -155,7 +159,7 @@ class Ledger:
         it was sending is uncertain and looked for."""
         left, self._left_behind = self._left_behind, ()
         now = self._clock.now()
-        tokens = [record.token for record in left if record.state not in _HANDED_OVER]
+        tokens = [r.token for r in left if r.state not in _HANDED_OVER and r.tick >= 0]
         work = partial(self._settle, [(token, Event.SENDER_GONE) for token in tokens], now)
         return await self._thread.call(work, lambda changes: self._follow_all(changes, now))
 
@@ -236,16 +240,22 @@ class Ledger:
             if known is not None or number >= MAX_COPIES:
                 return Change(record, event, None, at.utc)
         failure = None if result is None else result.failure
-        happening = Happening(event, at, partial(self._elapsed, record), failure, sighting)
-        change = step(record, happening)
-        self._store.change_canary(record, change.record)
+        elapsed = partial(self._elapsed, record)
+        change = self._advance(record, Happening(event, at, elapsed, failure, sighting))
         if copy is not None:
             self._store.put_copy(record, number, copy, is_bounce=is_bounce)
         if result is not None:
             self._store.put_run(Run(record.path, record.tick, result))
         return change
 
+    def _advance(self, record: CanaryRecord, happening: Happening) -> Change:
+        change = step(record, happening)
+        self._store.change_canary(record, change.record)
+        return change
+
     def _expire(self, now: Instant, looked: Mapping[str, Instant]) -> tuple[Change, ...]:
+        for record in self._store.unsettled_by_hand(_CHUNK):
+            self._waiting[record.token] = self._wait(record, now)
         events: list[tuple[str, Event]] = []
         for token, waiting in self._waiting.items():
             event = _verdict(waiting, now.monotonic, looked.get(waiting.mailbox))
@@ -256,8 +266,15 @@ class Ledger:
         return self._settle(events, now)
 
     def _settle(self, events: Iterable[tuple[str, Event]], now: Instant) -> tuple[Change, ...]:
-        changes = (self._record(token, event, now, None, None) for token, event in events)
-        return tuple(change for change in changes if change is not None)
+        changes: list[Change] = []
+        for token, event in events:
+            record = self._store.find(token)
+            if record is None or record.state not in UNSETTLED:  # by a process beside us
+                self._waiting.pop(token, None)
+            elif (event is Event.SENDER_GONE) != (record.state in _HANDED_OVER):
+                happening = Happening(event, now, partial(self._elapsed, record))
+                changes.append(self._advance(record, happening))
+        return tuple(changes)
 
     def _elapsed(self, record: CanaryRecord, instant: Instant) -> float:
         """Seconds since the sending began: on our own clock where we saw it begin or took it over.

@@ -168,6 +168,11 @@ class Store:
             query = query.where(CANARIES.c.mailbox == mailbox)
         return self._records(query.order_by(CANARIES.c.planned_at).limit(limit))
 
+    def unsettled_by_hand(self, limit: int) -> tuple[CanaryRecord, ...]:
+        """Canaries without an outcome that were not sent by the schedule: their tick is negative."""
+        query = _found().where(CANARIES.c.settled_at.is_(None), CANARIES.c.tick < 0)
+        return self._records(query.order_by(CANARIES.c.planned_at).limit(limit))
+
     def recent(self, path: str, limit: int) -> tuple[CanaryRecord, ...]:
         """A path's canaries, the newest first."""
         query = _found().where(CANARIES.c.path == path)
