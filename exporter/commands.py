@@ -20,10 +20,12 @@ from exporter.model import Config
 from exporter.terminal import (
     ExitCode,
     canary_view,
+    complain,
     failure_view,
     outcome_code,
     result_code,
     result_view,
+    say,
     show_step,
 )
 from probes.result import to_json
@@ -56,7 +58,7 @@ def check_config(file: Path) -> int:
     config = _load(file)
     if config is None:
         return ExitCode.USAGE
-    print(  # noqa: T201
+    say(
         f"{file}: {len(config.paths)} paths, {len(config.jobs)} jobs, "
         f"{len(config.mailboxes)} mailboxes, {len(config.routes)} routes: no problem found"
     )
@@ -65,7 +67,7 @@ def check_config(file: Path) -> int:
 
 def config_schema() -> int:
     """`mailcanary config-schema`."""
-    print(json.dumps(schema(), indent=2))  # noqa: T201
+    say(json.dumps(schema(), indent=2))
     return ExitCode.OK
 
 
@@ -76,7 +78,7 @@ def run_now(name: str, file: Path, as_json: bool) -> int:  # noqa: FBT001
         return ExitCode.USAGE
     if name not in config.paths and name not in config.jobs:
         known = ", ".join([*config.paths, *config.jobs])
-        print(f"mailcanary: no path or job is called {name!r}; there are: {known}", file=sys.stderr)  # noqa: T201
+        complain(f"mailcanary: no path or job is called {name!r}; there are: {known}")
         return ExitCode.USAGE
     set_up_logging(logging.WARNING)
     console = Console(stderr=as_json)
@@ -89,7 +91,7 @@ def run_now(name: str, file: Path, as_json: bool) -> int:  # noqa: FBT001
         if name in config.jobs:
             result = run_loop(run_job(config, name, listener))
             if as_json:
-                print(json.dumps(to_json(result), indent=2))  # noqa: T201
+                say(json.dumps(to_json(result), indent=2))
             else:
                 console.print(result_view(result))
             return result_code(result)
@@ -111,7 +113,7 @@ def set_up_logging(level: int) -> None:
 def _tell_story(story: CanaryStory, console: Console, *, as_json: bool) -> int:
     record, result = story.record, story.result
     if as_json:
-        print(json.dumps(to_json(story), indent=2))  # noqa: T201
+        say(json.dumps(to_json(story), indent=2))
     if record is None or result is None:
         if story.mailbox_failure is not None and not as_json:
             console.print("nothing was sent: the mailbox cannot be read")
@@ -127,10 +129,10 @@ def _load(file: Path) -> Config | None:
     try:
         return load(file, os.environ)
     except ConfigError as error:
-        print(error, file=sys.stderr)  # noqa: T201
+        complain(str(error))
         return None
 
 
 def _complain(message: str) -> int:
-    print(f"mailcanary: {message}", file=sys.stderr)  # noqa: T201
+    complain(f"mailcanary: {message}")
     return ExitCode.FAILURE

@@ -1,5 +1,6 @@
 """What a person at a terminal sees of a run: the steps as they happen, then the waterfall."""
 
+import sys
 from collections.abc import Iterable, Sequence
 from enum import IntEnum
 
@@ -23,6 +24,16 @@ class ExitCode(IntEnum):
     FAILURE = 2
     UNTESTABLE = 3
     USAGE = 64
+
+
+def say(text: str) -> None:
+    """One answer on standard output."""
+    sys.stdout.write(f"{text}\n")
+
+
+def complain(text: str) -> None:
+    """One complaint on standard error."""
+    sys.stderr.write(f"{text}\n")
 
 
 _OUTCOME_CODES = {

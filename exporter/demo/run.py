@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import signal
-import sys
 import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -23,7 +22,7 @@ from exporter.demo.scenario import EXAMPLE_PATHS
 from exporter.demo.world import MailWorld
 from exporter.ledger import Ledger
 from exporter.model import CanaryRecord, Change, Config
-from exporter.terminal import ExitCode, milliseconds
+from exporter.terminal import ExitCode, complain, milliseconds
 from probes.canary.lifecycle import Outcome
 from probes.clock import SYSTEM_CLOCK
 
@@ -37,14 +36,12 @@ def demo(once: bool, fault: str | None, port: int) -> int:  # noqa: FBT001 - cal
     try:
         fault_found = find(fault) if fault is not None else None
     except UnknownFault as error:
-        print(f"mailcanary: {error}", file=sys.stderr)  # noqa: T201
+        complain(f"mailcanary: {error}")
         return ExitCode.USAGE
     try:
         return run_loop(_demo(fault_found.name if fault_found else None, port, once=once))
     except OSError as error:
-        print(
-            f"mailcanary: {error} (another port: --port N, any free one: --port 0)", file=sys.stderr
-        )  # noqa: T201
+        complain(f"mailcanary: {error} (another port: --port N, any free one: --port 0)")
         return ExitCode.FAILURE
 
 
