@@ -26,7 +26,9 @@ class SubmissionServer:
     username: str | None = option("User to authenticate as; unset: no AUTH.", None)
     password: Secret | None = option("Password of that user.", None)
     ehlo_name: Host | None = option("EHLO name here instead of the service's.", None)
-    source_address: IpAddress | None = option("Local address to connect from.", None)
+    source_address: IpAddress | None = option(
+        "Local address to connect from, for addresses of its family.", None
+    )
     ca_file: FilePath | None = option("PEM file of the authorities to trust here.", None)
     verify: bool = option(
         "Whether an untrusted certificate is a failure (else it is a finding).", True
@@ -47,7 +49,7 @@ async def submission_session(
         if server.tls == "implicit":
             await _handshake(net, server, session, trace)
         with trace.phase(Phase.GREETING):
-            await session.greeting()
+            trace.facts["smtp.greeting"] = (await session.greeting()).text
         await _ehlo(session, name, trace)
         if server.tls == "starttls":
             with trace.phase(Phase.STARTTLS):
@@ -68,6 +70,11 @@ async def host_addresses(net: Net, host: str, trace: Trace) -> tuple[str, ...]:
         with trace.phase(Phase.DNS_ADDRESS):
             return (await net.resolver.addresses(host)).require().records
     return (host,)
+
+
+def source_for(source: str | None, address: str) -> str | None:
+    """`source` where it is of the same family as `address`, else None: the dialer's choice."""
+    return source if source is not None and (":" in source) == (":" in address) else None
 
 
 async def say_quit(session: SmtpSession, trace: Trace) -> None:
@@ -99,7 +106,7 @@ async def _connect(
                     net.dialer,
                     address,
                     server.port,
-                    server.source_address,
+                    source_for(server.source_address, address),
                     findings=trace.findings,
                 )
         except ProbeFailure as failure:
@@ -123,9 +130,9 @@ async def _ehlo(session: SmtpSession, name: str, trace: Trace) -> None:
     # RFC 6409 §4.3 and RFC 4954 take ESMTP for granted: no HELO here
     with trace.phase(Phase.EHLO):
         offer = await session.ehlo(name, or_helo=False)
-    trace.facts["smtp.server_name"] = offer.name
-    trace.facts["smtp.extensions"] = tuple(offer.extensions)
-    trace.facts["smtp.auth_mechanisms"] = offer.auth_mechanisms
+    trace.facts["ehlo.name"] = offer.name
+    trace.facts["ehlo.extensions"] = tuple(offer.extensions)
+    trace.facts["ehlo.auth_mechanisms"] = offer.auth_mechanisms
 
 
 async def _handshake(

@@ -1,12 +1,14 @@
 """SASL over SMTP, RFC 4954: PLAIN and LOGIN, and no secret in what a server echoes."""
 
+import base64
 from collections.abc import Awaitable
 from dataclasses import replace
 from typing import Protocol
 
+from probes.net.sasl import Plain
 from probes.options import Secret
 from probes.records.reply import Reply
-from probes.records.smtp_command import MAX_COMMAND, sasl_plain, sasl_text
+from probes.records.smtp_command import MAX_COMMAND
 from probes.result import ProbeFailure, Reason
 
 
@@ -22,10 +24,10 @@ async def authenticate(
     """Authenticate by PLAIN, else LOGIN, whichever is `offered` (upper case).
 
     Raises ProbeFailure: `extension_missing` where neither is, else what `exchange` raises, with the
-    credentials struck out of the reply; RecordError where they cannot be said.
+    credentials struck out of the reply.
     """
-    plain = sasl_plain(username, password.reveal())
-    secrets = (plain.decode(), sasl_text(password.reveal()).decode(), password.reveal())
+    plain = base64.b64encode(Plain(username, password).initial())
+    secrets = (plain.decode(), _base64(password.reveal()).decode(), password.reveal())
     try:
         if "PLAIN" in offered:
             return await _plain(exchange, plain)
@@ -49,8 +51,12 @@ async def _plain(exchange: Exchange, message: bytes) -> Reply:
 
 async def _login(exchange: Exchange, username: str, password: Secret) -> Reply:
     await exchange(334, b"AUTH", b"LOGIN")
-    await exchange(334, sasl_text(username))
-    return await exchange(235, sasl_text(password.reveal()))
+    await exchange(334, _base64(username))
+    return await exchange(235, _base64(password.reveal()))
+
+
+def _base64(text: str) -> bytes:
+    return base64.b64encode(text.encode())
 
 
 def _struck_out(failure: ProbeFailure, secrets: tuple[str, ...]) -> ProbeFailure:

@@ -147,8 +147,7 @@ class SmtpSession:
             what = "without TLS" if self.tls is None else "to a server that proved no identity"
             raise ProbeFailure(Reason.UNTESTABLE, f"a password is not sent {what}", owner=Owner.US)
         offered = self.offer.auth_mechanisms if self.offer is not None else ()
-        with _our_fault():
-            return await authenticate(self._auth_step, offered, username, password)
+        return await authenticate(self._auth_step, offered, username, password)
 
     async def mail(
         self,

@@ -1,6 +1,5 @@
 """What an SMTP client writes: paths, parameters and content, RFC 5321 §4.1.1 and §4.5.2."""
 
-import base64
 import re
 from collections.abc import Iterable
 
@@ -58,15 +57,3 @@ def stuffed(content: bytes) -> bytes:
     if content.startswith(b"."):
         content = b"." + content
     return content.replace(b"\r\n.", b"\r\n..") + b".\r\n"
-
-
-def sasl_plain(username: str, password: str) -> bytes:
-    """The message of SASL PLAIN in base64, RFC 4616 §2. Raises RecordError for a NUL in either."""
-    if "\0" in username or "\0" in password:
-        raise RecordError("a NUL in the credentials")
-    return base64.b64encode(f"\0{username}\0{password}".encode())
-
-
-def sasl_text(text: str) -> bytes:
-    """One answer of SASL LOGIN in base64."""
-    return base64.b64encode(text.encode())

@@ -244,11 +244,8 @@ class _Connection:
         match act:
             case Send(data, gap):
                 await self._say(data, gap)
-            case Wait(None):
-                await asyncio.wait_for(self._conversation.ended.wait(), _PATIENCE)
-                raise _Hangup
             case Wait(seconds):
-                await asyncio.sleep(seconds)
+                await self._wait(seconds)
             case Deaf(seconds):
                 self._hears.clear()
                 asyncio.get_running_loop().call_later(seconds, self._hears.set)
@@ -259,6 +256,13 @@ class _Connection:
                 self._hang_up(reset=reset)
             case StartTls():
                 await self._start_tls()
+
+    async def _wait(self, seconds: float | None) -> None:
+        if seconds is not None:
+            await asyncio.sleep(seconds)
+            return
+        await asyncio.wait_for(self._conversation.ended.wait(), _PATIENCE)
+        raise _Hangup
 
     async def _say(self, data: bytes, gap: float | None) -> None:
         if gap is None:

@@ -17,7 +17,7 @@ from probes.net.smtp_wire import MAX_STRAY, SMTP_ROWS, SmtpWire
 from probes.options import Secret
 from probes.result import Owner, ProbeFailure, Reason, Status
 from tests.servers.certificates import Authority
-from tests.servers.smtp import Close, Deaf, Flood, Script, Send, SmtpPeer, StartTls, Wait
+from tests.servers.smtp import Act, Close, Deaf, Flood, Script, Send, SmtpPeer, StartTls, Wait
 
 BOTH_EVENT_LOOPS = True
 DEADLINE = 10.0
@@ -311,7 +311,7 @@ async def walk(session: SmtpSession) -> str:
     return "all"
 
 
-ANSWERS = {
+ANSWERS: dict[str, tuple[Act, Reason]] = {
     "421": (Send(b"421 4.3.2 closing\r\n"), Reason.SERVICE_CLOSING),
     "reset": (Close(reset=True), Reason.CONNECTION_RESET),
     "closed": (Close(), Reason.CONNECTION_CLOSED),

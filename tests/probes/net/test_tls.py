@@ -194,16 +194,17 @@ class Handshake:
                 continue
 
 
-def _server(**days: datetime) -> ssl.SSLContext:
+def _server(end: datetime) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    CA.issue_cert("mx.test", **days).configure_cert(context)
+    begin = NOW - timedelta(days=1)
+    CA.issue_cert("mx.test", not_before=begin, not_after=end).configure_cert(context)
     return context
 
 
 def test_a_handshake_is_judged_by_what_was_served_and_by_the_time(
     trust: TrustStore, time: Time
 ) -> None:
-    server = _server(not_before=NOW - timedelta(days=1), not_after=NOW + timedelta(minutes=5))
+    server = _server(NOW + timedelta(minutes=5))
     facts = trust.judge(Handshake(trust, server, "mx.test").client, "mx.test")
     assert facts.trusted
     assert facts.version == "TLSv1.3"
@@ -218,7 +219,7 @@ def test_a_handshake_is_judged_by_what_was_served_and_by_the_time(
 
 
 def test_what_was_verified_before_is_not_verified_again(trust: TrustStore) -> None:
-    server = _server(not_before=NOW - timedelta(days=1), not_after=NOW + timedelta(days=1))
+    server = _server(NOW + timedelta(days=1))
     first = trust.judge(Handshake(trust, server, "mx.test").client, "mx.test")
     second = trust.judge(Handshake(trust, server, "mx.test").client, "mx.test")
     assert first.names is second.names

@@ -77,13 +77,11 @@ def test_a_lone_line_feed_ends_a_line_too() -> None:
 
 def test_a_reply_that_has_begun_says_so() -> None:
     assembler = ReplyAssembler()
-    assert not assembler.has_begun
-    assembler.feed(b"2")
-    assert assembler.has_begun
-    assembler.feed(b"50-a\r\n")
-    assert assembler.has_begun
-    assembler.feed(b"250 b\r\n")
-    assert not assembler.has_begun
+    begun = [assembler.has_begun]
+    for piece in (b"2", b"50-a\r\n", b"250 b\r\n"):
+        assembler.feed(piece)
+        begun.append(assembler.has_begun)
+    assert begun == [False, True, True, False]
 
 
 @pytest.mark.parametrize(

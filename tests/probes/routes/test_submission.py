@@ -1,0 +1,214 @@
+"""Route `submission`: a canary is handed over, or it is known how far it came."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from probes.canary.lifecycle import Event, sending_ended
+from probes.canary.message import Canary, MessageOptions, compose, new_token
+from probes.clock import SYSTEM_CLOCK
+from probes.net.tls import TrustStore
+from probes.options import EmailAddress, Host, Secret
+from probes.result import Owner, Phase, ProbeResult, Reason
+from probes.routes.submission import SubmissionRoute, hand_over, host
+from probes.run import run_once
+from tests.probes.mail_world import MailWorld, mail_world
+from tests.servers.certificates import Authority
+from tests.servers.smtp import Act, Close, Script, Send, Wait
+
+NAME = "submit.example.test"
+ADDRESS = "192.0.2.10"
+ZONE = f"submit A {ADDRESS}"
+ROUTE = SubmissionRoute(Host(NAME), username="probe", password=Secret("s3cret"))
+CANARY = compose(
+    MessageOptions(EmailAddress("probe@example.test"), EmailAddress("box@other.test")),
+    new_token(),
+    datetime(2026, 5, 1, tzinfo=UTC),
+)
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """The authority the service's trust store believes."""
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture(scope="module")
+def trust(authority: Authority) -> TrustStore:
+    """That trust store."""
+    return authority.trust
+
+
+@pytest.fixture
+def good(authority: Authority) -> Script:
+    """A submission server as it should be."""
+    return Script(
+        tls=authority.context(NAME),
+        extensions=("AUTH PLAIN", "SIZE", "8BITMIME", "SMTPUTF8"),
+        users={"probe": "s3cret"},
+    )
+
+
+async def send(world: MailWorld, canary: Canary = CANARY, deadline: float = 20) -> ProbeResult:
+    """One hand-over."""
+    return await run_once(
+        "submission",
+        lambda trace: hand_over(world.net, ROUTE, canary, trace),
+        clock=SYSTEM_CLOCK,
+        deadline=deadline,
+    )
+
+
+async def test_a_canary_is_handed_over_whole(good: Script, trust: TrustStore) -> None:
+    async with mail_world(ZONE, {ADDRESS: good}, trust=trust) as world:
+        result = await send(world)
+    assert result.ok, result.failure
+    assert sending_ended(result) is Event.HANDED_OVER
+    assert world.content(ADDRESS) == [CANARY.content]
+    assert result.facts["smtp.reply"] == "250 2.0.0 queued as 4711"
+    assert [timing.phase for timing in result.timings][-6:] == [
+        Phase.AUTH,
+        Phase.MAIL,
+        Phase.RCPT,
+        Phase.DATA,
+        Phase.END_OF_DATA,
+        Phase.QUIT,
+    ]
+    commands = world.peers[ADDRESS].conversation.lines
+    size = len(CANARY.content)
+    assert f"MAIL FROM:<probe@example.test> SIZE={size}".encode() in commands
+    assert b"RCPT TO:<box@other.test>" in commands
+
+
+async def test_what_needs_an_extension_asks_for_it(good: Script, trust: TrustStore) -> None:
+    canary = replace(
+        CANARY, rcpt_to=EmailAddress("böx@other.test"), content="Subject: ä\r\n\r\nx\r\n".encode()
+    )
+    async with mail_world(ZONE, {ADDRESS: good}, trust=trust) as world:
+        result = await send(world, canary)
+    assert result.ok, result.failure
+    (mail,) = [line for line in world.peers[ADDRESS].conversation.lines if line[:4] == b"MAIL"]
+    assert mail.endswith(b" BODY=8BITMIME SMTPUTF8")
+
+
+ENDS: list[tuple[str, Act, Phase, Reason, Owner, Event]] = [
+    (
+        "RCPT",
+        Send(b"550 5.1.1 nobody\r\n"),
+        Phase.RCPT,
+        Reason.REJECTED,
+        Owner.THEIR_MAILBOX,
+        Event.REFUSED_FOR_GOOD,
+    ),
+    (
+        "RCPT",
+        Send(b"450 4.2.0 Greylisted\r\n"),
+        Phase.RCPT,
+        Reason.GREYLISTED,
+        Owner.THEIR_FILTER,
+        Event.REFUSED_FOR_NOW,
+    ),
+    (
+        "content",
+        Send(b"554 5.7.1 spam\r\n"),
+        Phase.END_OF_DATA,
+        Reason.REJECTED,
+        Owner.THEIR_FILTER,
+        Event.REFUSED_FOR_GOOD,
+    ),
+    (
+        "content",
+        Close(reset=True),
+        Phase.END_OF_DATA,
+        Reason.CONNECTION_RESET,
+        Owner.THEIR_MX,
+        Event.OUTCOME_UNKNOWN,
+    ),
+    (
+        "content",
+        Close(),
+        Phase.END_OF_DATA,
+        Reason.CONNECTION_CLOSED,
+        Owner.THEIR_MX,
+        Event.OUTCOME_UNKNOWN,
+    ),
+    (
+        "content",
+        Send(b"what?\r\n"),
+        Phase.END_OF_DATA,
+        Reason.MALFORMED_REPLY,
+        Owner.THEIR_MX,
+        Event.OUTCOME_UNKNOWN,
+    ),
+    (
+        "DATA",
+        Send(b"421 4.3.2 closing\r\n"),
+        Phase.DATA,
+        Reason.SERVICE_CLOSING,
+        Owner.THEIR_MX,
+        Event.REFUSED_FOR_NOW,
+    ),
+    (
+        "MAIL",
+        Close(),
+        Phase.MAIL,
+        Reason.CONNECTION_CLOSED,
+        Owner.THEIR_MX,
+        Event.SEND_BROKE,
+    ),
+]
+
+
+@pytest.mark.parametrize(("moment", "act", "phase", "reason", "owner", "event"), ENDS)
+async def test_how_far_a_canary_came_is_known(
+    good: Script,
+    trust: TrustStore,
+    moment: str,
+    act: Act,
+    phase: Phase,
+    reason: Reason,
+    owner: Owner,
+    event: Event,
+) -> None:
+    script = replace(good, on={moment: (act,)})
+    async with mail_world(ZONE, {ADDRESS: script}, trust=trust) as world:
+        result = await send(world)
+    assert result.failure is not None
+    assert (result.failure.phase, result.failure.reason) == (phase, reason)
+    assert result.failure.owner is owner
+    assert sending_ended(result) is event
+
+
+async def test_a_server_that_never_answers_the_final_dot_leaves_the_outcome_unknown(
+    good: Script, trust: TrustStore
+) -> None:
+    script = replace(good, on={"content": (Wait(),)})
+    async with mail_world(ZONE, {ADDRESS: script}, trust=trust) as world:
+        result = await send(world, deadline=0.5)
+    assert sending_ended(result) is Event.OUTCOME_UNKNOWN
+
+
+@pytest.mark.parametrize("act", [Close(), Close(reset=True), Send(b"500 what?\r\n")])
+async def test_a_failed_quit_does_not_take_an_accepted_message_back(
+    good: Script, trust: TrustStore, act: Act
+) -> None:
+    script = replace(good, on={"QUIT": (act,)})
+    async with mail_world(ZONE, {ADDRESS: script}, trust=trust) as world:
+        result = await send(world)
+    assert result.ok, result.failure
+    assert sending_ended(result) is Event.HANDED_OVER
+    assert [finding.code for finding in result.findings] == ["smtp.quit.failed"]
+
+
+async def test_a_quit_that_is_never_answered_does_not_either(
+    good: Script, trust: TrustStore
+) -> None:
+    script = replace(good, on={"QUIT": (Wait(),)})
+    async with mail_world(ZONE, {ADDRESS: script}, trust=trust) as world:
+        result = await send(world, deadline=0.5)
+    assert sending_ended(result) is Event.HANDED_OVER
+
+
+def test_a_run_loads_the_server() -> None:
+    assert host(ROUTE, CANARY) == NAME
