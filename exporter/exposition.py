@@ -79,8 +79,13 @@ class Family:
 def label_text(names: Sequence[str], values: Sequence[str]) -> str:
     """The labels as they stand between the braces; what is not UTF-8 becomes a question mark."""
     pairs = zip(names, values, strict=True)
-    text = ",".join(f'{name}="{value.translate(_ESCAPES)}"' for name, value in pairs)
-    return text.encode("utf-8", "replace").decode()
+    return ",".join([f'{name}="{_escape(value)}"' for name, value in pairs])
+
+
+def _escape(value: str) -> str:
+    if value.isascii() and value.isprintable() and '"' not in value and "\\" not in value:
+        return value
+    return value.translate(_ESCAPES).encode("utf-8", "replace").decode()
 
 
 def number(value: float) -> str:

@@ -1,9 +1,11 @@
 """What the metric tests are made of: a clock to turn, finished values, a reader of expositions."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_openmetrics
+from prometheus_client import Metric
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from prometheus_client.parser import text_string_to_metric_families as read_text
 
 from exporter.exposition import Format
@@ -47,6 +49,11 @@ class TurnedClock:
     def step(self, seconds: float) -> None:
         """Somebody set the wall clock."""
         self.utc += timedelta(seconds=seconds)
+
+
+def read_openmetrics(text: str) -> list[Metric]:
+    """The families of an OpenMetrics document as the reference parser reads them."""
+    return list(text_string_to_metric_families(text))  # type: ignore[no-untyped-call]
 
 
 def config(*paths: str, jobs: tuple[str, ...] = (), route: str = "submission") -> Config:
@@ -101,23 +108,25 @@ def run(
     return Run(name, tick, ProbeResult("mx", START, 2.0, spans, problem, (), parts, facts))
 
 
-def record(state: State, token: str = TOKEN, **changes: object) -> CanaryRecord:
+_CANARY = CanaryRecord(
+    token=TOKEN,
+    path="a",
+    mailbox="box",
+    tick=1,
+    state=State.PLANNED,
+    outcome=None,
+    planned_at=START,
+    sending_at=START,
+    accepted_at=START + timedelta(seconds=1),
+    settled_at=None,
+    late_after=90.0,
+    lost_after=900.0,
+)
+
+
+def record(state: State, token: str = TOKEN, **changes: Any) -> CanaryRecord:
     """A canary on path `a` whose sending began at START and was accepted a second later."""
-    values: dict[str, object] = {
-        "token": token,
-        "path": "a",
-        "mailbox": "box",
-        "tick": 1,
-        "state": state,
-        "outcome": None,
-        "planned_at": START,
-        "sending_at": START,
-        "accepted_at": START + timedelta(seconds=1),
-        "settled_at": None,
-        "late_after": 90.0,
-        "lost_after": 900.0,
-    }
-    return CanaryRecord(**(values | changes))  # type: ignore[arg-type]
+    return replace(_CANARY, state=state, token=token, **changes)
 
 
 def change(
@@ -125,7 +134,7 @@ def change(
     state: State,
     outcome: Outcome | None = None,
     at: datetime = START,
-    **changes: object,
+    **changes: Any,
 ) -> Change:
     """One step of that canary; `outcome` is counted."""
     return Change(record(state, outcome=outcome, **changes), event, outcome, at)

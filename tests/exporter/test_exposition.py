@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from prometheus_client import Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST
-from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as read_text
 
 from exporter.exposition import Family, FamilyType, Format, Histogram, Registry, chunks
+from tests.exporter.metric_rig import read_openmetrics
 
 COUNTER = Family("canaries_total", FamilyType.COUNTER, 'A "test"\nof \\ text.', ("path", "outcome"))
 GAUGE = Family("age_seconds", FamilyType.GAUGE, "An age.", ("path",))
@@ -101,7 +101,7 @@ def test_each_bucket_shows_its_latest_exemplar_and_only_in_openmetrics(registry:
         sample.labels["le"]: (
             sample.exemplar.labels,
             sample.exemplar.value,
-            float(sample.exemplar.timestamp),
+            float(sample.exemplar.timestamp or 0),
         )
         for family in families(text, Format.OPENMETRICS)
         for sample in family.samples

@@ -3,7 +3,6 @@
 from datetime import timedelta
 
 import pytest
-from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_openmetrics
 
 from exporter.exposition import Format
 from exporter.metrics import Metrics
@@ -18,6 +17,7 @@ from tests.exporter.metric_rig import (
     config,
     failure,
     part,
+    read_openmetrics,
     record,
     run,
 )

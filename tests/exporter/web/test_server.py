@@ -10,13 +10,12 @@ from dataclasses import dataclass, field
 
 import httpx
 import pytest
-from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_openmetrics
 
 from exporter.exposition import CHUNK_BYTES, Format
 from exporter.metrics import Metrics
 from exporter.web.server import MAX_CONNECTIONS, HttpState, ListenError, LoopMonitor, serve
 from probes.canary.lifecycle import Event, Outcome, State
-from tests.exporter.metric_rig import TOKEN, TurnedClock, change, config
+from tests.exporter.metric_rig import TOKEN, TurnedClock, change, config, read_openmetrics
 
 LOOPBACK = "127.0.0.1"
 OPENMETRICS = {"Accept": "application/openmetrics-text; version=1.0.0"}

@@ -1,0 +1,155 @@
+"""The exposition and the documented queries before the real Prometheus and its linter."""
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from exporter.exposition import Format
+from exporter.metric_families import FAMILIES
+from exporter.metrics import Metrics
+from exporter.web.server import HttpState, LoopMonitor, serve
+from probes.canary.lifecycle import Event, Outcome, State
+from probes.clock import SYSTEM_CLOCK
+from probes.result import Phase, Reason
+from tests.exporter.metric_rig import TOKEN, Reader, change, config, failure, part, run
+from tests.exporter.test_metrics_docs import sections
+from tests.servers.real import needs, program
+
+LOOPBACK = "127.0.0.1"
+
+CONFIG = """
+global: {{scrape_interval: 100ms, scrape_timeout: 100ms}}
+scrape_configs:
+  - job_name: mailcanary
+    static_configs: [{{targets: ["127.0.0.1:{port}"]}}]
+"""
+
+
+def busy_metrics() -> Metrics:
+    """Metrics in which every family has a series."""
+    metrics = Metrics("1.2.3", SYSTEM_CLOCK)
+    metrics.configure(config("a", jobs=("mx-them",)))
+    problem = failure(Phase.CONNECT, Reason.TIMEOUT)
+    now = SYSTEM_CLOCK.utc()
+    metrics.canary_changed(
+        change(
+            *(Event.SEEN, State.ARRIVED, Outcome.ARRIVED, now),
+            round_trip=2.0,
+            resolution=0.1,
+        )
+    )
+    metrics.canary_changed(change(Event.HANDED_OVER, State.ACCEPTED, token="next"))
+    parts = (part("mx.test", expires="2027-01-01T00:00:00+00:00"), part("mx.test", problem))
+    metrics.run_finished(run("mx-them", parts=parts, hosts=("mx.test",)))
+    metrics.mailbox_watch("box", is_up=False, failure=problem)
+    metrics.loop_lag(0.001)
+    return metrics
+
+
+async def promtool(*arguments: str, stdin: str = "") -> tuple[int, str]:
+    """Exit status and everything it said."""
+    process = await asyncio.create_subprocess_exec(
+        program("promtool"),
+        *arguments,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    output, _ = await process.communicate(stdin.encode())
+    return process.returncode or 0, output.decode()
+
+
+@needs("prometheus")
+async def test_the_linter_has_nothing_to_say_about_our_metrics() -> None:
+    text = Reader(busy_metrics()).text(Format.TEXT)
+    lines = text.splitlines()
+    for family in FAMILIES:
+        after = lines[lines.index(f"# TYPE {family.name} {family.type}") + 1]
+        assert after.startswith(family.name), "a family without a series is not linted"
+    ours, process = text.split("# HELP process_", 1)
+    assert await promtool("check", "metrics", stdin=ours) == (0, "")
+    status, _ = await promtool("check", "metrics", stdin="# HELP process_" + process)
+    assert status in (0, 3)  # 3: opinions about names that every Prometheus client shares
+
+
+@needs("prometheus")
+async def test_every_documented_query_is_a_query(tmp_path: Path) -> None:
+    rules = [
+        {"record": f"example:{name}", "expr": match["query"]} for name, match in sections().items()
+    ]
+    page = tmp_path / "rules.json"
+    page.write_text(json.dumps({"groups": [{"name": "examples", "rules": rules}]}), "utf-8")
+    status, output = await promtool("check", "rules", str(page))
+    assert status == 0, output
+    assert f"{len(rules)} rules found" in output
+
+
+@asynccontextmanager
+async def prometheus(tmp_path: Path, target: int) -> AsyncIterator[httpx.AsyncClient]:
+    """A real Prometheus that scrapes `target` ten times a second."""
+    with socket.create_server((LOOPBACK, 0)) as reserved:
+        port = reserved.getsockname()[1]
+    (tmp_path / "prometheus.yml").write_text(CONFIG.format(port=target), "utf-8")
+    with (tmp_path / "prometheus.log").open("wb") as log:
+        process = await asyncio.create_subprocess_exec(
+            program("prometheus"),
+            f"--config.file={tmp_path}/prometheus.yml",
+            f"--storage.tsdb.path={tmp_path}/data",
+            f"--web.listen-address={LOOPBACK}:{port}",
+            "--enable-feature=exemplar-storage",
+            stdout=log,
+            stderr=log,
+        )
+        try:
+            base = f"http://{LOOPBACK}:{port}/api/v1"
+            async with httpx.AsyncClient(base_url=base, trust_env=False) as client:
+                yield client
+        finally:
+            process.terminate()
+            await process.wait()
+
+
+async def answer(client: httpx.AsyncClient, path: str, parameters: Mapping[str, str]) -> Any:
+    """The first answer that is not empty; Prometheus may still be starting or scraping."""
+    async with asyncio.timeout(30):
+        while True:
+            try:
+                data = (await client.get(path, params=dict(parameters))).json()["data"]
+            except (httpx.TransportError, ValueError):
+                data = None
+            found = data["result"] if isinstance(data, dict) else data
+            if found:
+                return found
+            await asyncio.sleep(0.05)
+
+
+@needs("prometheus")
+async def test_prometheus_stores_the_values_and_the_token_behind_them(tmp_path: Path) -> None:
+    metrics = busy_metrics()
+    monitor = LoopMonitor(metrics.loop_lag)
+    state = HttpState(metrics, monitor, lambda: ())
+    async with monitor, serve(state, LOOPBACK, 0) as port, prometheus(tmp_path, port) as client:
+        query = {"query": 'mailcanary_canaries_total{outcome="arrived"}'}
+        (arrived,) = await answer(client, "/query", query)
+        assert arrived["metric"]["path"] == "a"
+        assert arrived["value"][1] == "1"
+        quantile = "histogram_quantile(0.5, mailcanary_round_trip_seconds_bucket)"
+        (median,) = await answer(client, "/query", {"query": quantile})
+        assert 1 < float(median["value"][1]) <= 2.5
+        window = {
+            "query": "mailcanary_round_trip_seconds_bucket",
+            "start": str(SYSTEM_CLOCK.utc().timestamp() - 600),
+            "end": str(SYSTEM_CLOCK.utc().timestamp() + 600),
+        }
+        (stored,) = await answer(client, "/query_exemplars", window)
+        (exemplar,) = stored["exemplars"]
+        assert exemplar["labels"] == {"token": TOKEN}
+        assert float(exemplar["value"]) == 2.0
+        (up,) = await answer(client, "/query", {"query": "scrape_samples_scraped"})
+        assert float(up["value"][1]) > 300
