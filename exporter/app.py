@@ -9,12 +9,13 @@ from datetime import timedelta
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path as FilePath
+from typing import Any
 
 from exporter.config import ConfigError, load
 from exporter.ledger import Ledger, LedgerError
 from exporter.metrics import Metrics
 from exporter.model import CanaryRecord, Change, Config, Mailbox, Run
-from exporter.runs import Publisher, finish, path_host, probe, send
+from exporter.runs import Publisher, finish, log_bug, path_host, probe, send
 from exporter.scheduler import Entry, Scheduler, tick_at
 from exporter.watcher import MailboxWatcher, WatchState
 from exporter.web.application import HttpState
@@ -88,6 +89,7 @@ class Service:
             max_concurrent=config.service.max_concurrent,
             max_concurrent_per_host=config.service.max_concurrent_per_host,
             on_missed=self.metrics.missed_slots,
+            on_bug=log_bug,
         )
 
     def not_ready(self) -> list[str]:
@@ -122,8 +124,8 @@ class Service:
         With `at_once` everything also runs in the current slot, not only from the next one on.
         """
         self._scheduler.replace(self._entries())
-        tasks = [
-            asyncio.create_task(self._scheduler.serve(), name="scheduler"),
+        tasks: list[asyncio.Task[Any]] = [
+            asyncio.create_task(self._scheduler.run(), name="scheduler"),
             asyncio.create_task(self._expire(), name="expiry"),
             asyncio.create_task(self._clean(), name="cleaning"),
         ]
@@ -378,7 +380,7 @@ def _warn_of_restart(old: Config, new: Config) -> None:
             LOG.warning("%s changed: it takes effect after a restart", field)
 
 
-async def _cancel(tasks: Iterable[asyncio.Task[None]]) -> None:
+async def _cancel(tasks: Iterable[asyncio.Task[Any]]) -> None:
     """End tasks and wait for their end; what they raise while ending is theirs."""
     tasks = list(tasks)
     for task in tasks:

@@ -116,9 +116,9 @@ class _Follower:
 
     def _overdue(self, watcher: MailboxWatcher) -> Event | None:
         record = self.record
-        since = record and (record.accepted_at or record.sending_at)
-        if record is None or since is None:
+        if record is None:
             return None
+        since = record.accepted_at or record.sending_at or record.planned_at
         lost_at = since + timedelta(seconds=record.lost_after)
         if watcher.looked is not None and watcher.looked.utc >= lost_at:
             return Event.LOOKED_IN_VAIN

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Literal
 
+from probes.canary.message import Canary
 from probes.net import Net
 from probes.net.smtp_session import SmtpSession
 from probes.net.tls import TlsFacts
@@ -75,6 +76,29 @@ async def host_addresses(net: Net, host: str, trace: Trace) -> tuple[str, ...]:
 def source_for(source: str | None, address: str) -> str | None:
     """`source` where it is of the same family as `address`, else None: the dialer's choice."""
     return source if source is not None and (":" in source) == (":" in address) else None
+
+
+async def give_envelope(session: SmtpSession, canary: Canary, trace: Trace) -> None:
+    """MAIL, RCPT and DATA: after it the server waits for the content, RFC 5321 §3.3."""
+    with trace.phase(Phase.MAIL):
+        await session.mail(
+            canary.mail_from,
+            size=len(canary.content),
+            body=None if canary.content.isascii() else "8BITMIME",
+            smtputf8=not canary.rcpt_to.isascii(),
+        )
+    with trace.phase(Phase.RCPT):
+        await session.rcpt(canary.rcpt_to)
+    with trace.phase(Phase.DATA):
+        await session.data()
+
+
+async def give_content(session: SmtpSession, canary: Canary, trace: Trace) -> None:
+    """The content up to the reply to its final dot, then QUIT."""
+    with trace.phase(Phase.END_OF_DATA):
+        reply = await session.end_of_data(canary.content)
+    trace.facts["smtp.reply"] = str(reply)
+    await say_quit(session, trace)
 
 
 async def say_quit(session: SmtpSession, trace: Trace) -> None:

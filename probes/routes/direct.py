@@ -21,7 +21,7 @@ from probes.result import (
     Status,
     owner_of,
 )
-from probes.sessions import host_addresses, say_quit
+from probes.sessions import give_content, give_envelope, host_addresses
 from probes.trace import Trace
 
 _TRANSACTION = frozenset({Phase.MAIL, Phase.RCPT, Phase.DATA})
@@ -132,22 +132,9 @@ async def _attempt(
                 "the server does not offer STARTTLS",
                 phase=Phase.STARTTLS,
             )
-        with trace.phase(Phase.MAIL):
-            await session.mail(
-                canary.mail_from,
-                size=len(canary.content),
-                body=None if canary.content.isascii() else "8BITMIME",
-                smtputf8=not canary.rcpt_to.isascii(),
-            )
-        with trace.phase(Phase.RCPT):
-            await session.rcpt(canary.rcpt_to)
-        with trace.phase(Phase.DATA):
-            await session.data()
+        await give_envelope(session, canary, trace)
         limit.reschedule(None)  # from here on only the answer or the run's deadline ends it
-        with trace.phase(Phase.END_OF_DATA):
-            reply = await session.end_of_data(canary.content)
-        trace.facts["smtp.reply"] = str(reply)
-        await say_quit(session, trace)
+        await give_content(session, canary, trace)
 
 
 def _is_final(failure: ProbeFailure, current: Phase) -> bool:
