@@ -36,6 +36,7 @@ LOG = logging.getLogger("mailcanary")
 EXPIRY_SECONDS = 1.0
 CLEANING_SECONDS = 30.0
 STOP_SECONDS = 10.0
+RECENT_CANARIES = 20
 
 
 def build_net(config: Config, clock: Clock = SYSTEM_CLOCK) -> Net:
@@ -108,13 +109,21 @@ class Service:
     async def start(self) -> None:
         """Take up what an earlier process left, then watch; nothing is sent yet."""
         self.metrics.configure(self.config)
+        await self._show_the_past()
         for change in await self._ledger.resume():
-            LOG.info(
-                "resumed %s of %s as %s", change.record.token, change.record.path, change.event
-            )
+            LOG.info("resumed %s of %s as %s", change.record.token, change.record.path, change.event)
             self._on_change(change)
         for mailbox in self.config.mailboxes.values():
             await self._watch(mailbox)
+
+    async def _show_the_past(self) -> None:
+        """Let the metrics say when the last runs were, and what is in flight from before."""
+        for name in [*self.config.paths, *self.config.jobs]:
+            for run in await self._ledger.runs(name, 1):
+                self.metrics.run_resumed(run)
+        for path in self.config.paths:
+            for record in reversed(await self._ledger.recent(path, RECENT_CANARIES)):
+                self.metrics.resumed(record)
         for record in await self._ledger.in_flight():
             self.metrics.resumed(record)
 

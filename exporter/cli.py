@@ -101,3 +101,7 @@ def main() -> None:
         typer.echo("Try 'mailcanary --help'.", err=True)
         code = USAGE
     sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,194 @@
+"""The mailbox watcher: when it calls a mailbox readable, and what it does when it is not."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime, timedelta
+
+from exporter.watcher import FRESH_SECONDS, MailboxWatcher, WatchState
+from probes.clock import Clock, Instant
+from probes.mailboxes import Cursor, Look, Placement, Report, Sighting
+from probes.result import Owner, Phase, ProbeFailure, Reason
+
+START = datetime(2026, 11, 23, tzinfo=UTC)
+Session = Callable[[MailboxWatcher, Mapping[str, Cursor], Report], Awaitable[None]]
+
+
+class Hands:
+    """A clock moved by hand."""
+
+    def __init__(self) -> None:
+        self.seconds = 100.0
+        self.clock = Clock(lambda: self.seconds, lambda: START + timedelta(seconds=self.seconds))
+
+
+class Rig:
+    """A watcher over sessions that the test writes, one after the other; the last one stays."""
+
+    def __init__(self, *sessions: Session) -> None:
+        self.hands = Hands()
+        self.states: list[WatchState] = []
+        self.reports: list[object] = []
+        self.cursors_given: list[dict[str, Cursor]] = []
+        self.sessions_begun = 0
+        self.news = asyncio.Condition()
+        self._sessions = sessions
+        self.watcher = MailboxWatcher(
+            "inbox",
+            self._watch,
+            self.hands.clock,
+            report=self._report,
+            changed_state=self.states.append,
+            cursors={},
+        )
+
+    async def _watch(
+        self, watcher: MailboxWatcher, cursors: Mapping[str, Cursor], report: Report
+    ) -> None:
+        self.cursors_given.append(dict(cursors))
+        session = self._sessions[min(self.sessions_begun, len(self._sessions) - 1)]
+        self.sessions_begun += 1
+        async with self.news:
+            self.news.notify_all()
+        await session(watcher, cursors, report)
+
+    async def _report(self, report: Look | Sighting | Cursor) -> None:
+        self.reports.append(report)
+        async with self.news:
+            self.news.notify_all()
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        task = asyncio.create_task(self.watcher.run())
+        try:
+            async with asyncio.timeout(10), self.news:
+                await self.news.wait_for(condition)
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+
+def instant(seconds: float) -> Instant:
+    return Instant(START + timedelta(seconds=seconds), seconds)
+
+
+def look(folder: str, seconds: float) -> Look:
+    placement = Placement.INBOX if folder == "INBOX" else Placement.JUNK
+    return Look(folder, placement, instant(seconds), instant(seconds + 0.01))
+
+
+async def forever(*_: object) -> None:
+    await asyncio.Event().wait()
+
+
+async def test_a_mailbox_is_up_after_its_first_look_and_not_before() -> None:
+    async def session(watcher: MailboxWatcher, _: object, report: Report) -> None:
+        assert not watcher.settled.is_set()
+        await report(look("INBOX", 1))
+        await forever()
+
+    rig = Rig(session)
+    await rig.until(lambda: bool(rig.reports))
+    assert [state.is_up for state in rig.states] == [True]
+
+
+async def test_the_last_complete_look_is_the_oldest_of_the_folders_latest() -> None:
+    async def session(watcher: MailboxWatcher, _: object, report: Report) -> None:
+        await report(look("Junk", 1))
+        await report(look("INBOX", 2))
+        await report(look("INBOX", 5))
+        await forever()
+
+    rig = Rig(session)
+    await rig.until(lambda: len(rig.reports) == 3)
+    assert rig.watcher.looked == instant(1)
+
+
+async def test_a_failed_session_is_down_with_its_reason_and_is_begun_anew_from_the_cursor() -> None:
+    cursor = Cursor("INBOX", 7, 42)
+
+    async def broken(watcher: MailboxWatcher, _: object, report: Report) -> None:
+        await report(look("INBOX", 1))
+        await report(cursor)
+        raise ProbeFailure(Reason.CONNECTION_RESET, "gone")
+
+    rig = Rig(broken, forever)
+    await rig.until(lambda: rig.sessions_begun == 2)
+    assert [state.is_up for state in rig.states] == [True, False]
+    failure = rig.states[-1].failure
+    assert failure is not None
+    assert (failure.phase, failure.reason) == (Phase.ARRIVAL, Reason.CONNECTION_RESET)
+    assert failure.owner is Owner.THEIR_MAILBOX
+    assert rig.cursors_given == [{}, {"INBOX": cursor}]
+    assert rig.watcher.looked is None
+
+
+async def test_a_bug_in_a_watch_is_ours_and_does_not_end_the_watching() -> None:
+    async def buggy(*_: object) -> None:
+        raise KeyError("oops")
+
+    rig = Rig(buggy, forever)
+    await rig.until(lambda: rig.sessions_begun == 2)
+    failure = rig.states[0].failure
+    assert failure is not None
+    assert (failure.reason, failure.owner) == (Reason.UNEXPECTED, Owner.MONITOR)
+
+
+async def test_a_watch_that_just_ends_is_not_taken_for_a_healthy_one() -> None:
+    async def ends(*_: object) -> None:
+        return
+
+    rig = Rig(ends, forever)
+    await rig.until(lambda: rig.sessions_begun == 2)
+    assert rig.states[0].failure is not None
+
+
+async def test_a_canary_is_fresh_only_for_a_while_and_only_while_it_is_waited_for() -> None:
+    rig = Rig(forever)
+    watcher = rig.watcher
+    assert not watcher.is_fresh()
+    watcher.expect("token", rig.hands.clock.utc())
+    assert watcher.is_fresh()
+    assert watcher.changed.is_set()
+    rig.hands.seconds += FRESH_SECONDS + 1
+    assert not watcher.is_fresh()
+    assert list(watcher.tokens()) == ["token"]
+    watcher.expect("other", rig.hands.clock.utc())
+    assert watcher.is_fresh()
+    watcher.forget("token")
+    watcher.forget("other")
+    assert not watcher.is_fresh()
+
+
+async def test_a_canary_of_an_earlier_process_is_not_fresh_again() -> None:
+    rig = Rig(forever)
+    rig.watcher.expect("old", rig.hands.clock.utc() - timedelta(hours=1))
+    assert not rig.watcher.is_fresh()
+
+
+async def test_a_report_that_cannot_be_stored_ends_the_session_and_keeps_the_cursor() -> None:
+    stored: list[object] = []
+
+    async def refuse(report: Look | Sighting | Cursor) -> None:
+        if isinstance(report, Cursor) and not stored:
+            stored.append(report)
+            raise ProbeFailure(Reason.UNTESTABLE, "the ledger is full")
+
+    begun: list[dict[str, Cursor]] = []
+    second = asyncio.Event()
+
+    async def watch(watcher: MailboxWatcher, cursors: Mapping[str, Cursor], report: Report) -> None:
+        begun.append(dict(cursors))
+        if len(begun) == 2:
+            second.set()
+            await forever()
+        await report(Cursor("INBOX", 1, 9))
+
+    hands = Hands()
+    watcher = MailboxWatcher(
+        "inbox", watch, hands.clock, report=refuse, changed_state=lambda state: None, cursors={}
+    )
+    task = asyncio.create_task(watcher.run())
+    async with asyncio.timeout(10):
+        await second.wait()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert begun == [{}, {}]
