@@ -111,7 +111,7 @@ class Service:
         self.metrics.configure(self.config)
         await self._show_the_past()
         for change in await self._ledger.resume():
-            LOG.info("resumed %s of %s as %s", change.record.token, change.record.path, change.event)
+            LOG.info("resumed %s: %s", change.record.token, change.event)
             self._on_change(change)
         for mailbox in self.config.mailboxes.values():
             await self._watch(mailbox)
