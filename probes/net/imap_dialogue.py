@@ -1,0 +1,287 @@
+"""Commands and answers of one IMAP connection, and what the server says out of turn.
+
+What the server says of the folder is remembered wherever it is said: `exists`, `uid_validity` and
+`changes` are up to date after every step, so waiting for news is comparing `changes` with the value
+it had before the last look, and nothing is missed for having been said at the wrong time.
+"""
+
+import asyncio
+from collections.abc import Collection
+from contextlib import suppress
+from typing import TypeVar
+
+from probes.net.errors import NetError
+from probes.net.imap_wire import Wire
+from probes.net.tls import TlsFacts
+from probes.records.imap_framing import SMALL_LITERAL
+from probes.records.imap_responses import (
+    Capability,
+    Code,
+    Condition,
+    Continuation,
+    Exists,
+    Expunge,
+    Fetch,
+    Identity,
+    Listed,
+    Response,
+    Search,
+    Status,
+)
+from probes.result import ProbeFailure, Reason
+
+MAX_RESPONSES = 100_000
+"""Untagged responses to one command, IDLE among them."""
+
+MAX_COLLECTED = 64 * 1024 * 1024
+"""Octets of message text that one FETCH may bring."""
+
+IDLE_ANSWER = 10.0
+"""Seconds a server may take for its `+` to IDLE and for its answer to DONE."""
+
+_PASSING = frozenset({"UNAVAILABLE", "INUSE", "SERVERBUG"})
+"""Response codes of RFC 5530 §3 that speak of the server's moment, not of what was asked."""
+
+_SHOWN = 200
+
+_R = TypeVar("_R", Fetch, Identity, Listed, Search)
+
+
+class Command:
+    """A command on its way: what was answered to it and who waits for that."""
+
+    __slots__ = ("collected", "found", "is_idle", "name", "replies", "tag", "wanted")
+
+    def __init__(self, tag: str, name: str, wanted: type | None) -> None:
+        self.tag = tag
+        self.name = name
+        self.wanted = wanted
+        self.is_idle = name == "IDLE"
+        self.found: list[Response] = []
+        self.collected = 0
+        self.replies: list[Status | Continuation] = []
+
+
+class Dialogue:
+    """One connection: one command at a time, and everything the server said."""
+
+    def __init__(self, address: str, port: int) -> None:
+        self.address = address
+        self.name = f"{address} port {port}"
+        self.capabilities: frozenset[str] | None = None
+        """What the server can do, None until it said so (again, after STARTTLS and login)."""
+        self.tls: TlsFacts | None = None
+        self.exists: int | None = None
+        self.uid_validity: int | None = None
+        self.uid_next: int | None = None
+        self.expunged = 0
+        """Messages that went away since the connection was made."""
+        self.changes = 0
+        """Grows whenever a message may have come or the folder became another one."""
+        self.idle_answer = IDLE_ANSWER
+        self._is_read_only = False
+        self._greeting: Status | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self._command: Command | None = None
+        self._nudge: asyncio.Future[None] | None = None
+        self._serial = 0
+        self._said = 0
+        self._is_leaving = False
+        self._wire = Wire(self.name, self._take, self._ended)
+
+    def interrupt(self) -> None:
+        """End the `idle` that is running; without one, nothing happens."""
+        if self._nudge is not None and not self._nudge.done():
+            self._nudge.set_result(None)
+
+    # Commands
+
+    def _send(self, line: bytes, name: str, wanted: type | None = None) -> Command:
+        if self._command is not None and self._wire.failure is None:
+            raise RuntimeError(f"{name} while {self._command.name} is under way")
+        self._serial += 1
+        self._said = 0
+        command = Command(f"c{self._serial}", name, wanted)
+        self._wire.write(b"%s %s\r\n" % (command.tag.encode("ascii"), line))
+        self._command = command
+        return command
+
+    async def _reply(self, command: Command) -> Status | Continuation:
+        while not command.replies:
+            await self._woken()
+        return command.replies.pop(0)
+
+    async def _status(self, command: Command) -> Status:
+        reply = await self._reply(command)
+        if isinstance(reply, Continuation):
+            error = NetError(Reason.UNEXPECTED_REPLY, f"{self.name}: `+` to {command.name}")
+            self._wire.fail(error)
+            raise error
+        return reply
+
+    async def _promptly(self, command: Command) -> Status | Continuation:
+        try:
+            async with asyncio.timeout(self.idle_answer):
+                return await self._reply(command)
+        except TimeoutError:
+            error = NetError(Reason.TIMEOUT, f"{self.name}: no answer in IDLE")
+            self._wire.fail(error)
+            raise error from None
+
+    async def _ask(
+        self, line: str, wanted: type | None = None, tolerated: Collection[str] = ()
+    ) -> Command:
+        words = line.split(" ", 2)
+        name = " ".join(words[:2]) if words[0] == "UID" else words[0]
+        command = self._send(line.encode("ascii"), name, wanted)
+        status = await self._status(command)
+        self._wire.framer.max_literal = SMALL_LITERAL
+        if status.code is None or status.code.name not in tolerated:
+            self._require_ok(status, name)
+        return command
+
+    async def _collect(self, wanted: type[_R], line: str) -> tuple[_R, ...]:
+        # RFC 5530 §3: EXPUNGEISSUED answers for messages that are gone, the others were fetched
+        command = await self._ask(line, wanted, tolerated=("EXPUNGEISSUED",))
+        return tuple(each for each in command.found if isinstance(each, wanted))
+
+    def _require_ok(self, reply: Status | Continuation, name: str) -> None:
+        if isinstance(reply, Continuation) or reply.condition is not Condition.OK:
+            raise self._refused(reply, name)
+
+    def _refused(self, reply: Status | Continuation, name: str) -> ProbeFailure:
+        detail = f"{self.name}: {name} was answered {self._shown(reply)}"
+        if isinstance(reply, Continuation) or reply.condition is not Condition.NO:
+            return ProbeFailure(Reason.UNEXPECTED_REPLY, detail)
+        is_passing = reply.code is not None and reply.code.name in _PASSING
+        return ProbeFailure(Reason.DEFERRED if is_passing else Reason.REJECTED, detail)
+
+    def _forget_folder(self) -> None:
+        self.exists = self.uid_validity = self.uid_next = None
+        self._is_read_only = False
+        self.changes += 1
+
+    def _says_goodbye(self) -> bool:
+        """LOGOUT, unless the server waits for something else from us."""
+        if self._wire.failure is not None or self._greeting is None:
+            return False
+        if self._command is not None and not self._command.is_idle:
+            return False
+        done = b"DONE\r\n" if self._command is not None else b""
+        self._is_leaving = True
+        with suppress(NetError):
+            self._wire.write(done + b"bye LOGOUT\r\n")
+        return True
+
+    # What the server says
+
+    def _take(self, response: Response) -> None:
+        self._said += 1
+        if self._said > MAX_RESPONSES:
+            self._wire.fail(
+                NetError(Reason.MALFORMED_REPLY, f"{self.name}: more than {self._said - 1} answers")
+            )
+        elif isinstance(response, Status):
+            self._take_status(response)
+        elif isinstance(response, Exists):
+            self._take_exists(response.count)
+        elif isinstance(response, Continuation):
+            self._take_reply(response)
+        elif isinstance(response, Expunge):
+            self.exists = max(0, (self.exists or 0) - 1)
+            self.expunged += 1
+        elif isinstance(response, Capability):
+            self.capabilities = response.names
+        if self._command is not None and self._command.wanted is type(response):
+            self._keep(self._command, response)
+
+    def _keep(self, command: Command, response: Response) -> None:
+        command.found.append(response)
+        if isinstance(response, Fetch):
+            command.collected += sum(len(text or b"") for text in response.sections.values())
+            if command.collected > MAX_COLLECTED:
+                self._wire.fail(
+                    NetError(Reason.MALFORMED_REPLY, f"{self.name}: more text than was asked for")
+                )
+
+    def _take_exists(self, count: int) -> None:
+        if count != self.exists:
+            self.exists = count
+            self._changed()
+
+    def _take_status(self, status: Status) -> None:
+        if status.code is not None:
+            self._take_code(status.code)
+        if status.tag is not None:
+            self._take_reply(status)
+        elif status.condition is Condition.BYE and not self._is_leaving:
+            self._wire.fail(NetError(Reason.SERVICE_CLOSING, f"{self.name}: {self._shown(status)}"))
+        elif self._greeting is None:
+            self._take_greeting(status)
+
+    def _take_greeting(self, status: Status) -> None:
+        if status.condition not in (Condition.OK, Condition.PREAUTH):  # RFC 3501 §7.1
+            self._wire.fail(
+                NetError(Reason.UNEXPECTED_REPLY, f"{self.name}: {self._shown(status)}")
+            )
+            return
+        self._greeting = status
+        self._wake()
+
+    def _take_code(self, code: Code) -> None:
+        if code.name == "CAPABILITY":
+            self.capabilities = frozenset(word.upper() for word in code.words)
+        elif code.name == "UIDNEXT":
+            self.uid_next = code.number
+        elif code.name == "UIDVALIDITY" and code.number != self.uid_validity:
+            self.uid_validity = code.number
+            self._changed()
+        elif code.name == "CLOSED":  # RFC 7162 §3.2.11: what follows is about the next folder
+            self._forget_folder()
+        elif code.name in ("READ-ONLY", "READ-WRITE"):
+            self._is_read_only = code.name == "READ-ONLY"
+
+    def _take_reply(self, reply: Status | Continuation) -> None:
+        command = self._command
+        if self._is_leaving and command is None:
+            return
+        is_ours = command is not None and (
+            isinstance(reply, Continuation) or reply.tag == command.tag
+        )
+        if command is None or not is_ours or len(command.replies) > 1:
+            self._wire.fail(
+                NetError(Reason.UNEXPECTED_REPLY, f"{self.name}: unasked for: {self._shown(reply)}")
+            )
+            return
+        command.replies.append(reply)
+        if isinstance(reply, Status):
+            self._command = None
+            if command.name == "STARTTLS" and reply.condition is Condition.OK:
+                self._wire.hold()
+            self.interrupt()
+        self._wake()
+
+    def _changed(self) -> None:
+        self.changes += 1
+        self.interrupt()
+
+    def _ended(self, failure: NetError) -> None:  # noqa: ARG002 - the wire keeps it
+        self._wake()
+        self.interrupt()
+
+    async def _woken(self) -> None:
+        if self._wire.failure is not None:
+            raise self._wire.failure
+        self._waiter = asyncio.get_running_loop().create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def _shown(self, reply: Status | Continuation) -> str:
+        text = str(reply) if isinstance(reply, Status) else f"+ {reply.text}"
+        return repr(self._wire.without_secrets(text)[:_SHOWN])

@@ -1,0 +1,56 @@
+"""SASL mechanisms, RFC 4422: what a client says to prove who it is."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from probes.options import Secret
+from probes.result import Owner, ProbeFailure, Reason
+
+
+class Mechanism(Protocol):
+    """One exchange of one mechanism; octets as they are before base64."""
+
+    @property
+    def name(self) -> str:
+        """As registered, in capitals."""
+
+    @property
+    def secret(self) -> Secret:
+        """What nobody is to be shown when the server repeats it."""
+
+    def initial(self) -> bytes:
+        """The first response; for a mechanism that begins with the server's challenge, raises."""
+
+    def respond(self, challenge: bytes) -> bytes:
+        """The answer to a further challenge."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plain:
+    """PLAIN, RFC 4616: user name and password in one message."""
+
+    username: str
+    password: Secret
+
+    @property
+    def name(self) -> str:
+        """The mechanism's registered name."""
+        return "PLAIN"
+
+    @property
+    def secret(self) -> Secret:
+        """The password."""
+        return self.password
+
+    def initial(self) -> bytes:
+        """The only message. Raises ProbeFailure for a NUL in either part, RFC 4616 §2."""
+        password = self.password.reveal()
+        if "\0" in self.username or "\0" in password:
+            raise ProbeFailure(
+                Reason.UNTESTABLE, "a user name or password with a NUL", owner=Owner.US
+            )
+        return f"\0{self.username}\0{password}".encode()
+
+    def respond(self, challenge: bytes) -> bytes:  # noqa: ARG002 - PLAIN has nothing more to say
+        """Nothing: a server that still asks will say why it refuses."""
+        return b""
