@@ -169,7 +169,7 @@ class Store:
         return self._records(query.order_by(CANARIES.c.planned_at).limit(limit))
 
     def unsettled_by_hand(self, limit: int) -> tuple[CanaryRecord, ...]:
-        """Canaries without an outcome that were not sent by the schedule: their tick is negative."""
+        """Canaries without an outcome that were sent by hand: their tick is negative."""
         query = _found().where(CANARIES.c.settled_at.is_(None), CANARIES.c.tick < 0)
         return self._records(query.order_by(CANARIES.c.planned_at).limit(limit))
 
