@@ -1,0 +1,174 @@
+"""Every state and every event, written out: what follows, and what is counted."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from probes.canary.lifecycle import (
+    IN_FLIGHT,
+    UNSETTLED,
+    Event,
+    ImpossibleEvent,
+    Outcome,
+    State,
+    Transition,
+    advance,
+    sending_ended,
+)
+from probes.records.reply import Reply
+from probes.result import Failure, Owner, Phase, ProbeResult, Reason
+
+EVENTS = (
+    "send_started",
+    "handed_over",
+    "outcome_unknown",
+    "refused_for_good",
+    "refused_for_now",
+    "send_broke",
+    "could_not_send",
+    "sender_gone",
+    "seen",
+    "bounce_seen",
+    "looked_in_vain",
+    "could_not_look",
+)
+
+# One line per state, one column per event in the order above. "state/outcome", "=" the same state,
+# no "/outcome" nothing to count, "." impossible.
+TABLE = {
+    "planned": "sending . . . . . . send_failed/untestable . . . .",
+    "sending": ". accepted uncertain rejected/rejected deferred/deferred send_failed/send_failed "
+    "send_failed/untestable uncertain arrived/arrived bounced/bounced . .",
+    "accepted": ". . . . . . . . arrived/arrived bounced/bounced lost/lost unverified/untestable",
+    "uncertain": ". accepted = rejected/rejected deferred/deferred send_failed/send_failed "
+    "send_failed/untestable = arrived/arrived bounced/bounced lost/lost unverified/untestable",
+    "rejected": ". . . . . . . . recovered/recovered = . .",
+    "deferred": ". . . . . . . . recovered/recovered = . .",
+    "send_failed": ". . . . . . . . recovered/recovered = . .",
+    "arrived": ". = = = = = = = =/duplicated =/bounced_after_arrival . .",
+    "bounced": ". = = = = = = = =/bounced_after_arrival = . .",
+    "lost": ". = = = = = = = recovered/recovered = . .",
+    "unverified": ". = = = = = = = recovered/recovered = . .",
+    "recovered": ". = = = = = = = =/duplicated =/bounced_after_arrival . .",
+}
+
+CASES = [
+    (state, event, cell)
+    for state, line in TABLE.items()
+    for event, cell in zip(EVENTS, line.split(), strict=True)
+]
+
+
+def expected(state: str, cell: str) -> Transition:
+    to, _, outcome = cell.partition("/")
+    return Transition(State(state if to == "=" else to), Outcome(outcome) if outcome else None)
+
+
+def test_the_table_names_every_state_and_every_event() -> None:
+    assert set(TABLE) == set(State)
+    assert tuple(Event) == EVENTS
+
+
+@pytest.mark.parametrize(("state", "event", "cell"), CASES)
+def test_every_event_in_every_state(state: str, event: str, cell: str) -> None:
+    if cell == ".":
+        with pytest.raises(ImpossibleEvent, match=f"{event} cannot happen"):
+            advance(State(state), Event(event))
+    else:
+        assert advance(State(state), Event(event)) == expected(state, cell)
+
+
+@pytest.mark.parametrize("state", sorted(IN_FLIGHT | {State.SENDING}))
+@pytest.mark.parametrize(
+    ("what", "outcome"),
+    [
+        ({}, Outcome.ARRIVED),
+        ({"is_late": True}, Outcome.LATE),
+        ({"is_junk": True}, Outcome.JUNKED),
+        ({"is_late": True, "is_junk": True}, Outcome.JUNKED),
+    ],
+)
+def test_a_first_copy_is_counted_by_where_and_when_it_came(
+    state: State, what: dict[str, bool], outcome: Outcome
+) -> None:
+    seen = advance(state, Event.SEEN, **what)
+    assert seen == Transition(State.ARRIVED, outcome)
+
+
+def test_late_and_junk_say_nothing_about_a_further_copy() -> None:
+    again = advance(State.ARRIVED, Event.SEEN, is_late=True, is_junk=True)
+    assert again.outcome is Outcome.DUPLICATED
+
+
+SETTLING = set(Outcome) - {
+    Outcome.RECOVERED,
+    Outcome.DUPLICATED,
+    Outcome.BOUNCED_AFTER_ARRIVAL,
+}
+
+
+@pytest.mark.parametrize(("state", "event", "cell"), [case for case in CASES if case[2] != "."])
+def test_a_canary_is_settled_exactly_where_it_leaves_the_unsettled_states(
+    state: str, event: str, cell: str
+) -> None:
+    after = expected(state, cell)
+    leaves = State(state) in UNSETTLED and after.state not in UNSETTLED
+    assert (after.outcome in SETTLING) == leaves
+    assert not (State(state) not in UNSETTLED and after.state in UNSETTLED)
+
+
+def result(failure: Failure | None) -> ProbeResult:
+    return ProbeResult("submission", datetime(2026, 1, 1, tzinfo=UTC), 1.0, (), failure)
+
+
+def failed(
+    phase: Phase,
+    reason: Reason = Reason.REJECTED,
+    code: int | None = None,
+    owner: Owner = Owner.THEIR_MX,
+) -> Failure:
+    reply = None if code is None else Reply(code, ("so it is",))
+    return Failure(phase, reason, "so it is", owner, is_transient=False, reply=reply)
+
+
+@pytest.mark.parametrize(
+    ("failure", "event"),
+    [
+        (None, Event.HANDED_OVER),
+        (failed(Phase.QUIT, Reason.CONNECTION_RESET), Event.HANDED_OVER),
+        (failed(Phase.QUIT, Reason.UNEXPECTED, owner=Owner.MONITOR), Event.HANDED_OVER),
+        (failed(Phase.END_OF_DATA, Reason.CONNECTION_RESET), Event.OUTCOME_UNKNOWN),
+        (failed(Phase.END_OF_DATA, Reason.TIMEOUT), Event.OUTCOME_UNKNOWN),
+        (
+            failed(Phase.END_OF_DATA, Reason.UNEXPECTED, owner=Owner.MONITOR),
+            Event.OUTCOME_UNKNOWN,
+        ),
+        (failed(Phase.END_OF_DATA, Reason.UNEXPECTED_REPLY, 354), Event.OUTCOME_UNKNOWN),
+        (failed(Phase.END_OF_DATA, Reason.DEFERRED, 451), Event.REFUSED_FOR_NOW),
+        (failed(Phase.END_OF_DATA, Reason.SERVICE_CLOSING, 421), Event.REFUSED_FOR_NOW),
+        (failed(Phase.END_OF_DATA, Reason.REJECTED, 554), Event.REFUSED_FOR_GOOD),
+        (failed(Phase.RCPT, Reason.GREYLISTED, 450), Event.REFUSED_FOR_NOW),
+        (failed(Phase.RCPT, Reason.REJECTED, 550), Event.REFUSED_FOR_GOOD),
+        (failed(Phase.GREETING, Reason.REJECTED, 554), Event.REFUSED_FOR_GOOD),
+        (failed(Phase.MAIL, Reason.UNEXPECTED_REPLY, 354), Event.SEND_BROKE),
+        (failed(Phase.DATA, Reason.CONNECTION_CLOSED), Event.SEND_BROKE),
+        (failed(Phase.CONNECT, Reason.TIMEOUT, owner=Owner.NETWORK), Event.SEND_BROKE),
+        (
+            failed(Phase.AUTH, Reason.AUTHENTICATION_FAILED, 535, owner=Owner.US),
+            Event.COULD_NOT_SEND,
+        ),
+        (failed(Phase.DNS_MX, Reason.TIMEOUT, owner=Owner.OUR_DNS), Event.COULD_NOT_SEND),
+        (failed(Phase.EHLO, Reason.UNEXPECTED, owner=Owner.MONITOR), Event.COULD_NOT_SEND),
+    ],
+)
+def test_how_a_sending_ended(failure: Failure | None, event: Event) -> None:
+    assert sending_ended(result(failure)) is event
+
+
+@pytest.mark.parametrize("phase", list(Phase))
+def test_only_a_refusal_after_the_final_dot_proves_that_nothing_was_taken_over(
+    phase: Phase,
+) -> None:
+    event = sending_ended(result(failed(phase, Reason.CONNECTION_RESET)))
+    maybe_taken = event in (Event.OUTCOME_UNKNOWN, Event.HANDED_OVER)
+    assert maybe_taken == (phase in (Phase.END_OF_DATA, Phase.QUIT))

@@ -1,0 +1,122 @@
+"""The notebook of a run: timings by phase, parts side by side, a listener that hears it live."""
+
+import asyncio
+
+import pytest
+
+from probes.clock import Clock
+from probes.result import Phase, PhaseTiming, ProbeFailure, Reason
+from probes.trace import Step, Trace
+
+
+class Seconds:
+    """A monotonic clock that is moved by hand."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def clock(self) -> Clock:
+        return Clock(monotonic=lambda: self.now)
+
+
+def test_a_phase_is_timed_from_the_beginning_of_the_run() -> None:
+    seconds = Seconds()
+    trace = Trace(seconds.clock())
+    seconds.now += 1.0
+    with trace.phase(Phase.CONNECT):
+        seconds.now += 0.25
+    assert trace.timings == [PhaseTiming(Phase.CONNECT, 1.0, 0.25)]
+
+
+def test_a_phase_that_fails_is_timed_too_and_the_failure_passes_on() -> None:
+    seconds = Seconds()
+    heard: list[Step] = []
+    trace = Trace(seconds.clock(), heard.append)
+
+    def closed() -> None:
+        seconds.now += 2.0
+        raise ProbeFailure(Reason.CONNECTION_CLOSED, "gone")
+
+    with pytest.raises(ProbeFailure), trace.phase(Phase.GREETING):
+        closed()
+    timing = PhaseTiming(Phase.GREETING, 0.0, 2.0)
+    assert trace.timings == [timing]
+    assert [(step.timing, step.failure and step.failure.reason) for step in heard] == [
+        (None, None),
+        (timing, Reason.CONNECTION_CLOSED),
+    ]
+
+
+def test_after_a_phase_the_run_still_stands_in_it() -> None:
+    trace = Trace(Seconds().clock())
+    assert trace.current is Phase.EVALUATE
+    with trace.phase(Phase.END_OF_DATA):
+        pass
+    assert trace.current is Phase.END_OF_DATA
+
+
+def test_a_failure_ends_its_part_and_not_the_run() -> None:
+    seconds = Seconds()
+    trace = Trace(seconds.clock())
+    seconds.now += 3.0
+    with trace.part("a.test", None) as notes:
+        notes.facts["x"] = 1
+        with notes.phase(Phase.DNS_ADDRESS):
+            raise ProbeFailure(Reason.NXDOMAIN, "no such name")
+    with trace.part("b.test", "192.0.2.1"):
+        pass
+    first, second = trace.parts
+    assert (first.host, first.address, first.facts) == ("a.test", None, {"x": 1})
+    assert first.failure is not None
+    assert (first.failure.phase, first.failure.reason) == (Phase.DNS_ADDRESS, Reason.NXDOMAIN)
+    assert first.timings == (PhaseTiming(Phase.DNS_ADDRESS, 3.0, 0.0),)
+    assert second.ok
+    assert trace.timings == []
+
+
+def test_a_failure_in_a_task_group_ends_its_part_only() -> None:
+    trace = Trace(Seconds().clock())
+    with trace.part("a.test", "192.0.2.1") as notes, notes.phase(Phase.TLS):
+        raise ExceptionGroup("tasks", [ProbeFailure(Reason.CERTIFICATE_EXPIRED, "old")])
+    (part,) = trace.parts
+    assert part.failure is not None
+    assert (part.failure.phase, part.failure.reason) == (Phase.TLS, Reason.CERTIFICATE_EXPIRED)
+
+
+def test_a_bug_in_a_part_is_recorded_there_and_passes_on() -> None:
+    trace = Trace(Seconds().clock())
+    with pytest.raises(KeyError), trace.part("a.test", None) as notes, notes.phase(Phase.EHLO):
+        raise KeyError("oops")
+    (part,) = trace.parts
+    assert part.failure is not None
+    assert (part.failure.phase, part.failure.reason) == (Phase.EHLO, Reason.UNEXPECTED)
+    assert trace.reached is Phase.EHLO
+
+
+async def test_parts_stand_in_the_order_in_which_they_were_begun() -> None:
+    trace = Trace(Seconds().clock())
+    second_is_done = asyncio.Event()
+
+    async def first() -> None:
+        with trace.part("a.test", None):
+            await second_is_done.wait()
+
+    async def second() -> None:
+        with trace.part("b.test", None):
+            pass
+        second_is_done.set()
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(first())
+        group.create_task(second())
+    assert [part.host for part in trace.parts] == ["a.test", "b.test"]
+
+
+def test_the_listener_hears_of_a_part_by_host_and_address() -> None:
+    heard: list[Step] = []
+    trace = Trace(Seconds().clock(), heard.append)
+    with trace.part("a.test", "192.0.2.1") as notes, notes.phase(Phase.CONNECT):
+        pass
+    assert [(step.host, step.address, step.phase) for step in heard] == [
+        ("a.test", "192.0.2.1", Phase.CONNECT)
+    ] * 2
