@@ -70,7 +70,7 @@ async def test_the_deadline_names_the_phase_that_hung() -> None:
 
 async def test_the_deadline_names_the_phase_in_which_a_part_hung() -> None:
     async def part(
-        trace: Trace, host: str, phase: Phase, then: Callable[[], Awaitable[None]]
+        trace: Trace, host: str, phase: Phase, then: Callable[[], Awaitable[object]]
     ) -> None:
         with trace.part(host, "192.0.2.1") as notes, notes.phase(phase):
             await then()
