@@ -6,13 +6,15 @@ import socket
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from probes.net.errors import NetError, mapped
 from probes.result import Owner, Reason
 
 _QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
 _BIND_ADDRESS_NO_PORT = 24  # Linux, ip(7); the socket module names it from 3.12 on only
+
+ProtocolT = TypeVar("ProtocolT", bound=asyncio.BaseProtocol)
 
 Route = Callable[[str, int], tuple[str, int]]
 """Where to connect instead of (address, port): a NAT, a proxy, or a test's loopback ports."""
@@ -36,11 +38,42 @@ class Dialer:
         `address` is an IP address; a name is refused. Raises NetError; on any failure and on
         cancellation the socket is closed first.
         """
-        _numeric(address)
-        to_address, to_port = self.route(address, port) if self.route else (address, port)
-        local = source or self._default_source(to_address)
+        to_address, to_port, local = self._way(address, port, source)
         with mapped(f"{address} port {port}"):
             return await _connect(to_address, to_port, local)
+
+    async def open(
+        self,
+        factory: Callable[[], ProtocolT],
+        address: str,
+        port: int,
+        *,
+        source: str | None = None,
+    ) -> ProtocolT:
+        """The same, with a protocol of `factory` on the connection.
+
+        Without a source address the event loop connects by itself: measured under uvloop, that
+        costs half of what handing it a connected socket does.
+        """
+        to_address, to_port, local = self._way(address, port, source)
+        loop = asyncio.get_running_loop()
+        with mapped(f"{address} port {port}"):
+            if local is None:
+                _, protocol = await loop.create_connection(factory, to_address, to_port)
+                return protocol
+            sock = await _connect(to_address, to_port, local)
+            try:
+                _, protocol = await loop.create_connection(factory, sock=sock)
+            except BaseException:
+                sock.close()
+                raise
+            return protocol
+
+    def _way(self, address: str, port: int, source: str | None) -> tuple[str, int, str | None]:
+        """Where the connection really goes, and from which local address (None: any)."""
+        _require_numeric(address)
+        to_address, to_port = self.route(address, port) if self.route else (address, port)
+        return to_address, to_port, source or self._default_source(to_address)
 
     def _default_source(self, address: str) -> str | None:
         return self.source_v6 if ":" in address else self.source_v4
@@ -90,7 +123,7 @@ def _bind(sock: socket.socket, source: str, address: str) -> None:
     sock.bind((source, 0))
 
 
-def _numeric(address: str) -> None:
+def _require_numeric(address: str) -> None:
     try:
         ipaddress.ip_address(address)
     except ValueError:

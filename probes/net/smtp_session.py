@@ -55,14 +55,8 @@ class SmtpSession:
         findings: list[Finding] | None = None,
     ) -> Self:
         """The TCP connection alone. `findings` is the list to add to, the caller's trace's say."""
-        sock = await dialer.connect(address, port, source=source)
         loop = asyncio.get_running_loop()
-        try:
-            with mapped(f"{address} port {port}"):
-                _, wire = await loop.create_connection(lambda: SmtpWire(loop), sock=sock)
-        except BaseException:
-            sock.close()
-            raise
+        wire = await dialer.open(lambda: SmtpWire(loop), address, port, source=source)
         return cls(wire, f"{address} port {port}", [] if findings is None else findings)
 
     @property

@@ -1,16 +1,18 @@
 """One connection to one address."""
 
 import asyncio
+import os
 import socket
 from collections.abc import AsyncIterator
 
 import pytest
+import uvloop
 
 from probes.net.dial import Dialer, quickack
 from probes.net.errors import NetError
 from probes.result import Owner, Reason
 
-BOTH_EVENT_LOOPS = True
+EVENT_LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 
 
 @pytest.fixture
@@ -99,3 +101,48 @@ async def test_quickack_is_harmless_on_a_closed_socket_and_on_none() -> None:
         quickack(sock)
     quickack(sock)
     quickack(None)
+
+
+@pytest.mark.parametrize("source", [None, "127.0.0.4"])
+async def test_a_protocol_is_opened_on_the_connection(
+    listener: socket.socket, source: str | None
+) -> None:
+    protocol = await Dialer().open(Remember, "127.0.0.1", _port(listener), source=source)
+    peer, _ = listener.accept()
+    assert protocol.transport is not None
+    assert peer.getpeername()[0] == source or source is None
+    number = protocol.transport.get_extra_info("socket").fileno()
+    with socket.socket(fileno=os.dup(number)) as own:
+        assert own.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+    protocol.transport.abort()
+    with peer:
+        await protocol.lost.wait()
+
+
+@pytest.mark.parametrize("source", [None, "127.0.0.4"])
+async def test_a_protocol_is_not_opened_on_a_closed_port(source: str | None) -> None:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        with pytest.raises(NetError, match=r"127\.0\.0\.1 port \d+: connection refused") as raised:
+            await Dialer().open(Remember, "127.0.0.1", _port(sock), source=source)
+    assert raised.value.reason is Reason.CONNECTION_REFUSED
+
+
+async def test_a_protocol_is_opened_to_an_address_only() -> None:
+    with pytest.raises(NetError, match="not an IP address"):
+        await Dialer().open(Remember, "localhost", 25)
+
+
+class Remember(asyncio.Protocol):
+    """Keeps its transport and says when it is gone."""
+
+    def __init__(self) -> None:
+        self.transport: asyncio.Transport | None = None
+        self.lost = asyncio.Event()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.lost.set()

@@ -7,6 +7,7 @@ from email.message import Message
 
 import aiosmtplib
 import pytest
+import uvloop
 from aiosmtpd import smtp as aiosmtpd
 from aiosmtpd.handlers import Message as MessageHandler
 
@@ -19,7 +20,7 @@ from probes.result import Owner, ProbeFailure, Reason, Status
 from tests.servers.certificates import Authority
 from tests.servers.smtp import Act, Close, Deaf, Flood, Script, Send, SmtpPeer, StartTls, Wait
 
-BOTH_EVENT_LOOPS = True
+EVENT_LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 DEADLINE = 10.0
 FLOOD = 16 * 1024 * 1024
 
