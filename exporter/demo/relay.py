@@ -18,6 +18,7 @@ MAX_QUEUE = 1_000
 _MAX_SESSIONS = 20
 _REPLY_TIMEOUT = 15.0
 _MAX_REPLY = 500
+_GOODBYE = 0.1
 
 LocalDelivery = Callable[[str, bytes], Awaitable[bool]]
 """Puts a message into a recipient's mailbox; False when there is no such recipient."""
@@ -86,11 +87,15 @@ class Relay:
             task.add_done_callback(self._tasks.discard)
 
     async def close(self) -> None:
-        """Give up what is still queued."""
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        """Give up what is still queued.
+
+        Before Python 3.12 `asyncio.wait_for`, on which the clients used here rely, can swallow a
+        cancellation; so the tasks are told until they are gone.
+        """
+        while self._tasks:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.wait(self._tasks, timeout=_GOODBYE)
 
     async def _run(self, message: _Queued) -> None:
         loop = asyncio.get_running_loop()

@@ -13,7 +13,7 @@ from email.utils import format_datetime
 from ssl import SSLContext
 from typing import Any, Protocol
 
-from aiosmtpd.smtp import SMTP, Envelope, Session
+from aiosmtpd.smtp import SMTP, Envelope, Session, TLSSetupException
 
 from exporter.demo.behaviours import ServerBehaviour
 from exporter.demo.listener import Listener
@@ -51,6 +51,12 @@ class SmtpConnection(SMTP):
         if delay and status[3:4] not in ("-", b"-"):
             await asyncio.sleep(delay)
         await super().push(status)
+
+    async def handle_exception(self, error: Exception) -> str:
+        """A handshake the client gave up is no error of ours; anything else is the library's."""
+        if isinstance(error, TLSSetupException | ConnectionError):
+            return "421 4.4.2 The connection failed"
+        return await super().handle_exception(error)
 
     def cut(self) -> None:
         """Close the connection at once, whatever is still to be sent."""

@@ -15,7 +15,7 @@ import pytest
 import uvloop
 
 from exporter.demo import scenario
-from exporter.demo.behaviours import ServerBehaviour, WorldBehaviour
+from exporter.demo.behaviours import ServerBehaviour, Treatment, WorldBehaviour
 from exporter.demo.faults import Fault, find
 from exporter.demo.scenario import GTUBE, IMAP_HOST, MX_HOST, SENDER, SUBMISSION_HOST
 from exporter.demo.world import MailWorld
@@ -119,6 +119,8 @@ async def test_a_greylisted_message_is_tried_again_and_arrives(world: MailWorld)
 
 
 async def test_a_slow_delivery_comes_after_the_mail_that_overtakes_it(world: MailWorld) -> None:
+    sooner = {SLOW: Treatment(delivery_delay=0.5)}
+    await world.apply(Fault("sooner", "", WorldBehaviour(recipients=sooner), {}))
     await send_direct(world, SLOW)
     await send_direct(world, DIRECT)
     [first, second] = await inbox(world.access, at_least=2)
@@ -214,6 +216,19 @@ async def test_a_login_leaves_no_warning_in_the_log(
     world: MailWorld, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING):
+        await submit(world.access, HEALTHY)
+        await inbox(world.access)
+    assert caplog.records == []
+
+
+async def test_a_handshake_that_the_client_gives_up_is_no_error_in_the_log(
+    world: MailWorld, caplog: pytest.LogCaptureFixture
+) -> None:
+    stranger = ssl.create_default_context()
+    with caplog.at_level(logging.WARNING):
+        async with smtp(world.access.submission_port) as client:
+            with pytest.raises(ssl.SSLCertVerificationError):
+                await client.starttls(server_hostname=SUBMISSION_HOST, tls_context=stranger)
         await submit(world.access, HEALTHY)
         await inbox(world.access)
     assert caplog.records == []
@@ -408,6 +423,20 @@ def test_the_world_runs_under_uvloop() -> None:
                 await count(world.access)
 
     uvloop.run(round_trip())
+
+
+def test_the_world_can_end_at_any_moment_of_a_look_up() -> None:
+    async def end_early(delay: float) -> None:
+        async with MailWorld([find("dns-servfail")]) as world:
+            await submit(world.access, HEALTHY)
+            await asyncio.sleep(delay)
+
+    async def many() -> None:
+        async with asyncio.timeout(PATIENCE):
+            for step in range(10):
+                await end_early(step * 0.0005)
+
+    uvloop.run(many())
 
 
 def test_the_world_starts_and_ends_in_a_fresh_process_without_a_word() -> None:
