@@ -29,6 +29,10 @@ class Authority:
         certificate = self._ca.issue_cert(*names, not_before=not_before, not_after=not_after)
         return _configured(certificate)
 
+    def pem(self, *names: str) -> bytes:
+        """A private key and its certificate's chain for `names`, for servers that read a file."""
+        return self._ca.issue_cert(*names).private_key_and_cert_chain_pem.bytes()
+
     def expired(self, *names: str) -> ssl.SSLContext:
         """The same, with a certificate that ended yesterday."""
         now = datetime.now(UTC)

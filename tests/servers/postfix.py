@@ -1,0 +1,93 @@
+"""A stock Postfix of its own: scratch directories, one port on loopback, gone at the end."""
+
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.servers.real import program
+
+_MAIN = """
+compatibility_level = 3.6
+queue_directory = {root}/queue
+data_directory = {root}/data
+maillog_file = {root}/log
+maillog_file_prefixes = {root}
+myhostname = mx.test
+inet_protocols = ipv4
+mydestination =
+local_transport = error:none
+local_recipient_maps =
+alias_maps =
+virtual_mailbox_domains = mx.test
+virtual_transport = discard:
+smtpd_peername_lookup = no
+smtpd_tls_security_level = may
+smtpd_tls_chain_files = {pem}
+"""
+
+_MASTER = """
+127.0.0.1:{port} inet n - n - - smtpd
+cleanup unix n - n - 0 cleanup
+qmgr unix n - n 300 1 qmgr
+rewrite unix - - n - - trivial-rewrite
+bounce unix - - n - 0 bounce
+defer unix - - n - 0 bounce
+trace unix - - n - 0 bounce
+anvil unix - - n - 1 anvil
+tlsmgr unix - - n 1000? 1 tlsmgr
+discard unix - - n - - discard
+error unix - - n - - error
+postlog unix-dgram n - n - 1 postlogd
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Postfix:
+    """A running instance on 127.0.0.1; it takes mail for `mx.test` and throws it away."""
+
+    port: int
+    root: Path
+
+    def log(self) -> str:
+        """Everything it has logged."""
+        return (self.root / "log").read_text("utf-8", "replace")
+
+
+@contextmanager
+def postfix(pem: bytes) -> Iterator[Postfix]:
+    """Start one with key and certificate in `pem`; needs root and the Debian package."""
+    root = Path(tempfile.mkdtemp(prefix="mailcanary-postfix-"))
+    try:
+        root.chmod(0o755)
+        port = _free_port()
+        _configure(root, port, pem)
+        command = (program("postfix"), "-c", str(root / "conf"))
+        subprocess.run((*command, "start"), check=True, capture_output=True, timeout=30)
+        try:
+            yield Postfix(port, root)
+        finally:
+            subprocess.run((*command, "stop"), check=True, capture_output=True, timeout=30)
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+
+
+def _configure(root: Path, port: int, pem: bytes) -> None:
+    for name in ("conf", "queue", "data"):
+        (root / name).mkdir()
+    shutil.chown(root / "data", "postfix")
+    file = root / "tls.pem"
+    file.touch(0o600)
+    file.write_bytes(pem)
+    (root / "conf" / "main.cf").write_text(_MAIN.format(root=root, pem=file))
+    (root / "conf" / "master.cf").write_text(_MASTER.format(port=port))
+
+
+def _free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
