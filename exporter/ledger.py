@@ -163,6 +163,10 @@ class Ledger:
         work = partial(self._settle, [(token, Event.SENDER_GONE) for token in tokens], now)
         return await self._thread.call(work, lambda changes: self._follow_all(changes, now))
 
+    async def last_ticks(self) -> dict[str, int]:
+        """The highest tick claimed of each path: those above are free, whatever the calendar."""
+        return await self._thread.call(self._store.last_ticks)
+
     async def find(self, token: str) -> CanaryRecord | None:
         """The canary with this token, None when there is none."""
         return await self._thread.call(partial(self._store.find, token))

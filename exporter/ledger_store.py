@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Select, Table, and_, bindparam, delete, select, tuple_, update
+from sqlalchemy import Select, Table, and_, bindparam, delete, func, select, tuple_, update
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.engine import Dialect
 from sqlalchemy.sql.expression import Executable
@@ -122,6 +122,12 @@ class Store:
         """False when its (path, tick) is taken."""
         rows: int = self._insert_canary.run(self._cursor, canary_row(record)).rowcount
         return rows == 1
+
+    def last_ticks(self) -> dict[str, int]:
+        """Path to the highest tick among its canaries, those sent by hand apart."""
+        highest = select(CANARIES.c.path, func.max(CANARIES.c.tick)).group_by(CANARIES.c.path)
+        rows = self._connection.execute(highest.where(CANARIES.c.tick >= 0))
+        return {row[0]: row[1] for row in rows}
 
     def find(self, token: str) -> CanaryRecord | None:
         """The canary with this token."""

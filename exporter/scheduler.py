@@ -11,7 +11,7 @@ import hashlib
 import heapq
 import math
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from probes.clock import SYSTEM_CLOCK, Clock, Instant
@@ -116,10 +116,13 @@ class Agenda:
         """The monotonic time of the next slot; None when there is nothing to run."""
         return self._heap[0][0] if self._heap else None
 
-    def replace(self, entries: Iterable[Entry], now: Instant) -> None:
+    def replace(
+        self, entries: Iterable[Entry], now: Instant, used: Mapping[str, int] | None = None
+    ) -> None:
         """Take these entries from now on. One whose name and period are as before keeps its slot.
 
-        What runs is left to end, and a new entry of its name does not start before that.
+        What runs is left to end, and a new entry of its name does not start before that. `used` is
+        the highest tick an earlier process used for a name: a new entry's ticks go on after it.
         """
         wanted = {entry.name: entry for entry in entries}
         for name in self._all.keys() - wanted.keys():
@@ -127,7 +130,7 @@ class Agenda:
         replanned = [entry for entry in wanted.values() if not self._keep(entry)]
         self._heap = [item for item in self._heap if not item[2].is_gone]
         for entry in replanned:
-            self._add(entry, now)
+            self._add(entry, now, (used or {}).get(entry.name))
         heapq.heapify(self._heap)
 
     def _keep(self, entry: Entry) -> bool:
@@ -140,11 +143,12 @@ class Agenda:
         slots.entry = entry
         return True
 
-    def _add(self, entry: Entry, now: Instant) -> None:
+    def _add(self, entry: Entry, now: Instant, used: int | None) -> None:
         slots = self._all[entry.name] = _Slots(entry)
         utc = now.utc.timestamp()
-        slots.tick = slots.number_at(utc) + 1
-        self._heap.append(self._item(slots, now.monotonic + slots.start_of(slots.tick) - utc))
+        following = slots.number_at(utc) + 1
+        slots.tick = following if used is None else max(following, used + 1)
+        self._heap.append(self._item(slots, now.monotonic + slots.start_of(following) - utc))
 
     def _item(self, slots: _Slots, due: float) -> tuple[float, int, _Slots]:
         self._sequence += 1
@@ -251,9 +255,9 @@ class Scheduler:
         self._wake = asyncio.Event()
         self._is_stopping = False
 
-    def replace(self, entries: Iterable[Entry]) -> None:
+    def replace(self, entries: Iterable[Entry], used: Mapping[str, int] | None = None) -> None:
         """Schedule these entries from now on; see `Agenda.replace`."""
-        self._agenda.replace(entries, self._clock.now())
+        self._agenda.replace(entries, self._clock.now(), used)
         self._wake.set()
 
     async def run(self) -> None:
