@@ -1,0 +1,1 @@
+"""A real mail chain in namespaces of its own: Postfix, Dovecot, rspamd, postgrey, Knot, unbound."""

@@ -1,0 +1,18 @@
+"""One running chain for all tests that use it."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.integration.chain import layout
+from tests.integration.chain.chain import Chain
+from tests.servers.real import require, require_root_and_namespaces
+
+
+@pytest.fixture(scope="module")
+def chain() -> Iterator[Chain]:
+    """The real chain, started once for each file of tests."""
+    require_root_and_namespaces()
+    require(*layout.PACKAGES)
+    with Chain.start() as running:
+        yield running
