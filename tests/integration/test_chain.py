@@ -1,0 +1,123 @@
+"""mailcanary against the real chain: what happened is what the real Prometheus answers."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.integration.chain import layout
+from tests.integration.chain.chain import Chain
+from tests.integration.chain.service import Watched, watched
+
+pytestmark = pytest.mark.timeout(180)
+
+
+@pytest.fixture(scope="module")
+def watch(chain: Chain) -> Iterator[Watched]:
+    """One service for all tests; each waits for what it asserts and leaves the chain whole."""
+    with watched(chain) as running:
+        yield running
+
+
+def counted(path: str, outcome: str) -> str:
+    return f'mailcanary_canaries_total{{path="{path}",outcome="{outcome}"}}'
+
+
+def test_prometheus_scrapes_the_service(watch: Watched) -> None:
+    watch.wait_for('up{job="mailcanary"} == 1')
+    assert watch.promql("mailcanary_build_info")
+
+
+def test_a_healthy_canary_makes_the_round_trip(watch: Watched) -> None:
+    watch.wait_for(counted("healthy", "arrived") + " >= 2")
+    watch.wait_for('mailcanary_path_up{path="healthy"} == 1')
+    assert watch.value('sum(mailcanary_failures_total{path="healthy"}) or vector(0)') == 0
+    assert watch.value('mailcanary_round_trip_seconds_count{path="healthy"}') >= 2
+    phases = watch.promql('mailcanary_phase_seconds_count{path="healthy"} > 0')
+    seen = {sample.labels["phase"] for sample in phases}
+    assert {"connect", "greeting", "starttls", "tls", "auth", "rcpt", "end_of_data"} <= seen
+
+
+def test_a_canary_that_the_relay_had_to_retry_arrives_late(watch: Watched) -> None:
+    watch.wait_for(counted("patient", "late") + " >= 1")
+    watch.wait_for('mailcanary_round_trip_seconds_sum{path="patient"} >= 1.5')
+    watch.wait_for(counted("patient", "arrived") + " >= 1")
+
+
+def test_a_greylisted_canary_is_deferred_and_says_so_and_the_next_gets_through(
+    watch: Watched,
+) -> None:
+    watch.wait_for(counted("greylisted", "deferred") + " >= 1")
+    watch.wait_for(
+        'mailcanary_failures_total{path="greylisted",phase="rcpt",reason="greylisted",'
+        'owner="their_filter"} >= 1'
+    )
+    watch.wait_for(counted("greylisted", "arrived") + " >= 1")
+
+
+def test_a_rejected_canary_is_rejected_at_its_recipient(watch: Watched) -> None:
+    watch.wait_for(counted("rejected", "rejected") + " >= 1")
+    watch.wait_for('mailcanary_failures_total{path="rejected",phase="rcpt",reason="rejected"} >= 1')
+    watch.wait_for('mailcanary_path_up{path="rejected"} == 0')
+    assert watch.value(counted("rejected", "arrived")) == 0
+
+
+def test_what_the_filter_marks_is_junked(watch: Watched) -> None:
+    watch.wait_for(counted("junked", "junked") + " >= 1")
+    assert watch.value(counted("junked", "arrived")) == 0
+
+
+def test_the_jobs_see_the_servers_without_sending(watch: Watched) -> None:
+    watch.wait_for('mailcanary_probe_up{probe="submission"} == 1')
+    watch.wait_for('mailcanary_mx_up{probe="mx",host="mx.example.test"} == 1')
+    watch.wait_for("mailcanary_mx_certificate_expiry_timestamp_seconds > time()")
+
+
+def test_after_postfix_stop_at_the_relay_sending_fails_and_recovers(watch: Watched) -> None:
+    watch.wait_for('mailcanary_path_up{path="healthy"} == 1')
+    watch.chain.stop_daemon("out")
+    try:
+        watch.wait_for(counted("healthy", "send_failed") + " >= 1")
+        watch.wait_for(
+            'mailcanary_failures_total{path="healthy",phase="connect",'
+            'reason="connection_refused"} >= 1'
+        )
+        watch.wait_for('mailcanary_path_up{path="healthy"} == 0')
+        watch.wait_for('mailcanary_probe_up{probe="submission"} == 0')
+    finally:
+        watch.chain.start_daemon("out")
+    watch.wait_for('mailcanary_path_up{path="healthy"} == 1')
+
+
+def test_after_postfix_stop_at_the_mx_canaries_are_lost_and_recovered(watch: Watched) -> None:
+    watch.wait_for('mailcanary_path_up{path="impatient"} == 1')
+    watch.chain.stop_daemon("mx")
+    try:
+        watch.wait_for('mailcanary_mx_up{probe="mx",host="mx.example.test"} == 0')
+        watch.wait_for('mailcanary_oldest_in_flight_age_seconds{path="impatient"} > 3')
+        watch.wait_for(counted("impatient", "lost") + " >= 1")
+        watch.wait_for('mailcanary_path_up{path="impatient"} == 0')
+    finally:
+        watch.chain.start_daemon("mx")
+    watch.wait_for(counted("impatient", "recovered") + " >= 1")
+    watch.wait_for('mailcanary_path_up{path="impatient"} == 1')
+
+
+def test_a_dead_resolver_of_ours_is_never_a_mail_failure(watch: Watched) -> None:
+    watch.wait_for('mailcanary_path_up{path="healthy"} == 1')
+    before = watch.value(f"sum({counted('healthy', 'send_failed')})")
+    watch.chain.stop_daemon("unbound")
+    try:
+        watch.wait_for(counted("healthy", "untestable") + " >= 1")
+        watch.wait_for('mailcanary_failures_total{path="healthy",owner="our_dns"} >= 1')
+        assert watch.promql('mailcanary_path_up{path="healthy"} == 0') == ()
+        assert watch.value(f"sum({counted('healthy', 'send_failed')})") == before
+    finally:
+        watch.chain.start_daemon("unbound")
+    watch.wait_for('mailcanary_path_up{path="healthy"} == 1')
+
+
+def test_the_password_is_nowhere_in_what_the_service_wrote(watch: Watched) -> None:
+    watch.wait_for(counted("healthy", "arrived") + " >= 1")
+    assert layout.PASSWORD not in watch.service.output
+    for file in (watch.chain.place.root / "service").iterdir():
+        assert layout.PASSWORD.encode() not in file.read_bytes()
