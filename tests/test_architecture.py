@@ -1,0 +1,190 @@
+"""Who may know whom, read from the syntax trees of `probes` and `exporter`.
+
+`docs/design.md` says why. A room is a file or a folder; it may import itself and every room in a
+row above its own, never one in the same row or below.
+"""
+
+import ast
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+OWN = ("probes", "exporter")
+
+ROOMS = (
+    ("probes.clock", "probes.options"),
+    ("probes.records",),
+    ("probes.result",),
+    ("probes.canary",),
+    ("probes.trace", "probes.net"),
+    ("probes.sessions", "probes.mx_session"),
+    ("probes.kinds", "probes.routes", "probes.mailboxes"),
+    ("probes.registry",),
+    ("probes.run",),
+    ("exporter.exposition", "exporter.rolling", "exporter.liars"),
+    ("exporter.model",),
+    ("exporter.config",),
+    (
+        *("exporter.scheduler", "exporter.ledger", "exporter.watcher", "exporter.metrics"),
+        "exporter.terminal",
+    ),
+    ("exporter.web", "exporter.runs"),
+    ("exporter.app",),
+    ("exporter.by_hand",),
+    ("exporter.commands",),
+    ("exporter.demo",),
+    ("exporter.cli",),
+)
+
+ROOM_OF_FILES = {"exporter.ledger_*": "exporter.ledger", "exporter.metric_*": "exporter.metrics"}
+"""Files that are one room with the file whose face they stand behind."""
+
+CLIENTS = {
+    "aiosmtplib": ("probes/net/smtp_wire.py",),
+    "cryptography": ("probes/net/tls.py",),
+    "dkim": ("probes/canary/message.py",),
+    "dns": ("probes/net/resolver.py",),
+    "idna": ("probes/records/address.py",),
+    "prometheus_client": ("exporter/metrics.py",),
+    "pydantic": ("exporter/config/*.py",),
+    "rich": ("exporter/terminal.py", "exporter/commands.py"),
+    "sqlalchemy": ("exporter/ledger_*.py",),
+    "starlette": ("exporter/web/*.py",),
+    "typer": ("exporter/cli.py",),
+    "uvicorn": ("exporter/web/server.py",),
+    "uvloop": ("exporter/commands.py",),
+    "yaml": ("exporter/config/yaml_reader.py",),
+}
+"""Every third-party package, and the only files that import it."""
+
+SERVER_SIDE = "exporter/demo/*.py"
+"""The embedded mail world plays the other side and may use whatever makes a server."""
+
+LAZY_LOADER = "exporter/cli.py"
+"""The one file that loads code by name when it is called, so that --help is fast."""
+
+LONGEST_FILE = 450
+SHADOWS_ON_PURPOSE = {"trace"}
+"""`probes.trace` is the notebook of one run; nobody here wants the standard library's `trace`."""
+FORBIDDEN_WORDS = re.compile(r"black_?list|white_?list|end_?point", re.IGNORECASE)
+"""Words that have a standard one: block list, allow list, and what it is instead."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """One Python file: its path from the root, its dotted name, its tree."""
+
+    path: str
+    name: str
+    text: str
+    tree: ast.Module
+
+    def imports(self) -> Iterator[str]:
+        """Every imported name, dotted, `from a import b` as `a.b`."""
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.Import):
+                yield from (alias.name for alias in node.names)
+            elif isinstance(node, ast.ImportFrom):
+                assert node.level == 0, f"{self.path}:{node.lineno}: relative import"
+                yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _source(path: Path) -> Source:
+    relative = path.relative_to(ROOT)
+    parts = relative.with_suffix("").parts
+    name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+    text = path.read_text("utf-8")
+    return Source(relative.as_posix(), name, text, ast.parse(text))
+
+
+SOURCES = [_source(path) for package in OWN for path in sorted((ROOT / package).rglob("*.py"))]
+RANK = {room: rank for rank, row in enumerate(ROOMS) for room in row}
+
+
+def room_of(name: str) -> str | None:
+    """The room a dotted name lives in; None for the bare packages."""
+    for pattern, room in ROOM_OF_FILES.items():
+        if fnmatch(name, pattern):
+            return room
+    return next((room for room in RANK if name == room or name.startswith(room + ".")), None)
+
+
+each_source = pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.path)
+
+
+@each_source
+def test_a_file_knows_only_rooms_above_its_own(source: Source) -> None:
+    own = room_of(source.name)
+    if own is None:
+        assert source.name in OWN, f"{source.path} is in no room of ROOMS"
+        assert not any(name.split(".")[0] == "exporter" for name in source.imports())
+        return
+    for name in source.imports():
+        if name.split(".")[0] in OWN:
+            known = room_of(name)
+            assert known is not None, f"{name} is in no room of ROOMS"
+            assert known == own or RANK[known] < RANK[own], f"{own} must not know {known}"
+
+
+@each_source
+def test_a_third_party_package_is_imported_by_its_own_file_only(source: Source) -> None:
+    if fnmatch(source.path, SERVER_SIDE):
+        return
+    for name in source.imports():
+        package = name.split(".")[0]
+        if package not in OWN and package not in sys.stdlib_module_names:
+            allowed = CLIENTS.get(package, ())
+            assert any(fnmatch(source.path, pattern) for pattern in allowed), name
+
+
+@each_source
+def test_imports_stand_at_the_top_and_hide_nothing_from_this_test(source: Source) -> None:
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            inner = [
+                child for child in ast.walk(node) if isinstance(child, ast.Import | ast.ImportFrom)
+            ]
+            assert not inner, f"line {inner[0].lineno}: import inside a function"
+    words = {node.id for node in ast.walk(source.tree) if isinstance(node, ast.Name)}
+    words |= {name.rpartition(".")[2] for name in source.imports()}
+    assert "TYPE_CHECKING" not in words
+    if source.path != LAZY_LOADER:
+        assert not words & {"import_module", "importlib", "__import__"}
+
+
+@each_source
+def test_a_file_is_short_and_its_name_shadows_nothing(source: Source) -> None:
+    assert len(source.text.splitlines()) <= LONGEST_FILE
+    last = source.name.rpartition(".")[2]
+    taken = (sys.stdlib_module_names | CLIENTS.keys()) - SHADOWS_ON_PURPOSE
+    assert last not in taken
+
+
+@each_source
+def test_what_is_defined_is_called_by_the_standard_word(source: Source) -> None:
+    for node in ast.walk(source.tree):
+        name = _defined_name(node)
+        assert not FORBIDDEN_WORDS.search(name), f"line {getattr(node, 'lineno', 0)}: {name}"
+
+
+def _defined_name(node: ast.AST) -> str:
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        return node.name
+    if isinstance(node, ast.arg):
+        return node.arg
+    if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+        return node.id
+    return ""
+
+
+def test_every_room_and_every_client_of_the_tables_exists() -> None:
+    names = {source.name for source in SOURCES}
+    assert [room for room in RANK if room not in names] == []
+    used = {name.split(".")[0] for source in SOURCES for name in source.imports()}
+    assert set(CLIENTS) <= used
