@@ -218,7 +218,9 @@ def _engine(url: str, *, is_read_only: bool = False) -> Engine:
 
     One connection that stays open: with the last one SQLite would tidy its log away each time.
     """
-    engine = create_engine(url, poolclass=StaticPool)
+    # Opened and closed by other threads than the one that uses it, never by two at a time.
+    any_thread = {"check_same_thread": False}
+    engine = create_engine(url, poolclass=StaticPool, connect_args=any_thread)
 
     @event.listens_for(engine, "connect")
     def set_up(driver: Any, _record: object) -> None:

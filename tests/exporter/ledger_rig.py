@@ -1,0 +1,120 @@
+"""A ledger on a scratch file with clocks moved by hand, and the lives the tests lead in it."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from exporter.ledger import Ledger
+from exporter.model import Change
+from probes.canary.lifecycle import Event
+from probes.clock import Clock, Instant
+from probes.mailboxes import Placement, Sighting
+from probes.result import Failure, Owner, Phase, PhaseTiming, ProbeResult, Reason
+
+BEGIN = datetime(2026, 3, 4, 5, 6, 7, 891011, tzinfo=UTC)
+LATE, LOST = 60.0, 900.0
+
+
+@dataclass
+class Hands:
+    """Both clocks, moved by hand."""
+
+    utc: datetime = BEGIN
+    monotonic: float = 5000.0
+
+    def clock(self) -> Clock:
+        return Clock(monotonic=lambda: self.monotonic, utc=lambda: self.utc)
+
+    def now(self) -> Instant:
+        return Instant(self.utc, self.monotonic)
+
+    def elapse(self, seconds: float) -> Instant:
+        self.utc += timedelta(seconds=seconds)
+        self.monotonic += seconds
+        return self.now()
+
+    def step(self, seconds: float) -> None:
+        """Somebody sets the calendar."""
+        self.utc += timedelta(seconds=seconds)
+
+    def restart(self) -> None:
+        """A new process: its monotonic clock begins anywhere."""
+        self.monotonic = 7.0
+
+
+def sighting(
+    token: str,
+    seen: Instant,
+    *,
+    not_before: Instant | None = None,
+    folder: str = "INBOX",
+    placement: Placement = Placement.INBOX,
+    uid_validity: int = 1,
+    uid: int = 1,
+    header: bytes = b"Received: by mx.test id 1\r\n",
+    internal_date: datetime | None = None,
+) -> Sighting:
+    return Sighting(
+        token,
+        folder,
+        placement,
+        uid_validity,
+        uid,
+        1000,
+        internal_date,
+        header,
+        not_before,
+        seen,
+    )
+
+
+def result(failure: Failure | None = None, at: datetime = BEGIN) -> ProbeResult:
+    timings = (PhaseTiming(Phase.CONNECT, 0.0, 0.1), PhaseTiming(Phase.END_OF_DATA, 0.1, 0.2))
+    return ProbeResult("submission", at, 0.3, timings, failure, facts={"tls.version": "TLSv1.3"})
+
+
+def failure(phase: Phase = Phase.RCPT, reason: Reason = Reason.REJECTED) -> Failure:
+    return Failure(phase, reason, "so it is", Owner.THEIR_MX, is_transient=False)
+
+
+@dataclass
+class Rig:
+    """One open ledger and what a test does with it."""
+
+    ledger: Ledger
+    hands: Hands
+    ticks: dict[str, int] = field(default_factory=dict)
+
+    async def plan(self, token: str, path: str = "p", mailbox: str = "m") -> None:
+        tick = self.ticks[path] = self.ticks.get(path, 0) + 1
+        assert await self.ledger.claim(path, mailbox, tick, token, LATE, LOST)
+
+    async def happen(self, token: str, event: Event, *, why: Failure | None = None) -> Change:
+        outcome = None if event is Event.SEND_STARTED else result(why)
+        change = await self.ledger.record(token, event, self.hands.now(), result=outcome)
+        assert change is not None
+        return change
+
+    async def send(self, token: str, path: str = "p", mailbox: str = "m") -> None:
+        """Plan, send and hand over; the sending takes a second."""
+        await self.plan(token, path, mailbox)
+        await self.happen(token, Event.SEND_STARTED)
+        self.hands.elapse(1.0)
+        await self.happen(token, Event.HANDED_OVER)
+
+    async def see(self, copy: Sighting) -> Change:
+        change = await self.ledger.record(copy.token, Event.SEEN, copy.seen, sighting=copy)
+        assert change is not None
+        return change
+
+
+@asynccontextmanager
+async def opened(path: Path, hands: Hands | None = None) -> AsyncIterator[Rig]:
+    hands = hands or Hands()
+    ledger = await Ledger.open(str(path), hands.clock())
+    try:
+        yield Rig(ledger, hands)
+    finally:
+        await ledger.close()
