@@ -80,6 +80,7 @@ class SmtpSession:
         self._refuse_plaintext()
         if wire.ended is not None:
             raise wire.ended
+        wire.forget()
         transport = cast(asyncio.Transport, wire.transport)
         try:
             with mapped(f"TLS with {server_name}"):
@@ -226,6 +227,10 @@ class SmtpSession:
         self._may_quit = False
         self._wire.close()
 
+    async def wait_closed(self) -> None:
+        """Wait until the connection that was left is gone: LINGER and the end of TLS at most."""
+        await self._wire.gone.wait()
+
     async def __aenter__(self) -> Self:
         return self
 
@@ -238,9 +243,9 @@ class SmtpSession:
         self._note_stray()
         wire = self._wire
         if self._may_quit and wire.ended is None and wire.closing is None:
-            wire.leave()
-            if error is None or isinstance(error, ProbeFailure):
-                return  # the answer to QUIT, or LINGER, closes it
+            # a run that was cut short leaves at once
+            wire.leave(awaits_answer=error is None or isinstance(error, ProbeFailure))
+            return
         self.close()
 
     # -- within

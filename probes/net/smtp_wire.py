@@ -47,6 +47,7 @@ class SmtpWire(SMTPProtocol):
         self.ended: ProbeFailure | None = None
         self.reply: Reply | None = None
         self.closing: Reply | None = None
+        self.gone = asyncio.Event()
         self.stray = bytearray()
         self.stray_total = 0
         self._assembler = ReplyAssembler()
@@ -101,6 +102,7 @@ class SmtpWire(SMTPProtocol):
         error = net_error(exc, "the connection") if exc is not None else None
         self._end(error or NetError(Reason.CONNECTION_CLOSED, "the connection was closed"))
         super().connection_lost(exc)
+        self.gone.set()
 
     def pause_writing(self) -> None:
         self._is_paused = True
@@ -140,14 +142,21 @@ class SmtpWire(SMTPProtocol):
         self.reply = outcome
         return SMTPResponse(outcome.code, outcome.text)
 
-    def secured(self, transport: asyncio.Transport) -> None:
-        """Go on over TLS; nothing said in clear counts any more, RFC 3207 §4.2."""
-        self.transport = transport
+    def forget(self) -> None:
+        """TLS begins: nothing said in clear counts any more, RFC 3207 §4.2."""
         self._assembler = ReplyAssembler()
+        self._is_mid_stray = False
+
+    def secured(self, transport: asyncio.Transport) -> None:
+        """Go on over TLS; what the server has said under it already is kept."""
+        self.transport = transport
         quickack(self._socket)
 
-    def leave(self) -> None:
-        """Say QUIT and close when it is answered, LINGER at the latest; nobody waits for it."""
+    def leave(self, *, awaits_answer: bool) -> None:
+        """Say QUIT and close: at once, or when it is answered; after LINGER in any case.
+
+        The caller never waits for it.
+        """
         if not self.is_connected or self.has_unsent:
             self.abort()
             return
@@ -155,6 +164,8 @@ class SmtpWire(SMTPProtocol):
         super().write(b"QUIT\r\n")
         quickack(self._socket)
         self._linger = self.loop.call_later(LINGER, self.abort)
+        if not awaits_answer and self.transport is not None:
+            self.transport.close()
 
     def close(self) -> None:
         """Close in good order, which for TLS waits for the peer, SHUTDOWN_TIMEOUT at the most."""

@@ -497,9 +497,35 @@ async def test_a_deadline_within_the_content_never_completes_the_message(
     assert "QUIT" not in peer.conversation.verbs
 
 
+@pytest.mark.parametrize("moment", ["EHLO", "tls EHLO", "RCPT"])
+async def test_quit_is_said_when_the_deadline_cuts_the_dialogue(
+    moment: str, authority: Authority
+) -> None:
+    script = Script(tls=authority.context("peer.test"), on={moment: (Wait(),)})
+    async with SmtpPeer(script) as peer:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(transaction(peer, authority, b"x\r\n"), 0.3)
+        await asyncio.wait_for(peer.conversation.ended.wait(), DEADLINE)
+    assert peer.conversation.verbs[-1] == "QUIT"
+
+
+async def test_a_greeting_that_comes_in_pieces_with_the_end_of_the_handshake_is_whole(
+    authority: Authority,
+) -> None:
+    greeting = Send(b"220-peer.test\r\n220 welcome\r\n", gap=0.0)
+    script = Script(
+        tls=authority.context("peer.test"), implicit_tls=True, on={"connect": (greeting,)}
+    )
+    for _ in range(5):
+        async with talking(script) as (session, _):
+            await session.handshake(authority.trust.verifying, "peer.test")
+            assert (await session.greeting()).lines == ("peer.test", "welcome")
+
+
 async def test_quit_that_is_never_answered_holds_nobody_up() -> None:
-    async with greeted(Script(on={"QUIT": (Wait(),)})) as (_, peer):
+    async with greeted(Script(on={"QUIT": (Wait(),)})) as (session, peer):
         pass
+    await asyncio.wait_for(session.wait_closed(), DEADLINE)
     assert peer.conversation.verbs[-1] == "QUIT"
 
 

@@ -42,7 +42,8 @@ async def handshake(server: Postfix, authority: Authority) -> float:
         await session.ehlo("probe.test")
         taken = time.perf_counter() - began
         await session.quit()
-        return taken
+    await session.wait_closed()
+    return taken
 
 
 async def test_the_kernels_delayed_acknowledgement_is_not_measured_as_the_servers_time(
@@ -64,6 +65,7 @@ async def test_postfix_takes_a_message_and_finds_nothing_to_complain_about(
         reply = await session.end_of_data(b"Subject: x\r\n\r\n.\r\n")
         assert "queued as" in reply.text
         await session.quit()
+    await session.wait_closed()
     await handshake(server, authority)
     log = server.log()
     assert "disconnect from" in log
