@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from exporter.demo import dns_server
 from exporter.demo.behaviours import (
     EVERYONE,
     AfterData,
@@ -12,8 +11,9 @@ from exporter.demo.behaviours import (
     Treatment,
     WorldBehaviour,
 )
-from exporter.demo.dns_server import Misbehaviour
 from exporter.demo.scenario import EXAMPLE_PATHS, RECEIVER_DOMAIN
+from exporter.liars import dns_server
+from exporter.liars.dns_messages import Misbehaviour
 from probes.canary.lifecycle import Outcome
 
 

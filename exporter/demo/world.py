@@ -11,7 +11,6 @@ from typing import Any, Self
 from exporter.demo import scenario
 from exporter.demo.behaviours import ServerBehaviour, Treatment
 from exporter.demo.certificates import Authority
-from exporter.demo.dns_server import DnsServer
 from exporter.demo.faults import Fault, in_force, intended
 from exporter.demo.imap_server import INBOX, JUNK, ImapServer
 from exporter.demo.lookups import Lookups
@@ -20,6 +19,7 @@ from exporter.demo.relay import Relay, RelayOptions
 from exporter.demo.scenario import Access
 from exporter.demo.smtp_servers import SmtpServer, without_deprecation_notice
 from exporter.demo.submission import Signer, SubmissionHandler
+from exporter.liars.dns_server import DnsServer
 from probes.canary.lifecycle import Outcome
 from probes.mailboxes import Placement
 

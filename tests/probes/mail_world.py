@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
-from exporter.demo.dns_server import DnsServer, Faults
+from exporter.liars.dns_server import DnsServer, Faults
 from probes.clock import SYSTEM_CLOCK
 from probes.net import Net
 from probes.net.dial import Dialer

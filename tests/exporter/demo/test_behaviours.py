@@ -7,7 +7,8 @@ from exporter.demo.behaviours import (
     WorldBehaviour,
     overlay,
 )
-from exporter.demo.dns_server import Fault, Misbehaviour
+from exporter.liars.dns_messages import Misbehaviour
+from exporter.liars.dns_server import Fault
 
 
 def test_an_overlay_changes_only_what_it_says() -> None:

@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from exporter.demo.dns_server import Fault, Misbehaviour
+from exporter.liars.dns_messages import Misbehaviour
+from exporter.liars.dns_server import Fault
 from probes.clock import SYSTEM_CLOCK
 from probes.kinds.mx import MxTarget, host, probe
 from probes.net.tls import TrustStore

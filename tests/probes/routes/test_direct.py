@@ -2,7 +2,8 @@
 
 import pytest
 
-from exporter.demo.dns_server import Fault, Faults, Misbehaviour
+from exporter.liars.dns_messages import Misbehaviour
+from exporter.liars.dns_server import Fault, Faults
 from probes.canary.lifecycle import Event, sending_ended
 from probes.canary.message import Canary
 from probes.clock import SYSTEM_CLOCK

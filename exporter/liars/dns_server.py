@@ -7,20 +7,27 @@ from collections import deque
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from enum import StrEnum
 from types import TracebackType
 from typing import Self
 
-import dns.edns
 import dns.exception
 import dns.flags
 import dns.message
 import dns.name
 import dns.rcode
-import dns.rdataclass
 import dns.rdatatype
 import dns.rrset
 import dns.zone
+
+from exporter.liars.dns_messages import (
+    MUTE,
+    TRUNCATING,
+    TRUTHFUL,
+    Misbehaviour,
+    guesses,
+    truncated,
+    untrue,
+)
 
 MAX_QUERIES_KEPT = 1000
 """Queries `DnsServer.queries` remembers; the oldest are forgotten first."""
@@ -29,8 +36,8 @@ _MAX_DELAYED = 1000
 _MAX_CHAIN = 16
 _TCP_IDLE_SECONDS = 10.0
 _BIND_ATTEMPTS = 16
-_HUGE_COUNT = 3400  # 61 KiB
-_GARBAGE = b"\xff\xfe this is no DNS message \x00\x01"
+_GUESSES = 500
+_DRIP_SECONDS = 0.2
 
 _COMMON_RECORDS = """\
 $TTL 300
@@ -38,31 +45,6 @@ $TTL 300
 @ NS ns
 ns A 127.0.0.1
 """
-
-
-class Misbehaviour(StrEnum):
-    """What a server does instead of answering."""
-
-    SERVFAIL = "servfail"
-    REFUSED = "refused"
-    NXDOMAIN = "nxdomain"
-    BOGUS = "bogus"
-    """SERVFAIL with the extended error DNSSEC Bogus, as a validating resolver says it."""
-    LAME = "lame"
-    """A referral to the root instead of an answer."""
-    SILENCE = "silence"
-    GARBAGE = "garbage"
-    """Bytes that are no DNS message."""
-    SCRAMBLED = "scrambled"
-    """Id and question are right, the rest is garbage."""
-    WRONG_ID = "wrong_id"
-    WRONG_QUESTION = "wrong_question"
-    TRUNCATED = "truncated"
-    """Nothing but the TC flag over UDP, the answer over TCP."""
-    TRUNCATED_FOR_EVER = "truncated_for_ever"
-    """The TC flag over UDP, and a TCP connection that is closed without an answer."""
-    HUGE = "huge"
-    """As many records as a message can hold (over TCP)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +63,15 @@ class Query:
     rdtype: str
     over_tcp: bool
     wants_dnssec: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Response:
+    """What becomes of one query: `messages` after `delay` seconds, as `misbehaviour` has it."""
+
+    messages: tuple[bytes, ...] = ()
+    delay: float = 0.0
+    misbehaviour: Misbehaviour | None = None
 
 
 Faults = Mapping[tuple[str, str], Fault]
@@ -156,22 +147,26 @@ class DnsServer:
 
     def _hear(self, wire: bytes, peer: tuple[str, int]) -> None:
         """A datagram came in."""
-        delay, message = self._respond(wire, over_tcp=False)
-        if message is None:
-            return
-        if delay == 0:
-            self._send(message, peer)
+        response = self._respond(wire, over_tcp=False)
+        if response.delay == 0:
+            self._send(response, peer)
         elif len(self._delayed) < _MAX_DELAYED:
-            handle = asyncio.get_running_loop().call_later(delay, self._send_late, message, peer)
+            loop = asyncio.get_running_loop()
+            handle = loop.call_later(response.delay, self._send_late, response, peer)
             self._delayed.add(handle)
 
-    def _send_late(self, message: bytes, peer: tuple[str, int]) -> None:
+    def _send_late(self, response: _Response, peer: tuple[str, int]) -> None:
         now = asyncio.get_running_loop().time()
         self._delayed = {handle for handle in self._delayed if handle.when() > now}
-        self._send(message, peer)
+        self._send(response, peer)
 
-    def _send(self, message: bytes, peer: tuple[str, int]) -> None:
-        if self._udp is not None and not self._udp.is_closing():
+    def _send(self, response: _Response, peer: tuple[str, int]) -> None:
+        if self._udp is None or self._udp.is_closing():
+            return
+        if response.misbehaviour is Misbehaviour.WRONG_SOURCE:
+            _send_from_elsewhere(response.messages, peer)
+            return
+        for message in response.messages:
             self._udp.sendto(message, peer)
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -193,37 +188,40 @@ class DnsServer:
             async with asyncio.timeout(_TCP_IDLE_SECONDS):
                 (length,) = struct.unpack("!H", await reader.readexactly(2))
                 wire = await reader.readexactly(length)
-            delay, message = self._respond(wire, over_tcp=True)
-            await asyncio.sleep(delay)
-            if message is None:
+            response = self._respond(wire, over_tcp=True)
+            await asyncio.sleep(response.delay)
+            if not response.messages:
                 return
-            writer.write(struct.pack("!H", len(message)) + message)
+            framed = b"".join(struct.pack("!H", len(m)) + m for m in response.messages)
+            if response.misbehaviour in _TCP_ENDINGS:
+                await _TCP_ENDINGS[response.misbehaviour](framed, reader, writer)
+                return
+            writer.write(framed)
             await writer.drain()
 
-    def _respond(self, wire: bytes, *, over_tcp: bool) -> tuple[float, bytes | None]:
-        """After how many seconds to send which bytes; None for silence."""
+    def _respond(self, wire: bytes, *, over_tcp: bool) -> _Response:
+        """What to send; no message at all for silence."""
         try:
             query = dns.message.from_wire(wire)
             question = query.question[0]
         except (dns.exception.DNSException, ValueError, IndexError):
-            return 0.0, None
+            return _Response()
         name = question.name.to_text(omit_final_dot=True).lower()
         rdtype = dns.rdatatype.to_text(question.rdtype)
         self.queries.append(Query(name, rdtype, over_tcp, bool(query.ednsflags & dns.flags.DO)))
         self._heard.set()
         fault = self._fault(name, rdtype)
-        if fault.misbehaviour is None:
-            return fault.delay, self._truth(query, over_tcp=over_tcp)
-        return fault.delay, self._misbehave(fault.misbehaviour, query, over_tcp=over_tcp)
+        message = self._message(fault.misbehaviour, query, over_tcp=over_tcp)
+        messages = () if message is None else (message,)
+        if fault.misbehaviour is Misbehaviour.FORGERIES and not over_tcp:
+            messages = (*guesses(query, _GUESSES), *messages)
+        return _Response(messages, fault.delay, fault.misbehaviour)
 
     def _fault(self, name: str, rdtype: str) -> Fault:
         for key in ((name, rdtype), (name, "*"), ("*", rdtype), ("*", "*")):
             if key in self.faults:
                 return self.faults[key]
         return Fault()
-
-    def _truth(self, query: dns.message.Message, *, over_tcp: bool) -> bytes:
-        return _sized(self._answer(query), query, over_tcp=over_tcp)
 
     def _answer(self, query: dns.message.Message) -> dns.message.Message:
         """What the zones say, following CNAMEs as far as they lead inside of them."""
@@ -257,20 +255,17 @@ class DnsServer:
         origins = [origin for origin in self._zones if name.is_subdomain(origin)]
         return self._zones[max(origins, key=len)] if origins else None
 
-    def _misbehave(
-        self, misbehaviour: Misbehaviour, query: dns.message.Message, *, over_tcp: bool
+    def _message(
+        self, misbehaviour: Misbehaviour | None, query: dns.message.Message, *, over_tcp: bool
     ) -> bytes | None:
-        if misbehaviour in _TRUNCATING and not over_tcp:
-            return _truncated(query)
-        if misbehaviour in _MUTE:
+        """What is sent, None for nothing."""
+        if misbehaviour in TRUNCATING and not over_tcp:
+            return truncated(query)
+        if misbehaviour in MUTE:
             return None
-        if misbehaviour is Misbehaviour.HUGE:
-            return _huge(query) if over_tcp else _truncated(query)
-        if misbehaviour in _FORGERIES:
-            return _FORGERIES[misbehaviour](query)
-        if misbehaviour is Misbehaviour.TRUNCATED:
-            return self._truth(query, over_tcp=over_tcp)
-        return _refusal(misbehaviour, query).to_wire()
+        if misbehaviour is None or misbehaviour in TRUTHFUL:
+            return _sized(self._answer(query), query, over_tcp=over_tcp)
+        return untrue(misbehaviour, query)
 
 
 class _Datagrams(asyncio.DatagramProtocol):
@@ -329,64 +324,44 @@ def _sized(response: dns.message.Message, query: dns.message.Message, *, over_tc
     try:
         return response.to_wire(max_size=room)
     except dns.exception.TooBig:
-        return _truncated(query)
+        return truncated(query)
 
 
-def _truncated(query: dns.message.Message) -> bytes:
-    response = dns.message.make_response(query, recursion_available=True)
-    response.flags |= dns.flags.TC
-    return response.to_wire()
+def _send_from_elsewhere(messages: Collection[bytes], peer: tuple[str, int]) -> None:
+    family = socket.AF_INET6 if ":" in peer[0] else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as sock:
+        for message in messages:
+            sock.sendto(message, peer)
 
 
-def _scrambled(query: dns.message.Message) -> bytes:
-    response = dns.message.make_response(query)
-    response.use_edns(False)
-    wire = bytearray(response.to_wire())
-    wire[6:8] = (3).to_bytes(2, "big")  # three answers are announced
-    return bytes(wire) + _GARBAGE
+async def _tcp_silence(_: bytes, reader: asyncio.StreamReader, __: asyncio.StreamWriter) -> None:
+    await reader.read()
 
 
-def _huge(query: dns.message.Message) -> bytes:
-    """Written without dnspython, which takes a second for so many records."""
-    header = dns.message.make_response(query, recursion_available=True)
-    header.use_edns(False)
-    wire = bytearray(header.to_wire())
-    wire[6:8] = _HUGE_COUNT.to_bytes(2, "big")
-    # RFC 1035 §4.1.4: 0xC00C points to the question's name
-    start = struct.pack("!HHHIHB", 0xC00C, dns.rdatatype.TXT, dns.rdataclass.IN, 300, 6, 5)
-    return bytes(wire) + b"".join(start + b"%05d" % number for number in range(_HUGE_COUNT))
+async def _tcp_drip(framed: bytes, _: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    for index in range(len(framed)):
+        writer.write(framed[index : index + 1])
+        await writer.drain()
+        await asyncio.sleep(_DRIP_SECONDS)
 
 
-def _refusal(misbehaviour: Misbehaviour, query: dns.message.Message) -> dns.message.Message:
-    response = dns.message.make_response(query, recursion_available=True)
-    if misbehaviour is Misbehaviour.BOGUS:
-        response.set_rcode(dns.rcode.SERVFAIL)
-        error = dns.edns.EDEOption(dns.edns.EDECode.DNSSEC_BOGUS, "no valid signature")
-        response.use_edns(0, options=[error])
-    elif misbehaviour is Misbehaviour.LAME:
-        response.flags &= ~dns.flags.RA
-        response.authority.append(dns.rrset.from_text(".", 300, "IN", "NS", "ns.invalid."))
-    else:
-        response.set_rcode(dns.rcode.from_text(misbehaviour.value.upper()))
-    return response
+async def _tcp_cut(framed: bytes, _: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(framed[: len(framed) // 2])
+    await writer.drain()
 
 
-def _wrong_id(query: dns.message.Message) -> bytes:
-    response = dns.message.make_response(query, recursion_available=True)
-    response.id ^= 0xFFFF
-    return response.to_wire()
+async def _tcp_long(
+    framed: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> None:
+    writer.write(b"\xff\xff" + framed[2:])
+    await writer.drain()
+    await reader.read()
 
 
-def _wrong_question(query: dns.message.Message) -> bytes:
-    other = dns.message.make_query("another.invalid", query.question[0].rdtype, id=query.id)
-    return dns.message.make_response(other, recursion_available=True).to_wire()
-
-
-_TRUNCATING = frozenset({Misbehaviour.TRUNCATED, Misbehaviour.TRUNCATED_FOR_EVER})
-_MUTE = frozenset({Misbehaviour.SILENCE, Misbehaviour.TRUNCATED_FOR_EVER})
-_FORGERIES: Mapping[Misbehaviour, Callable[[dns.message.Message], bytes]] = {
-    Misbehaviour.GARBAGE: lambda _: _GARBAGE,
-    Misbehaviour.SCRAMBLED: _scrambled,
-    Misbehaviour.WRONG_ID: _wrong_id,
-    Misbehaviour.WRONG_QUESTION: _wrong_question,
+_TCP_ENDINGS = {
+    Misbehaviour.TCP_SILENCE: _tcp_silence,
+    Misbehaviour.TCP_DRIP: _tcp_drip,
+    Misbehaviour.TCP_CUT: _tcp_cut,
+    Misbehaviour.TCP_LONG: _tcp_long,
 }
+"""Misbehaviours after which a TCP connection is of no use."""

@@ -1,0 +1,178 @@
+"""The messages of a DNS server that misbehaves: each made from the query it does not answer."""
+
+import struct
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+
+import dns.edns
+import dns.flags
+import dns.message
+import dns.rcode
+import dns.rdataclass
+import dns.rdatatype
+import dns.rrset
+
+_HUGE_COUNT = 3400  # 61 KiB
+_GARBAGE = b"\xff\xfe this is no DNS message \x00\x01"
+
+
+class Misbehaviour(StrEnum):
+    """What a server does instead of answering."""
+
+    SERVFAIL = "servfail"
+    REFUSED = "refused"
+    NXDOMAIN = "nxdomain"
+    NOTIMP = "notimp"
+    BOGUS = "bogus"
+    """SERVFAIL with the extended error DNSSEC Bogus, as a validating resolver says it."""
+    LAME = "lame"
+    """A referral to the root instead of an answer."""
+    SILENCE = "silence"
+    EMPTY = "empty"
+    """A datagram without content."""
+    GARBAGE = "garbage"
+    """Bytes that are no DNS message."""
+    SCRAMBLED = "scrambled"
+    """Id and question are right, the rest is garbage."""
+    POINTER_LOOP = "pointer_loop"
+    """A record whose name is a compression pointer to itself."""
+    ECHO = "echo"
+    """The query itself comes back."""
+    WRONG_ID = "wrong_id"
+    WRONG_QUESTION = "wrong_question"
+    WRONG_SOURCE = "wrong_source"
+    """The truth (over UDP), from another port than the one that was asked."""
+    FORGERIES = "forgeries"
+    """Hundreds of datagrams with guessed ids, then the truth."""
+    TRUNCATED = "truncated"
+    """Nothing but the TC flag over UDP, the answer over TCP."""
+    TRUNCATED_FOR_EVER = "truncated_for_ever"
+    """The TC flag over UDP, and a TCP connection that is closed without an answer."""
+    TCP_SILENCE = "tcp_silence"
+    """The TC flag over UDP, and a TCP connection on which nothing is said."""
+    TCP_DRIP = "tcp_drip"
+    """The TC flag over UDP, and over TCP the answer a byte at a time, five in a second."""
+    TCP_CUT = "tcp_cut"
+    """The TC flag over UDP, and over TCP half of the answer."""
+    TCP_LONG = "tcp_long"
+    """The TC flag over UDP, and over TCP a length the answer never comes to."""
+    HUGE = "huge"
+    """As many records as a message can hold (over TCP)."""
+
+
+MUTE = frozenset({Misbehaviour.SILENCE, Misbehaviour.TRUNCATED_FOR_EVER})
+"""Misbehaviours that end in no message at all."""
+
+TRUTHFUL = frozenset(
+    {
+        Misbehaviour.TRUNCATED,
+        Misbehaviour.TCP_DRIP,
+        Misbehaviour.TCP_CUT,
+        Misbehaviour.TCP_LONG,
+        Misbehaviour.TCP_SILENCE,
+        Misbehaviour.WRONG_SOURCE,
+        Misbehaviour.FORGERIES,
+    }
+)
+"""Misbehaviours that lie in how the message is sent, not in what it says."""
+
+TRUNCATING = frozenset(
+    {
+        Misbehaviour.TRUNCATED,
+        Misbehaviour.TRUNCATED_FOR_EVER,
+        Misbehaviour.TCP_SILENCE,
+        Misbehaviour.TCP_DRIP,
+        Misbehaviour.TCP_CUT,
+        Misbehaviour.TCP_LONG,
+        Misbehaviour.HUGE,
+    }
+)
+"""Misbehaviours that send whoever asked over UDP to TCP."""
+
+
+def untrue(misbehaviour: Misbehaviour, query: dns.message.Message) -> bytes:
+    """The message that is sent instead of the truth."""
+    if misbehaviour in _FORGERIES:
+        return _FORGERIES[misbehaviour](query)
+    return _refusal(misbehaviour, query).to_wire()
+
+
+def truncated(query: dns.message.Message) -> bytes:
+    """Nothing but the TC flag."""
+    response = dns.message.make_response(query, recursion_available=True)
+    response.flags |= dns.flags.TC
+    return response.to_wire()
+
+
+def guesses(query: dns.message.Message, count: int) -> list[bytes]:
+    """Answers with every id but the right one, as somebody off the path would send them."""
+    response = dns.message.make_response(query, recursion_available=True).to_wire()
+    return [
+        struct.pack("!H", (query.id + 1 + number) & 0xFFFF) + response[2:]
+        for number in range(count)
+    ]
+
+
+def _announcing(query: dns.message.Message, count: int) -> bytes:
+    """The head of an answer that announces so many records."""
+    response = dns.message.make_response(query, recursion_available=True)
+    response.use_edns(False)
+    wire = bytearray(response.to_wire())
+    wire[6:8] = count.to_bytes(2, "big")
+    return bytes(wire)
+
+
+def _scrambled(query: dns.message.Message) -> bytes:
+    return _announcing(query, 3) + _GARBAGE
+
+
+def _pointer_loop(query: dns.message.Message) -> bytes:
+    head = _announcing(query, 1)
+    # RFC 1035 §4.1.4: two high bits and an offset, which here is the pointer's own
+    pointer = struct.pack("!H", 0xC000 | len(head))
+    return head + pointer + struct.pack("!HHIH", dns.rdatatype.MX, dns.rdataclass.IN, 300, 0)
+
+
+def _huge(query: dns.message.Message) -> bytes:
+    """Written without dnspython, which takes a second for so many records."""
+    # RFC 1035 §4.1.4: 0xC00C points to the question's name
+    start = struct.pack("!HHHIHB", 0xC00C, dns.rdatatype.TXT, dns.rdataclass.IN, 300, 6, 5)
+    records = (start + b"%05d" % number for number in range(_HUGE_COUNT))
+    return _announcing(query, _HUGE_COUNT) + b"".join(records)
+
+
+def _refusal(misbehaviour: Misbehaviour, query: dns.message.Message) -> dns.message.Message:
+    response = dns.message.make_response(query, recursion_available=True)
+    if misbehaviour is Misbehaviour.BOGUS:
+        response.set_rcode(dns.rcode.SERVFAIL)
+        error = dns.edns.EDEOption(dns.edns.EDECode.DNSSEC_BOGUS, "no valid signature")
+        response.use_edns(0, options=[error])
+    elif misbehaviour is Misbehaviour.LAME:
+        response.flags &= ~dns.flags.RA
+        response.authority.append(dns.rrset.from_text(".", 300, "IN", "NS", "ns.invalid."))
+    else:
+        response.set_rcode(dns.rcode.from_text(misbehaviour.value.upper()))
+    return response
+
+
+def _wrong_id(query: dns.message.Message) -> bytes:
+    response = dns.message.make_response(query, recursion_available=True)
+    response.id ^= 0xFFFF
+    return response.to_wire()
+
+
+def _wrong_question(query: dns.message.Message) -> bytes:
+    other = dns.message.make_query("another.invalid", query.question[0].rdtype, id=query.id)
+    return dns.message.make_response(other, recursion_available=True).to_wire()
+
+
+_FORGERIES: Mapping[Misbehaviour, Callable[[dns.message.Message], bytes]] = {
+    Misbehaviour.EMPTY: lambda _: b"",
+    Misbehaviour.GARBAGE: lambda _: _GARBAGE,
+    Misbehaviour.SCRAMBLED: _scrambled,
+    Misbehaviour.POINTER_LOOP: _pointer_loop,
+    Misbehaviour.ECHO: lambda query: query.to_wire(),
+    Misbehaviour.WRONG_ID: _wrong_id,
+    Misbehaviour.WRONG_QUESTION: _wrong_question,
+    Misbehaviour.HUGE: _huge,
+}
