@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from sqlalchemy import (
+    URL,
     BigInteger,
     Column,
     Connection,
@@ -35,7 +36,12 @@ SCHEMA_VERSION = 1
 _BUSY_MILLISECONDS = 5_000
 
 METADATA = MetaData()
-VERSION = Table("ledger_schema", METADATA, Column("version", Integer, nullable=False))
+VERSION = Table(
+    "ledger_schema",
+    METADATA,
+    Column("version", Integer, nullable=False),
+    Column("openings", Integer, nullable=False, comment="how often it was opened"),
+)
 CANARIES = Table(
     "canaries",
     METADATA,
@@ -203,17 +209,18 @@ def _verify(path: Path) -> None:
 def _make_or_touch(connection: Connection) -> None:
     """Make the tables; where they are, write all the same, to know now whether that is possible."""
     if inspect(connection).has_table(VERSION.name):
-        connection.execute(update(VERSION).values(version=SCHEMA_VERSION))
+        connection.execute(update(VERSION).values(openings=VERSION.c.openings + 1))
         return
     METADATA.create_all(connection)
-    connection.execute(insert(VERSION).values(version=SCHEMA_VERSION))
+    connection.execute(insert(VERSION).values(version=SCHEMA_VERSION, openings=1))
 
 
-def _url(path: Path, mode: str) -> str:
-    return f"sqlite:///file:{quote(str(path))}?mode={mode}&uri=true"
+def _url(path: Path, mode: str) -> URL:
+    query = {"mode": mode, "uri": "true"}
+    return URL.create("sqlite", database=f"file:{quote(str(path))}", query=query)
 
 
-def _engine(url: str, *, is_read_only: bool = False) -> Engine:
+def _engine(url: str | URL, *, is_read_only: bool = False) -> Engine:
     """Everything that is SQLite's own, but for the words ON CONFLICT, which PostgreSQL shares.
 
     One connection that stays open: with the last one SQLite would tidy its log away each time.

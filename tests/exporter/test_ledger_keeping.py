@@ -1,0 +1,273 @@
+"""What the ledger does with time: expiry, restarts, histories, removal, retention."""
+
+import asyncio
+import os
+from collections import Counter
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from exporter.ledger import GIVE_UP_SECONDS, Ledger
+from exporter.ledger_store import RUNS_KEPT
+from exporter.model import Run
+from probes.canary.lifecycle import Event, ImpossibleEvent, Outcome, State
+from probes.mailboxes import Cursor
+from probes.records.reply import Reply
+from probes.result import Failure, Finding, Owner, Part, Phase, ProbeResult, Reason, Status
+from tests.exporter.ledger_rig import (
+    BEGIN,
+    LATE,
+    LOST,
+    Hands,
+    Rig,
+    failure,
+    opened,
+    result,
+    sighting,
+)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "ledger.sqlite"
+
+
+async def test_a_canary_is_lost_only_after_a_look_that_began_after_its_time(path: Path) -> None:
+    async with opened(path) as rig:
+        await rig.send("t")
+        too_early = rig.hands.elapse(LOST - 0.1)
+        assert await rig.ledger.expire(too_early, {"m": too_early}) == ()
+        rig.hands.elapse(3600.0)
+        assert await rig.ledger.expire(rig.hands.now(), {"m": too_early}) == ()
+        assert await rig.ledger.expire(rig.hands.now(), {"other": rig.hands.now()}) == ()
+        (change,) = await rig.ledger.expire(rig.hands.now(), {"m": rig.hands.now()})
+        assert (change.event, change.outcome) == (Event.LOOKED_IN_VAIN, Outcome.LOST)
+        assert change.record.failure is not None
+        assert (change.record.failure.phase, change.record.failure.reason) == (
+            Phase.TRANSIT,
+            Reason.LOST,
+        )
+        assert await rig.ledger.expire(rig.hands.now(), {"m": rig.hands.now()}) == ()
+        back = await rig.see(sighting("t", rig.hands.elapse(1.0)))
+        assert back.outcome is Outcome.RECOVERED
+        assert (back.record.state, back.record.outcome) == (State.RECOVERED, Outcome.RECOVERED)
+        assert back.record.failure is None
+
+
+async def test_a_mailbox_nobody_can_read_makes_canaries_untestable_and_never_lost(
+    path: Path,
+) -> None:
+    async with opened(path) as rig:
+        await rig.send("t")
+        rig.hands.elapse(LOST + GIVE_UP_SECONDS - 1.0)
+        assert await rig.ledger.expire(rig.hands.now(), {}) == ()
+        (change,) = await rig.ledger.expire(rig.hands.elapse(2.0), {})
+        assert (change.event, change.outcome) == (Event.COULD_NOT_LOOK, Outcome.UNTESTABLE)
+        assert change.record.failure is not None
+        assert change.record.failure.is_untestable
+
+
+async def test_a_silent_sender_is_taken_for_gone_and_may_still_speak(path: Path) -> None:
+    async with opened(path) as rig:
+        await rig.plan("never sent")
+        await rig.plan("sending")
+        await rig.happen("sending", Event.SEND_STARTED)
+        changes = await rig.ledger.expire(rig.hands.elapse(LOST + 1.0), {"m": rig.hands.now()})
+        assert {(c.record.token, c.record.state, c.outcome) for c in changes} == {
+            ("never sent", State.SEND_FAILED, Outcome.UNTESTABLE),
+            ("sending", State.UNCERTAIN, None),
+        }
+        with pytest.raises(ImpossibleEvent):
+            await rig.happen("never sent", Event.SEND_STARTED)
+        spoken = await rig.happen("sending", Event.HANDED_OVER)
+        assert spoken.record.state is State.ACCEPTED
+        assert await rig.ledger.expire(rig.hands.now(), {"m": rig.hands.now()}) == ()
+        (lost,) = await rig.ledger.expire(rig.hands.elapse(LOST), {"m": rig.hands.now()})
+        assert lost.outcome is Outcome.LOST
+
+
+async def test_many_overdue_canaries_are_settled_a_bounded_number_at_a_time(path: Path) -> None:
+    async with opened(path) as rig:
+        await asyncio.gather(*(rig.send(f"t{n}") for n in range(1100)))
+        now = rig.hands.elapse(2 * LOST + 1100.0)
+        counts = [len(await rig.ledger.expire(now, {"m": now})) for _ in range(3)]
+        assert counts == [1000, 100, 0]
+
+
+# Restart
+
+
+async def test_a_restart_never_resends_and_looks_for_what_may_have_been_sent(path: Path) -> None:
+    hands = Hands()
+    async with opened(path, hands) as rig:
+        await rig.send("accepted")
+        await rig.plan("planned")
+        await rig.plan("sending")
+        await rig.happen("sending", Event.SEND_STARTED)
+    hands.restart()
+    async with opened(path, hands) as rig:
+        changes = {change.record.token: change for change in await rig.ledger.resume()}
+        assert {token: change.outcome for token, change in changes.items()} == {
+            "planned": Outcome.UNTESTABLE,
+            "sending": None,
+        }
+        assert await rig.ledger.resume() == ()
+        waiting = {record.token: record.state for record in await rig.ledger.in_flight("m")}
+        assert waiting == {"accepted": State.ACCEPTED, "sending": State.UNCERTAIN}
+        assert await rig.ledger.in_flight("elsewhere") == ()
+        hands.elapse(LOST + 1.0)
+        lost = await rig.ledger.expire(hands.now(), {"m": hands.now()})
+        assert Counter(change.outcome for change in lost) == {Outcome.LOST: 2}
+    async with opened(path, hands) as rig:
+        assert await rig.ledger.resume() == ()
+        assert await rig.ledger.in_flight() == ()
+
+
+async def test_cursors_survive(path: Path) -> None:
+    async with opened(path) as rig:
+        await rig.ledger.save_cursor("m", Cursor("INBOX", 1, 5))
+        await rig.ledger.save_cursor("m", Cursor("INBOX", 1, 9))
+        await rig.ledger.save_cursor("m", Cursor("Junk", 3, 2**32 - 1))
+        await rig.ledger.save_cursor("n", Cursor("INBOX", 4, 4))
+    async with opened(path) as rig:
+        assert await rig.ledger.cursors("m") == {
+            "INBOX": Cursor("INBOX", 1, 9),
+            "Junk": Cursor("Junk", 3, 2**32 - 1),
+        }
+        assert await rig.ledger.cursors("unknown") == {}
+
+
+async def test_the_service_settles_a_canary_whose_sender_by_hand_went_away(path: Path) -> None:
+    hands = Hands()
+    async with opened(path, hands) as rig:
+        beside = await Ledger.open(str(path), hands.clock(), exclusive=False)
+        try:
+            assert await beside.claim("p", "m", -5, "by hand", LATE, LOST)
+            await beside.record("by hand", Event.SEND_STARTED, hands.now())
+            assert await rig.ledger.expire(hands.elapse(1.0), {"m": hands.now()}) == ()
+            await beside.record("by hand", Event.HANDED_OVER, hands.now(), result=result())
+            assert await beside.claim("p", "m", -6, "settled by hand", LATE, LOST)
+            await beside.record("settled by hand", Event.SEND_STARTED, hands.now())
+            assert await rig.ledger.expire(hands.elapse(1.0), {"m": hands.now()}) == ()
+            copy = sighting("settled by hand", hands.now(), uid=3)
+            await beside.record("settled by hand", Event.SEEN, hands.now(), sighting=copy)
+        finally:
+            await beside.close()
+        (change,) = await rig.ledger.expire(hands.elapse(LOST + 1.0), {"m": hands.now()})
+        assert (change.record.token, change.outcome) == ("by hand", Outcome.LOST)
+
+
+async def test_a_restart_of_the_service_does_not_disturb_a_sender_by_hand(path: Path) -> None:
+    hands = Hands()
+    beside = await Ledger.open(str(path), hands.clock(), exclusive=False)
+    try:
+        assert await beside.claim("p", "m", -5, "by hand", LATE, LOST)
+        async with opened(path, hands) as rig:
+            assert await rig.ledger.resume() == ()
+        change = await beside.record("by hand", Event.SEND_STARTED, hands.now())
+        assert change is not None
+    finally:
+        await beside.close()
+
+
+# Runs, removal, retention
+
+
+async def test_a_run_is_read_back_as_it_was_written(path: Path) -> None:
+    why = Failure(
+        Phase.RCPT,
+        Reason.REJECTED,
+        "no such user",
+        Owner.THEIR_MX,
+        False,
+        Reply(550, ("no", "such user \udcff"), (5, 1, 1)),
+    )
+    finding = Finding("smtp.x", Status.WARNING, "a.test", "evidence", "RFC 5321 §4.2")
+    part = Part("a.test", None, result().timings, why, (finding,), {"a": (1, ("b", None))})
+    whole = ProbeResult(
+        "mx", BEGIN, 1.5, result().timings, why, (finding,), (part,), {"x": ("y", 2.5, True)}
+    )
+    async with opened(path) as rig:
+        await rig.ledger.add_run(Run("job", 3, whole))
+        assert await rig.ledger.runs("job", 10) == (Run("job", 3, whole),)
+
+
+async def test_a_result_of_monstrous_size_is_shortened(path: Path) -> None:
+    monster = ProbeResult("mx", BEGIN, 1.0, (), failure(), facts={"big": "x" * 1_000_000})
+    async with opened(path) as rig:
+        await rig.ledger.add_run(Run("job", 3, monster))
+        (run,) = await rig.ledger.runs("job", 1)
+    assert run.result.failure == failure()
+    assert run.result.facts == {"ledger.shortened": True}
+    assert await asyncio.to_thread(os.path.getsize, path) < 200_000
+
+
+async def test_the_history_of_a_job_is_bounded_and_read_newest_first(path: Path) -> None:
+    count = RUNS_KEPT + 50
+    async with opened(path) as rig:
+        runs = [
+            Run("job", tick, result(at=BEGIN + timedelta(seconds=tick))) for tick in range(count)
+        ]
+        await asyncio.gather(*(rig.ledger.add_run(run) for run in runs))
+        assert await rig.ledger.runs("job", 3) == (runs[-1], runs[-2], runs[-3])
+        assert len(await rig.ledger.runs("job", 10 * count)) == RUNS_KEPT
+
+
+async def test_the_canaries_of_a_path_are_read_newest_first(path: Path) -> None:
+    async with opened(path) as rig:
+        for n in range(5):
+            await rig.send(f"t{n}")
+        await rig.send("other", path="q")
+        assert [record.token for record in await rig.ledger.recent("p", 3)] == ["t4", "t3", "t2"]
+
+
+async def test_settled_copies_are_removable_until_they_were_removed(path: Path) -> None:
+    async with opened(path) as rig:
+        await rig.send("waiting")
+        await rig.send("t")
+        now = rig.hands.elapse(1.0)
+        await rig.see(sighting("t", now, uid=5))
+        await rig.see(sighting("t", now, uid=6, folder="Junk", header=b"another"))
+        assert await rig.ledger.removable("m", now.utc) == (), "its keep time has not passed"
+        later = rig.hands.elapse(1.0).utc
+        places = await removable(rig, later)
+        assert places == {("t", "INBOX", 5), ("t", "Junk", 6)}
+        await rig.ledger.removed(["t"], folder="INBOX")
+        assert await removable(rig, later) == {("t", "Junk", 6)}
+        await rig.ledger.removed(["t"])
+        assert await removable(rig, later) == set()
+        again = await rig.see(sighting("t", rig.hands.now(), uid=5))
+        assert again.outcome is None, "read from the mailbox before it was gone"
+
+
+async def removable(rig: Rig, before: object) -> set[tuple[str, str | None, int | None]]:
+    records = await rig.ledger.removable("m", before)  # type: ignore[arg-type]
+    return {(record.token, record.folder, record.uid) for record in records}
+
+
+async def test_old_settled_rows_are_forgotten_and_unsettled_ones_never(path: Path) -> None:
+    async with opened(path) as rig:
+        await rig.send("waiting")
+        for n in range(2100):
+            rig.ticks["p"] = n + 1
+        old = [f"old{n}" for n in range(1500)]
+        await asyncio.gather(*(rig.send(token) for token in old))
+        now = rig.hands.elapse(1.0)
+        await asyncio.gather(*(rig.see(sighting(token, now, uid=n)) for n, token in enumerate(old)))
+        moment = rig.hands.elapse(1.0).utc
+        await rig.send("new")
+        await rig.see(sighting("new", rig.hands.elapse(1.0), uid=9999))
+        await rig.ledger.add_run(Run("job", 1, result(at=moment)))
+        assert await rig.ledger.forget(moment) == 1500 + RUNS_KEPT
+        tokens = {record.token for record in await rig.ledger.recent("p", 5000)}
+        assert tokens == {"waiting", "new"}
+        assert len(await rig.ledger.runs("job", 5)) == 1
+        assert await removable(rig, rig.hands.elapse(1.0).utc) == {("new", "INBOX", 9999)}
+        assert await rig.ledger.forget(moment) == 0
+
+
+async def test_a_ledger_can_be_kept_in_memory() -> None:
+    async with opened(Path(":memory:")) as rig:
+        await rig.send("t")
+        assert (await rig.see(sighting("t", rig.hands.elapse(1.0)))).outcome is Outcome.ARRIVED
