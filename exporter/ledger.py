@@ -20,10 +20,10 @@ from probes.clock import Clock, Instant
 from probes.mailboxes import Cursor, Sighting
 from probes.result import ProbeResult
 
-__all__ = ["GIVE_UP_SECONDS", "MAX_COPIES", "Ledger", "LedgerError"]
+__all__ = ["GIVE_UP_AFTER", "MAX_COPIES", "Ledger", "LedgerError"]
 
-GIVE_UP_SECONDS = 24 * 3600.0
-"""How long after its time a canary waits for a mailbox that cannot be read."""
+GIVE_UP_AFTER = 2.0
+"""Times `lost_after` that a canary waits, in all, for a mailbox that cannot be read."""
 
 MAX_COPIES = 16
 """Copies of one canary that are told apart; further ones are not counted."""
@@ -148,7 +148,7 @@ class Ledger:
 
         `looked`: mailbox -> when the last look at all its folders began. A canary is lost when that
         was `lost_after` or more after it was handed over, and untestable when no such look came
-        within GIVE_UP_SECONDS. A sender silent for `lost_after` is taken for gone. Canaries that
+        within GIVE_UP_AFTER times that. A sender silent for `lost_after` is taken for gone. Canaries that
         another process sent by hand are settled as well.
         """
         work = partial(self._expire, now, dict(looked))
@@ -351,7 +351,8 @@ def _verdict(waiting: _Waiting, now: float, looked: Instant | None) -> Event | N
         return Event.SENDER_GONE
     if looked is not None and looked.monotonic >= due:
         return Event.LOOKED_IN_VAIN
-    return Event.COULD_NOT_LOOK if now >= due + GIVE_UP_SECONDS else None
+    given_up = waiting.since + waiting.lost_after * GIVE_UP_AFTER
+    return Event.COULD_NOT_LOOK if now >= given_up else None
 
 
 def _number_of(copy: Copy, copies: list[Copy]) -> int | None:
