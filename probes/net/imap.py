@@ -62,7 +62,7 @@ class ImapSession(Dialogue):
         """TCP only."""
         sock = await dialer.connect(address, port, source=source)
         try:
-            session = cls(address, port)
+            session = cls(address, port, sock)
             with mapped(session.name):
                 loop = asyncio.get_running_loop()
                 await loop.create_connection(lambda: session._wire, sock=sock)

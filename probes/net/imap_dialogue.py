@@ -6,6 +6,7 @@ it had before the last look, and nothing is missed for having been said at the w
 """
 
 import asyncio
+import socket
 from collections.abc import Collection
 from contextlib import suppress
 from typing import TypeVar
@@ -65,7 +66,7 @@ class Command:
 class Dialogue:
     """One connection: one command at a time, and everything the server said."""
 
-    def __init__(self, address: str, port: int) -> None:
+    def __init__(self, address: str, port: int, sock: socket.socket) -> None:
         self.address = address
         self.name = f"{address} port {port}"
         self.capabilities: frozenset[str] | None = None
@@ -87,7 +88,7 @@ class Dialogue:
         self._serial = 0
         self._said = 0
         self._is_leaving = False
-        self._wire = Wire(self.name, self._take, self._ended)
+        self._wire = Wire(self.name, sock, self._take, self._ended)
 
     def interrupt(self) -> None:
         """End the `idle` that is running; without one, nothing happens."""

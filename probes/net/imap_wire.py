@@ -29,6 +29,7 @@ class Wire(asyncio.Protocol):
     def __init__(
         self,
         name: str,
+        sock: socket.socket,
         on_response: Callable[[Response], None],
         on_end: Callable[[NetError], None],
     ) -> None:
@@ -37,7 +38,7 @@ class Wire(asyncio.Protocol):
         self._on_response = on_response
         self._on_end = on_end
         self._transport: asyncio.Transport | None = None
-        self._socket: socket.socket | None = None
+        self._socket = sock
         self._failure: NetError | None = None
         self._secrets: list[str] = []
         self._is_held = True
@@ -54,7 +55,6 @@ class Wire(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Called by the event loop."""
         self._transport = cast(asyncio.Transport, transport)
-        self._socket = transport.get_extra_info("socket")
 
     def data_received(self, data: bytes) -> None:
         """Called by the event loop."""

@@ -1,0 +1,331 @@
+"""Watching one folder on one IMAP connection.
+
+The folder is opened with EXAMINE and read with BODY.PEEK: nothing in it changes. A look is a NOOP,
+because servers show new mail only to those who ask, and one FETCH of what is new. Between looks the
+connection waits for a moment while a canary is fresh, and else in IDLE.
+"""
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from probes.canary.message import MARKER, recognise, recognise_body
+from probes.clock import Clock, Instant
+from probes.mailboxes import Cursor, Interest, Look, Placement, Report, Sighting
+from probes.mailboxes.imap_login import placed, step
+from probes.net.errors import NetError
+from probes.net.imap import Folder, ImapSession, quote, uid_set
+from probes.records.imap_responses import Fetch
+from probes.result import Owner, Phase, ProbeFailure, Reason
+
+CHUNK = 100
+"""Messages whose headers one FETCH asks for; of more new ones, only those that bear the marker."""
+
+HEADER_OCTETS = 64 * 1024
+TEXT_OCTETS = 64 * 1024
+
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How long to wait between looks, in seconds, and for one answer.
+
+    `fast` while a canary is fresh, `slow` while one is in flight or where IDLE is missing, `idle`
+    while nobody waits for anything.
+    """
+
+    fast: float
+    slow: float
+    idle: float
+    answer: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    """At `at`, the server had said that there are `exists` messages, `expunged` having gone."""
+
+    exists: int
+    expunged: int
+    at: Instant
+
+
+class FolderWatch:
+    """Follows one folder from its cursor on; `run` ends only by an exception."""
+
+    def __init__(
+        self,
+        name: str,
+        placement: Placement,
+        pace: Pace,
+        clock: Clock,
+        interest: Interest,
+        report: Report,
+        cursor: Cursor | None,
+    ) -> None:
+        self.name = name
+        self._placement = placement
+        self._pace = pace
+        self._clock = clock
+        self._interest = interest
+        self._report = report
+        self._cursor = cursor
+        self._session: ImapSession | None = None
+        self._wake = asyncio.Event()
+        self._can_idle = True
+        self._uid_validity = 0
+        self._last_uid = 0
+        self._known = 0
+        self._counted = 0
+        self._not_before: Instant | None = None
+
+    def wake(self) -> None:
+        """Look now: the interest has changed."""
+        self._wake.set()
+        if self._session is not None:
+            self._session.interrupt()
+
+    async def open(self, session: ImapSession) -> None:
+        """Open the folder on `session` and look for the first time."""
+        self._session = session
+        began = self._clock.now()
+        async with step(Phase.FETCH, self._pace.answer):
+            folder = await self._examine(session)
+            self._can_idle = "IDLE" in await session.known_capabilities()
+        self._known = session.changes
+        self._counted = folder.exists + session.expunged
+        self._uid_validity = folder.uid_validity
+        self._not_before = None
+        found = await self._first_read(session, folder)
+        await self._tell(found, began)
+
+    async def look(self) -> None:
+        """One look, and its reports. A changed UIDVALIDITY opens the folder anew."""
+        session = self._opened()
+        self._wake.clear()
+        began = self._clock.now()
+        marks = [self._mark(session, began)]
+        async with step(Phase.FETCH, self._pace.answer):
+            await session.noop()
+        if session.uid_validity != self._uid_validity:  # RFC 3501 §2.3.1.1: every UID is void
+            self._cursor = None
+            await self.open(session)
+            return
+        found: list[Sighting] = []
+        if session.changes != self._known:
+            marks.append(self._mark(session, self._clock.now()))
+            found = await self._read_new(session, marks)
+        await self._tell(found, began)
+
+    async def wait(self) -> None:
+        """Until the next look is due; not at all when something was said since the last one."""
+        session = self._opened()
+        if session.changes != self._known or self._wake.is_set():
+            return
+        if self._interest.is_fresh() and self._placement is Placement.INBOX:
+            await asyncio.sleep(self._until(self._pace.fast))
+        elif self._can_idle:
+            await self._idle(session)
+        else:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._patience()):
+                    await self._wake.wait()
+
+    async def _examine(self, session: ImapSession) -> Folder:
+        try:
+            return await session.examine(self.name)
+        except ProbeFailure as failure:
+            if failure.reason is Reason.REJECTED:  # a folder that is not there: ours to configure
+                failure.owner = Owner.US
+            raise
+
+    def _opened(self) -> ImapSession:
+        if self._session is None:
+            raise RuntimeError(f"{self.name} was not opened")
+        return self._session
+
+    def _until(self, seconds: float) -> float:
+        """What is left of `seconds` since the last look began."""
+        if self._not_before is None:
+            return 0
+        return max(0.0, self._not_before.monotonic + seconds - self._clock.monotonic())
+
+    def _patience(self) -> float:
+        if self._interest.is_fresh():
+            return self._pace.fast
+        return self._pace.slow if self._interest.tokens() or not self._can_idle else self._pace.idle
+
+    async def _idle(self, session: ImapSession) -> None:
+        try:
+            await session.idle(self._known, self._patience())
+        except ProbeFailure as failure:
+            is_refused = failure.reason in (Reason.REJECTED, Reason.UNEXPECTED_REPLY)
+            if isinstance(failure, NetError) or not is_refused:
+                raise placed(failure, Phase.FETCH) from failure
+            self._can_idle = False  # it offers IDLE and will not do it: ask instead
+
+    # Reading
+
+    async def _first_read(self, session: ImapSession, folder: Folder) -> list[Sighting]:
+        marks = [self._mark(session, self._clock.now())]
+        cursor = self._cursor
+        if cursor is not None and cursor.uid_validity == folder.uid_validity:
+            self._last_uid = cursor.last_uid
+            if folder.uid_next is not None and folder.uid_next <= cursor.last_uid + 1:
+                return []
+            return await self._read_many(session, marks)
+        self._last_uid = await self._newest(session, folder)
+        tokens = self._interest.tokens()
+        if not tokens:
+            return []
+        # RFC 3501 §6.4.4: SINCE disregards time and zone, hence a day's margin
+        since = min(tokens.values()).astimezone(UTC) - timedelta(days=1)
+        async with step(Phase.FETCH, self._pace.answer):
+            bearing = await session.uid_search(f"SINCE {_date(since)} TEXT {quote(MARKER)}")
+        return await self._read(session, [u for u in bearing if u <= self._last_uid], marks)
+
+    async def _newest(self, session: ImapSession, folder: Folder) -> int:
+        if folder.uid_next is not None:
+            return folder.uid_next - 1
+        if folder.exists == 0:
+            return 0
+        async with step(Phase.FETCH, self._pace.answer):
+            return max(await session.uid_search("UID *"), default=0)
+
+    async def _read_new(self, session: ImapSession, marks: list[_Mark]) -> list[Sighting]:
+        self._known = session.changes
+        counted = (session.exists or 0) + session.expunged
+        arrived, self._counted = counted - self._counted, counted
+        if arrived > CHUNK:
+            return await self._read_many(session, marks)
+        async with step(Phase.FETCH, self._pace.answer):
+            fetched = await session.uid_fetch(f"{self._last_uid + 1}:*", "HEADER", HEADER_OCTETS)
+        # RFC 3501 §6.4.8: `n:*` always has the last message, even an older one
+        messages = {uid: each for uid, each in _by_uid(fetched).items() if uid > self._last_uid}
+        return await self._sightings(session, messages, marks)
+
+    async def _read_many(self, session: ImapSession, marks: list[_Mark]) -> list[Sighting]:
+        """Everything new, but of a crowd only the messages in which the server finds our marker."""
+        async with step(Phase.FETCH, self._pace.answer):
+            uids = await session.uid_search(f"UID {self._last_uid + 1}:*")
+            new = [uid for uid in uids if uid > self._last_uid]
+            last = max(new, default=self._last_uid)
+            if len(new) > CHUNK:
+                span = f"{self._last_uid + 1}:{last}"
+                new = list(await session.uid_search(f"UID {span} TEXT {quote(MARKER)}"))
+        found = await self._read(session, new, marks)
+        self._last_uid = max(self._last_uid, last)
+        return found
+
+    async def _read(
+        self, session: ImapSession, uids: Sequence[int], marks: list[_Mark]
+    ) -> list[Sighting]:
+        found: list[Sighting] = []
+        for start in range(0, len(uids), CHUNK):
+            some = uid_set(uids[start : start + CHUNK])
+            async with step(Phase.FETCH, self._pace.answer):
+                fetched = await session.uid_fetch(some, "HEADER", HEADER_OCTETS)
+            found += await self._sightings(session, _by_uid(fetched), marks)
+        return found
+
+    async def _sightings(
+        self, session: ImapSession, messages: Mapping[int, Fetch], marks: Sequence[_Mark]
+    ) -> list[Sighting]:
+        """The canaries among `messages` (by UID, headers fetched); all of them count as read."""
+        fetched_at = self._clock.now()
+        tokens = {uid: recognise(_header(message)) for uid, message in messages.items()}
+        unknown = [uid for uid, token in tokens.items() if token is None]
+        if unknown and self._interest.tokens():
+            tokens.update(await self._recognise_bodies(session, messages, unknown))
+        self._last_uid = max([self._last_uid, *messages])
+        return [
+            self._sighting(messages[uid], token, _seen(messages[uid], session, marks) or fetched_at)
+            for uid, token in tokens.items()
+            if token is not None
+        ]
+
+    async def _recognise_bodies(
+        self, session: ImapSession, messages: Mapping[int, Fetch], unknown: Sequence[int]
+    ) -> dict[int, str | None]:
+        """Tokens of messages whose header lost them, found where the server finds our marker."""
+        async with step(Phase.FETCH, self._pace.answer):
+            hits = await session.uid_search(f"UID {uid_set(unknown)} BODY {quote(MARKER)}")
+        bearing = set(hits) & set(unknown)
+        if not bearing:
+            return {}
+        async with step(Phase.FETCH, self._pace.answer):
+            texts = await session.uid_fetch(uid_set(bearing), "TEXT", TEXT_OCTETS)
+        return {
+            uid: recognise_body(_header(messages[uid]) + text)
+            for uid, text in sections(texts, "TEXT").items()
+            if uid in bearing
+        }
+
+    def _sighting(self, message: Fetch, token: str, seen: Instant) -> Sighting:
+        return Sighting(
+            token=token,
+            folder=self.name,
+            placement=self._placement,
+            uid_validity=self._uid_validity,
+            uid=message.uid or 0,
+            size=message.size or 0,
+            internal_date=message.internal_date,
+            header=_header(message),
+            not_before=self._not_before,
+            seen=seen,
+        )
+
+    async def _tell(self, found: Sequence[Sighting], began: Instant) -> None:
+        """Sightings first: whoever hears of a look may conclude that nothing else was there."""
+        ended = self._clock.now()
+        for sighting in found:
+            await self._report(sighting)
+        cursor = Cursor(self.name, self._uid_validity, self._last_uid)
+        if cursor != self._cursor:
+            await self._report(cursor)
+            self._cursor = cursor
+        await self._report(Look(self.name, self._placement, began, ended))
+        self._not_before = began
+
+    def _mark(self, session: ImapSession, at: Instant) -> _Mark:
+        return _Mark(session.exists or 0, session.expunged, at)
+
+
+def _seen(message: Fetch, session: ImapSession, marks: Sequence[_Mark]) -> Instant | None:
+    """The first instant at which the server had counted this message, if that is certain.
+
+    Sequence numbers move when something goes: a mark from before that proves nothing.
+    """
+    for mark in marks:
+        if mark.expunged == session.expunged and message.sequence <= mark.exists:
+            return mark.at
+    return None
+
+
+def _header(message: Fetch) -> bytes:
+    return message.sections.get("HEADER") or b""
+
+
+def _by_uid(fetched: Iterable[Fetch]) -> dict[int, Fetch]:
+    """The messages whose header was fetched; flags said in passing are not among them."""
+    return {
+        message.uid: message
+        for message in fetched
+        if message.uid is not None and "HEADER" in message.sections
+    }
+
+
+def sections(fetched: Iterable[Fetch], name: str) -> dict[int, bytes]:
+    """The octets of a section by UID; b"" where the server says NIL."""
+    return {
+        message.uid: message.sections[name] or b""
+        for message in fetched
+        if message.uid is not None and name in message.sections
+    }
+
+
+def _date(instant: datetime) -> str:
+    """A date as RFC 3501 §9 writes it, in no locale."""
+    return f"{instant.day}-{_MONTHS[instant.month - 1]}-{instant.year:04}"
