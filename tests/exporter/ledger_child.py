@@ -46,15 +46,6 @@ async def until_killed(path: str, name: str) -> None:
     await asyncio.gather(*(lives(ledger, name, numbers) for _ in range(50)))
 
 
-async def claim_many(ledger: Ledger, numbers: Iterator[int]) -> int:
-    """How many claims were made before one failed."""
-    count = 0
-    for number in numbers:
-        await ledger.claim("p" * 500, "m", number, f"token-{number}", 60.0, 900.0)
-        count += 1
-    return count
-
-
 async def until_full(path: str, ballast: str) -> None:
     ledger = await Ledger.open(path, SYSTEM_CLOCK)
     claimed = 0
