@@ -78,10 +78,12 @@ class Chain:
 
     def enter(self, command: Sequence[str], cwd: Path = REPOSITORY) -> list[str]:
         """The command line that runs `command` inside; as root, outside."""
-        ns = f"/proc/{self._namespaces.pid}/ns"
+        process = f"/proc/{self._namespaces.pid}"
         return [
-            *(program("nsenter"), f"--net={ns}/net", f"--mount={ns}/mnt"),
-            *(f"--pid={ns}/pid_for_children", "--", "env", f"--chdir={cwd}", *command),
+            *(program("nsenter"), f"--net={process}/ns/net", f"--mount={process}/ns/mnt"),
+            # Where we are chrooted ourselves, entering a mount namespace alone would leave that.
+            *(f"--pid={process}/ns/pid_for_children", f"--root={process}/root", "--"),
+            *("env", f"--chdir={cwd}", *command),
         ]
 
     def run(
