@@ -127,12 +127,16 @@ class Service:
         for record in await self._ledger.in_flight():
             self.metrics.resumed(record)
 
-    async def run(self, stop: asyncio.Event, *, at_once: bool = False) -> None:
+    async def run(
+        self, stop: asyncio.Event, *, at_once: bool = False, scheduled: bool = True
+    ) -> None:
         """Send, settle and clean until `stop` is set; then end what is under way, bounded.
 
-        With `at_once` everything also runs in the current slot, not only from the next one on.
+        With `at_once` everything also runs in the current slot, not only from the next one on;
+        without `scheduled` that is all.
         """
-        self._scheduler.replace(self._entries())
+        if scheduled:
+            self._scheduler.replace(self._entries())
         tasks: list[asyncio.Task[Any]] = [
             asyncio.create_task(self._scheduler.run(), name="scheduler"),
             asyncio.create_task(self._expire(), name="expiry"),

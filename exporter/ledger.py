@@ -146,10 +146,11 @@ class Ledger:
     async def expire(self, now: Instant, looked: Mapping[str, Instant]) -> tuple[Change, ...]:
         """Settle what has waited long enough, at most 1,000 canaries per call.
 
-        `looked`: mailbox -> when the last look at all its folders began. A canary is lost when that
-        was `lost_after` or more after it was handed over, and untestable when no such look came
-        within GIVE_UP_AFTER times that. A sender silent for `lost_after` is taken for gone. Canaries that
-        another process sent by hand are settled as well.
+        `looked`: mailbox -> when the last look at all its folders began; mailboxes that cannot be
+        read now are missing. A canary is lost when that look came `lost_after` or more after it was
+        handed over, and untestable when its mailbox still cannot be read after GIVE_UP_AFTER times
+        that. A sender silent for `lost_after` is taken for gone. Canaries that another process sent
+        by hand are settled as well.
         """
         work = partial(self._expire, now, dict(looked))
         return await self._thread.call(work, lambda changes: self._follow_all(changes, now))
@@ -349,8 +350,8 @@ def _verdict(waiting: _Waiting, now: float, looked: Instant | None) -> Event | N
         return None
     if waiting.is_sending:
         return Event.SENDER_GONE
-    if looked is not None and looked.monotonic >= due:
-        return Event.LOOKED_IN_VAIN
+    if looked is not None:
+        return Event.LOOKED_IN_VAIN if looked.monotonic >= due else None
     given_up = waiting.since + waiting.lost_after * GIVE_UP_AFTER
     return Event.COULD_NOT_LOOK if now >= given_up else None
 

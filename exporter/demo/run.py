@@ -158,7 +158,7 @@ def _introduce(console: Console, url: str, fault: str | None, scratch: str, text
 async def _settle_once(service: Service, board: Board, console: Console) -> int:
     """Run everything, wait until every path has a settled canary, say whether as intended."""
     stop = asyncio.Event()
-    running = asyncio.create_task(service.run(stop, at_once=True))
+    running = asyncio.create_task(service.run(stop, at_once=True, scheduled=False))
     complete = asyncio.create_task(board.complete.wait())
     try:
         with _live(board, console) as live:
@@ -198,4 +198,4 @@ async def _watch_on(service: Service, board: Board, console: Console) -> int:
 
 def _live(board: Board, console: Console) -> Live:
     """The board on the screen; without a terminal it is printed once, at the end."""
-    return Live(board.table(), console=console, auto_refresh=False)
+    return Live(board.table(), console=console, auto_refresh=False, transient=False)
