@@ -33,6 +33,11 @@ class Peer:
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
+    async def idle(self) -> None:
+        """Wait until no connection is being served."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
     def cue(self, name: str) -> None:
         """Let every `Cue(name)` go on, now and later."""
         self.cues[name].set()

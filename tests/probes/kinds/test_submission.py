@@ -176,13 +176,13 @@ async def test_a_wrong_password_is_ours(good: Script, trust: TrustStore) -> None
 
 
 async def test_a_bad_certificate_fails_in_tls_with_its_reason(
-    good: Script, authority: Authority, trust: TrustStore, tmp_path: Path
+    good: Script, authority: Authority, trust: TrustStore
 ) -> None:
     cases = [
         (authority.expired(NAME), Reason.CERTIFICATE_EXPIRED),
         (authority.context("other.test"), Reason.CERTIFICATE_HOST_MISMATCH),
         (foreign(NAME), Reason.CERTIFICATE_NOT_TRUSTED),
-        (self_signed(tmp_path, NAME), Reason.CERTIFICATE_NOT_TRUSTED),
+        (self_signed(NAME), Reason.CERTIFICATE_NOT_TRUSTED),
     ]
     for context, reason in cases:
         async with mail_world(ZONE, {ADDRESS: replace(good, tls=context)}, trust=trust) as world:

@@ -1,0 +1,20 @@
+"""The answer to one HTTPS request, RFC 9110."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class HttpsResponse:
+    """One response as received: header names in lower case, in order; the body not decoded.
+
+    `is_whole` is False where the body was longer than what was to be kept of it.
+    """
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+    is_whole: bool
+
+    def header(self, name: str) -> str | None:
+        """The first field of that name (in lower case), None where there is none."""
+        return next((value for known, value in self.headers if known == name), None)
