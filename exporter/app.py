@@ -136,7 +136,7 @@ class Service:
         without `scheduled` that is all.
         """
         if scheduled:
-            self._scheduler.replace(self._entries())
+            self._scheduler.replace(self._entries(), await self._ledger.last_ticks())
         tasks: list[asyncio.Task[Any]] = [
             asyncio.create_task(self._scheduler.run(), name="scheduler"),
             asyncio.create_task(self._expire(), name="expiry"),
@@ -167,7 +167,7 @@ class Service:
         _warn_of_restart(old, config)
         self.metrics.configure(config)
         await self._rewatch(old.mailboxes, config.mailboxes)
-        self._scheduler.replace(self._entries())
+        self._scheduler.replace(self._entries(), await self._ledger.last_ticks())
         self.metrics.config_reloaded(ok=True)
         LOG.info("configuration reloaded: %d paths, %d jobs", len(config.paths), len(config.jobs))
         return True
@@ -289,6 +289,8 @@ class Service:
         """Settle as lost what was looked for in vain."""
         while True:
             await asyncio.sleep(EXPIRY_SECONDS)
+            if self.not_ready():
+                continue  # what an earlier process sent may be lying there
             looked = {
                 name: watcher.looked
                 for name, watcher in self._watchers.items()
@@ -322,7 +324,7 @@ class Service:
             except ProbeFailure as error:
                 LOG.warning("mailbox %s: canaries not removed: %s", mailbox.name, error)
                 return
-            await self._ledger.removed(gone)
+            await self._ledger.removed(gone, folder=folder)
 
     @contextmanager
     def _ledger_trouble(self, what: str) -> Iterator[None]:

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from exporter.ledger import Ledger, LedgerError
 from exporter.model import Change, Job, Path, Run
-from probes.canary.lifecycle import Event, sending_ended
+from probes.canary.lifecycle import Event, ImpossibleEvent, sending_ended
 from probes.canary.message import Canary, compose, new_token
 from probes.net import Net
 from probes.registry import KINDS, ROUTES
@@ -40,7 +40,10 @@ async def send(
     publish: Publisher,
     listener: Listener | None = None,
 ) -> str | None:
-    """Send one canary along `path` and return its token, None when the tick was already claimed.
+    """Send one canary along `path` and return its token, None when there was nothing to send.
+
+    That is when the tick was claimed already, or when this process was stopped so long after the
+    claim that the canary has been given up.
 
     The ledger knows of each step before it is taken: a canary that could not be written down is
     not sent (LedgerError), and one that was sent is written down however long that takes.
@@ -51,7 +54,11 @@ async def send(
     )
     if not claimed:
         return None
-    started = await ledger.record(token, Event.SEND_STARTED, net.clock.now())
+    try:
+        started = await ledger.record(token, Event.SEND_STARTED, net.clock.now())
+    except ImpossibleEvent:
+        LOG.warning("path %s: its slot is over, the canary is not sent", path.name)
+        return None
     if started is not None:
         publish.change(started)
     result = await _hand_over(path, token, net, listener)
