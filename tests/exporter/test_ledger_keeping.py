@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.ledger import GIVE_UP_SECONDS, Ledger
+from exporter.ledger import GIVE_UP_AFTER, Ledger
 from exporter.ledger_store import RUNS_KEPT
 from exporter.model import Run
 from probes.canary.lifecycle import Event, ImpossibleEvent, Outcome, State
@@ -38,7 +38,7 @@ async def test_a_canary_is_lost_only_after_a_look_that_began_after_its_time(path
         await rig.send("t")
         too_early = rig.hands.elapse(LOST - 0.1)
         assert await rig.ledger.expire(too_early, {"m": too_early}) == ()
-        rig.hands.elapse(3600.0)
+        rig.hands.elapse(LOST / 2)
         assert await rig.ledger.expire(rig.hands.now(), {"m": too_early}) == ()
         assert await rig.ledger.expire(rig.hands.now(), {"other": rig.hands.now()}) == ()
         (change,) = await rig.ledger.expire(rig.hands.now(), {"m": rig.hands.now()})
@@ -60,7 +60,7 @@ async def test_a_mailbox_nobody_can_read_makes_canaries_untestable_and_never_los
 ) -> None:
     async with opened(path) as rig:
         await rig.send("t")
-        rig.hands.elapse(LOST + GIVE_UP_SECONDS - 1.0)
+        rig.hands.elapse(LOST * GIVE_UP_AFTER - 1.0)
         assert await rig.ledger.expire(rig.hands.now(), {}) == ()
         (change,) = await rig.ledger.expire(rig.hands.elapse(2.0), {})
         assert (change.event, change.outcome) == (Event.COULD_NOT_LOOK, Outcome.UNTESTABLE)
