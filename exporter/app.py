@@ -157,7 +157,7 @@ class Service:
     async def reload(self) -> bool:
         """Read the configuration file again; a broken one changes nothing."""
         try:
-            config = load(FilePath(self.config.source))
+            config = await asyncio.to_thread(load, FilePath(self.config.source))
             self._net = build_net(config, self._clock)
         except ConfigError as error:
             LOG.error("configuration not reloaded:\n%s", error)  # noqa: TRY400 - our own words

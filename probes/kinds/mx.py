@@ -9,7 +9,7 @@ from probes.mx_session import address_unusable, at_most, mx_session
 from probes.net import Net
 from probes.net.dns_answer import Answer, DnsStatus
 from probes.net.mx_hosts import MxHost, find_addresses, find_mx
-from probes.options import Domain, Host, IpAddress, Port, Seconds, option
+from probes.options import Count, Domain, Host, IpAddress, Port, Seconds, option
 from probes.result import Failure, Finding, Part, Phase, ProbeFailure, Status
 from probes.sessions import say_quit
 from probes.trace import MAX_PARTS, Trace
@@ -26,8 +26,8 @@ class MxTarget:
         "Local address to connect from, for addresses of its family.", None
     )
     address_timeout: Seconds = option("Longest handshake with one address.", Seconds(15.0))
-    max_hosts: int = option("Hosts that are probed, the most preferred ones.", 16)
-    max_concurrent: int = option("Addresses that are probed at the same time.", 8)
+    max_hosts: Count = option("Hosts that are probed, the most preferred ones.", Count(16))
+    max_concurrent: Count = option("Addresses that are probed at the same time.", Count(8))
 
 
 def host(target: MxTarget) -> str:

@@ -8,7 +8,7 @@ from probes.canary.message import Canary
 from probes.mx_session import address_unusable, at_most, mx_session
 from probes.net import Net
 from probes.net.mx_hosts import find_mx
-from probes.options import Host, IpAddress, Port, Seconds, option
+from probes.options import Count, Host, IpAddress, Port, Seconds, option
 from probes.records import RecordError
 from probes.records.address import parse_address
 from probes.records.mx import MxRecord, delivery_order
@@ -45,7 +45,7 @@ class DirectRoute:
     address_timeout: Seconds = option(
         "Longest wait for one address until it asks for the message.", Seconds(30.0)
     )
-    max_addresses: int = option("Addresses that are tried before giving up.", 10)
+    max_addresses: Count = option("Addresses that are tried before giving up.", Count(10))
 
 
 def host(target: DirectRoute, canary: Canary) -> str:  # noqa: ARG001 - the recipient decides
