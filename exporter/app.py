@@ -29,7 +29,7 @@ from probes.net.dial import Dialer
 from probes.net.resolver import Resolver
 from probes.net.tls import TrustStore
 from probes.registry import KINDS, MAILBOXES
-from probes.result import ProbeFailure
+from probes.result import Owner, ProbeFailure, Reason
 
 LOG = logging.getLogger("mailcanary")
 
@@ -211,9 +211,9 @@ class Service:
             changed_state=partial(self._on_watch_state, mailbox.name),
             cursors=await self._ledger.cursors(mailbox.name),
         )
+        self._watchers[mailbox.name] = watcher
         for record in await self._ledger.in_flight(mailbox.name):
             self._follow(record)
-        self._watchers[mailbox.name] = watcher
         self._watching[mailbox.name] = asyncio.create_task(
             watcher.run(), name=f"watch {mailbox.name}"
         )
@@ -267,13 +267,20 @@ class Service:
             )
 
     async def _on_report(self, mailbox: str, report: Look | Sighting | Cursor) -> None:
-        """What a watch saw, stored before the watch goes on."""
-        if isinstance(report, Look):
-            self.metrics.looked(mailbox, report.began.utc)
-        elif isinstance(report, Cursor):
-            await self._ledger.save_cursor(mailbox, report)
-        else:
-            await self._on_sighting(mailbox, report)
+        """What a watch saw, stored before the watch goes on.
+
+        A ledger that refuses ends the session: the next one sees the same again.
+        """
+        try:
+            if isinstance(report, Look):
+                self.metrics.looked(mailbox, report.began.utc)
+            elif isinstance(report, Cursor):
+                await self._ledger.save_cursor(mailbox, report)
+            else:
+                await self._on_sighting(mailbox, report)
+        except LedgerError as error:
+            self.metrics.ledger_error()
+            raise ProbeFailure(Reason.UNTESTABLE, str(error), owner=Owner.MONITOR) from error
 
     async def _on_sighting(self, mailbox: str, sighting: Sighting) -> None:
         change = await self._ledger.record(
