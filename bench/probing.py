@@ -1,0 +1,123 @@
+"""Our side: whole runs as the service makes them, from the job to the ledger and the metrics."""
+
+import asyncio
+import logging
+import os
+import resource
+import time
+from contextlib import suppress
+from itertools import count
+from pathlib import Path
+
+from bench.worker import Answer, main, serve
+from exporter.app import build_net
+from exporter.commands import set_up_logging
+from exporter.config import parse
+from exporter.ledger import Ledger
+from exporter.metrics import Metrics
+from exporter.model import Change, Config
+from exporter.runs import Publisher, finish, probe
+from probes.clock import SYSTEM_CLOCK
+
+_DEADLINE = "60s"
+
+
+def configuration(folder: str, ca: str, ports: dict[str, int]) -> str:
+    """A configuration as a user would write it."""
+    return f"""
+ehlo_name: probe.test
+ledger: {folder}/ledger.sqlite
+resolvers: ["127.0.0.1:{ports["dns"]}"]
+ca_file: {ca}
+jobs:
+  starttls: {{kind: submission, host: 127.0.0.1, port: {ports["starttls"]}, every: 1h,
+    deadline: {_DEADLINE}}}
+  plain: {{kind: submission, host: 127.0.0.1, port: {ports["plain"]}, tls: none, every: 1h,
+    deadline: {_DEADLINE}}}
+  mx: {{kind: mx, domain: bench.test, port: {ports["starttls"]}, every: 1h,
+    deadline: {_DEADLINE}}}
+  holding: {{kind: submission, host: 127.0.0.1, port: {ports["holding"]}, every: 1h,
+    deadline: {_DEADLINE}}}
+"""
+
+
+class Probing:
+    """Runs jobs by the same steps as `exporter.app` does, without its scheduler."""
+
+    def __init__(self, config: Config, ledger: Ledger) -> None:
+        self._config = config
+        self._ledger = ledger
+        self._net = build_net(config)
+        self._metrics = Metrics("0", SYSTEM_CLOCK)
+        self._metrics.configure(config)
+        self._publish = Publisher(_no_canary, self._metrics.run_finished, _no_ledger_error)
+        self._ticks = count()
+
+    async def run_one(self, name: str) -> bool:
+        """One run; whether it was well."""
+        run = await probe(self._config.jobs[name], next(self._ticks), self._net)
+        await finish(run, self._ledger, self._publish)
+        return run.result.ok
+
+    async def measure(self, request: Answer) -> Answer:
+        """{job, count, together} -> CPU seconds of all threads, and how many runs failed."""
+        left = iter(range(request["count"]))
+        failed = 0
+
+        async def lane() -> None:
+            nonlocal failed
+            for _ in left:
+                failed += not await self.run_one(request["job"])
+
+        began = time.process_time()
+        await asyncio.gather(*(lane() for _ in range(request["together"])))
+        return {"cpu": time.process_time() - began, "failed": failed}
+
+    async def hold(self, request: Answer) -> Answer:
+        """Keep {count} runs waiting for their EHLO under TLS; the resident megabytes meanwhile."""
+        before = resident_mb(os.getpid())
+        tasks = [asyncio.create_task(self.run_one("holding")) for _ in range(request["count"])]
+        await asyncio.sleep(request["seconds"])
+        waiting = sum(not task.done() for task in tasks)
+        resident = resident_mb(os.getpid())
+        for task in tasks:
+            task.cancel()
+        for task in tasks:
+            with suppress(asyncio.CancelledError):
+                await task
+        return {"before": before, "resident": resident, "waiting": waiting}
+
+
+def resident_mb(pid: int) -> float:
+    """Resident memory of a process in 10^6 bytes."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text("ascii").split()[1])
+    return pages * resource.getpagesize() / 1e6
+
+
+def _no_canary(change: Change) -> None:
+    raise AssertionError(f"no canary was sent: {change}")
+
+
+def _no_ledger_error() -> None:
+    raise AssertionError("the ledger refused a run")
+
+
+async def run(folder: str, ca: str, ports: dict[str, int]) -> None:
+    """Answer with `measure`, or with `hold` where the request says so."""
+    with Path(os.devnull).open("w", encoding="ascii") as nowhere:
+        set_up_logging(logging.INFO)
+        for handler in logging.getLogger().handlers:
+            if isinstance(handler, logging.StreamHandler):
+                handler.setStream(nowhere)
+        ledger = await Ledger.open(f"{folder}/ledger-{os.getpid()}.sqlite", SYSTEM_CLOCK)
+        probing = Probing(parse(configuration(folder, ca, ports), "bench"), ledger)
+
+        async def handle(request: Answer) -> Answer:
+            return await (probing.hold if "seconds" in request else probing.measure)(request)
+
+        await serve(handle, {"ready": True})
+        await ledger.close()
+
+
+if __name__ == "__main__":
+    main(run)
