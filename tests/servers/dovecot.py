@@ -83,7 +83,7 @@ service stats {{
 
 @dataclass(frozen=True, slots=True)
 class Dovecot:
-    """Where it listens on 127.0.0.1; `ca_file` vouches for its name `imap.test`."""
+    """Where it listens on 127.0.0.1; `ca_file` vouches for it and the name `imap.test`."""
 
     home: Path
     plain_port: int
@@ -96,8 +96,9 @@ class Dovecot:
         """Put a message into a folder at once, as Maildir deliveries do."""
         root = self.home / "mail" / user
         maildir = root if folder == "INBOX" else root / f".{folder}"
-        for name in ("tmp", "new", "cur"):
-            self._make(maildir / name)
+        if not (maildir / "cur").exists():
+            for name in ("tmp", "new", "cur"):
+                self._make(maildir / name)
         name = f"{os.getpid()}.{next(_NUMBERS)}.test"
         path = maildir / "tmp" / name
         path.write_bytes(message)
@@ -150,7 +151,7 @@ def _started(home: Path, user: pwd.struct_passwd) -> subprocess.Popen[bytes]:
 
 def _configured(home: Path, user: pwd.struct_passwd) -> Dovecot:
     ca = trustme.CA()
-    certificate = ca.issue_cert("imap.test")
+    certificate = ca.issue_cert("imap.test", "127.0.0.1")
     certificate.private_key_pem.write_to_path(str(home / "key.pem"))
     for blob in certificate.cert_chain_pems:
         blob.write_to_path(str(home / "certificate.pem"), append=True)

@@ -169,7 +169,8 @@ async def test_a_cursor_that_is_up_to_date_costs_no_command(the_net: Net) -> Non
         watched(the_net, target(peer), Waiting(), cursors) as told,
     ):
         await told.looks(1)
-        assert asked(peer, "SEARCH") == asked(peer, "FETCH") == told.of(Cursor) == []
+        assert asked(peer, "SEARCH") == asked(peer, "FETCH") == []
+        assert not told.of(Cursor)
 
 
 async def test_a_cursor_of_another_uidvalidity_is_worthless(the_net: Net) -> None:
@@ -596,7 +597,7 @@ def test_a_mailbox_names_its_host_and_how_long_it_keeps() -> None:
     mailbox = ImapMailbox(Host("imap.test"), "us", Secret("x"), keep=None)
     assert host(mailbox) == "imap.test"
     assert keep(mailbox) is None
-    assert "x" not in repr(mailbox).replace("imap.test", "")[:60] or "***" in repr(mailbox)
+    assert "password=***" in repr(mailbox)
 
 
 # Removal

@@ -154,7 +154,7 @@ async def test_plaintext_after_the_answer_to_starttls_is_reported_and_never_read
         with pytest.raises(NetError, match="CVE-2011-0411") as caught:
             await session.starttls()
         assert caught.value.reason is Reason.VALIDATION_FAILURE
-        assert session.capabilities == {"IMAP4REV1", "STARTTLS"}
+        assert session.capabilities == frozenset({"IMAP4REV1", "STARTTLS"})
 
 
 @pytest.mark.parametrize("is_early", [True, False])
@@ -222,7 +222,7 @@ async def test_a_greeting_an_octet_at_a_time_is_a_greeting() -> None:
         await ImapSession.connect(Dialer(), peer.address, peer.port) as session,
     ):
         assert (await session.greeting()).condition is Condition.PREAUTH
-        assert session.capabilities == {"IMAP4REV1"}
+        assert session.capabilities == frozenset({"IMAP4REV1"})
 
 
 async def test_a_silent_server_is_left_when_the_caller_has_waited_enough() -> None:
@@ -318,7 +318,7 @@ async def test_a_server_without_sasl_ir_is_waited_for() -> None:
     async with ImapPeer(answers) as peer, greeted(peer) as session:
         await session.authenticate(Plain("us", Secret("x")))
         assert peer.heard[-2:] == ["c2 AUTHENTICATE PLAIN", "AHVzAHg="]
-        assert session.capabilities == {"IMAP4REV1", "IDLE"}
+        assert session.capabilities == frozenset({"IMAP4REV1", "IDLE"})
 
 
 async def test_a_password_is_not_sent_in_clear_off_loopback() -> None:
