@@ -225,7 +225,7 @@ class _MailboxWatch:
         self._folders[name] = FolderWatch(
             name,
             placement,
-            Pace(fast, target.poll, target.idle_renew, target.timeout),
+            Pace(target.fast_poll, fast, target.poll, target.idle_renew, target.timeout),
             self._net.clock,
             self._interest,
             self._report,

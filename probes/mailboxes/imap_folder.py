@@ -21,7 +21,11 @@ from probes.records.imap_responses import Fetch
 from probes.result import Owner, Phase, ProbeFailure, Reason
 
 CHUNK = 100
-"""Messages whose headers one FETCH asks for; of more new ones, only those that bear the marker."""
+"""Messages whose headers one FETCH asks for."""
+
+SLICE = 1000
+"""Of a crowd of more than CHUNK messages, so many are searched for our marker by one command: a
+server that reads them all from disk answers in time, and the cursor moves on with every answer."""
 
 HEADER_OCTETS = 64 * 1024
 TEXT_OCTETS = 64 * 1024
@@ -34,9 +38,10 @@ class Pace:
     """How long to wait between looks, in seconds, and for one answer.
 
     `fast` while a canary is fresh, `slow` while one is in flight or where IDLE is missing, `idle`
-    while nobody waits for anything.
+    while nobody waits for anything; never less than `least`, whatever the server says.
     """
 
+    least: float
     fast: float
     slow: float
     idle: float
@@ -98,8 +103,8 @@ class FolderWatch:
         self._counted = folder.exists + session.expunged
         self._uid_validity = folder.uid_validity
         self._not_before = None
-        found = await self._first_read(session, folder)
-        await self._tell(found, began)
+        await self._first_read(session, folder)
+        await self._tell([], began)
 
     async def look(self) -> None:
         """One look, and its reports. A changed UIDVALIDITY opens the folder anew."""
@@ -109,21 +114,24 @@ class FolderWatch:
         marks = [self._mark(session, began)]
         async with step(Phase.FETCH, self._pace.answer):
             await session.noop()
+        found: list[Sighting] = []
+        if session.changes != self._known and session.uid_validity == self._uid_validity:
+            marks.append(self._mark(session, self._clock.now()))
+            found = await self._read_new(session, marks)
         if session.uid_validity != self._uid_validity:  # RFC 3501 §2.3.1.1: every UID is void
             self._cursor = None
             await self.open(session)
             return
-        found: list[Sighting] = []
-        if session.changes != self._known:
-            marks.append(self._mark(session, self._clock.now()))
-            found = await self._read_new(session, marks)
         await self._tell(found, began)
 
     async def wait(self) -> None:
-        """Until the next look is due; not at all when something was said since the last one."""
+        """Until the next look is due: soon, when something was said since the last one."""
         session = self._opened()
-        if session.changes != self._known or self._wake.is_set():
-            return
+        if session.changes == self._known and not self._wake.is_set():
+            await self._wait_for_news(session)
+        await asyncio.sleep(self._until(self._pace.least))
+
+    async def _wait_for_news(self, session: ImapSession) -> None:
         if self._interest.is_fresh() and self._placement is Placement.INBOX:
             await asyncio.sleep(self._until(self._pace.fast))
         elif self._can_idle:
@@ -168,23 +176,24 @@ class FolderWatch:
 
     # Reading
 
-    async def _first_read(self, session: ImapSession, folder: Folder) -> list[Sighting]:
-        marks = [self._mark(session, self._clock.now())]
+    async def _first_read(self, session: ImapSession, folder: Folder) -> None:
         cursor = self._cursor
         if cursor is not None and cursor.uid_validity == folder.uid_validity:
             self._last_uid = cursor.last_uid
-            if folder.uid_next is not None and folder.uid_next <= cursor.last_uid + 1:
-                return []
-            return await self._read_many(session, marks)
-        self._last_uid = await self._newest(session, folder)
+            if folder.uid_next is None or folder.uid_next > cursor.last_uid + 1:
+                await self._read_since(session, [self._mark(session, self._clock.now())])
+            return
+        self._last_uid = 0
+        newest = await self._newest(session, folder)
         tokens = self._interest.tokens()
-        if not tokens:
-            return []
-        # RFC 3501 §6.4.4: SINCE disregards time and zone, hence a day's margin
-        since = min(tokens.values()).astimezone(UTC) - timedelta(days=1)
-        async with step(Phase.FETCH, self._pace.answer):
-            bearing = await session.uid_search(f"SINCE {_date(since)} TEXT {quote(MARKER)}")
-        return await self._read(session, [u for u in bearing if u <= self._last_uid], marks)
+        if tokens:
+            # RFC 3501 §6.4.4: SINCE disregards time and zone, hence a day's margin
+            since = min(tokens.values()).astimezone(UTC) - timedelta(days=1)
+            async with step(Phase.FETCH, self._pace.answer):
+                uids = await session.uid_search(f"SINCE {_date(since)}")
+            marks = [self._mark(session, self._clock.now())]
+            await self._read_slices(session, [uid for uid in uids if uid <= newest], marks)
+        self._last_uid = newest
 
     async def _newest(self, session: ImapSession, folder: Folder) -> int:
         if folder.uid_next is not None:
@@ -199,25 +208,39 @@ class FolderWatch:
         counted = (session.exists or 0) + session.expunged
         arrived, self._counted = counted - self._counted, counted
         if arrived > CHUNK:
-            return await self._read_many(session, marks)
+            await self._read_since(session, marks)
+            return []
         async with step(Phase.FETCH, self._pace.answer):
             fetched = await session.uid_fetch(f"{self._last_uid + 1}:*", "HEADER", HEADER_OCTETS)
         # RFC 3501 §6.4.8: `n:*` always has the last message, even an older one
         messages = {uid: each for uid, each in _by_uid(fetched).items() if uid > self._last_uid}
         return await self._sightings(session, messages, marks)
 
-    async def _read_many(self, session: ImapSession, marks: list[_Mark]) -> list[Sighting]:
-        """Everything new, but of a crowd only the messages in which the server finds our marker."""
+    async def _read_since(self, session: ImapSession, marks: list[_Mark]) -> None:
+        """Read and report everything above the last UID, however much that is."""
         async with step(Phase.FETCH, self._pace.answer):
             uids = await session.uid_search(f"UID {self._last_uid + 1}:*")
-            new = [uid for uid in uids if uid > self._last_uid]
-            last = max(new, default=self._last_uid)
-            if len(new) > CHUNK:
-                span = f"{self._last_uid + 1}:{last}"
-                new = list(await session.uid_search(f"UID {span} TEXT {quote(MARKER)}"))
-        found = await self._read(session, new, marks)
-        self._last_uid = max(self._last_uid, last)
-        return found
+        await self._read_slices(session, [uid for uid in uids if uid > self._last_uid], marks)
+
+    async def _read_slices(
+        self, session: ImapSession, uids: Sequence[int], marks: list[_Mark]
+    ) -> None:
+        """Read and report these messages; of a crowd only those that bear our marker."""
+        ordered = sorted(uids)
+        for start in range(0, len(ordered), SLICE):
+            some = ordered[start : start + SLICE]
+            last = some[-1]
+            if len(ordered) > CHUNK:
+                some = await self._bearing(session, some)
+            found = await self._read(session, some, marks)
+            self._last_uid = last
+            await self._tell_found(found)
+
+    async def _bearing(self, session: ImapSession, uids: Sequence[int]) -> list[int]:
+        span = f"{uids[0]}:{uids[-1]}"
+        async with step(Phase.FETCH, self._pace.answer):
+            hits = await session.uid_search(f"UID {span} TEXT {quote(MARKER)}")
+        return sorted(set(hits) & set(uids))
 
     async def _read(
         self, session: ImapSession, uids: Sequence[int], marks: list[_Mark]
@@ -280,14 +303,17 @@ class FolderWatch:
     async def _tell(self, found: Sequence[Sighting], began: Instant) -> None:
         """Sightings first: whoever hears of a look may conclude that nothing else was there."""
         ended = self._clock.now()
+        await self._tell_found(found)
+        await self._report(Look(self.name, self._placement, began, ended))
+        self._not_before = began
+
+    async def _tell_found(self, found: Sequence[Sighting]) -> None:
         for sighting in found:
             await self._report(sighting)
         cursor = Cursor(self.name, self._uid_validity, self._last_uid)
         if cursor != self._cursor:
             await self._report(cursor)
             self._cursor = cursor
-        await self._report(Look(self.name, self._placement, began, ended))
-        self._not_before = began
 
     def _mark(self, session: ImapSession, at: Instant) -> _Mark:
         return _Mark(session.exists or 0, session.expunged, at)

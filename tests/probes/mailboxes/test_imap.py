@@ -3,13 +3,14 @@
 import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 
 from exporter.liars.acts import Act
 from probes.mailboxes import Cursor, Look, Placement, Sighting
 from probes.mailboxes.imap import ImapMailbox, host, junk_among, keep, remove, watch
-from probes.mailboxes.imap_folder import CHUNK
+from probes.mailboxes.imap_folder import CHUNK, SLICE
 from probes.net import Net
 from probes.net.tls import TrustStore
 from probes.options import Host, Port, Seconds, Secret
@@ -122,13 +123,13 @@ async def test_with_canaries_in_flight_a_watch_begins_with_one_search_for_them(
     async with ImapPeer(answers) as peer, watched(the_net, target(peer), waiting) as told:
         sighting = await told.sighting(TOKEN)
         await told.until(lambda told: bool(told.of(Look)))
-        assert asked(peer, "SEARCH") == ['UID SEARCH SINCE 28-Feb-2026 TEXT "mailcanary-"']
+        assert asked(peer, "SEARCH") == ["UID SEARCH SINCE 28-Feb-2026"]
         assert [line.split(" (")[0] for line in asked(peer, "FETCH")] == ["UID FETCH 70"]
     assert (sighting.uid, sighting.uid_validity, sighting.size) == (70, 7, 999)
     assert sighting.not_before is None
     assert sighting.internal_date == datetime(2026, 2, 1, 10, tzinfo=UTC)
     assert sighting.header == header_of(MESSAGE)
-    assert told.of(Cursor) == [Cursor("INBOX", 7, 100_499)]
+    assert told.of(Cursor) == [Cursor("INBOX", 7, 70), Cursor("INBOX", 7, 100_499)]
 
 
 @pytest.mark.parametrize(
@@ -188,26 +189,48 @@ async def test_a_cursor_of_another_uidvalidity_is_worthless(the_net: Net) -> Non
 async def test_of_a_crowd_of_new_messages_only_those_with_our_marker_are_fetched(
     the_net: Net,
 ) -> None:
-    last = 100_000
+    last = 2 * SLICE + 10
     everything = " ".join(str(uid) for uid in range(11, last + 1))
     searches: list[Answer] = [
         (Say(f"* SEARCH {everything}", "{tag} OK done"),),
-        (Say("* SEARCH 5000", "{tag} OK done"),),
+        (Say("* SEARCH 500", "{tag} OK done"),),
+        (Say("* SEARCH", "{tag} OK done"),),
     ]
     answers: Answers = {
         **ONLY_INBOX,
         "EXAMINE": opened(last, last + 1),
         "UID SEARCH": searches,
-        "UID FETCH": (message(4990, 5000, header_of(MESSAGE)), OK),
+        "UID FETCH": (message(490, 500, header_of(MESSAGE)), OK),
     }
     cursors = {"INBOX": Cursor("INBOX", 7, 10)}
     async with ImapPeer(answers) as peer:
         async with watched(the_net, target(peer), Waiting(), cursors) as told:
             await told.looks(1)
-        assert asked(peer, "SEARCH")[1] == 'UID SEARCH UID 11:100000 TEXT "mailcanary-"'
+        assert asked(peer, "SEARCH")[1:] == [
+            f'UID SEARCH UID 11:{SLICE + 10} TEXT "mailcanary-"',
+            f'UID SEARCH UID {SLICE + 11}:{last} TEXT "mailcanary-"',
+        ]
         assert peer.count("UID FETCH") == 1
-    assert told.of(Sighting)[0].uid == 5000
-    assert told.of(Cursor) == [Cursor("INBOX", 7, last)]
+    # the cursor has moved on with every answer, so a connection that breaks costs one slice
+    assert [type(report) for report in told.reports] == [Sighting, Cursor, Cursor, Look]
+    assert told.of(Sighting)[0].uid == 500
+    assert told.of(Cursor) == [Cursor("INBOX", 7, SLICE + 10), Cursor("INBOX", 7, last)]
+
+
+async def test_a_server_that_always_has_news_is_not_asked_without_pause(the_net: Net) -> None:
+    answers: Answers = {
+        **ONLY_INBOX,
+        "NOOP": [(Say(f"* {n} EXISTS", "{tag} OK done"),) for n in range(1, 300)],
+        "IDLE": (Say("+ idling", "* 9999 EXISTS"), Read(), OK),
+    }
+    async with ImapPeer(answers) as peer:
+        async with watched(the_net, target(peer, fast_poll=Seconds(0.1)), Waiting()) as told:
+            await told.looks(4)
+        looks = told.of(Look)
+    assert all(
+        later.began.monotonic - earlier.began.monotonic >= 0.09
+        for earlier, later in pairwise(looks)
+    )
 
 
 # What it sees
@@ -436,7 +459,7 @@ async def test_a_changed_uidvalidity_opens_the_folder_anew(the_net: Net) -> None
         sighting = await told.sighting(TOKEN)
         await told.looks(2)
         assert (sighting.uid_validity, sighting.uid, sighting.not_before) == (8, 3, None)
-        assert told.of(Cursor) == [Cursor("INBOX", 8, 499)]
+        assert told.of(Cursor)[-1] == Cursor("INBOX", 8, 499)
         assert peer.count("EXAMINE") == 2
 
 

@@ -245,12 +245,13 @@ def test_the_literal_bound_is_the_readers_to_raise() -> None:
 
 def test_a_framer_knows_whether_anything_is_left() -> None:
     framer = Framer()
-    assert framer.is_empty
+    states = [framer.is_empty]
     framer.feed(b"a1 OK go\r\n* injected {4}\r\n")
     assert framer.next() is not None
-    assert not framer.is_empty
+    states.append(framer.is_empty)
     assert framer.next() is None
-    assert not framer.is_empty
+    states.append(framer.is_empty)
+    assert states == [True, False, False]
 
 
 def test_quoted_strings_lose_their_escapes_and_atoms_keep_their_type() -> None:
