@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from probes.canary.message import Canary
-
 from probes.kinds import mx, submission
 from probes.mailboxes import Cursor, Interest, Report, imap
 from probes.net import Net
