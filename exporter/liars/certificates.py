@@ -80,13 +80,6 @@ def self_signed(*names: str) -> ssl.SSLContext:
     return _context(draft.sign(key, hashes.SHA256()), key)
 
 
-def nameless(version: ssl.TLSVersion) -> ssl.SSLContext:
-    """A server's context that speaks `version` only and has no certificate to show."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = context.maximum_version = version
-    return context
-
-
 def _name(text: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text[:64])])
 

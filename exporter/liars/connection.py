@@ -151,7 +151,7 @@ class Connection:
             case Close(reset):
                 self.hang_up(reset=reset)
             case HalfClose():
-                self._writer.write_eof()
+                self._writer.get_extra_info("socket").shutdown(socket.SHUT_WR)
             case StartTls():
                 await self.start_tls()
             case _:
@@ -188,6 +188,8 @@ class Connection:
             await asyncio.sleep(0)
 
     async def _write(self, data: bytes) -> None:
+        if self._writer.transport.is_closing():
+            raise Hangup
         cut = self._line.cut_after
         if cut is not None and self.sent + len(data) >= cut:
             self._writer.write(data[: max(0, cut - self.sent)])

@@ -34,8 +34,8 @@ from probes.result import ProbeFailure, Reason
 MAX_RESPONSES = 100_000
 """Untagged responses to one command, IDLE among them."""
 
-MAX_COLLECTED = 64 * 1024 * 1024
-"""Octets of message text that one FETCH may bring."""
+MAX_COLLECTED = 24 * 1024 * 1024
+"""Octets of message text that one FETCH may bring: the largest literal, and some."""
 
 IDLE_ANSWER = 10.0
 """Seconds a server may take for its `+` to IDLE and for its answer to DONE."""

@@ -61,6 +61,8 @@ _BLAME = (
 
 def owner_of_refusal(reply: Reply, phase: Phase) -> Owner:
     """Who has to act on a 4yz or 5yz reply to the command of `phase`."""
+    if phase is Phase.STARTTLS:
+        return Owner.THEIR_MX  # RFC 3207 §4: "454 4.7.0" speaks of the server's TLS, not of us
     for row in _BLAME:
         if row.matches(reply, phase):
             return row.owner

@@ -24,7 +24,7 @@ ROWS = [
     (Phase.GREETING, "250 hello", Reason.UNEXPECTED_REPLY, MX, False),
     (Phase.EHLO, "502 5.5.1 what?", Reason.REJECTED, MX, False),
     # TLS
-    (Phase.STARTTLS, "454 4.7.0 not now", Reason.DEFERRED, FILTER, True),
+    (Phase.STARTTLS, "454 4.7.0 not now", Reason.DEFERRED, MX, True),
     (Phase.STARTTLS, "502 5.5.1 what?", Reason.STARTTLS_NOT_SUPPORTED, MX, False),
     # authentication
     (Phase.AUTH, "535 5.7.8 wrong", Reason.AUTHENTICATION_FAILED, US, False),
