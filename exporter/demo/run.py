@@ -173,6 +173,8 @@ async def _settle_once(service: Service, board: Board, console: Console) -> int:
         stop.set()
         complete.cancel()
         await running
+    if not console.is_terminal:
+        console.print()  # without a terminal the table ends without a line end
     if board.is_as_intended:
         console.print("every path ended as the world intended", style="green")
         return ExitCode.OK
