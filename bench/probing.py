@@ -29,6 +29,7 @@ ehlo_name: probe.test
 ledger: {folder}/ledger.sqlite
 resolvers: ["127.0.0.1:{ports["dns"]}"]
 ca_file: {ca}
+max_concurrent_per_host: 2000
 jobs:
   starttls: {{kind: submission, host: 127.0.0.1, port: {ports["starttls"]}, every: 1h,
     deadline: {_DEADLINE}}}

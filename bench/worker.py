@@ -13,6 +13,7 @@ import uvloop
 
 ROOT = Path(__file__).resolve().parents[1]
 ANSWER_WITHIN = 120.0
+MAX_LINE = 64 * 1024 * 1024
 
 Answer = dict[str, Any]
 Handler = Callable[[dict[str, Any]], Awaitable[Answer]]
@@ -60,6 +61,7 @@ async def worker(name: str, **options: Any) -> AsyncIterator[Worker]:
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         cwd=ROOT,
+        limit=MAX_LINE,
     )
     try:
         running = Worker(process)
@@ -80,7 +82,7 @@ def say(answer: Answer) -> None:
 async def serve(handler: Handler, first: Answer) -> None:
     """The worker's side: say `first`, then answer every request until the parent is gone."""
     loop = asyncio.get_running_loop()
-    reader = asyncio.StreamReader()
+    reader = asyncio.StreamReader(limit=MAX_LINE)
     stdin = os.fdopen(sys.stdin.fileno(), "rb", closefd=False)
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), stdin)
     say(first)
