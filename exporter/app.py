@@ -5,6 +5,7 @@ import logging
 import signal
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from importlib.metadata import version
@@ -26,6 +27,7 @@ from probes.clock import SYSTEM_CLOCK, Clock
 from probes.mailboxes import Cursor, Look, Report, Sighting
 from probes.net import Net
 from probes.net.dial import Dialer
+from probes.net.gate import Gate
 from probes.net.resolver import Resolver
 from probes.net.tls import TrustStore
 from probes.registry import KINDS, MAILBOXES
@@ -53,6 +55,7 @@ def build_net(config: Config, clock: Clock = SYSTEM_CLOCK) -> Net:
         trust=TrustStore(service.ca_file, clock),
         clock=clock,
         ehlo_name=service.ehlo_name,
+        gate=Gate(service.max_concurrent_per_host),
     )
 
 
@@ -77,6 +80,7 @@ class Service:
     ) -> None:
         self.config = config
         self.metrics = Metrics(version("mailcanary"), clock)
+        self.loop_monitor = LoopMonitor(self.metrics.loop_lag, clock)
         self._clock = clock
         self._net = build_net(config, clock)
         self._ledger = ledger
@@ -158,7 +162,8 @@ class Service:
         """Read the configuration file again; a broken one changes nothing."""
         try:
             config = await asyncio.to_thread(load, FilePath(self.config.source))
-            self._net = build_net(config, self._clock)
+            # sessions that are under way keep their places
+            self._net = replace(build_net(config, self._clock), gate=self._net.gate)
         except ConfigError as error:
             LOG.error("configuration not reloaded:\n%s", error)  # noqa: TRY400 - our own words
             self.metrics.config_reloaded(ok=False)
@@ -184,12 +189,13 @@ class Service:
 
     async def _start(self, name: str, tick: int) -> None:
         """One slot of the schedule has come."""
+        lag = self.loop_monitor.worst_since
         path = self.config.paths.get(name)
         try:
             if path is not None:
-                await send(path, tick, self._net, self._ledger, self._publish)
+                await send(path, tick, self._net, self._ledger, self._publish, lag=lag)
             elif name in self.config.jobs:
-                run = await probe(self.config.jobs[name], tick, self._net)
+                run = await probe(self.config.jobs[name], tick, self._net, lag=lag)
                 await finish(run, self._ledger, self._publish)
         except LedgerError as error:
             LOG.error("%s: not started: %s", name, error)  # noqa: TRY400 - our own words
@@ -373,7 +379,7 @@ async def run_service(config: Config) -> None:
 @asynccontextmanager
 async def serving(service: Service, address: str, port: int) -> AsyncIterator[str]:
     """A started service with its pages; yields the address of the pages."""
-    monitor = LoopMonitor(service.metrics.loop_lag)
+    monitor = service.loop_monitor
     state = HttpState(service.metrics, monitor, service.not_ready)
     async with monitor, serve(state, address, port) as bound:
         url = f"http://{f'[{address}]' if ':' in address else address}:{bound}"

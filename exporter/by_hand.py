@@ -11,6 +11,7 @@ from exporter.ledger import Ledger
 from exporter.model import CanaryRecord, Change, Config, Path, Run
 from exporter.runs import Publisher, probe, send
 from exporter.watcher import MailboxWatcher, WatchState
+from exporter.web.health import LoopMonitor
 from probes.canary.lifecycle import UNSETTLED, Event
 from probes.clock import SYSTEM_CLOCK
 from probes.mailboxes import Cursor, Look, Report, Sighting
@@ -37,7 +38,9 @@ class CanaryStory:
 
 async def run_job(config: Config, name: str, listener: Listener) -> ProbeResult:
     """Run one job now. Nothing is stored."""
-    return (await probe(config.jobs[name], 0, build_net(config), listener)).result
+    async with LoopMonitor(_ignore_lag) as monitor:
+        net, lag = build_net(config), monitor.worst_since
+        return (await probe(config.jobs[name], 0, net, listener, lag=lag)).result
 
 
 async def run_path(config: Config, name: str, listener: Listener) -> CanaryStory:
@@ -74,7 +77,9 @@ class _Follower:
             publish = Publisher(
                 lambda change: self._on_change(watcher, change), self._on_run, lambda: None
             )
-            await send(self.path, -time.time_ns(), self.net, self.ledger, publish, listener)
+            async with LoopMonitor(_ignore_lag) as monitor:
+                tick, lag = -time.time_ns(), monitor.worst_since
+                await send(self.path, tick, self.net, self.ledger, publish, listener, lag=lag)
             await self._settle(watcher)
             return CanaryStory(self.record, self.result, None)
         finally:
@@ -144,6 +149,10 @@ class _Follower:
             if change is not None:
                 self.record = change.record
                 self.changed.set()
+
+
+def _ignore_lag(seconds: float) -> None:
+    """What counts is what the run's own result says of it."""
 
 
 def _ignore_state(state: WatchState) -> None:

@@ -227,6 +227,11 @@ FAMILIES = (
         "Greatest event loop lag of the last 30 to 60 seconds.",
     ),
     Family(
+        "mailcanary_lagged_runs_total",
+        COUNTER,
+        "Runs of paths and jobs during which the event loop was late.",
+    ),
+    Family(
         "mailcanary_ledger_errors_total",
         COUNTER,
         "Operations that the ledger refused.",

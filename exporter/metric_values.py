@@ -9,7 +9,16 @@ from enum import StrEnum
 
 from exporter.model import CanaryRecord, Change
 from probes.canary.lifecycle import Event, Outcome
-from probes.result import Failure, Part, Phase, PhaseTiming, ProbeResult, Reason, owner_of
+from probes.result import (
+    LOOP_LAGGED,
+    Failure,
+    Part,
+    Phase,
+    PhaseTiming,
+    ProbeResult,
+    Reason,
+    owner_of,
+)
 
 MAX_MX_HOSTS = 32
 """MX hosts of one domain that get series of their own, in the order of the result."""
@@ -101,6 +110,11 @@ def _mx_host(name: str, parts: list[Part]) -> MxHost:
             default=None,
         ),
     )
+
+
+def is_lagged(result: ProbeResult) -> bool:
+    """Whether our own event loop was late during the run, so that its times are to be doubted."""
+    return any(finding.code == LOOP_LAGGED for finding in result.findings)
 
 
 def failure_labels(failure: Failure) -> tuple[str, str, str]:

@@ -24,6 +24,7 @@ from exporter.metric_values import (
     delivery_failure,
     durations,
     failure_labels,
+    is_lagged,
     mx_host_count,
     mx_hosts,
     path_verdict,
@@ -141,6 +142,8 @@ class Metrics:
                 phases.at(run.name, phase).observe(seconds)
         if result.failure is not None:
             failures.at(run.name, *failure_labels(result.failure)).increase()
+        if is_lagged(result):
+            self._counters["mailcanary_lagged_runs_total"].at().increase()
         self._show_end(run)
 
     def run_resumed(self, run: Run) -> None:

@@ -13,7 +13,7 @@ from probes.canary.message import Canary, compose, new_token
 from probes.net import Net
 from probes.registry import KINDS, ROUTES
 from probes.result import ProbeResult
-from probes.run import run_once
+from probes.run import Lag, run_once
 from probes.trace import Listener, Trace
 
 LOG = logging.getLogger("mailcanary.run")
@@ -39,6 +39,7 @@ async def send(
     ledger: Ledger,
     publish: Publisher,
     listener: Listener | None = None,
+    lag: Lag | None = None,
 ) -> str | None:
     """Send one canary along `path` and return its token, None when there was nothing to send.
 
@@ -61,7 +62,7 @@ async def send(
         return None
     if started is not None:
         publish.change(started)
-    result = await _hand_over(path, token, net, listener)
+    result = await _hand_over(path, token, net, listener, lag)
     ended = await _written_down(
         lambda: ledger.record(token, sending_ended(result), net.clock.now(), result=result),
         publish,
@@ -72,7 +73,9 @@ async def send(
     return token
 
 
-async def probe(job: Job, tick: int, net: Net, listener: Listener | None = None) -> Run:
+async def probe(
+    job: Job, tick: int, net: Net, listener: Listener | None = None, lag: Lag | None = None
+) -> Run:
     """Run one one-shot probe."""
     kind = KINDS[job.kind]
     result = await run_once(
@@ -82,6 +85,7 @@ async def probe(job: Job, tick: int, net: Net, listener: Listener | None = None)
         deadline=job.deadline,
         listener=listener,
         on_bug=log_bug,
+        lag=lag,
     )
     return Run(job.name, tick, result)
 
@@ -116,7 +120,9 @@ def log_bug(error: BaseException) -> None:
     LOG.error("unexpected error in a run", exc_info=error)
 
 
-async def _hand_over(path: Path, token: str, net: Net, listener: Listener | None) -> ProbeResult:
+async def _hand_over(
+    path: Path, token: str, net: Net, listener: Listener | None, lag: Lag | None
+) -> ProbeResult:
     hand_over = ROUTES[path.route.kind].hand_over
 
     async def work(trace: Trace) -> None:
@@ -130,6 +136,7 @@ async def _hand_over(path: Path, token: str, net: Net, listener: Listener | None
         deadline=path.deadline,
         listener=listener,
         on_bug=log_bug,
+        lag=lag,
     )
 
 

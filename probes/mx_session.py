@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Protocol
 
 from probes.net import Net
+from probes.net.gate import Turn
 from probes.net.smtp_session import SmtpSession
 from probes.options import Host, IpAddress, Port
 from probes.result import Finding, Owner, Phase, ProbeFailure, Reason, Status
@@ -30,7 +31,14 @@ class MxOptions(Protocol):
 
 @asynccontextmanager
 async def mx_session(
-    net: Net, options: MxOptions, host: str, address: str, trace: Trace, *, use_tls: bool = True
+    net: Net,
+    options: MxOptions,
+    host: str,
+    address: str,
+    turn: Turn,
+    trace: Trace,
+    *,
+    use_tls: bool = True,
 ) -> AsyncIterator[SmtpSession]:
     """A session that is ready for MAIL, under TLS where it is offered and `use_tls`.
 
@@ -39,7 +47,12 @@ async def mx_session(
     name = options.ehlo_name or net.ehlo_name
     with trace.phase(Phase.CONNECT):
         session = await SmtpSession.connect(
-            net.dialer, address, options.port, _source(options, address), findings=trace.findings
+            net.dialer,
+            address,
+            options.port,
+            _source(options, address),
+            findings=trace.findings,
+            turn=turn,
         )
     async with session:
         with trace.phase(Phase.GREETING):

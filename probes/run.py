@@ -1,14 +1,21 @@
 """The one caller of every probe: the deadline, the classification, always a ProbeResult."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 
 from probes.clock import Clock
-from probes.result import Failure, ProbeFailure, ProbeResult
-from probes.trace import Listener, Trace, cause_of, failure_of
+from probes.result import LOOP_LAGGED, Failure, Finding, ProbeFailure, ProbeResult, Status
+from probes.trace import Listener, Standstill, Trace, cause_of, failure_of
 
 Work = Callable[[Trace], Awaitable[None]]
 """A kind or a route with its network and target bound: the protocol in order, told to a Trace."""
+
+Lag = Callable[[float], float]
+"""By how many seconds the event loop was late at worst since a monotonic instant."""
+
+LAGGED = 0.02
+"""Seconds of lag from which on a run's times are to be doubted, and it says so."""
 
 
 async def run_once(
@@ -19,17 +26,22 @@ async def run_once(
     deadline: float | None,
     listener: Listener | None = None,
     on_bug: Callable[[BaseException], None] | None = None,
+    lag: Lag | None = None,
 ) -> ProbeResult:
     """Run `work` for at most `deadline` seconds (None: without one) and say what happened.
+
+    Seconds in which the work waited for another run of ours do not count. With `lag`, a run during
+    which the event loop was late has the finding LOOP_LAGGED.
 
     Only the cancellation of the caller passes through; everything else becomes the result. A bug
     becomes the reason `unexpected`, and its exception goes to `on_bug` with its traceback.
     """
     started_at = clock.utc()
-    trace = Trace(clock, listener)
+    limit = asyncio.timeout(deadline)
+    trace = Trace(clock, listener, standstill=Standstill(clock, partial(_put_off, limit)))
     failure: Failure | None = None
     try:
-        async with asyncio.timeout(deadline) as limit:
+        async with limit:
             await work(trace)
     except Exception as error:  # noqa: BLE001 - the one place where anything becomes a result
         if isinstance(error, TimeoutError) and limit.expired():
@@ -40,6 +52,8 @@ async def run_once(
             failure = failure_of(error, trace.reached)
             if on_bug is not None:
                 on_bug(error)
+    if lag is not None:
+        trace.findings.extend(_doubts(lag(trace.origin)))
     return ProbeResult(
         kind=kind,
         started_at=started_at,
@@ -50,3 +64,15 @@ async def run_once(
         parts=trace.parts,
         facts=dict(trace.facts),
     )
+
+
+def _put_off(limit: asyncio.Timeout, seconds: float) -> None:
+    when = limit.when()
+    if when is not None and not limit.expired():
+        limit.reschedule(when + seconds)
+
+
+def _doubts(worst: float) -> Iterator[Finding]:
+    if worst >= LAGGED:
+        evidence = f"it was up to {worst * 1000:.0f} ms late while this was measured"
+        yield Finding(LOOP_LAGGED, Status.NOTICE, "event loop", evidence, "")

@@ -13,6 +13,7 @@ from probes.net.tls import TlsFacts
 from probes.options import FilePath, Host, IpAddress, Port, Secret, option
 from probes.result import Finding, Owner, Phase, ProbeFailure, Status
 from probes.trace import Trace
+from probes.turns import turn_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,14 +126,16 @@ async def _connect(
     failures: list[ProbeFailure] = []
     for address in addresses:
         try:
-            with trace.phase(Phase.CONNECT):
-                session = await SmtpSession.connect(
-                    net.dialer,
-                    address,
-                    server.port,
-                    source_for(server.source_address, address),
-                    findings=trace.findings,
-                )
+            async with turn_at(net, address, server.port, trace) as turn:
+                with trace.phase(Phase.CONNECT):
+                    session = await SmtpSession.connect(
+                        net.dialer,
+                        address,
+                        server.port,
+                        source_for(server.source_address, address),
+                        findings=trace.findings,
+                        turn=turn,
+                    )
         except ProbeFailure as failure:
             failures.append(failure)
             continue

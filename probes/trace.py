@@ -10,14 +10,19 @@ from probes.clock import Clock
 from probes.result import (
     Failure,
     Finding,
+    Owner,
     Part,
     Phase,
     PhaseTiming,
     ProbeFailure,
     Reason,
+    Status,
     one_line,
     owner_of,
 )
+
+NOTABLE_WAIT = 0.1
+"""Seconds of waiting for ourselves from which on a result says so."""
 
 MAX_PARTS = 64
 """Parts one run may have; a kind that finds more measures the first ones and says so."""
@@ -37,6 +42,33 @@ class Step:
 Listener = Callable[[Step], None]
 
 
+class Standstill:
+    """The spans in which a run or a part of it waits for ourselves, together.
+
+    `give_back` is told the seconds of each span that came to a good end: the run's deadline is put
+    off by them.
+    """
+
+    def __init__(self, clock: Clock, give_back: Callable[[float], None] | None = None) -> None:
+        self._clock = clock
+        self._give_back = give_back
+        self._waiting = 0
+        self._began = 0.0
+
+    @contextmanager
+    def during(self) -> Iterator[None]:
+        """One wait; those that overlap are one span."""
+        if not self._waiting:
+            self._began = self._clock.monotonic()
+        self._waiting += 1
+        try:
+            yield
+        finally:
+            self._waiting -= 1
+        if not self._waiting and self._give_back is not None:
+            self._give_back(self._clock.monotonic() - self._began)
+
+
 class Trace:
     """Collects timings, facts, findings and parts while a kind walks through its protocol.
 
@@ -51,6 +83,7 @@ class Trace:
         origin: float | None = None,
         host: str | None = None,
         address: str | None = None,
+        standstill: "Standstill | None" = None,
     ) -> None:
         self.clock = clock
         self.origin = clock.monotonic() if origin is None else origin
@@ -66,6 +99,8 @@ class Trace:
         self._is_cut = False
         self._is_broken = False
         self._deadline_passed = False
+        self._awaited: str | None = None
+        self._standstill = standstill or Standstill(clock)
 
     @property
     def parts(self) -> tuple[Part, ...]:
@@ -75,14 +110,41 @@ class Trace:
     @property
     def reached(self) -> Phase:
         """The phase that was broken off: of the part that had a bug or was cut short, else ours."""
+        return self._broken_off.current
+
+    @property
+    def _broken_off(self) -> "Trace":
         broken = [child for child in self._children if child._is_broken]
         cut = [child for child in self._children if child._is_cut]
-        return (broken or cut or [self])[0].current
+        in_dialogue = [child for child in cut if child._awaited is None]
+        return (broken or in_dialogue or cut or [self])[0]
 
     def deadline_passed(self) -> Failure:
         """Take down that the deadline ended the run; the failure names the phase that hung."""
         self._deadline_passed = True
-        return _cut_short(self.reached, by_deadline=True)
+        cut = self._broken_off
+        if cut._awaited is not None:
+            return _waited_in_vain(cut.current, cut._awaited)
+        return _cut_short(cut.current, by_deadline=True)
+
+    @contextmanager
+    def waiting(self, phase: Phase, awaited: str) -> Iterator[None]:
+        """Wait, before `phase`, for something of our own: no phase's time, no peer's fault.
+
+        The run's deadline stands still meanwhile and bounds the waiting; a run that it ends here
+        is untestable. `awaited` says for people what is waited for.
+        """
+        self.current = phase
+        self._awaited = awaited
+        began = self.clock.monotonic()
+        with self._standstill.during():
+            yield
+        self._awaited = None
+        waited = self.clock.monotonic() - began
+        if waited >= NOTABLE_WAIT:
+            self.findings.append(
+                Finding("monitor.waited", Status.NOTICE, awaited, f"{waited:.3f} s", "")
+            )
 
     @contextmanager
     def phase(self, phase: Phase) -> Iterator[None]:
@@ -109,7 +171,14 @@ class Trace:
         the run; anything else passes on, the part being recorded as cut short in the phase it had
         reached.
         """
-        child = Trace(self.clock, self._listener, origin=self.origin, host=host, address=address)
+        child = Trace(
+            self.clock,
+            self._listener,
+            origin=self.origin,
+            host=host,
+            address=address,
+            standstill=self._standstill,
+        )
         self._children.append(child)
         try:
             yield child
@@ -124,7 +193,9 @@ class Trace:
 
     def _as_part(self, *, by_deadline: bool) -> Part:
         failure = self._failure
-        if self._is_cut:
+        if self._is_cut and self._awaited is not None:
+            failure = _waited_in_vain(self.current, self._awaited)
+        elif self._is_cut:
             failure = _cut_short(self.current, by_deadline=by_deadline)
         return Part(
             self._host or "",
@@ -156,6 +227,12 @@ def failure_of(error: Exception, current: Phase) -> Failure:
     detail = one_line(f"unexpected {type(cause).__name__}: {cause}")
     owner = owner_of(current, Reason.UNEXPECTED)
     return Failure(current, Reason.UNEXPECTED, detail, owner, is_transient=False)
+
+
+def _waited_in_vain(phase: Phase, awaited: str) -> Failure:
+    """What a wait for ourselves is recorded as that did not end: nothing was asked of the peer."""
+    detail = one_line(f"never came to {phase}: waited for {awaited}")
+    return Failure(phase, Reason.UNTESTABLE, detail, Owner.MONITOR, is_transient=True)
 
 
 def _cut_short(phase: Phase, *, by_deadline: bool) -> Failure:

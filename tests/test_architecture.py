@@ -23,6 +23,7 @@ ROOMS = (
     ("probes.result",),
     ("probes.canary",),
     ("probes.trace", "probes.net"),
+    ("probes.turns",),
     ("probes.sessions", "probes.mx_session"),
     ("probes.fetch",),
     ("probes.kinds", "probes.routes", "probes.mailboxes"),

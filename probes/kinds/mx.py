@@ -13,6 +13,7 @@ from probes.options import Count, Domain, Host, IpAddress, Port, Seconds, option
 from probes.result import Failure, Finding, Part, Phase, ProbeFailure, Status
 from probes.sessions import say_quit
 from probes.trace import MAX_PARTS, Trace
+from probes.turns import turn_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +76,9 @@ async def _visit(
             with trace.part(name, address) as part:
                 part.facts["mx.preference"] = mx_host.record.preference
                 async with (
+                    turn_at(net, address, target.port, part) as turn,
                     at_most(target.address_timeout, part),
-                    mx_session(net, target, name, address, part) as session,
+                    mx_session(net, target, name, address, turn, part) as session,
                 ):
                     await say_quit(session, part)
 

@@ -12,6 +12,7 @@ from typing import Literal, Self, cast
 
 from probes.net.dial import Dialer
 from probes.net.errors import NetError, mapped
+from probes.net.gate import Turn
 from probes.net.smtp_auth import authenticate
 from probes.net.smtp_refusal import refusal
 from probes.net.smtp_wire import SMTP_ROWS, SmtpWire
@@ -53,10 +54,18 @@ class SmtpSession:
         source: str | None = None,
         *,
         findings: list[Finding] | None = None,
+        turn: Turn | None = None,
     ) -> Self:
-        """The TCP connection alone. `findings` is the list to add to, the caller's trace's say."""
+        """The TCP connection alone. `findings` is the list to add to, the caller's trace's say.
+
+        A `turn` at the address is kept until nothing is left of the connection; without one the
+        caller answers for how many sessions there are.
+        """
         loop = asyncio.get_running_loop()
         wire = await dialer.open(lambda: SmtpWire(loop), address, port, source=source)
+        if turn is not None:
+            turn.keep()
+            wire.when_gone(turn.end)
         return cls(wire, f"{address} port {port}", [] if findings is None else findings)
 
     @property
@@ -93,7 +102,7 @@ class SmtpSession:
                     ssl_shutdown_timeout=SHUTDOWN_TIMEOUT,
                 )
         except BaseException:
-            transport.abort()
+            wire.lose()
             raise
         ssl_object = secure.get_extra_info("ssl_object") if secure is not None else None
         if secure is None or ssl_object is None or ssl_object.cipher() is None:

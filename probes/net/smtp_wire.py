@@ -6,6 +6,7 @@ and bounded, and what counts as an answer, is decided here.
 
 import asyncio
 import socket
+from collections.abc import Callable
 from typing import cast
 
 from aiosmtplib import SMTPException, SMTPResponse, SMTPServerDisconnected, SMTPTimeoutError
@@ -59,6 +60,7 @@ class SmtpWire(SMTPProtocol):
         self._linger: asyncio.TimerHandle | None = None
         self._socket: socket.socket | None = None
         self._tcp: asyncio.Transport | None = None
+        self._on_gone: Callable[[], None] | None = None
 
     # -- what the event loop calls
 
@@ -102,7 +104,7 @@ class SmtpWire(SMTPProtocol):
         error = net_error(exc, "the connection") if exc is not None else None
         self._end(error or NetError(Reason.CONNECTION_CLOSED, "the connection was closed"))
         super().connection_lost(exc)
-        self.gone.set()
+        self._is_gone()
 
     def pause_writing(self) -> None:
         self._is_paused = True
@@ -179,6 +181,18 @@ class SmtpWire(SMTPProtocol):
         if self._tcp is not None:
             self._tcp.abort()
 
+    def lose(self) -> None:
+        """Drop the connection within a TLS handshake, of whose end no loop tells us."""
+        self.abort()
+        self._end(NetError(Reason.CONNECTION_CLOSED, "the connection was dropped"))
+        self._is_gone()
+
+    def when_gone(self, call: Callable[[], None]) -> None:
+        """Have it called once, when nothing is left of the connection."""
+        self._on_gone = call
+        if self.gone.is_set():
+            self._is_gone()
+
     @property
     def has_heard(self) -> bool:
         """True when the server has said anything that was not read as an answer."""
@@ -191,6 +205,12 @@ class SmtpWire(SMTPProtocol):
         return self._tcp is not None and self._tcp.get_write_buffer_size() > 0
 
     # -- within
+
+    def _is_gone(self) -> None:
+        self.gone.set()
+        call, self._on_gone = self._on_gone, None
+        if call is not None:
+            call()
 
     async def _sleep(self) -> None:
         self._wake = self.loop.create_future()

@@ -23,6 +23,7 @@ from probes.result import (
 )
 from probes.sessions import give_content, give_envelope, host_addresses
 from probes.trace import Trace
+from probes.turns import turn_at
 
 _TRANSACTION = frozenset({Phase.MAIL, Phase.RCPT, Phase.DATA})
 _STARTTLS = frozenset({Phase.STARTTLS, Phase.TLS})
@@ -123,8 +124,9 @@ async def _attempt(
     """One session and its transaction."""
     name, address = trace.facts["mx.host"], trace.facts["address"]
     async with (
+        turn_at(net, address, target.port, trace) as turn,
         at_most(target.address_timeout, trace) as limit,
-        mx_session(net, target, name, address, trace, use_tls=use_tls) as session,
+        mx_session(net, target, name, address, turn, trace, use_tls=use_tls) as session,
     ):
         if target.tls == "required" and session.tls is None:
             raise ProbeFailure(

@@ -127,7 +127,7 @@ async def test_the_loop_does_other_work_between_the_pieces_of_a_large_exposition
 async def test_healthy_follows_the_event_loop(world: World, client: httpx.AsyncClient) -> None:
     answer = await client.get("/-/healthy")
     assert (answer.status_code, answer.text) == (200, "healthy\n")
-    world.turned.pass_time(8.25)
+    world.turned.pass_time(8.02)
     answer = await client.get("/-/healthy")
     assert answer.status_code == 503
     assert answer.text == "the event loop was blocked for 8.0 s\n"

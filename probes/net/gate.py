@@ -1,0 +1,65 @@
+"""So many sessions with one address at a time; the others wait in the order in which they came."""
+
+import asyncio
+import ipaddress
+from collections.abc import Callable
+
+
+class Turn:
+    """A place at one address. Whoever opens a connection keeps it until the connection is gone."""
+
+    def __init__(self, leave: Callable[[], None]) -> None:
+        self._leave: Callable[[], None] | None = leave
+        self.is_kept = False
+
+    def keep(self) -> None:
+        """A connection has it now, and ends it."""
+        self.is_kept = True
+
+    def end(self) -> None:
+        """Let the next one in; a second end does nothing."""
+        leave, self._leave = self._leave, None
+        if leave is not None:
+            leave()
+
+
+class _Line:
+    """The places at one address, and how many have one or wait for one."""
+
+    __slots__ = ("places", "users")
+
+    def __init__(self, places: int) -> None:
+        self.places = asyncio.Semaphore(places)
+        self.users = 0
+
+
+class Gate:
+    """At most `places` turns at a time for each address and port, under whatever host name.
+
+    It remembers an address only while somebody is there.
+    """
+
+    def __init__(self, places: int = 1) -> None:
+        self._places = places
+        self._lines: dict[tuple[str, int], _Line] = {}
+
+    async def enter(self, address: str, port: int) -> Turn:
+        """Wait for a turn, which the caller ends; `address` is an IP address in any spelling."""
+        key = (str(ipaddress.ip_address(address)), port)
+        line = self._lines.setdefault(key, _Line(self._places))
+        line.users += 1
+        try:
+            await line.places.acquire()
+        except BaseException:
+            self._forget(key, line)
+            raise
+        return Turn(lambda: self._leave(key, line))
+
+    def _leave(self, key: tuple[str, int], line: _Line) -> None:
+        line.places.release()
+        self._forget(key, line)
+
+    def _forget(self, key: tuple[str, int], line: _Line) -> None:
+        line.users -= 1
+        if not line.users:
+            del self._lines[key]
