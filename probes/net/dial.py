@@ -6,6 +6,7 @@ import socket
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol, TypeVar
 
 from probes.net.errors import NetError, mapped
@@ -123,6 +124,7 @@ def _bind(sock: socket.socket, source: str, address: str) -> None:
     sock.bind((source, 0))
 
 
+@lru_cache(maxsize=4096)
 def _require_numeric(address: str) -> None:
     try:
         ipaddress.ip_address(address)

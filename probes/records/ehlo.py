@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 
 from probes.records.reply import Reply
@@ -41,8 +42,11 @@ class Ehlo:
         return tuple(dict.fromkeys(word.upper() for word in self.extensions.get("AUTH", ())))
 
 
+@lru_cache(maxsize=256)
 def parse_ehlo(reply: Reply) -> Ehlo:
     """Read the lines of a positive answer to EHLO; never raises.
+
+    A server says the same every time: the latest answers are remembered, which are values.
 
     Keywords are compared without regard to case (RFC 5321 §2.4). A line that is no `ehlo-line` is
     left out: it stands in `reply`.

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from probes.records import RecordError
 
@@ -110,6 +111,14 @@ class ReplyAssembler:
         Raises RecordError as soon as it is certain that no reply comes of it: a line that is none,
         a second code, or more than MAX_LINE, MAX_LINES or MAX_BYTES.
         """
+        if not self._lines and not self._buffer and len(data) < MAX_LINE:
+            known = _whole(data)
+            if known is not None:
+                self.rest = b""
+                return known
+        return self._feed(data)
+
+    def _feed(self, data: bytes) -> Reply | None:
         *lines, tail = (self._buffer + data).split(b"\n")
         self._buffer = b""
         for index, line in enumerate(lines):
@@ -141,6 +150,20 @@ class ReplyAssembler:
         reply = Reply(code, tuple(self._lines), _enhanced(code, self._lines[0]))
         self._lines, self._code, self._size = [], None, 0
         return reply
+
+
+@lru_cache(maxsize=256)
+def _whole(data: bytes) -> Reply | None:
+    """The reply that `data` is, no more and no less; None where it is anything else.
+
+    Servers repeat themselves: a reply that came before, octet for octet, is not read again. Raises
+    RecordError, which is not remembered.
+    """
+    if not data.endswith(b"\n"):
+        return None
+    assembler = ReplyAssembler()
+    reply = assembler._feed(data)
+    return None if assembler.rest else reply
 
 
 def printable(line: bytes) -> str:
