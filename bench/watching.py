@@ -13,7 +13,7 @@ from exporter.ledger import Ledger
 from exporter.metrics import Metrics
 from exporter.model import Change, Config
 from exporter.watcher import MailboxWatcher, WatchState
-from probes.canary.lifecycle import Event
+from probes.canary.lifecycle import Event, sending_ended
 from probes.canary.message import compose, new_token
 from probes.clock import SYSTEM_CLOCK
 from probes.mailboxes import Cursor, Look, Report, Sighting
@@ -97,7 +97,9 @@ class Watching:
         self._on_change(await self._ledger.record(token, Event.SEND_STARTED, started))
         result = ProbeResult("submission", started.utc, 0.01, (), None)
         ended = SYSTEM_CLOCK.now()
-        self._on_change(await self._ledger.record(token, Event.ACCEPTED, ended, result=result))
+        self._on_change(
+            await self._ledger.record(token, sending_ended(result), ended, result=result)
+        )
 
     def _on_change(self, change: Change | None) -> None:
         if change is None:

@@ -22,12 +22,13 @@ from probes.result import (
     ProbeResult,
     Reason,
     Status,
-    to_json,
+    json_default,
 )
 
 MAX_RESULT_CHARACTERS = 256 * 1024
 """A longer result is kept without its parts and facts; the fact `ledger.shortened` says so."""
 
+_ENCODER = json.JSONEncoder(separators=(",", ":"), default=json_default, check_circular=False)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _STATES = {state.value: state for state in State}
@@ -45,7 +46,7 @@ def from_micros(micros: int | None) -> datetime | None:
 
 def encode(value: Any) -> str:
     """A result or a failure as ASCII JSON; a value JSON does not know is kept as its text."""
-    return json.dumps(to_json(value), separators=(",", ":"), default=str)
+    return _ENCODER.encode(value)
 
 
 def encode_result(result: ProbeResult) -> str:
