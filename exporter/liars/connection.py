@@ -148,14 +148,21 @@ class Connection:
             case Flood(data, limit):
                 while self.sent < limit:
                     await self.send(data)
+                    await asyncio.sleep(0)  # a client that reads as fast as we write has its turn
             case Close(reset):
                 self.hang_up(reset=reset)
             case HalfClose():
-                self._writer.get_extra_info("socket").shutdown(socket.SHUT_WR)
+                self._half_close()
             case StartTls():
                 await self.start_tls()
             case _:
                 await self._pause(act)
+
+    def _half_close(self) -> None:
+        """On the socket itself: neither TLS nor every event loop has a word for it."""
+        sock = self._writer.get_extra_info("socket")
+        with socket.fromfd(sock.fileno(), sock.family, sock.type) as same:
+            same.shutdown(socket.SHUT_WR)
 
     async def _pause(self, act: Wait | Read | Deaf | Cue | Tell) -> None:
         match act:

@@ -152,8 +152,8 @@ _ANSWERS: tuple[tuple[str, Verdict, Acts], ...] = (
     ),
     (
         "the body comes in chunks of one octet",
-        fine(https_is_whole=False, https_octets=MAX_BODY),
-        (_CHUNKED, Repeat("1\r\nx", 2 * MAX_BODY)),
+        fine(https_is_whole=True, https_octets=20_000),
+        (_CHUNKED, Repeat("1\r\nx", 20_000), Say("0", "")),
     ),
     (
         "a chunk has no size",

@@ -18,7 +18,8 @@ _FLUSH_SECONDS = 1.0
 class Peer:
     """`async with` one of its kinds: it listens on `address` and `port`, `sessions` counts.
 
-    On the way out it waits `farewell` seconds for the conversations there are, then cuts them.
+    On the way out it waits `farewell` seconds for the conversations there are, then cuts them, and
+    raises the bug of its own that ended one of them, if any did.
     """
 
     farewell = 3.0
@@ -32,6 +33,7 @@ class Peer:
         self._implicit = implicit
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._bug: Exception | None = None
 
     async def idle(self) -> None:
         """Wait until no connection is being served."""
@@ -72,6 +74,8 @@ class Peer:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.sleep(0)  # the event loop drops aborted connections in its next turn
+        if self._bug is not None and error is None:
+            raise self._bug
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -85,6 +89,9 @@ class Peer:
             writer.close()
             with suppress(OSError, TimeoutError):
                 await asyncio.wait_for(writer.wait_closed(), _FLUSH_SECONDS)
+        except Exception as bug:
+            self._bug = bug
+            raise
         except asyncio.CancelledError:
             pass  # the peer is going down; nobody awaits this task's result
         finally:
