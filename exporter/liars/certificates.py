@@ -52,6 +52,15 @@ class Authority:
             draft = draft.add_extension(stuffing, critical=False)
         return _context(draft.sign(self._key, hashes.SHA256()), key)
 
+    def pem(self, *names: str) -> bytes:
+        """A private key and its certificate for `names`, for servers that read a file."""
+        now = datetime.now(UTC)
+        key = ec.generate_private_key(ec.SECP256R1())
+        since, until = now - timedelta(days=1), now + _YEAR / 2
+        draft = _draft(_name(names[0]), self._name, key, since, until)
+        draft = draft.add_extension(_alternatives(names), critical=False)
+        return _pem(draft.sign(self._key, hashes.SHA256()), key)
+
     def expired(self, *names: str) -> ssl.SSLContext:
         """The same, with a certificate that ended yesterday."""
         now = datetime.now(UTC)
@@ -113,12 +122,17 @@ def _draft(
     )
 
 
+def _pem(certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> bytes:
+    """The key first, as Postfix wants it."""
+    secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return secret + certificate.public_bytes(Encoding.PEM)
+
+
 def _context(certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> ssl.SSLContext:
     """OpenSSL reads certificate and key from a file only, which is gone when it has."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     with tempfile.NamedTemporaryFile(prefix="mailcanary-liars-") as file:
-        file.write(certificate.public_bytes(Encoding.PEM))
-        file.write(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+        file.write(_pem(certificate, key))
         file.flush()
         context.load_cert_chain(file.name)
     return context

@@ -30,8 +30,19 @@ smtpd_tls_security_level = may
 smtpd_tls_chain_files = {pem}
 """
 
-_MASTER = """
+_SMTPD = """
 127.0.0.1:{port} inet n - n - - smtpd
+"""
+
+_POSTSCREEN = """
+127.0.0.1:{port} inet n - n - 1 postscreen
+smtpd pass - - n - - smtpd
+tlsproxy unix - - n - 0 tlsproxy
+dnsblog unix - - n - 0 dnsblog
+"""
+"""postscreen(8) in front of smtpd: every connection goes through its tests first."""
+
+_MASTER = """
 cleanup unix n - n - 0 cleanup
 qmgr unix n - n 300 1 qmgr
 rewrite unix - - n - - trivial-rewrite
@@ -59,13 +70,17 @@ class Postfix:
 
 
 @contextmanager
-def postfix(pem: bytes) -> Iterator[Postfix]:
-    """Start one with key and certificate in `pem`; needs root and the Debian package."""
+def postfix(pem: bytes, main: str = "", *, postscreen: bool = False) -> Iterator[Postfix]:
+    """Start one with key and certificate in `pem`; needs root and the Debian package.
+
+    `main` is added to main.cf and prevails there.
+    """
     root = Path(tempfile.mkdtemp(prefix="mailcanary-postfix-"))
     try:
         root.chmod(0o755)
         port = _free_port()
-        _configure(root, port, pem)
+        front = _POSTSCREEN if postscreen else _SMTPD
+        _configure(root, pem, main, front.format(port=port) + _MASTER)
         command = (program("postfix"), "-c", str(root / "conf"))
         subprocess.run((*command, "start"), check=True, capture_output=True, timeout=30)
         try:
@@ -76,15 +91,15 @@ def postfix(pem: bytes) -> Iterator[Postfix]:
         shutil.rmtree(root, ignore_errors=True)
 
 
-def _configure(root: Path, port: int, pem: bytes) -> None:
+def _configure(root: Path, pem: bytes, main: str, master: str) -> None:
     for name in ("conf", "queue", "data"):
         (root / name).mkdir()
     shutil.chown(root / "data", "postfix")
     file = root / "tls.pem"
     file.touch(0o600)
     file.write_bytes(pem)
-    (root / "conf" / "main.cf").write_text(_MAIN.format(root=root, pem=file))
-    (root / "conf" / "master.cf").write_text(_MASTER.format(port=port))
+    (root / "conf" / "main.cf").write_text(_MAIN.format(root=root, pem=file) + main)
+    (root / "conf" / "master.cf").write_text(master)
 
 
 def _free_port() -> int:
