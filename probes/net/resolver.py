@@ -5,7 +5,7 @@ import secrets
 import struct
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -22,6 +22,7 @@ import dns.rdatatype
 from probes.clock import SYSTEM_CLOCK, Clock
 from probes.net.dns_answer import Answer, DnsStatus, ServerAddress, merged, most_telling
 from probes.net.dns_exchange import ask_tcp, ask_udp, is_answer_to, is_truncated, query_message
+from probes.net.dns_memory import AnswerMemory
 from probes.records import RecordError
 from probes.records.mx import MxRecord, by_preference
 
@@ -51,7 +52,7 @@ _BOGUS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Resolver:
-    """Asks the given recursive servers, in their order, and no other; keeps nothing.
+    """Asks the given recursive servers, in their order, and no other; every question is asked.
 
     The next server is asked when one is silent for `timeout` seconds, cannot be reached, refuses,
     fails or answers nonsense. While none has answered at all, silent servers are asked again until
@@ -62,6 +63,7 @@ class Resolver:
     clock: Clock = SYSTEM_CLOCK
     timeout: float = 2.0
     lifetime: float = 5.0
+    _memory: AnswerMemory = field(default_factory=AnswerMemory, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not self.servers:
@@ -134,7 +136,12 @@ class Resolver:
             return question.failed(server, DnsStatus.UNREACHABLE, error.strerror or str(error))
         if not is_answer_to(wire, query):
             return question.failed(server, DnsStatus.MALFORMED, "an answer to something else")
-        return _read(question, server, wire)
+        key = (server, question.wire)
+        answer = self._memory.recall(key, wire)
+        if answer is None or answer.name != question.name:
+            answer = _read(question, server, wire)
+            self._memory.remember(key, wire, answer)
+        return answer
 
     def _one_wait(self, until: float) -> asyncio.Timeout:
         return asyncio.timeout_at(min(asyncio.get_running_loop().time() + self.timeout, until))
