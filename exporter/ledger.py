@@ -203,7 +203,7 @@ class Ledger:
 
     async def add_run(self, run: Run) -> None:
         """Keep a run; of each name the runs of the last RUNS_KEPT ticks are kept."""
-        await self._thread.call(partial(self._store.put_run, run))
+        await self._thread.call(partial(self._store.put_run, run), is_patient=True)
 
     async def runs(self, name: str, limit: int) -> tuple[Run, ...]:
         """The runs of a job or path, the newest first."""

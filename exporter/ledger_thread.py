@@ -14,7 +14,10 @@ MAX_WAITING = 10_000
 """Calls that may wait for the thread; further callers wait before they are taken on."""
 
 MAX_TOGETHER = 500
-"""Calls that share one transaction."""
+"""Calls after which a transaction takes no more on."""
+
+PATIENCE = 0.02
+"""Seconds a call that is in no hurry waits for company: a commit costs four times a row."""
 
 T = TypeVar("T")
 
@@ -46,32 +49,56 @@ class CommitThread:
         self._transaction = transaction
         self._name = name
         self._loop = asyncio.get_running_loop()
-        self._calls: SimpleQueue[_Call | None] = SimpleQueue()
+        self._calls: SimpleQueue[list[_Call] | None] = SimpleQueue()
+        self._patient: list[_Call] = []
+        self._patience: asyncio.TimerHandle | None = None
         self._room = asyncio.Semaphore(MAX_WAITING)
         self._is_closed = False
         self._ended = asyncio.Event()
         threading.Thread(target=self._work, name=f"ledger {name}", daemon=True).start()
 
-    async def call(self, work: Callable[[], T], then: Callable[[T], None] | None = None) -> T:
+    async def call(
+        self,
+        work: Callable[[], T],
+        then: Callable[[T], None] | None = None,
+        *,
+        is_patient: bool = False,
+    ) -> T:
         """What `work` returns, once that is durable.
 
-        A caller who is cancelled does not take the work back. Raises LedgerError, and whatever
-        `work` raises (nothing of it is stored then).
+        A patient call waits up to PATIENCE for others to share its commit; calls are done in the
+        order in which they came, so one in a hurry takes those that wait along. A caller who is
+        cancelled does not take the work back. Raises LedgerError, and whatever `work` raises
+        (nothing of it is stored then).
         """
         await self._room.acquire()
         if self._is_closed:
             self._room.release()
             raise LedgerError(self._name, "it was closed")
         future: asyncio.Future[T] = self._loop.create_future()
-        self._calls.put(_Call(work, then, future))
+        self._patient.append(_Call(work, then, future))
+        if not is_patient or len(self._patient) >= MAX_TOGETHER:
+            self._hand_over()
+        elif self._patience is None:
+            self._patience = self._loop.call_later(PATIENCE, self._hand_over)
         return await future
 
     async def close(self) -> None:
         """Finish what was called, then end the thread."""
         if not self._is_closed:
             self._is_closed = True
+            self._hand_over()
             self._calls.put(None)
         await self._ended.wait()
+
+    def _hand_over(self) -> None:
+        """Give the thread all that waits."""
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+        calls, self._patient = self._patient, []
+        if calls:
+            self._calls.put(calls)
 
     def _work(self) -> None:
         is_open = True
@@ -84,15 +111,15 @@ class CommitThread:
             self._loop.call_soon_threadsafe(self._ended.set)
 
     def _take(self) -> tuple[list[_Call], bool]:
-        """Wait for a call and take what came with it; False when the last one was taken."""
+        """Wait for calls and take what came with them; False when the last one was taken."""
         calls: list[_Call] = []
-        call = self._calls.get()
-        while call is not None:
-            calls.append(call)
-            if len(calls) == MAX_TOGETHER:
+        more = self._calls.get()
+        while more is not None:
+            calls += more
+            if len(calls) >= MAX_TOGETHER:
                 return calls, True
             try:
-                call = self._calls.get_nowait()
+                more = self._calls.get_nowait()
             except Empty:
                 return calls, True
         return calls, False
