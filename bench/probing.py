@@ -6,6 +6,7 @@ import os
 import resource
 import time
 from contextlib import suppress
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
@@ -18,8 +19,10 @@ from exporter.metrics import Metrics
 from exporter.model import Change, Config
 from exporter.runs import Publisher, finish, probe
 from probes.clock import SYSTEM_CLOCK
+from probes.net.gate import Gate
 
 _DEADLINE = "60s"
+AT_ONE_ADDRESS = 1000
 
 
 def configuration(folder: str, ca: str, ports: dict[str, int]) -> str:
@@ -48,7 +51,8 @@ class Probing:
     def __init__(self, config: Config, ledger: Ledger) -> None:
         self._config = config
         self._ledger = ledger
-        self._net = build_net(config)
+        # everybody talks to one address here, which the service would do one session at a time
+        self._net = replace(build_net(config), gate=Gate(AT_ONE_ADDRESS))
         self._metrics = Metrics("0", SYSTEM_CLOCK)
         self._metrics.configure(config)
         self._publish = Publisher(_no_canary, self._metrics.run_finished, _no_ledger_error)

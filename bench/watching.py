@@ -90,9 +90,7 @@ class Watching:
     async def _hand_over(self, token: str) -> None:
         path = self._config.paths["path"]
         tick = next(self._ticks)
-        await self._ledger.claim(
-            path.name, "inbox", tick, token, path.late_after, path.lost_after
-        )
+        await self._ledger.claim(path.name, "inbox", tick, token, path.late_after, path.lost_after)
         started = SYSTEM_CLOCK.now()
         self._on_change(await self._ledger.record(token, Event.SEND_STARTED, started))
         result = ProbeResult("submission", started.utc, 0.01, (), None)
