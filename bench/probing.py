@@ -109,19 +109,24 @@ def _no_ledger_error() -> None:
 
 async def run(folder: str, ca: str, ports: dict[str, int]) -> None:
     """Answer with `measure`, or with `hold` where the request says so."""
-    with Path(os.devnull).open("w", encoding="ascii") as nowhere:
-        set_up_logging(logging.INFO)
-        for handler in logging.getLogger().handlers:
-            if isinstance(handler, logging.StreamHandler):
-                handler.setStream(nowhere)
-        ledger = await Ledger.open(f"{folder}/ledger-{os.getpid()}.sqlite", SYSTEM_CLOCK)
-        probing = Probing(parse(configuration(folder, ca, ports), "bench"), ledger)
+    _log_to_nowhere()
+    ledger = await Ledger.open(f"{folder}/ledger-{os.getpid()}.sqlite", SYSTEM_CLOCK)
+    probing = Probing(parse(configuration(folder, ca, ports), "bench"), ledger)
 
-        async def handle(request: Answer) -> Answer:
-            return await (probing.hold if "seconds" in request else probing.measure)(request)
+    async def handle(request: Answer) -> Answer:
+        return await (probing.hold if "seconds" in request else probing.measure)(request)
 
-        await serve(handle, {"ready": True})
-        await ledger.close()
+    await serve(handle, {"ready": True})
+    await ledger.close()
+
+
+def _log_to_nowhere() -> None:
+    """One line per run as the service logs it, formatted and written, but not seen."""
+    set_up_logging(logging.INFO)
+    nowhere = Path(os.devnull).open("w", encoding="ascii")  # noqa: SIM115 - open to the end
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, logging.StreamHandler):
+            handler.setStream(nowhere)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ async def run(jobs: int) -> None:
     """Answer {seconds} with the share of one CPU that was used meanwhile, in percent."""
     missed = 0
 
-    def on_missed(name: str, count: int) -> None:
+    def on_missed(_: str, count: int) -> None:
         nonlocal missed
         missed += count
 
