@@ -18,6 +18,11 @@ _VERDICTS = {
     Event.SENDER_GONE: (Phase.CONNECT, Reason.UNTESTABLE, "the service ended before it was sent"),
     Event.SEEN: (Phase.ARRIVAL, Reason.JUNKED, "filed as junk"),
 }
+_SENDER_DIED = (
+    Phase.END_OF_DATA,
+    Reason.UNTESTABLE,
+    "the service ended while it was sending this, and no copy came: perhaps it was never sent",
+)
 _GOOD = frozenset({Outcome.ARRIVED, Outcome.LATE, Outcome.RECOVERED})
 
 
@@ -48,6 +53,7 @@ def step(record: CanaryRecord, happening: Happening) -> Change:
         event,
         is_late=sighting is not None and _is_late(record, sighting, changes),
         is_junk=sighting is not None and sighting.placement is Placement.JUNK,
+        has_sender_spoken=_has_sender_spoken(record),
     )
     outcome = transition.outcome
     is_settled_now = record.state in UNSETTLED and transition.state not in UNSETTLED
@@ -115,5 +121,12 @@ def _failure(
         return record.failure
     if happening.event not in _VERDICTS:
         return None
-    phase, reason, detail = _VERDICTS[happening.event]
+    is_vain = happening.event is Event.LOOKED_IN_VAIN
+    is_unknown = is_vain and not _has_sender_spoken(record)
+    phase, reason, detail = _SENDER_DIED if is_unknown else _VERDICTS[happening.event]
     return Failure(phase, reason, detail, owner_of(phase, reason), is_transient=False)
+
+
+def _has_sender_spoken(record: CanaryRecord) -> bool:
+    """Whether it is known how the sending ended: it was accepted, or failed with a reason."""
+    return record.accepted_at is not None or record.failure is not None

@@ -149,13 +149,21 @@ _SETTLED_WITHOUT_SENDER = frozenset(
 
 
 def advance(
-    state: State, event: Event, *, is_late: bool = False, is_junk: bool = False
+    state: State,
+    event: Event,
+    *,
+    is_late: bool = False,
+    is_junk: bool = False,
+    has_sender_spoken: bool = True,
 ) -> Transition:
     """Where `event` takes a canary that stands in `state`.
 
     `is_late` and `is_junk` qualify SEEN for a canary in flight. A copy seen while the sender still
-    waits for the reply to its final dot settles at once. Raises ImpossibleEvent.
+    waits for the reply to its final dot settles at once. Where no sender lived to tell how the
+    sending ended, looking in vain proves nothing: perhaps nothing was sent. Raises ImpossibleEvent.
     """
+    if event is Event.LOOKED_IN_VAIN and state is State.UNCERTAIN and not has_sender_spoken:
+        return _WAITING_ENDS[Event.COULD_NOT_LOOK]
     if event is Event.SEEN and state in (State.SENDING, *IN_FLIGHT):
         return Transition(State.ARRIVED, _arrival(is_late=is_late, is_junk=is_junk))
     if state in _SETTLED_WITHOUT_SENDER and event in _SENDING_ENDS:

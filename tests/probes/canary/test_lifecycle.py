@@ -100,6 +100,13 @@ def test_late_and_junk_say_nothing_about_a_further_copy() -> None:
     assert again.outcome is Outcome.DUPLICATED
 
 
+def test_looking_in_vain_for_what_perhaps_was_never_sent_proves_nothing() -> None:
+    vain = advance(State.UNCERTAIN, Event.LOOKED_IN_VAIN, has_sender_spoken=False)
+    assert vain == Transition(State.UNVERIFIED, Outcome.UNTESTABLE)
+    seen = advance(State.UNCERTAIN, Event.SEEN, has_sender_spoken=False)
+    assert seen == Transition(State.ARRIVED, Outcome.ARRIVED)
+
+
 SETTLING = set(Outcome) - {
     Outcome.RECOVERED,
     Outcome.DUPLICATED,
