@@ -31,7 +31,8 @@ async def run_once(
     """Run `work` for at most `deadline` seconds (None: without one) and say what happened.
 
     Seconds in which the work waited for another run of ours do not count. With `lag`, a run during
-    which the event loop was late has the finding LOOP_LAGGED.
+    which the event loop was late has the finding LOOP_LAGGED, and one of whose deadline the loop
+    took half (the process was stopped, say) is untestable: its peer never had that time.
 
     Only the cancellation of the caller passes through; everything else becomes the result. A bug
     becomes the reason `unexpected`, and its exception goes to `on_bug` with its traceback.
@@ -45,7 +46,7 @@ async def run_once(
             await work(trace)
     except Exception as error:  # noqa: BLE001 - the one place where anything becomes a result
         if isinstance(error, TimeoutError) and limit.expired():
-            failure = trace.deadline_passed()
+            failure = trace.deadline_passed(by_us=_stood_still(deadline, lag, trace.origin))
         elif isinstance(cause_of(error), ProbeFailure):
             failure = failure_of(error, trace.current)
         else:
@@ -70,6 +71,10 @@ def _put_off(limit: asyncio.Timeout, seconds: float) -> None:
     when = limit.when()
     if when is not None and not limit.expired():
         limit.reschedule(when + seconds)
+
+
+def _stood_still(deadline: float | None, lag: Lag | None, since: float) -> bool:
+    return deadline is not None and lag is not None and lag(since) >= deadline / 2
 
 
 def _doubts(worst: float) -> Iterator[Finding]:

@@ -119,13 +119,16 @@ class Trace:
         in_dialogue = [child for child in cut if child._awaited is None]
         return (broken or in_dialogue or cut or [self])[0]
 
-    def deadline_passed(self) -> Failure:
-        """Take down that the deadline ended the run; the failure names the phase that hung."""
-        self._deadline_passed = True
+    def deadline_passed(self, *, by_us: bool = False) -> Failure:
+        """Take down that the deadline ended the run; the failure names the phase that hung.
+
+        With `by_us` it was we who did not go on: what did not end is untestable.
+        """
+        self._deadline_passed = not by_us
         cut = self._broken_off
         if cut._awaited is not None:
             return _waited_in_vain(cut.current, cut._awaited)
-        return _cut_short(cut.current, by_deadline=True)
+        return _cut_short(cut.current, by_deadline=not by_us)
 
     @contextmanager
     def waiting(self, phase: Phase, awaited: str) -> Iterator[None]:

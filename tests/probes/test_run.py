@@ -68,6 +68,25 @@ async def test_the_deadline_names_the_phase_that_hung() -> None:
     assert result.timings[0].seconds >= SHORT / 2
 
 
+@pytest.mark.parametrize(
+    ("lag", "reason", "owner"),
+    [(SHORT * 0.4, Reason.TIMEOUT, Owner.THEIR_MX), (SHORT, Reason.UNTESTABLE, Owner.MONITOR)],
+)
+async def test_a_deadline_of_which_our_own_standstill_took_half_blames_nobody(
+    lag: float, reason: Reason, owner: Owner
+) -> None:
+    async def work(trace: Trace) -> None:
+        with trace.part("mx.test", "192.0.2.1") as part, part.phase(Phase.GREETING):
+            await forever()
+
+    result = await run_once(
+        "test", work, clock=SYSTEM_CLOCK, deadline=SHORT, lag=lambda _since: lag
+    )
+    for failure in (result.failure, result.parts[0].failure):
+        assert failure is not None
+        assert (failure.phase, failure.reason, failure.owner) == (Phase.GREETING, reason, owner)
+
+
 async def test_the_deadline_names_the_phase_in_which_a_part_hung() -> None:
     async def part(
         trace: Trace, host: str, phase: Phase, then: Callable[[], Awaitable[object]]
