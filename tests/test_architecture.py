@@ -49,7 +49,7 @@ ROOM_OF_FILES = {"exporter.ledger_*": "exporter.ledger", "exporter.metric_*": "e
 
 CLIENTS = {
     "aiosmtplib": ("probes/net/smtp_wire.py",),
-    "cryptography": ("probes/net/tls.py",),
+    "cryptography": ("probes/net/tls.py", "probes/records/dkim_verification.py"),
     "dkim": ("probes/canary/message.py",),
     "dns": ("probes/net/resolver.py",),
     "h11": ("probes/net/https.py",),
