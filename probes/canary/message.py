@@ -19,6 +19,8 @@ from email.utils import format_datetime
 import dkim
 
 from probes.options import Domain, EmailAddress, Secret, option
+from probes.records.bounce_text import is_mail_system
+from probes.records.dsn import parse_dsn
 
 MARKER = "mailcanary-"
 """What every token begins with: a server-side search for it finds our mail and hardly any other."""
@@ -29,6 +31,9 @@ MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 """The largest canary that can be configured."""
 
 _TOKEN = re.compile(rb"mailcanary-[a-z2-7]{26}", re.IGNORECASE)
+_OWN_LINE = re.compile(rb"Token:\s{0,8}(mailcanary-[a-z2-7]{26})", re.IGNORECASE)
+"""Our line of the body; a subject that is quoted in somebody's notice is not in it."""
+
 _OWN_FIELD = re.compile(
     rb"^(?:X-Mailcanary|Message-ID):[ \t]*(?:\r?\n[ \t]+)?<?(mailcanary-[a-z2-7]{26})(?![a-z2-7])",
     re.IGNORECASE | re.MULTILINE,
@@ -116,27 +121,29 @@ def recognise(header: bytes) -> str | None:
     """The token of the canary this message header belongs to, None for anybody else's message.
 
     Our own field or Message-ID settles it. A subject alone counts only where the message is no
-    answer to a canary and no report about one.
+    answer to a canary, no report about one, and not from a mail system, which puts the subject of
+    the mail it returns into its own.
     """
     own = _OWN_FIELD.search(_top(header))
     if own is not None:
         return own[1].decode().lower()
     fields = BytesHeaderParser(policy=compat32).parsebytes(_top(header))
-    if _is_answer(fields):
+    if _is_answer(fields) or _is_from_mail_system(fields):
         return None
-    return _first_token([_decoded_subject(fields)])
+    return find_token(_decoded_subject(fields))
 
 
 def recognise_body(message: bytes) -> str | None:
     """The token in the text of a message whose header lost every trace of it.
 
-    `message` is header and body, or as much of them as was fetched. None for answers, reports and
-    messages that merely have none.
+    `message` is header and body, or as much of them as was fetched. None for answers, reports,
+    bounces that return the canary, and messages that merely have none.
     """
     parsed = message_from_bytes(message)
-    if _is_answer(parsed):
+    if _is_answer(parsed) or parse_dsn(message) is not None:
         return None
-    return _first_token(_texts(parsed))
+    found = next(filter(None, map(_OWN_LINE.search, _texts(parsed))), None)
+    return found[1].decode().lower() if found is not None else None
 
 
 def _top(header: bytes) -> bytes:
@@ -150,6 +157,13 @@ def _is_answer(fields: Message) -> bool:
     if str(fields.get("Auto-Submitted", "")).lower().startswith(("auto-replied", "auto-notified")):
         return True
     return fields.get_content_type() in ("multipart/report", "message/delivery-status")
+
+
+def _is_from_mail_system(fields: Message) -> bool:
+    """By its name, or by the empty return path of every bounce (RFC 5321 §6.1)."""
+    if str(fields.get("Return-Path", "")).strip() == "<>":
+        return True
+    return is_mail_system(str(fields.get("From", "")).lower())
 
 
 def _decoded_subject(fields: Message) -> bytes:
@@ -177,12 +191,10 @@ def _texts(message: Message) -> Iterable[bytes]:
                 yield payload
 
 
-def _first_token(texts: Iterable[bytes]) -> str | None:
-    for text in texts:
-        match = _TOKEN.search(text)
-        if match is not None:
-            return match[0].decode().lower()
-    return None
+def find_token(text: bytes) -> str | None:
+    """The first token anywhere in a text, in lower case."""
+    match = _TOKEN.search(text)
+    return match[0].decode().lower() if match is not None else None
 
 
 def _encoded(subject: str) -> str:

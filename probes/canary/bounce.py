@@ -1,0 +1,108 @@
+"""Which canary a bounce is about."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from probes.canary.message import find_token
+from probes.options import EmailAddress
+from probes.records.bounce_values import Bounce
+from probes.records.dsn import parse_dsn
+from probes.records.mime_parts import Header, Part, decode_words, read_parts, split_header
+
+_MAX_LOCAL_PART = 64  # octets, RFC 5321 §4.5.3.1.1
+_TAGGED = re.compile(r"[+=-](mailcanary-[a-z2-7]{26})(?=[@=])", re.IGNORECASE)
+_BOUNCED_TO = (
+    "to",
+    "delivered-to",
+    "x-original-to",
+    "envelope-to",
+    "x-envelope-to",
+    "x-rcpt-to",
+    "original-recipient",
+    "received",
+)
+_ABOUT = ("in-reply-to", "references", "x-original-message-id", "subject")
+_OWN = ("x-mailcanary", "message-id", "x-original-message-id", "subject")
+
+
+class FoundIn(StrEnum):
+    """Where the token of a bounced canary stood, most trustworthy first."""
+
+    BOUNCED_ADDRESS = "bounced_address"
+    ENVELOPE_ID = "envelope_id"
+    RETURNED_HEADER = "returned_header"
+    RETURNED_MESSAGE = "returned_message"
+    REPORT = "report"
+
+
+@dataclass(frozen=True, slots=True)
+class BouncedCanary:
+    """A bounce and the token of the canary it is about."""
+
+    token: str
+    found_in: FoundIn
+    bounce: Bounce
+
+
+def bounced_token(message: bytes) -> BouncedCanary | None:
+    """The canary that this message says something became of.
+
+    None for what is no bounce (see parse_dsn) and for a bounce that names no token. A bounce whose
+    `failed` is empty settles nothing. Whether the token was ever issued is for the caller to know.
+    Any bytes are read, the first 16 MiB of them.
+    """
+    bounce = parse_dsn(message)
+    if bounce is None:
+        return None
+    parts = read_parts(message)
+    for where, text in _places(parts, bounce):
+        token = find_token(text)
+        if token is not None:
+            return BouncedCanary(token, where, bounce)
+    return None
+
+
+def tagged_sender(mail_from: EmailAddress, token: str) -> EmailAddress:
+    """The envelope sender of one canary: `user+TOKEN@domain`, known again by what bounces to it.
+
+    The mailbox has to take mail for tagged addresses. Raises ValueError where the local part would
+    exceed 64 octets (RFC 5321 §4.5.3.1.1) or cannot have a tag because it is quoted.
+    """
+    local_part, _, domain = mail_from.rpartition("@")
+    tagged = f"{local_part}+{token}"
+    if local_part.startswith('"'):
+        raise ValueError(f"a quoted local part cannot have a tag: {mail_from}")
+    if len(tagged.encode("utf-8")) > _MAX_LOCAL_PART:
+        raise ValueError(f"the local part of {mail_from} is too long to have a tag")
+    return EmailAddress(f"{tagged}@{domain}")
+
+
+def _places(parts: tuple[Part, ...], bounce: Bounce) -> Iterator[tuple[FoundIn, bytes]]:
+    """Where a token may stand, the more trustworthy places first."""
+    header = parts[0].header
+    yield FoundIn.BOUNCED_ADDRESS, _tags(header)
+    yield FoundIn.ENVELOPE_ID, (bounce.envid or "").encode()
+    returned, body = split_header(bounce.returned.lstrip(b"\r\n"))
+    yield FoundIn.RETURNED_HEADER, _joined(returned, _OWN)
+    yield FoundIn.RETURNED_HEADER, bounce.returned_headers
+    yield FoundIn.RETURNED_MESSAGE, body
+    for part in read_parts(bounce.returned):
+        yield FoundIn.RETURNED_MESSAGE, part.content()
+    yield FoundIn.REPORT, (bounce.original_message_id or "").encode()
+    yield FoundIn.REPORT, _joined(header, _ABOUT)
+    yield FoundIn.REPORT, bounce.explanation.encode()
+    for part in parts:
+        yield FoundIn.REPORT, part.content()
+
+
+def _tags(header: Header) -> bytes:
+    """The tags of the addresses this message was sent to."""
+    values = [value for name in _BOUNCED_TO for value in header.all(name)]
+    return " ".join(match[1] for value in values for match in _TAGGED.finditer(value)).encode()
+
+
+def _joined(header: Header, names: tuple[str, ...]) -> bytes:
+    values = [decode_words(value) for name in names for value in header.all(name)]
+    return "\n".join(values).encode("utf-8", "replace")

@@ -1,0 +1,72 @@
+"""The encodings of addresses and envelope identifiers in DSNs: xtext (RFC 3461 §4) and the forms
+of the `utf-8` address type (RFC 6533 §3)."""
+
+import re
+
+from probes.records import RecordError
+
+_XTEXT = re.compile(r"(?:[!-*,-<>-~]|\+[0-9A-F]{2})*\Z")
+_HEX = re.compile(r"\+([0-9A-F]{2})")
+_UNICODE = re.compile(r"\\x\{([0-9A-Fa-f]{2,6})\}")
+_PLAIN = frozenset(range(0x21, 0x7F)) - frozenset(b"+=")
+_MAX_CODE_POINT = 0x10FFFF
+_SURROGATES = range(0xD800, 0xE000)
+
+
+def encode_xtext(text: str) -> str:
+    """`text` as an ENVID or ORCPT value; what is not ASCII goes as the octets of its UTF-8."""
+    return "".join(chr(octet) if octet in _PLAIN else f"+{octet:02X}" for octet in text.encode())
+
+
+def decode_xtext(text: str) -> str:
+    """The text behind an ENVID or ORCPT value.
+
+    Raises RecordError for what is not xtext (RFC 3461 §4) and for octets that are not UTF-8.
+    """
+    if _XTEXT.match(text) is None:
+        raise RecordError(f"not xtext: {text[:80]!r}")
+    try:
+        return _decoded(text)
+    except UnicodeDecodeError as error:
+        raise RecordError(f"not UTF-8 within xtext: {text[:80]!r}") from error
+
+
+def undo_xtext(text: str) -> str:
+    """`text` decoded where it can only be xtext, as it is otherwise.
+
+    A report says the decoded value; some relays say what they were given. `+2B` cannot be told
+    from a literal plus and two digits by itself, so it is decoded only when every plus sign stands
+    for an octet that had to be encoded and the result is printable.
+    """
+    octets = [int(pair, 16) for pair in _HEX.findall(text)]
+    if not octets or len(octets) != text.count("+") or _PLAIN.intersection(octets):
+        return text
+    try:
+        decoded = _decoded(text)
+    except UnicodeDecodeError:
+        return text
+    return decoded if decoded.isprintable() and " " not in decoded else text
+
+
+def decode_utf8_address(text: str) -> str:
+    """The address behind an address of type `utf-8`, RFC 6533 §3.
+
+    `\\x{HEX}` stands for one code point; anything that is no code point stays as it is written.
+    """
+    return _UNICODE.sub(_character, text)
+
+
+def _decoded(text: str) -> str:
+    raw = re.sub(
+        rb"\+([0-9A-F]{2})",
+        lambda match: bytes([int(match[1], 16)]),
+        text.encode("utf-8", "backslashreplace"),
+    )
+    return raw.decode("utf-8")
+
+
+def _character(match: re.Match[str]) -> str:
+    point = int(match[1], 16)
+    if point > _MAX_CODE_POINT or point in _SURROGATES or not chr(point).isprintable():
+        return match[0]
+    return chr(point)
