@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import signal
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -88,6 +88,9 @@ class Service:
         self._publish = Publisher(self._on_change, self._on_run, self.metrics.ledger_error)
         self._watchers: dict[str, MailboxWatcher] = {}
         self._watching: dict[str, asyncio.Task[None]] = {}
+        self._watched: dict[str, Mailbox] = {}
+        self._publishing: set[asyncio.Task[None]] = set()
+        self._reloading = asyncio.Lock()
         self._scheduler = Scheduler(
             self._start,
             clock=clock,
@@ -155,11 +158,25 @@ class Service:
             task.result()
 
     async def close(self) -> None:
-        """End the watches."""
+        """End the watches; what they saw last is still published."""
         await _cancel(self._watching.values())
+        await asyncio.gather(*self._publishing, return_exceptions=True)
 
     async def reload(self) -> bool:
-        """Read the configuration file again; a broken one changes nothing."""
+        """Read the configuration file again, one reload at a time; a broken file changes nothing.
+
+        A ledger that refuses leaves the reload half done and false; the next one completes it.
+        """
+        async with self._reloading:
+            try:
+                return await self._reload()
+            except LedgerError as error:
+                LOG.error("configuration not fully reloaded: %s", error)  # noqa: TRY400 - as above
+                self.metrics.ledger_error()
+                self.metrics.config_reloaded(ok=False)
+                return False
+
+    async def _reload(self) -> bool:
         try:
             config = await asyncio.to_thread(load, FilePath(self.config.source))
             # sessions that are under way keep their places
@@ -171,7 +188,7 @@ class Service:
         old, self.config = self.config, config
         _warn_of_restart(old, config)
         self.metrics.configure(config)
-        await self._rewatch(old.mailboxes, config.mailboxes)
+        await self._rewatch(config.mailboxes)
         self._scheduler.replace(self._entries(), await self._ledger.last_ticks())
         self.metrics.config_reloaded(ok=True)
         LOG.info("configuration reloaded: %d paths, %d jobs", len(config.paths), len(config.jobs))
@@ -223,15 +240,16 @@ class Service:
         self._watching[mailbox.name] = asyncio.create_task(
             watcher.run(), name=f"watch {mailbox.name}"
         )
+        self._watched[mailbox.name] = mailbox
 
-    async def _rewatch(self, old: Mapping[str, Mailbox], new: Mapping[str, Mailbox]) -> None:
+    async def _rewatch(self, wanted: Mapping[str, Mailbox]) -> None:
         """End the watches of mailboxes that went or changed, begin those of new or changed ones."""
-        gone = [name for name in old if old[name] != new.get(name)]
+        gone = [name for name, mailbox in self._watched.items() if mailbox != wanted.get(name)]
         await _cancel([self._watching.pop(name) for name in gone])
         for name in gone:
-            del self._watchers[name]
-        for name, mailbox in new.items():
-            if name not in self._watchers:
+            del self._watchers[name], self._watched[name]
+        for name, mailbox in wanted.items():
+            if name not in self._watching:
                 await self._watch(mailbox)
 
     def _follow(self, record: CanaryRecord) -> None:
@@ -283,10 +301,21 @@ class Service:
             elif isinstance(report, Cursor):
                 await self._ledger.save_cursor(mailbox, report)
             else:
-                await self._on_sighting(mailbox, report)
+                await self._to_its_end(self._on_sighting(mailbox, report))
         except LedgerError as error:
             self.metrics.ledger_error()
             raise ProbeFailure(Reason.UNTESTABLE, str(error), owner=Owner.MONITOR) from error
+
+    async def _to_its_end(self, work: Coroutine[Any, Any, None]) -> None:
+        """Await `work`, which a cancelled caller does not cancel.
+
+        A watch that ends must not come between what the ledger has taken and its publication, or
+        the outcome would be counted by nobody.
+        """
+        task = asyncio.create_task(work, name="sighting")
+        self._publishing.add(task)
+        task.add_done_callback(self._publishing.discard)
+        await asyncio.shield(task)
 
     async def _on_sighting(self, mailbox: str, sighting: Sighting) -> None:
         change = await self._ledger.record(
@@ -314,14 +343,17 @@ class Service:
                     self._on_change(change)
 
     async def _clean(self) -> None:
-        """Remove our own settled canaries from the mailboxes, and old rows from the ledger."""
+        """Remove our own settled canaries from the mailboxes, and old rows from the ledger.
+
+        At once, too: a service that never lives long cleans all the same.
+        """
         while True:
-            await asyncio.sleep(CLEANING_SECONDS)
             with self._ledger_trouble("cleaning"):
                 for mailbox in self.config.mailboxes.values():
                     await self._clean_mailbox(mailbox)
                 keep = timedelta(seconds=self.config.service.keep_runs)
                 await self._ledger.forget(self._clock.utc() - keep)
+            await asyncio.sleep(CLEANING_SECONDS)
 
     async def _clean_mailbox(self, mailbox: Mailbox) -> None:
         kind = MAILBOXES[mailbox.kind]
@@ -372,6 +404,7 @@ async def run_service(config: Config) -> None:
         loop.add_signal_handler(signal.SIGHUP, reload)
         address, port = config.service.listen_address, config.service.listen_port
         await stack.enter_async_context(serving(service, address, port))
+        stack.push_async_callback(lambda: _cancel(reloads))
         await service.run(stop)
         LOG.info("stopped; what is in flight is in the ledger")
 
