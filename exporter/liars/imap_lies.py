@@ -298,6 +298,8 @@ _ANSWERS: tuple[tuple[str, Verdict, Answers], ...] = (
     ),
 )
 
+_LONG = b'* LIST () "/" "%s"\r\n' % (b"x" * 60_000)
+
 _FOR_CROWDS = 20.0  # seconds: it is the bound on what is read that has to end these
 
 _CROWDS: tuple[tuple[str, Verdict, Answers], ...] = (
@@ -305,6 +307,16 @@ _CROWDS: tuple[tuple[str, Verdict, Answers], ...] = (
         "LIST names folders without end",
         _fetch(Reason.MALFORMED_REPLY),
         {"LIST": (Flood(b'* LIST (\\HasNoChildren) "/" x\r\n' * 99),)},
+    ),
+    (
+        "LIST names folders of 60 KB without end",
+        _fetch(Reason.MALFORMED_REPLY),
+        {"LIST": (Flood(_LONG),)},
+    ),
+    (
+        "SEARCH finds messages without end",
+        _fetch(Reason.MALFORMED_REPLY),
+        {"UID SEARCH": (Flood(_search(range(1, 5000))),)},
     ),
     (
         "NOOP is answered by chatter without end",

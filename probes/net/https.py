@@ -25,7 +25,7 @@ MAX_HEAD = 16 * 1024
 MAX_INTERIM = 8
 """Interim (1xx) responses before the final one, RFC 9110 §15.2."""
 
-_TURN = 2 * 1024  # octets read before others get their turn: at most some 3 ms of tiny chunks
+_TURN = 512  # octets read before others get their turn: of chunks of one octet a millisecond
 _HIGH_WATER = 64 * 1024
 
 HTTP_ROWS = (

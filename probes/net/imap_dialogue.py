@@ -35,7 +35,7 @@ MAX_RESPONSES = 100_000
 """Untagged responses to one command, IDLE among them."""
 
 MAX_COLLECTED = 24 * 1024 * 1024
-"""Octets of message text that one FETCH may bring: the largest literal, and some."""
+"""Octets, roughly, that the answers to one command may take: the largest literal, and some."""
 
 IDLE_ANSWER = 10.0
 """Seconds a server may take for its `+` to IDLE and for its answer to DONE."""
@@ -44,6 +44,8 @@ _PASSING = frozenset({"UNAVAILABLE", "INUSE", "SERVERBUG"})
 """Response codes of RFC 5530 §3 that speak of the server's moment, not of what was asked."""
 
 _SHOWN = 200
+_OVERHEAD = 512  # octets that the smallest response takes when it is kept, generously
+_NUMBER = 36  # a number and its place in a tuple
 
 _R = TypeVar("_R", Fetch, Identity, Listed, Search)
 
@@ -198,12 +200,11 @@ class Dialogue:
 
     def _keep(self, command: Command, response: Response) -> None:
         command.found.append(response)
-        if isinstance(response, Fetch):
-            command.collected += sum(len(text or b"") for text in response.sections.values())
-            if command.collected > MAX_COLLECTED:
-                self._wire.fail(
-                    NetError(Reason.MALFORMED_REPLY, f"{self.name}: more text than was asked for")
-                )
+        command.collected += _weight(response)
+        if command.collected > MAX_COLLECTED:
+            self._wire.fail(
+                NetError(Reason.MALFORMED_REPLY, f"{self.name}: more than was asked for")
+            )
 
     def _take_exists(self, count: int) -> None:
         if count != self.exists:
@@ -286,3 +287,17 @@ class Dialogue:
     def _shown(self, reply: Status | Continuation) -> str:
         text = str(reply) if isinstance(reply, Status) else f"+ {reply.text}"
         return repr(self._wire.without_secrets(text)[:_SHOWN])
+
+
+def _weight(response: Response) -> int:
+    """How many octets, roughly, a response takes that is kept."""
+    match response:
+        case Fetch():
+            return _OVERHEAD + sum(len(text or b"") for text in response.sections.values())
+        case Search():
+            return _OVERHEAD + _NUMBER * len(response.numbers)
+        case Listed():
+            return _OVERHEAD + 4 * (len(response.name) + sum(map(len, response.attributes)))
+        case Identity():
+            return _OVERHEAD + 4 * sum(len(k) + len(v) for k, v in response.fields.items())
+    return _OVERHEAD

@@ -14,8 +14,9 @@ from probes.records.imap_framing import Framer, Raw
 from probes.records.imap_responses import Response
 from probes.result import Reason
 
-RESPONSES_PER_TURN = 200
-"""Responses read before other tasks of the loop get their turn: some 2 ms of a flood."""
+RESPONSES_PER_TURN = 50
+"""Responses read before others get their turn: of a flood half a millisecond, which a probe beside
+it, that needs some sixty turns, has to wait for each time."""
 
 
 class Wire(asyncio.Protocol):
