@@ -5,7 +5,6 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
@@ -17,7 +16,7 @@ from probes.net import Net
 from probes.net.dial import Dialer
 from probes.net.resolver import Resolver
 from probes.options import Domain, EmailAddress, Host, IpAddress, Port
-from probes.result import Phase, ProbeResult, Reason
+from probes.result import Phase, PhaseTiming, ProbeResult, Reason
 from probes.routes import direct
 from probes.run import run_once
 from tests.servers.certificates import Authority
@@ -214,7 +213,7 @@ async def test_a_refused_probe_takes_its_leave(
         result = await handed_over(net, message, route)
         text = await log.after("disconnect from")
     assert result.failure is not None
-    assert result.failure.phase == where.split()[0]
+    assert result.failure.phase == where.split(maxsplit=1)[0]
     assert result.failure.reply is not None
     assert "quit=1" in text
     assert uncomplaining(text)
@@ -245,5 +244,5 @@ async def test_probes_that_start_together_come_one_after_the_other(
     assert uncomplaining(text)
 
 
-def _timings(result: ProbeResult) -> tuple[object, ...]:
+def _timings(result: ProbeResult) -> tuple[PhaseTiming, ...]:
     return (*result.timings, *(timing for part in result.parts for timing in part.timings))
