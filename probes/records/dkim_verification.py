@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from probes.records import RecordError
-from probes.records.dkim import KeyRecord, Signature, parse_key_record, parse_signature
+from probes.records.dkim_records import KeyRecord, Signature, parse_key_record, parse_signature
 from probes.records.dkim_canonical import canonical_body, signed_fields
 from probes.records.raw_message import RawField, RawMessage, read_message
 

@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from probes.records import RecordError
-from probes.records.dkim import parse_key_record, parse_signature, parse_tags
 from probes.records.dkim_canonical import signed_fields
+from probes.records.dkim_records import parse_key_record, parse_signature, parse_tags
 from probes.records.dkim_verification import (
     MAX_SIGNATURES,
     DkimStatus,
