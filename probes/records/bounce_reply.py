@@ -83,10 +83,14 @@ def unquoted(text: str) -> str:
 
 def one_line(text: str) -> str:
     """`text` with every run of space as one space, what is not printable written as an escape."""
-    line = _SPACE.sub(" ", text).strip()
+    return printable_line(_SPACE.sub(" ", text).strip())
+
+
+def printable_line(line: str) -> str:
+    """A line with its tabs, everything else that is not printable written as an escape."""
     if line.isprintable():
         return line
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
+    return "".join(c if c.isprintable() or c == "\t" else ascii(c)[1:-1] for c in line)
 
 
 def _codes(text: str) -> tuple[int | None, EnhancedCode | None, int]:

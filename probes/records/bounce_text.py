@@ -158,7 +158,7 @@ _REMARKED = re.compile(
 """A remark and the address it is about: "User mailbox exceeds allowed size: ADDRESS" (IMail)."""
 
 _LABEL = re.compile(
-    r"\s*(?:[\w-]+ )?(?:to|recipients?|address|user|mailbox|failed)\s*[:=]?\s*\Z", re.I
+    r"\s*(?:[\w-]+ )?(?:to|recipients?|address|user|mailbox|failed)\s*[:=]?\s*\Z", re.IGNORECASE
 )
 _CODE = re.compile(r"\b[45]\d\d\b")
 _ANYWHERE = re.compile(rf"(?<![^\s<>()\[\],;:\"'])({_ADDRESS})")
@@ -328,7 +328,12 @@ def _places_of(lines: list[str], named: tuple[str, ...]) -> dict[str, int]:
 
 
 def _place_of(lines: list[str], address: str) -> int:
-    """The line that is about an address rather than one that mentions it, if there is one."""
+    """The line that is about an address rather than one that mentions it, if there is one.
+
+    The whole text is about nobody in particular.
+    """
+    if not address:
+        return 0
     mentions = [number for number, line in enumerate(lines) if address in line]
     for habit in (_alone, _labelled):
         for number in mentions:

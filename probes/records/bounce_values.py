@@ -52,8 +52,8 @@ class Bounce:
 
     `is_report` is True where it is machine readable (RFC 3464), False for free text. `returned` is
     as much of the message it is about as came back, transfer encoding undone; it may be empty.
-    `explanation` is the text for people, shortened. `envid` is the envelope identifier (RFC 3461
-    §4.4) as the report writes it.
+    `explanation` is the text for people, shortened, control characters escaped. `envid` is the
+    envelope identifier (RFC 3461 §4.4) as the report writes it.
     """
 
     recipients: tuple[BouncedRecipient, ...]

@@ -9,7 +9,7 @@ import re
 from dataclasses import replace
 
 from probes.records.bounce_reason import BounceReason, judge_explanation, judge_reason
-from probes.records.bounce_reply import QuotedReply
+from probes.records.bounce_reply import QuotedReply, printable_line
 from probes.records.bounce_text import (
     Sender,
     TextRecipient,
@@ -141,8 +141,7 @@ def _free_text(top: Part, explanation: str, returned: bytes) -> Bounce | None:
         return _report(header, field_groups(explanation[at:]), explanation[:at], returned)
     failed = Action.FAILED if is_certain else None
     action = Action.DELAYED if is_delay(explanation, sender.subject) else failed
-    recipients = _recipients_of_text(header, sender, explanation, returned)
-    told = [_of_text(one, action) for one in recipients]
+    told = [_of_text(one, action) for one in _told(header, sender, explanation, returned)]
     return Bounce(
         tuple(_judged_by_text(one, explanation) if len(told) == 1 else one for one in told),
         is_report=False,
@@ -153,21 +152,22 @@ def _free_text(top: Part, explanation: str, returned: bytes) -> Bounce | None:
     )
 
 
-def _recipients_of_text(
+def _told(
     header: Header, sender: Sender, explanation: str, returned: bytes
 ) -> tuple[TextRecipient, ...]:
+    """Whom a text is about; one without an address where it names nobody."""
     to = address_of(header.get("to")) or ""
     found = recipients_in(explanation, named=sender.failed_recipients, sender=to)
     if found:
         return found
     only = _only_recipient(header, returned)
-    return recipients_in(explanation, named=(only,)) if only is not None else ()
+    return recipients_in(explanation, named=("" if only is None else only,))
 
 
 def _of_text(one: TextRecipient, action: Action | None) -> BouncedRecipient:
     quoted = one.reply
     return BouncedRecipient(
-        one.address,
+        one.address or None,
         action=action,
         status=quoted.enhanced,
         reply=quoted.text or None,
@@ -210,13 +210,16 @@ def _texts(parts: tuple[Part, ...]) -> tuple[str, bytes]:
         if rest.strip():
             returned = returned or rest.lstrip().encode("utf-8", "replace")
             break
-    return _without_quotes(explanation)[:_MAX_EXPLANATION], returned
+    return _for_people(explanation)[:_MAX_EXPLANATION], returned
 
 
-def _without_quotes(text: str) -> str:
-    """Without the lines somebody quotes; `>>>` is what Sendmail says it sent."""
-    lines = text.split("\n")
-    return "\n".join(line for line in lines if line[:1] != ">" or line[:2] == ">>").strip()
+def _for_people(text: str) -> str:
+    """Without the lines somebody quotes, and with control characters written as escapes.
+
+    `>>>` is no quotation: it is what Sendmail says it sent.
+    """
+    lines = [line for line in text.split("\n") if line[:1] != ">" or line[:2] == ">>"]
+    return "\n".join(map(printable_line, lines)).strip()
 
 
 def _status_text(part: Part) -> str:

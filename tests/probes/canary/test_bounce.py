@@ -198,6 +198,34 @@ def test_an_address_that_cannot_have_a_tag_is_refused(address: str) -> None:
         tagged_sender(EmailAddress(address), TOKEN)
 
 
-@given(st.binary())
+def test_text_that_is_no_text_is_read() -> None:
+    half_a_character = report().replace(
+        b"--q\n\nSorry", b"--q\nContent-Type: text/plain; charset=utf-7\n\n+2AA- Sorry"
+    )
+    assert bounced_token(half_a_character) is None
+    assert bounced_token(half_a_character + TOKEN.encode()) is None
+
+
+_PIECES = st.sampled_from(
+    [
+        b"From: MAILER-DAEMON@mx.test\n",
+        b"Return-Path: <>\n",
+        b"Subject: Undelivered =?utf-7?q?+2AA-?=\n",
+        b"Content-Type: multipart/report; boundary=q\n",
+        b"Content-Type: message/delivery-status\n",
+        b"Content-Type: text/plain; charset=utf-7\n",
+        b"Content-Type: message/rfc822\n",
+        b"Content-Transfer-Encoding: base64\n",
+        b"Final-Recipient: rfc822; user@reader.test\n",
+        b"Action: failed\n",
+        b"Original-Envelope-Id: \xff+2AA-\n",
+        b"\n",
+        b"--q\n",
+        b"+2AA- could not be delivered 550 5.1.1\n",
+    ]
+)
+
+
+@given(st.binary() | st.lists(_PIECES).map(b"".join))
 def test_any_bytes_are_read(message: bytes) -> None:
     assert bounced_token(message) is None or message

@@ -326,6 +326,23 @@ def test_a_report_that_says_nothing_fails_nobody() -> None:
     assert bounce.failed == ()
 
 
+def test_a_bounce_that_names_nobody_is_a_failure_all_the_same() -> None:
+    one = only(
+        b"Return-Path: <>\nFrom: MAILER-DAEMON@mx.test\nSubject: Undeliverable mail\n\n"
+        b"The message could not be delivered: 552 5.2.2 mailbox full\n"
+    )
+    assert (one.recipient, one.action, one.status) == (None, Action.FAILED, (5, 2, 2))
+    assert one.reason is Why.MAILBOX_FULL
+
+
+def test_an_explanation_cannot_steer_what_shows_it() -> None:
+    text = "<user@reader.test>:\t550 \x1b[31mred\x07"
+    fields = "Final-Recipient: rfc822; user@reader.test\nAction: failed\nStatus: 5.0.0\n"
+    assert bounce_of(report(fields, text=text)).explanation == (
+        "<user@reader.test>:\t550 \\x1b[31mred\\x07"
+    )
+
+
 def test_a_report_that_was_wrapped_by_a_list_or_a_gateway_is_found() -> None:
     inner = report("Final-Recipient: rfc822; user@reader.test\nAction: failed\nStatus: 5.1.1\n")
     kind = inner.split(b"\n\n", 1)[0].rpartition(b"\n")[2]
