@@ -1,6 +1,5 @@
 """Sessions opened step by step, every step timed: what kinds and routes have in common."""
 
-import ipaddress
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -8,6 +7,7 @@ from typing import Literal
 
 from probes.canary.message import Canary
 from probes.net import Net
+from probes.net.dial import canonical
 from probes.net.smtp_session import SmtpSession
 from probes.net.tls import TlsFacts
 from probes.options import FilePath, Host, IpAddress, Port, Secret, option
@@ -67,7 +67,7 @@ async def submission_session(
 async def host_addresses(net: Net, host: str, trace: Trace) -> tuple[str, ...]:
     """The addresses of a host in the order to try them; an IP address stands for itself."""
     try:
-        ipaddress.ip_address(host)
+        canonical(host)
     except ValueError:
         with trace.phase(Phase.DNS_ADDRESS):
             return (await net.resolver.addresses(host)).require().records

@@ -125,9 +125,14 @@ def _bind(sock: socket.socket, source: str, address: str) -> None:
 
 
 @lru_cache(maxsize=4096)
+def canonical(address: str) -> str:
+    """An IP address in the usual one of its spellings. Raises ValueError for anything else."""
+    return str(ipaddress.ip_address(address))
+
+
 def _require_numeric(address: str) -> None:
     try:
-        ipaddress.ip_address(address)
+        canonical(address)
     except ValueError:
         raise NetError(
             Reason.UNTESTABLE, f"not an IP address: {address!r}", owner=Owner.MONITOR

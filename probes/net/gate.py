@@ -1,8 +1,9 @@
 """So many sessions with one address at a time; the others wait in the order in which they came."""
 
 import asyncio
-import ipaddress
 from collections.abc import Callable
+
+from probes.net.dial import canonical
 
 
 class Turn:
@@ -45,7 +46,7 @@ class Gate:
 
     async def enter(self, address: str, port: int) -> Turn:
         """Wait for a turn, which the caller ends; `address` is an IP address in any spelling."""
-        key = (str(ipaddress.ip_address(address)), port)
+        key = (canonical(address), port)
         line = self._lines.setdefault(key, _Line(self._places))
         line.users += 1
         try:
