@@ -21,6 +21,8 @@ from probes.registry import MAILBOXES
 from probes.result import ProbeResult
 
 SETTLED_WITHIN = 60.0
+TOGETHER = 10
+"""Canaries that are handed over at a time."""
 
 
 def configuration(port: int, ca: str, user: str, password: str) -> str:
@@ -73,19 +75,24 @@ class Watching:
         tokens = (new_token() for _ in range(number))
         return {token: compose(options, token, now).content.decode() for token in tokens}
 
-    async def follow(self, tokens: list[str], pace: float) -> Answer:
-        """Hand the canaries over (to nobody) at `pace` seconds each and wait until all are seen.
-
-        CPU seconds of the whole process meanwhile, and token -> monotonic time of its sighting.
-        """
+    async def hand_over(self, tokens: list[str]) -> Answer:
+        """Hand the canaries over, to nobody; CPU seconds of the process before the first one."""
         began = time.process_time()
-        for token in tokens:
-            await self._hand_over(token)
-            await asyncio.sleep(pace)
+        left = iter(tokens)
+
+        async def lane() -> None:
+            for token in left:
+                await self._hand_over(token)
+
+        await asyncio.gather(*(lane() for _ in range(TOGETHER)))
+        return {"cpu": began}
+
+    async def settled(self, tokens: list[str]) -> Answer:
+        """Wait until all are seen; CPU seconds of the process then, token -> when it was seen."""
         async with asyncio.timeout(SETTLED_WITHIN):
             for _ in tokens:
                 await self._settled.acquire()
-        return {"cpu": time.process_time() - began, "seen": {t: self._seen[t] for t in tokens}}
+        return {"cpu": time.process_time(), "seen": {t: self._seen[t] for t in tokens}}
 
     async def _hand_over(self, token: str) -> None:
         path = self._config.paths["path"]
@@ -128,7 +135,7 @@ class Watching:
 
 
 async def run(folder: str, port: int, ca: str, user: str, password: str) -> None:
-    """Answer {compose: N} with canaries and {tokens, pace} with what following them cost."""
+    """Answer {compose: N} with canaries, {tokens} and {settled: tokens} with the CPU so far."""
     config = parse(configuration(port, ca, user, password), "bench")
     ledger = await Ledger.open(f"{folder}/canaries.sqlite", SYSTEM_CLOCK)
     watching = Watching(config, ledger)
@@ -139,7 +146,9 @@ async def run(folder: str, port: int, ca: str, user: str, password: str) -> None
     async def handle(request: Answer) -> Answer:
         if "compose" in request:
             return watching.compose(request["compose"])
-        return await watching.follow(request["tokens"], request["pace"])
+        if "settled" in request:
+            return await watching.settled(request["settled"])
+        return await watching.hand_over(request["tokens"])
 
     await serve(handle, {"ready": True})
     task.cancel()
