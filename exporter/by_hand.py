@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
 
 from exporter.app import build_net
 from exporter.ledger import Ledger
@@ -12,7 +11,7 @@ from exporter.model import CanaryRecord, Change, Config, Path, Run
 from exporter.runs import Publisher, probe, send
 from exporter.watcher import MailboxWatcher, WatchState
 from exporter.web.health import LoopMonitor
-from probes.canary.lifecycle import UNSETTLED, Event
+from probes.canary.lifecycle import UNSETTLED, Event, ImpossibleEvent
 from probes.clock import SYSTEM_CLOCK
 from probes.mailboxes import Cursor, Look, Report, Sighting
 from probes.net import Net
@@ -66,6 +65,8 @@ class _Follower:
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     record: CanaryRecord | None = None
     result: ProbeResult | None = None
+    since: float = 0.0
+    """When the waiting began: with the sending, then anew when it was handed over; monotonic."""
 
     async def run(self, listener: Listener) -> CanaryStory:
         watcher = self._watcher()
@@ -108,9 +109,7 @@ class _Follower:
         while self.record is not None and self.record.state in UNSETTLED:
             overdue = self._overdue(watcher)
             if overdue is not None:
-                change = await self.ledger.record(self.record.token, overdue, self.net.clock.now())
-                if change is not None:
-                    self._on_change(watcher, change)
+                await self._give_up(watcher, self.record.token, overdue)
                 continue
             self.changed.clear()
             try:
@@ -119,20 +118,30 @@ class _Follower:
             except TimeoutError:
                 continue
 
+    async def _give_up(self, watcher: MailboxWatcher, token: str, event: Event) -> None:
+        try:
+            change = await self.ledger.record(token, event, self.net.clock.now())
+        except ImpossibleEvent:  # the service, which reads the same mailbox, was faster
+            self.record = await self.ledger.find(token)
+            return
+        if change is not None:
+            self._on_change(watcher, change)
+
     def _overdue(self, watcher: MailboxWatcher) -> Event | None:
-        record = self.record
+        record, looked = self.record, watcher.looked
         if record is None:
             return None
-        since = record.accepted_at or record.sending_at or record.planned_at
-        lost_at = since + timedelta(seconds=record.lost_after)
-        if watcher.looked is not None and watcher.looked.utc >= lost_at:
+        lost_at = self.since + record.lost_after
+        if looked is not None and looked.monotonic >= lost_at:
             return Event.LOOKED_IN_VAIN
-        if self.net.clock.utc() >= lost_at + timedelta(seconds=LAST_LOOK_SECONDS):
+        if self.net.clock.monotonic() >= lost_at + LAST_LOOK_SECONDS:
             return None if watcher.state.is_up else Event.COULD_NOT_LOOK
         return None
 
     def _on_change(self, watcher: MailboxWatcher, change: Change) -> None:
         self.record = change.record
+        if change.event in (Event.SEND_STARTED, Event.HANDED_OVER):
+            self.since = self.net.clock.monotonic()
         if change.record.state in UNSETTLED and change.record.sending_at is not None:
             watcher.expect(change.record.token, change.record.sending_at)
         self.changed.set()

@@ -260,7 +260,7 @@ class Ledger:
 
     def _expire(self, now: Instant, looked: Mapping[str, Instant]) -> tuple[Change, ...]:
         for record in self._store.unsettled_by_hand(_CHUNK):
-            self._waiting[record.token] = self._wait(record, now)
+            self._adopt(record, now)
         events: list[tuple[str, Event]] = []
         for token, waiting in self._waiting.items():
             event = _verdict(waiting, now.monotonic, looked.get(waiting.mailbox))
@@ -296,6 +296,14 @@ class Ledger:
         now = self._clock.now()
         self._waiting = {record.token: self._wait(record, now) for record in unsettled}
         self._left_behind = unsettled
+
+    def _adopt(self, record: CanaryRecord, now: Instant) -> None:
+        """Follow a canary of another process; once known, no step of the calendar ages it."""
+        known, fresh = self._waiting.get(record.token), self._wait(record, now)
+        if known is None:
+            self._waiting[record.token] = fresh
+        elif known.is_sending and not fresh.is_sending:
+            self._waiting[record.token] = known._replace(since=now.monotonic, is_sending=False)
 
     def _wait(self, record: CanaryRecord, now: Instant) -> _Waiting:
         """Put a canary on the monotonic clock by its age on the calendar."""
