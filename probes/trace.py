@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from types import TracebackType
 from typing import Any
 
 from probes.clock import Clock
@@ -149,22 +150,9 @@ class Trace:
                 Finding("monitor.waited", Status.NOTICE, awaited, f"{waited:.3f} s", "")
             )
 
-    @contextmanager
-    def phase(self, phase: Phase) -> Iterator[None]:
+    def phase(self, phase: Phase) -> AbstractContextManager[None]:
         """Time one step. What is raised inside is recorded with the time it took and passes on."""
-        self.current = phase
-        began = self.clock.monotonic()
-        self._tell(phase, None, None)
-        failure: Failure | None = None
-        try:
-            yield
-        except (ProbeFailure, ExceptionGroup) as error:
-            failure = failure_of(error, phase)
-            raise
-        finally:
-            timing = PhaseTiming(phase, began - self.origin, self.clock.monotonic() - began)
-            self.timings.append(timing)
-            self._tell(phase, timing, failure)
+        return _Timed(self, phase)
 
     @contextmanager
     def part(self, host: str, address: str | None) -> Iterator["Trace"]:
@@ -212,6 +200,37 @@ class Trace:
     def _tell(self, phase: Phase, timing: PhaseTiming | None, failure: Failure | None) -> None:
         if self._listener is not None:
             self._listener(Step(phase, self._host, self._address, timing, failure))
+
+
+class _Timed:
+    """One step being timed; a class, because a generator would cost as much as all it does."""
+
+    __slots__ = ("_began", "_phase", "_trace")
+
+    def __init__(self, trace: Trace, phase: Phase) -> None:
+        self._trace = trace
+        self._phase = phase
+        self._began = 0.0
+
+    def __enter__(self) -> None:
+        trace = self._trace
+        trace.current = self._phase
+        self._began = trace.clock.monotonic()
+        trace._tell(self._phase, None, None)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        trace, phase, began = self._trace, self._phase, self._began
+        timing = PhaseTiming(phase, began - trace.origin, trace.clock.monotonic() - began)
+        trace.timings.append(timing)
+        failure: Failure | None = None
+        if isinstance(error, ProbeFailure | ExceptionGroup):
+            failure = failure_of(error, phase)
+        trace._tell(phase, timing, failure)
 
 
 def cause_of(error: Exception) -> Exception:
