@@ -16,13 +16,13 @@ from exporter.config import ConfigError, load
 from exporter.ledger import Ledger, LedgerError
 from exporter.metrics import Metrics
 from exporter.model import CanaryRecord, Change, Config, Mailbox, Run
-from exporter.runs import Publisher, finish, log_bug, path_host, probe, send
+from exporter.runs import Publisher, event_of, finish, log_bug, path_host, probe, send
 from exporter.scheduler import Entry, Scheduler, tick_at
 from exporter.watcher import MailboxWatcher, WatchState
 from exporter.web.application import HttpState
 from exporter.web.health import LoopMonitor
 from exporter.web.server import serve
-from probes.canary.lifecycle import UNSETTLED, Event
+from probes.canary.lifecycle import UNSETTLED
 from probes.clock import SYSTEM_CLOCK, Clock
 from probes.mailboxes import Cursor, Look, Report, Sighting
 from probes.net import Net
@@ -318,9 +318,11 @@ class Service:
         await asyncio.shield(task)
 
     async def _on_sighting(self, mailbox: str, sighting: Sighting) -> None:
-        change = await self._ledger.record(
-            sighting.token, Event.SEEN, sighting.seen, sighting=sighting
-        )
+        event = event_of(sighting)
+        if event is None:
+            LOG.info("mailbox %s: %s is delayed, not given up", mailbox, sighting.token)
+            return
+        change = await self._ledger.record(sighting.token, event, sighting.seen, sighting=sighting)
         if change is None:
             self.metrics.forged(mailbox)
             LOG.warning("mailbox %s: a message with a token never issued", mailbox)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from exporter.app import build_net
 from exporter.ledger import Ledger
 from exporter.model import CanaryRecord, Change, Config, Path, Run
-from exporter.runs import Publisher, probe, send
+from exporter.runs import Publisher, event_of, probe, send
 from exporter.watcher import MailboxWatcher, WatchState
 from exporter.web.health import LoopMonitor
 from probes.canary.lifecycle import UNSETTLED, Event, ImpossibleEvent
@@ -151,13 +151,15 @@ class _Follower:
 
     async def _on_report(self, report: Look | Sighting | Cursor) -> None:
         record = self.record
-        if isinstance(report, Sighting) and record is not None and report.token == record.token:
-            change = await self.ledger.record(
-                report.token, Event.SEEN, report.seen, sighting=report
-            )
-            if change is not None:
-                self.record = change.record
-                self.changed.set()
+        if not isinstance(report, Sighting) or record is None or report.token != record.token:
+            return
+        event = event_of(report)
+        if event is None:
+            return
+        change = await self.ledger.record(report.token, event, report.seen, sighting=report)
+        if change is not None:
+            self.record = change.record
+            self.changed.set()
 
 
 def _ignore_lag(seconds: float) -> None:

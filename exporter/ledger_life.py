@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from exporter.model import CanaryRecord, Change
+from probes.canary.bounce import failure_of
 from probes.canary.lifecycle import UNSETTLED, Event, Outcome, State, advance
 from probes.clock import Instant
 from probes.mailboxes import Placement, Sighting
@@ -121,6 +122,8 @@ def _failure(
         return record.failure
     if happening.event not in _VERDICTS:
         return None
+    if happening.sighting is not None and happening.sighting.bounce is not None:
+        return failure_of(happening.sighting.bounce)
     is_vain = happening.event is Event.LOOKED_IN_VAIN
     is_unknown = is_vain and not _has_sender_spoken(record)
     phase, reason, detail = _SENDER_DIED if is_unknown else _VERDICTS[happening.event]

@@ -10,6 +10,7 @@ from exporter.ledger import Ledger, LedgerError
 from exporter.model import Change, Job, Path, Run
 from probes.canary.lifecycle import Event, ImpossibleEvent, sending_ended
 from probes.canary.message import Canary, compose, new_token
+from probes.mailboxes import Sighting
 from probes.net import Net
 from probes.registry import KINDS, ROUTES
 from probes.result import ProbeResult
@@ -107,6 +108,13 @@ def _published(run: Run, publish: Publisher) -> None:
         run.result.seconds,
         f" phase={failure.phase} reason={failure.reason} owner={failure.owner}" if failure else "",
     )
+
+
+def event_of(sighting: Sighting) -> Event | None:
+    """What a message in the mailbox means for its canary; None for a notice of mere delay."""
+    if sighting.bounce is None:
+        return Event.SEEN
+    return Event.BOUNCE_SEEN if sighting.bounce.failed else None
 
 
 def path_host(path: Path) -> str:

@@ -7,10 +7,21 @@ from enum import StrEnum
 
 from probes.canary.message import find_token
 from probes.options import EmailAddress
-from probes.records.bounce_values import Bounce
+from probes.records.bounce_reason import BounceReason
+from probes.records.bounce_values import Bounce, BouncedRecipient
 from probes.records.dsn import parse_dsn
 from probes.records.mime_parts import Header, Part, decode_words, read_parts, split_header
+from probes.records.reply import Reply
+from probes.result import Failure, Owner, Phase, Reason, one_line
 
+_OWNERS = {
+    BounceReason.UNKNOWN_USER: Owner.THEIR_MAILBOX,
+    BounceReason.MAILBOX_FULL: Owner.THEIR_MAILBOX,
+    BounceReason.POLICY: Owner.THEIR_FILTER,
+    BounceReason.REPUTATION: Owner.THEIR_FILTER,
+    BounceReason.AUTHENTICATION: Owner.THEIR_FILTER,
+    BounceReason.CONTENT: Owner.THEIR_FILTER,
+}
 _MAX_LOCAL_PART = 64  # octets, RFC 5321 §4.5.3.1.1
 _TAGGED = re.compile(r"[+=-](mailcanary-[a-z2-7]{26})(?=[@=])", re.IGNORECASE)
 _BOUNCED_TO = (
@@ -62,6 +73,35 @@ def bounced_token(message: bytes) -> BouncedCanary | None:
         if token is not None:
             return BouncedCanary(token, where, bounce)
     return None
+
+
+def failure_of(bounce: Bounce) -> Failure:
+    """What a bounce says about the mail path, in the words of a result.
+
+    Of several recipients the first that was given up speaks: a canary has only one.
+    """
+    recipient = next(iter(bounce.failed), None)
+    reason = BounceReason.UNKNOWN
+    reply: Reply | None = None
+    said_by = bounce.reporting_mta or "an unnamed server"
+    if recipient is not None:
+        reason = recipient.reason or BounceReason.UNKNOWN
+        said_by = recipient.remote_mta or said_by
+        if recipient.reply_code is not None:
+            reply = Reply(recipient.reply_code, (recipient.reply or "",), recipient.status)
+    return Failure(
+        phase=Phase.TRANSIT,
+        reason=Reason.BOUNCED,
+        detail=one_line(f"{said_by} gave it up ({reason}): {_words(recipient, bounce)}"),
+        owner=_OWNERS.get(reason, Owner.THEIR_MX),
+        is_transient=reason is BounceReason.TEMPORARY,
+        reply=reply,
+    )
+
+
+def _words(recipient: BouncedRecipient | None, bounce: Bounce) -> str:
+    said = recipient.reply if recipient is not None else None
+    return said or bounce.explanation or "no reason given"
 
 
 def tagged_sender(mail_from: EmailAddress, token: str) -> EmailAddress:

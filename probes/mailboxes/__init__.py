@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from probes.clock import Instant
+from probes.records.bounce_values import Bounce
 
 
 class Placement(StrEnum):
@@ -43,7 +44,7 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """A message that carries a canary's token.
+    """A message that carries a canary's token: a copy of it or, with `bounce`, news about it.
 
     It was not there at the look that began at `not_before` (None: there was no earlier look) and
     was there at `seen`. `internal_date` is the server's word (its clock, 1 s resolution). `header`
@@ -60,6 +61,7 @@ class Sighting:
     header: bytes
     not_before: Instant | None
     seen: Instant
+    bounce: Bounce | None = None
 
 
 Report = Callable[[Look | Sighting | Cursor], Awaitable[None]]

@@ -10,13 +10,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
+from probes.canary.bounce import bounced_token
 from probes.canary.message import MARKER, recognise, recognise_body
 from probes.clock import Clock, Instant
 from probes.mailboxes import Cursor, Interest, Look, Placement, Report, Sighting
 from probes.mailboxes.imap_login import placed, step
 from probes.net.errors import NetError
 from probes.net.imap import Folder, ImapSession, quote, uid_set
+from probes.records.bounce_values import Bounce
 from probes.records.imap_responses import Fetch
 from probes.result import Owner, Phase, ProbeFailure, Reason
 
@@ -59,6 +62,13 @@ class _Mark:
     exists: int
     expunged: int
     at: Instant
+
+
+class _Ours(NamedTuple):
+    """Which canary a message is, or is a bounce about."""
+
+    token: str
+    bounce: Bounce | None = None
 
 
 class FolderWatch:
@@ -262,21 +272,21 @@ class FolderWatch:
     ) -> list[Sighting]:
         """The canaries among `messages` (by UID, headers fetched); all of them count as read."""
         fetched_at = self._clock.now()
-        tokens = {uid: recognise(_header(message)) for uid, message in messages.items()}
-        unknown = [uid for uid, token in tokens.items() if token is None]
+        known = {uid: _by_header(message) for uid, message in messages.items()}
+        unknown = [uid for uid, ours in known.items() if ours is None]
         if unknown and self._interest.tokens():
-            tokens.update(await self._recognise_bodies(session, messages, unknown))
+            known.update(await self._recognise_bodies(session, messages, unknown))
         self._last_uid = max([self._last_uid, *messages])
         return [
-            self._sighting(messages[uid], token, _seen(messages[uid], session, marks) or fetched_at)
-            for uid, token in tokens.items()
-            if token is not None
+            self._sighting(messages[uid], ours, _seen(messages[uid], session, marks) or fetched_at)
+            for uid, ours in known.items()
+            if ours is not None
         ]
 
     async def _recognise_bodies(
         self, session: ImapSession, messages: Mapping[int, Fetch], unknown: Sequence[int]
-    ) -> dict[int, str | None]:
-        """Tokens of messages whose header lost them, found where the server finds our marker."""
+    ) -> dict[int, _Ours | None]:
+        """Canaries whose header lost every trace, and bounces: the server finds our marker."""
         async with step(Phase.FETCH, self._pace.answer):
             hits = await session.uid_search(f"UID {uid_set(unknown)} BODY {quote(MARKER)}")
         bearing = set(hits) & set(unknown)
@@ -285,14 +295,15 @@ class FolderWatch:
         async with step(Phase.FETCH, self._pace.answer):
             texts = await session.uid_fetch(uid_set(bearing), "TEXT", TEXT_OCTETS)
         return {
-            uid: recognise_body(_header(messages[uid]) + text)
+            uid: _by_body(_header(messages[uid]) + text)
             for uid, text in sections(texts, "TEXT").items()
             if uid in bearing
         }
 
-    def _sighting(self, message: Fetch, token: str, seen: Instant) -> Sighting:
+    def _sighting(self, message: Fetch, ours: _Ours, seen: Instant) -> Sighting:
         return Sighting(
-            token=token,
+            token=ours.token,
+            bounce=ours.bounce,
             folder=self.name,
             placement=self._placement,
             uid_validity=self._uid_validity,
@@ -326,6 +337,23 @@ class FolderWatch:
         return _Mark(session.exists or 0, session.expunged, at)
 
 
+async def _told(report: Report, sighting: Sighting) -> None:
+    await report(sighting)
+
+
+def _by_header(message: Fetch) -> _Ours | None:
+    token = recognise(_header(message))
+    return None if token is None else _Ours(token)
+
+
+def _by_body(message: bytes) -> _Ours | None:
+    token = recognise_body(message)
+    if token is not None:
+        return _Ours(token)
+    bounced = bounced_token(message)
+    return None if bounced is None else _Ours(bounced.token, bounced.bounce)
+
+
 def _seen(message: Fetch, session: ImapSession, marks: Sequence[_Mark]) -> Instant | None:
     """The first instant at which the server had counted this message, if that is certain.
 
@@ -339,10 +367,6 @@ def _seen(message: Fetch, session: ImapSession, marks: Sequence[_Mark]) -> Insta
 
 def _header(message: Fetch) -> bytes:
     return message.sections.get("HEADER") or b""
-
-
-async def _told(report: Report, sighting: Sighting) -> None:
-    await report(sighting)
 
 
 def _by_uid(fetched: Iterable[Fetch]) -> dict[int, Fetch]:

@@ -1,0 +1,63 @@
+"""`mailcanary demo` as a person runs it."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+DEMO = [sys.executable, "-m", "exporter.cli", "demo"]
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "160"}
+
+
+def settled(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*DEMO, "--once", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=50,
+        env=environment(),
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "outcomes"),
+    [
+        ((), {"arrived", "late", "junked", "rejected"}),
+        (("--fault", "reject"), {"bounced", "rejected"}),
+        (("--fault", "expired-certificate"), {"send_failed", "rejected", "arrived"}),
+    ],
+)
+def test_every_path_settles_as_the_world_intends(
+    arguments: tuple[str, ...], outcomes: set[str]
+) -> None:
+    done = settled(*arguments)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "every path ended as the world intended" in done.stdout
+    assert "Traceback" not in done.stderr
+    for outcome in outcomes:
+        assert outcome in done.stdout
+
+
+def test_ctrl_c_ends_the_demo_in_good_order() -> None:
+    with subprocess.Popen(
+        [*DEMO, "--port", "0"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(),
+    ) as running:
+        assert running.stdout is not None
+        lines = iter(running.stdout.readline, "")
+        assert any("press Ctrl-C to end" in line for line in lines)
+        running.send_signal(signal.SIGINT)
+        _, complaints = running.communicate(timeout=30)
+    assert running.returncode == 0
+    assert "Traceback" not in complaints
