@@ -318,7 +318,7 @@ async def test_an_exists_said_during_the_fetch_is_followed_up_without_another(
 
 
 async def test_a_canary_that_lost_its_header_is_known_by_its_text(the_net: Net) -> None:
-    body = b"forwarded: =6Dailcanary" + TOKEN.removeprefix("mailcanary").encode() + b"\r\n"
+    body = b"forwarded: Token: =6Dailcanary" + TOKEN.removeprefix("mailcanary").encode() + b"\r\n"
     quoted = FOREIGN[:-2] + b"Content-Transfer-Encoding: quoted-printable\r\n\r\n"
     answers: Answers = {
         **ONLY_INBOX,
