@@ -1,0 +1,167 @@
+"""How true our times are while 1,000 probes are under way: the error against a known delay.
+
+`python -m bench.true_time` prints it for itself. The error of a probe is its EHLO under TLS less
+what the server says it took for it: everything that our own process, full of others' handshakes,
+adds. Probes start as the scheduler lets them, evenly spread by chance.
+"""
+
+import asyncio
+import json
+import random
+import resource
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import quantiles
+
+import uvloop
+
+from bench.certificates import issue
+from bench.worker import worker
+from exporter.app import build_net
+from exporter.config import parse
+from exporter.ledger import Ledger
+from exporter.metrics import Metrics
+from exporter.model import Change, Run
+from exporter.runs import Publisher, finish, probe
+from exporter.web.health import LoopMonitor
+from probes.clock import SYSTEM_CLOCK
+from probes.result import LOOP_LAGGED, Phase, ProbeResult
+
+IN_FLIGHT = 1000
+REPLIES = 5
+RATES = (150, 250, 400)
+"""Probes a second; the server's delay is such that IN_FLIGHT of them are under way."""
+
+SECONDS = 8.0
+"""For which probes are started, after as many as it takes until IN_FLIGHT are under way."""
+
+_CONFIG = """
+ehlo_name: probe.test
+ledger: {folder}/true-time.sqlite
+ca_file: {ca}
+max_concurrent_per_host: 5000
+jobs:
+  slow: {{kind: submission, host: 127.0.0.1, port: {port}, every: 1h, deadline: 60s}}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """What was seen at one rate. Errors in ms; `lagged` is the share that said the loop lagged.
+
+    `cpu_percent` is of one core, kernel included, while new probes were started. `waited_percent`
+    is the time in which the loop's thread could have run but other processes had the CPU: where
+    that is more than little, the errors are the machine's.
+    """
+
+    rate: int
+    in_flight: float
+    cpu_percent: float
+    waited_percent: float
+    error_p50_ms: float
+    error_p99_ms: float
+    error_max_ms: float
+    lagged: float
+
+
+async def measure() -> dict[str, dict[str, float]]:
+    """A Level as a mapping for each of RATES, by the rate. Run it on uvloop, as the service is."""
+    levels: dict[str, dict[str, float]] = {}
+    with tempfile.TemporaryDirectory(prefix="mailcanary-true-time-") as name:
+        folder = Path(name)
+        certificates = issue(folder)
+        for rate in RATES:
+            delay = IN_FLIGHT / REPLIES / rate
+            async with worker("delaying", pem=str(certificates.pem), delay=delay) as server:
+                port = server.first["port"]
+                level = await _level(folder, str(certificates.ca), port, rate, delay * REPLIES)
+            levels[str(rate)] = {key: getattr(level, key) for key in Level.__slots__}
+    return levels
+
+
+async def _level(folder: Path, ca: str, port: int, rate: int, takes: float) -> Level:
+    config = parse(_CONFIG.format(folder=folder, ca=ca, port=port), "bench", {})
+    metrics = Metrics("0", SYSTEM_CLOCK)
+    metrics.configure(config)
+    ledger = await Ledger.open(config.service.ledger, SYSTEM_CLOCK)
+    results: list[ProbeResult] = []
+
+    def finished(run: Run) -> None:
+        metrics.run_finished(run)
+        results.append(run.result)
+
+    publish = Publisher(_no_canary, finished, _no_ledger_error)
+    net, ticks = build_net(config), iter(range(10**9))
+    async with LoopMonitor(metrics.loop_lag) as monitor:
+
+        async def one(start: float) -> None:
+            await asyncio.sleep(start)
+            job, tick = config.jobs["slow"], next(ticks)
+            await finish(await probe(job, tick, net, lag=monitor.worst_since), ledger, publish)
+
+        warm_up = takes + 1.0
+        random.seed(rate)
+        span = warm_up + SECONDS
+        starts = [random.uniform(0, span) for _ in range(round(rate * span))]  # noqa: S311
+        tasks = [asyncio.create_task(one(start)) for start in starts]
+        await asyncio.sleep(warm_up)
+        usage, waited, began, skipped = _cpu(), _waited(), time.perf_counter(), len(results)
+        await asyncio.sleep(SECONDS)
+        span = time.perf_counter() - began
+        cpu, waiting = (_cpu() - usage) / span, (_waited() - waited) / span
+        measured = results[skipped:]
+        for task in tasks:
+            await task
+    await ledger.close()
+    return _summary(rate, cpu, waiting, measured)
+
+
+def _summary(rate: int, cpu: float, waiting: float, results: list[ProbeResult]) -> Level:
+    errors = [_error(result) * 1000 for result in results]
+    percentiles = quantiles(errors, n=100)
+    lagged = sum(any(f.code == LOOP_LAGGED for f in result.findings) for result in results)
+    return Level(
+        rate=rate,
+        in_flight=sum(result.seconds for result in results) / SECONDS,
+        cpu_percent=100 * cpu,
+        waited_percent=100 * waiting,
+        error_p50_ms=percentiles[49],
+        error_p99_ms=percentiles[98],
+        error_max_ms=max(errors),
+        lagged=lagged / len(results),
+    )
+
+
+def _error(result: ProbeResult) -> float:
+    """Seconds by which EHLO under TLS is longer than the server took; every run must be well."""
+    if result.failure is not None:
+        raise AssertionError(f"a probe failed: {result.failure}")
+    took = int(result.facts["ehlo.name"].removeprefix("took-")) / 1e6
+    _, under_tls = (timing.seconds for timing in result.timings if timing.phase is Phase.EHLO)
+    return under_tls - took
+
+
+def _cpu() -> float:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+
+
+def _waited() -> float:
+    """Seconds this thread stood in a run queue so far."""
+    return int(Path("/proc/thread-self/schedstat").read_text("ascii").split()[1]) / 1e9
+
+
+def _no_canary(change: Change) -> None:
+    raise AssertionError(f"no canary was sent: {change}")
+
+
+def _no_ledger_error() -> None:
+    raise AssertionError("the ledger refused a run")
+
+
+if __name__ == "__main__":
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        json.dump(runner.run(measure()), sys.stdout, indent=2)
