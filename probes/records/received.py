@@ -1,156 +1,209 @@
-"""Received header fields, RFC 5321 §4.4, as relays really write them."""
+"""Received header fields, RFC 5321 §4.4, as relays really write them.
+
+The standard's grammar is kept by few. What is read here is what they have in common: clauses that
+begin with a keyword, comments beside them, and a date at the end; whatever fits in no clause is
+kept in `unparsed`.
+"""
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from ipaddress import ip_address
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 
-_MAX_CHARACTERS = 8192
-_CLAUSES = ("from", "by", "via", "with", "id", "for")
-_TOKEN = re.compile(r'"(?:[^"\\]|\\.){0,320}"|[^\s();"]+|[();"]', re.DOTALL)
-_ADDRESS_LITERAL = re.compile(r"\[(?:IPv6:)?([0-9a-f:.]{2,45})(?:%[^\]]{0,32})?\]", re.IGNORECASE)
-_BARE_ADDRESS = re.compile(r"(?<![\w.:])([0-9a-fA-F:.]{2,45})(?![\w.:])")
+from probes.records.header_date import HeaderDate, find_date, with_zone_of
+from probes.records.header_words import (
+    Item,
+    Kind,
+    header_items,
+    header_text,
+    masked_comments,
+    one_line,
+)
+from probes.records.received_peer import host_address, read_peer, tls_cipher, tls_version
+
+_CLAUSES = ("from", "by", "via", "with", "id", "for", "tls", "group")
+_SPOKEN = ("from", "via", "with")
+"""Clauses whose value may be several words: `mail pickup service`, `Microsoft SMTP Server`."""
+
+_SEMICOLONS_TRIED = 8
+
+# RFC 3848, RFC 4954 §7, RFC 6531 §4.3 and the others of IANA's list of mail transmission types
+_WITH_TYPE = re.compile(r"E?SMTP|(?:ESMTP|LMTP|UTF8SMTP|UTF8LMTP)S?A?|MMS", re.IGNORECASE)
+_INVOKED = re.compile(
+    r"(?:\bfrom (userid \d{1,20})|\binvoked (?:by|from|for) ((?:uid )?[\w-]{1,64})"
+    r"|\Afrom ([^\s]{1,320}))\Z",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Received:
     """One hop as the relay that wrote the field described it; None where it said nothing readable.
 
-    `from_name` is what the peer called itself, `from_address` the IP address the relay saw (text in
-    canonical form), `protocol` the word after `with` (ESMTPS and the like), `date` aware (`-0000`
-    read as UTC). `comments` are the parenthesised remarks in order, without their outer brackets.
+    `from_name` is what the peer called itself, `from_reverse` the name the relay found for its
+    address, `from_address` and `by_address` IP addresses in canonical form. `protocol` is what
+    stands after `with`, `with_type` the registered type in it (RFC 3848: ESMTPS and the like).
+    `tls_version` is spelled as Python's ssl does (`TLSv1.3`), or `TLS` where only that is told.
+    `id_` and `for_` are one word each, `for_` without angle brackets. `invoked_by` names a local
+    submitter: `userid 1000` (Postfix), `uid 89`, `alias`, `network` (qmail), an address (Sendmail).
+
+    `date` is aware and keeps the zone that was written; where `has_zone` is False no zone is known
+    and the local time was read as UTC. `date_text` is all that stands where the date belongs.
+    `comments` are the parenthesised remarks in order, without their outer brackets; `unparsed` are
+    the words that belong to no clause, in order.
     """
 
     raw: str
     from_name: str | None = None
+    from_reverse: str | None = None
     from_address: str | None = None
     by: str | None = None
+    by_address: str | None = None
     via: str | None = None
     protocol: str | None = None
+    with_type: str | None = None
+    tls_version: str | None = None
+    tls_cipher: str | None = None
     id_: str | None = None
     for_: str | None = None
+    invoked_by: str | None = None
     date: datetime | None = None
+    has_zone: bool = False
+    date_text: str = ""
     comments: tuple[str, ...] = ()
+    unparsed: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class _Item:
-    """A word outside of comments, or one whole comment."""
+@dataclass(slots=True)
+class _Clauses:
+    """The items of the first clause of each name, and the words that belong to none."""
 
-    text: str
-    is_comment: bool
-    end: int
+    items: dict[str, list[Item]] = field(default_factory=dict)
+    stray: list[str] = field(default_factory=list)
+
+    def words(self, name: str) -> list[str]:
+        return [item.text for item in self.items.get(name, ()) if item.kind is Kind.WORD]
+
+    def comments(self, name: str) -> list[str]:
+        return [item.text for item in self.items.get(name, ()) if item.kind is Kind.COMMENT]
 
 
 def parse_received(value: str) -> Received:
     """Read one field value, folded or not; any text gives a Received.
 
-    Of a text longer than 8192 characters only the beginning is read.
+    Also what Gmail writes into X-Received. Of a longer text the first 64 KiB are read.
     """
-    text = value[:_MAX_CHARACTERS]
-    items = list(_items(text))
-    semicolons = (item.end for item in items if item.text == ";" and not item.is_comment)
-    date_at = next(semicolons, len(text) + 1)
-    clauses = [item for item in items if item.end < date_at]
-    words = _words_by_clause(clauses)
+    text = header_text(value)
+    items = header_items(text)
+    found, end = _date(text, items)
+    told = tuple(item for item in items if item.end <= end)
+    clauses = _clauses(told)
+    comments = tuple(item.text for item in told if item.kind is Kind.COMMENT)
+    peer = read_peer(clauses.items.get("from", ()))
+    by = _first_word(clauses, "by")
+    protocol = " ".join(clauses.words("with")) or None
+    about_tls = (*comments, " ".join(clauses.stray), *_tls_clause(clauses))
     return Received(
         raw=value,
-        from_name=words.get("from"),
-        from_address=_peer_address(clauses),
-        by=words.get("by"),
-        via=words.get("via"),
-        protocol=words.get("with"),
-        id_=words.get("id"),
-        for_=_without_brackets(words.get("for")),
-        date=_date(text[date_at:]),
-        comments=tuple(item.text for item in clauses if item.is_comment),
+        from_name=peer.name,
+        from_reverse=peer.reverse,
+        from_address=peer.address,
+        by=by,
+        by_address=host_address(by, clauses.comments("by")),
+        via=" ".join(clauses.words("via")) or None,
+        protocol=protocol,
+        with_type=_with_type(clauses.words("with")),
+        tls_version=tls_version(about_tls),
+        tls_cipher=tls_cipher(about_tls),
+        id_=_first_word(clauses, "id"),
+        for_=_recipient(clauses),
+        invoked_by=_invoker(comments),
+        date=None if found is None else found.at,
+        has_zone=found is not None and found.has_zone,
+        date_text=one_line(text[end:]).removeprefix(";").strip(),
+        comments=comments,
+        unparsed=(*peer.unparsed, *clauses.stray),
     )
 
 
-def _items(text: str) -> Iterator[_Item]:
-    """Words, `;` and comments in order; an unclosed comment ends with the text."""
-    depth = 0
-    opened = 0
-    for token in _TOKEN.finditer(text):
-        if token[0] == "(":
-            opened = opened if depth else token.end()
-            depth += 1
-        elif token[0] == ")" and depth:
-            depth -= 1
-            if depth == 0:
-                yield _Item(_one_line(text[opened : token.start()]), True, token.end())
-        elif depth == 0:
-            yield _Item(token[0], False, token.end())
-    if depth:
-        yield _Item(_one_line(text[opened:]), True, len(text))
+def _date(text: str, items: tuple[Item, ...]) -> tuple[HeaderDate | None, int]:
+    """The date, and where the clauses end.
+
+    The date is what follows the last semicolon that a date follows; without one it is looked for
+    in the whole text, as some relays forget the semicolon.
+    """
+    masked = masked_comments(text, items)
+    semicolons = [item for item in items if item.kind is Kind.SEMICOLON]
+    for semicolon in reversed(semicolons[-_SEMICOLONS_TRIED:]):
+        found = find_date(masked[semicolon.end :])
+        if found is not None:
+            return with_zone_of(found, _comments_after(items, semicolon.end)), semicolon.start
+    found = find_date(masked)
+    if found is not None:
+        return with_zone_of(found, _comments_after(items, found.start)), found.start
+    return None, semicolons[-1].start if semicolons else len(text)
 
 
-def _words_by_clause(items: list[_Item]) -> dict[str, str]:
-    """The first word after each clause's name; the first clause of a name counts."""
-    words: dict[str, str] = {}
-    clause: str | None = None
-    for item in items:
-        if item.is_comment:
-            continue
-        if clause is None:
-            clause = item.text.lower() if item.text.lower() in _CLAUSES else None
+def _comments_after(items: tuple[Item, ...], position: int) -> list[str]:
+    return [item.text for item in items if item.kind is Kind.COMMENT and item.start >= position]
+
+
+def _clauses(items: Sequence[Item]) -> _Clauses:
+    """Sort the items; the first clause of a name counts, a second one is kept as stray words."""
+    clauses = _Clauses()
+    current: list[Item] | None = None
+    name = ""
+    for index, item in enumerate(items):
+        keyword = item.text.lower()
+        if item.kind is Kind.SEMICOLON:
+            current = None
+        elif item.kind is Kind.COMMENT:
+            if current is not None:
+                current.append(item)
+        elif keyword in _CLAUSES and not _is_name(items, index):
+            name = keyword
+            current = None if name in clauses.items else clauses.items.setdefault(name, [])
+            if current is None:
+                clauses.stray.append(item.text)
+        elif current is None or (name not in _SPOKEN and _has_word(current)):
+            clauses.stray.append(item.text)
         else:
-            words.setdefault(clause, item.text)
-            clause = None
-    return words
+            current.append(item)
+    return clauses
 
 
-def _peer_address(items: list[_Item]) -> str | None:
-    """The IP address in the from clause: a literal first, then a bare address in a comment."""
-    clause = _from_clause(items)
-    for pattern, texts in (
-        (_ADDRESS_LITERAL, [item.text for item in clause]),
-        (_BARE_ADDRESS, [item.text for item in clause if item.is_comment]),
-    ):
-        for text in reversed(texts):
-            for match in pattern.finditer(text):
-                address = _canonical(match[1])
-                if address is not None:
-                    return address
-    return None
+def _is_name(items: Sequence[Item], index: int) -> bool:
+    """True for a keyword that a peer called itself: after `from`, that clause still to come."""
+    if index != 1 or items[0].text.lower() != "from" or items[0].kind is not Kind.WORD:
+        return False
+    later = {item.text.lower() for item in items[2:] if item.kind is Kind.WORD}
+    return items[1].text.lower() != "by" or "by" in later
 
 
-def _from_clause(items: list[_Item]) -> list[_Item]:
-    """What stands between `from` and `by`; nothing when the field does not begin with `from`."""
-    if not items or items[0].is_comment or items[0].text.lower() != "from":
-        return []
-    # the word after `from` is a name, even if it is "by"
-    rest = items[2:]
-    end = next(
-        (i for i, item in enumerate(rest) if not item.is_comment and item.text.lower() == "by"),
-        len(rest),
-    )
-    return items[1:2] + rest[:end]
+def _has_word(items: list[Item]) -> bool:
+    return any(item.kind is Kind.WORD for item in items)
 
 
-def _canonical(text: str) -> str | None:
-    try:
-        return str(ip_address(text))
-    except ValueError:
-        return None
+def _first_word(clauses: _Clauses, name: str) -> str | None:
+    return next(iter(clauses.words(name)), None)
 
 
-def _without_brackets(word: str | None) -> str | None:
-    if word is None:
-        return None
-    return word.removeprefix("<").removesuffix(">")
+def _recipient(clauses: _Clauses) -> str | None:
+    """RFC 5321 §4.4: a path or a mailbox."""
+    word = _first_word(clauses, "for")
+    return None if word is None else word.rstrip(",").removeprefix("<").removesuffix(">") or None
 
 
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
+def _with_type(words: list[str]) -> str | None:
+    return next((word.upper() for word in words if _WITH_TYPE.fullmatch(word)), None)
 
 
-def _date(text: str) -> datetime | None:
-    """RFC 5322 §3.3 date-time; anything the standard library can make sense of."""
-    try:
-        date = parsedate_to_datetime(_one_line(text))
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None
-    return date if date.tzinfo is not None else date.replace(tzinfo=UTC)
+def _tls_clause(clauses: _Clauses) -> tuple[str, ...]:
+    """RFC 8314 §4.3: the cipher suite as a clause of its own."""
+    suite = _first_word(clauses, "tls")
+    return () if suite is None else (f"cipher={suite}",)
+
+
+def _invoker(comments: Sequence[str]) -> str | None:
+    matches = (_INVOKED.search(comment) for comment in comments)
+    return next((m[1] or m[2] or m[3] for m in matches if m is not None), None)
