@@ -3,35 +3,31 @@
 import asyncio
 import logging
 import signal
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
 from datetime import timedelta
-from functools import partial
 from importlib.metadata import version
 from pathlib import Path as FilePath
 from typing import Any
 
+from exporter.arrivals import Arrivals, cancel
 from exporter.config import ConfigError, load
 from exporter.ledger import Ledger, LedgerError
 from exporter.metrics import Metrics
-from exporter.model import CanaryRecord, Change, Config, Mailbox, Run
-from exporter.runs import Publisher, event_of, finish, log_bug, path_host, probe, send
+from exporter.model import Change, Config, Run
+from exporter.runs import Publisher, finish, log_bug, path_host, probe, send
 from exporter.scheduler import Entry, Scheduler, tick_at
-from exporter.watcher import MailboxWatcher, WatchState
 from exporter.web.application import HttpState
 from exporter.web.health import LoopMonitor
 from exporter.web.server import serve
-from probes.canary.lifecycle import UNSETTLED
 from probes.clock import SYSTEM_CLOCK, Clock
-from probes.mailboxes import Cursor, Look, Report, Sighting
 from probes.net import Net
 from probes.net.dial import Dialer
 from probes.net.gate import Gate
 from probes.net.resolver import Resolver
 from probes.net.tls import TrustStore
-from probes.registry import KINDS, MAILBOXES
-from probes.result import Owner, ProbeFailure, Reason
+from probes.registry import KINDS
 
 LOG = logging.getLogger("mailcanary")
 
@@ -86,10 +82,7 @@ class Service:
         self._ledger = ledger
         self._observer = observer
         self._publish = Publisher(self._on_change, self._on_run, self.metrics.ledger_error)
-        self._watchers: dict[str, MailboxWatcher] = {}
-        self._watching: dict[str, asyncio.Task[None]] = {}
-        self._watched: dict[str, Mailbox] = {}
-        self._publishing: set[asyncio.Task[None]] = set()
+        self.arrivals = Arrivals(lambda: self._net, ledger, self.metrics, clock, self._on_change)
         self._reloading = asyncio.Lock()
         self._scheduler = Scheduler(
             self._start,
@@ -100,19 +93,6 @@ class Service:
             on_bug=log_bug,
         )
 
-    def not_ready(self) -> list[str]:
-        """What has not had its first success or failure yet; empty once the service is ready."""
-        return [
-            f"mailbox {name} has not been looked at yet"
-            for name, watcher in self._watchers.items()
-            if not watcher.settled.is_set()
-        ]
-
-    @property
-    def watchers(self) -> Mapping[str, MailboxWatcher]:
-        """The mailbox watchers by mailbox name."""
-        return self._watchers
-
     async def start(self) -> None:
         """Take up what an earlier process left, then watch; nothing is sent yet."""
         self.metrics.configure(self.config)
@@ -120,8 +100,7 @@ class Service:
         for change in await self._ledger.resume():
             LOG.info("resumed %s: %s", change.record.token, change.event)
             self._on_change(change)
-        for mailbox in self.config.mailboxes.values():
-            await self._watch(mailbox)
+        await self.arrivals.watch(self.config.mailboxes)
 
     async def _show_the_past(self) -> None:
         """Let the metrics say when the last runs were, and what is in flight from before."""
@@ -153,14 +132,9 @@ class Service:
         stopped = asyncio.create_task(stop.wait(), name="stop")
         done, _ = await asyncio.wait({stopped, *tasks}, return_when=asyncio.FIRST_COMPLETED)
         await self._scheduler.stop(STOP_SECONDS)
-        await _cancel([stopped, *tasks, *first])
+        await cancel([stopped, *tasks, *first])
         for task in done - {stopped}:
             task.result()
-
-    async def close(self) -> None:
-        """End the watches; what they saw last is still published."""
-        await _cancel(self._watching.values())
-        await asyncio.gather(*self._publishing, return_exceptions=True)
 
     async def reload(self) -> bool:
         """Read the configuration file again, one reload at a time; a broken file changes nothing.
@@ -188,7 +162,7 @@ class Service:
         old, self.config = self.config, config
         _warn_of_restart(old, config)
         self.metrics.configure(config)
-        await self._rewatch(config.mailboxes)
+        await self.arrivals.watch(config.mailboxes)
         self._scheduler.replace(self._entries(), await self._ledger.last_ticks())
         self.metrics.config_reloaded(ok=True)
         LOG.info("configuration reloaded: %d paths, %d jobs", len(config.paths), len(config.jobs))
@@ -218,52 +192,8 @@ class Service:
             LOG.error("%s: not started: %s", name, error)  # noqa: TRY400 - our own words
             self.metrics.ledger_error()
 
-    async def _watch(self, mailbox: Mailbox) -> None:
-        kind = MAILBOXES[mailbox.kind]
-
-        async def watch(
-            watcher: MailboxWatcher, cursors: Mapping[str, Cursor], report: Report
-        ) -> None:
-            await kind.watch(self._net, mailbox.target, watcher, cursors, report)
-
-        watcher = MailboxWatcher(
-            mailbox.name,
-            watch,
-            self._clock,
-            report=partial(self._on_report, mailbox.name),
-            changed_state=partial(self._on_watch_state, mailbox.name),
-            cursors=await self._ledger.cursors(mailbox.name),
-        )
-        self._watchers[mailbox.name] = watcher
-        for record in await self._ledger.in_flight(mailbox.name):
-            self._follow(record)
-        self._watching[mailbox.name] = asyncio.create_task(
-            watcher.run(), name=f"watch {mailbox.name}"
-        )
-        self._watched[mailbox.name] = mailbox
-
-    async def _rewatch(self, wanted: Mapping[str, Mailbox]) -> None:
-        """End the watches of mailboxes that went or changed, begin those of new or changed ones."""
-        gone = [name for name, mailbox in self._watched.items() if mailbox != wanted.get(name)]
-        await _cancel([self._watching.pop(name) for name in gone])
-        for name in gone:
-            del self._watchers[name], self._watched[name]
-        for name, mailbox in wanted.items():
-            if name not in self._watching:
-                await self._watch(mailbox)
-
-    def _follow(self, record: CanaryRecord) -> None:
-        """Tell the mailbox's watcher whether this canary is waited for."""
-        watcher = self._watchers.get(record.mailbox)
-        if watcher is None:
-            return
-        if record.state in UNSETTLED and record.sending_at is not None:
-            watcher.expect(record.token, record.sending_at)
-        else:
-            watcher.forget(record.token)
-
     def _on_change(self, change: Change) -> None:
-        self._follow(change.record)
+        self.arrivals.follow(change.record)
         if self._observer is not None:
             self._observer(change)
         if change.record.tick >= 0:
@@ -280,68 +210,14 @@ class Service:
     def _on_run(self, run: Run) -> None:
         self.metrics.run_finished(run)
 
-    def _on_watch_state(self, mailbox: str, state: WatchState) -> None:
-        self.metrics.mailbox_watch(mailbox, is_up=state.is_up, failure=state.failure)
-        if state.failure is not None:
-            LOG.warning(
-                "mailbox %s cannot be read: %s: %s",
-                mailbox,
-                state.failure.reason,
-                state.failure.detail,
-            )
-
-    async def _on_report(self, mailbox: str, report: Look | Sighting | Cursor) -> None:
-        """What a watch saw, stored before the watch goes on.
-
-        A ledger that refuses ends the session: the next one sees the same again.
-        """
-        try:
-            if isinstance(report, Look):
-                self.metrics.looked(mailbox, report.began.utc)
-            elif isinstance(report, Cursor):
-                await self._ledger.save_cursor(mailbox, report)
-            else:
-                await self._to_its_end(self._on_sighting(mailbox, report))
-        except LedgerError as error:
-            self.metrics.ledger_error()
-            raise ProbeFailure(Reason.UNTESTABLE, str(error), owner=Owner.MONITOR) from error
-
-    async def _to_its_end(self, work: Coroutine[Any, Any, None]) -> None:
-        """Await `work`, which a cancelled caller does not cancel.
-
-        A watch that ends must not come between what the ledger has taken and its publication, or
-        the outcome would be counted by nobody.
-        """
-        task = asyncio.create_task(work, name="sighting")
-        self._publishing.add(task)
-        task.add_done_callback(self._publishing.discard)
-        await asyncio.shield(task)
-
-    async def _on_sighting(self, mailbox: str, sighting: Sighting) -> None:
-        event = event_of(sighting)
-        if event is None:
-            LOG.info("mailbox %s: %s is delayed, not given up", mailbox, sighting.token)
-            return
-        change = await self._ledger.record(sighting.token, event, sighting.seen, sighting=sighting)
-        if change is None:
-            self.metrics.forged(mailbox)
-            LOG.warning("mailbox %s: a message with a token never issued", mailbox)
-        else:
-            self._on_change(change)
-
     async def _expire(self) -> None:
         """Settle as lost what was looked for in vain."""
         while True:
             await asyncio.sleep(EXPIRY_SECONDS)
-            if self.not_ready():
+            if self.arrivals.not_ready():
                 continue  # what an earlier process sent may be lying there
-            looked = {
-                name: watcher.looked
-                for name, watcher in self._watchers.items()
-                if watcher.looked is not None
-            }
             with self._ledger_trouble("expiry"):
-                for change in await self._ledger.expire(self._clock.now(), looked):
+                for change in await self._ledger.expire(self._clock.now(), self.arrivals.looked()):
                     self._on_change(change)
 
     async def _clean(self) -> None:
@@ -352,26 +228,10 @@ class Service:
         while True:
             with self._ledger_trouble("cleaning"):
                 for mailbox in self.config.mailboxes.values():
-                    await self._clean_mailbox(mailbox)
+                    await self.arrivals.clean(mailbox)
                 keep = timedelta(seconds=self.config.service.keep_runs)
                 await self._ledger.forget(self._clock.utc() - keep)
             await asyncio.sleep(CLEANING_SECONDS)
-
-    async def _clean_mailbox(self, mailbox: Mailbox) -> None:
-        kind = MAILBOXES[mailbox.kind]
-        keep = kind.keep(mailbox.target)
-        if keep is None:
-            return
-        before = self._clock.utc() - timedelta(seconds=keep)
-        for (folder, uid_validity), tokens in _by_folder(
-            await self._ledger.removable(mailbox.name, before)
-        ).items():
-            try:
-                gone = await kind.remove(self._net, mailbox.target, folder, uid_validity, tokens)
-            except ProbeFailure as error:
-                LOG.warning("mailbox %s: canaries not removed: %s", mailbox.name, error)
-                return
-            await self._ledger.removed(gone, folder=folder)
 
     @contextmanager
     def _ledger_trouble(self, what: str) -> Iterator[None]:
@@ -406,7 +266,7 @@ async def run_service(config: Config) -> None:
         loop.add_signal_handler(signal.SIGHUP, reload)
         address, port = config.service.listen_address, config.service.listen_port
         await stack.enter_async_context(serving(service, address, port))
-        stack.push_async_callback(lambda: _cancel(reloads))
+        stack.push_async_callback(lambda: cancel(reloads))
         await service.run(stop)
         LOG.info("stopped; what is in flight is in the ledger")
 
@@ -415,7 +275,7 @@ async def run_service(config: Config) -> None:
 async def serving(service: Service, address: str, port: int) -> AsyncIterator[str]:
     """A started service with its pages; yields the address of the pages."""
     monitor = service.loop_monitor
-    state = HttpState(service.metrics, monitor, service.not_ready)
+    state = HttpState(service.metrics, monitor, service.arrivals.not_ready)
     async with monitor, serve(state, address, port) as bound:
         url = f"http://{f'[{address}]' if ':' in address else address}:{bound}"
         LOG.info("serving %s/metrics", url)
@@ -423,29 +283,10 @@ async def serving(service: Service, address: str, port: int) -> AsyncIterator[st
             await service.start()
             yield url
         finally:
-            await service.close()
-
-
-def _by_folder(
-    records: Iterable[CanaryRecord],
-) -> dict[tuple[str, int], dict[int, str]]:
-    """UID -> token of each folder that holds canaries."""
-    folders: dict[tuple[str, int], dict[int, str]] = {}
-    for record in records:
-        if record.folder is not None and record.uid_validity is not None and record.uid is not None:
-            folders.setdefault((record.folder, record.uid_validity), {})[record.uid] = record.token
-    return folders
+            await service.arrivals.close()
 
 
 def _warn_of_restart(old: Config, new: Config) -> None:
     for field in ("listen_address", "listen_port", "ledger"):
         if getattr(old.service, field) != getattr(new.service, field):
             LOG.warning("%s changed: it takes effect after a restart", field)
-
-
-async def _cancel(tasks: Iterable[asyncio.Task[Any]]) -> None:
-    """End tasks and wait for their end; what they raise while ending is theirs."""
-    tasks = list(tasks)
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)

@@ -37,6 +37,7 @@ ROOMS = (
         "exporter.terminal",
     ),
     ("exporter.web", "exporter.runs"),
+    ("exporter.arrivals",),
     ("exporter.app",),
     ("exporter.by_hand",),
     ("exporter.commands",),

@@ -1,0 +1,200 @@
+"""What the mailboxes show: the watchers, what their reports settle, and the cleaning up."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+from exporter.ledger import Ledger, LedgerError
+from exporter.metrics import Metrics
+from exporter.model import CanaryRecord, Change, Mailbox
+from exporter.runs import event_of
+from exporter.watcher import MailboxWatcher, WatchState
+from probes.canary.lifecycle import UNSETTLED
+from probes.clock import Clock, Instant
+from probes.mailboxes import Cursor, Look, Report, Sighting
+from probes.net import Net
+from probes.registry import MAILBOXES
+from probes.result import Owner, ProbeFailure, Reason
+
+LOG = logging.getLogger("mailcanary")
+
+
+class Arrivals:
+    """Watches the configured mailboxes and turns what they show into changes of the ledger.
+
+    `net` is asked anew for every session, so that a reload takes effect; `on_change` hears of every
+    change once it is durable.
+    """
+
+    def __init__(
+        self,
+        net: Callable[[], Net],
+        ledger: Ledger,
+        metrics: Metrics,
+        clock: Clock,
+        on_change: Callable[[Change], None],
+    ) -> None:
+        self._net = net
+        self._ledger = ledger
+        self._metrics = metrics
+        self._clock = clock
+        self._on_change = on_change
+        self._watchers: dict[str, MailboxWatcher] = {}
+        self._watching: dict[str, asyncio.Task[None]] = {}
+        self._watched: dict[str, Mailbox] = {}
+        self._publishing: set[asyncio.Task[None]] = set()
+
+    @property
+    def watchers(self) -> Mapping[str, MailboxWatcher]:
+        """The mailbox watchers by mailbox name."""
+        return self._watchers
+
+    def not_ready(self) -> list[str]:
+        """What has not had its first success or failure yet; empty once the service is ready."""
+        return [
+            f"mailbox {name} has not been looked at yet"
+            for name, watcher in self._watchers.items()
+            if not watcher.settled.is_set()
+        ]
+
+    async def watch(self, wanted: Mapping[str, Mailbox]) -> None:
+        """End the watches of mailboxes that went or changed, begin those of new or changed ones."""
+        gone = [name for name, mailbox in self._watched.items() if mailbox != wanted.get(name)]
+        await cancel([self._watching.pop(name) for name in gone])
+        for name in gone:
+            del self._watchers[name], self._watched[name]
+        for name, mailbox in wanted.items():
+            if name not in self._watching:
+                await self._begin(mailbox)
+
+    async def close(self) -> None:
+        """End the watches; what they saw last is still published."""
+        await cancel(self._watching.values())
+        await asyncio.gather(*self._publishing, return_exceptions=True)
+
+    def follow(self, record: CanaryRecord) -> None:
+        """Tell the mailbox's watcher whether this canary is waited for."""
+        watcher = self._watchers.get(record.mailbox)
+        if watcher is None:
+            return
+        if record.state in UNSETTLED and record.sending_at is not None:
+            watcher.expect(record.token, record.sending_at)
+        else:
+            watcher.forget(record.token)
+
+    def looked(self) -> dict[str, Instant]:
+        """When the last complete look at each mailbox began that can be read now."""
+        looks = {name: watcher.looked for name, watcher in self._watchers.items()}
+        return {name: looked for name, looked in looks.items() if looked is not None}
+
+    async def clean(self, mailbox: Mailbox) -> None:
+        """Remove our own settled canaries whose time is over. Raises LedgerError."""
+        kind = MAILBOXES[mailbox.kind]
+        keep = kind.keep(mailbox.target)
+        if keep is None:
+            return
+        before = self._clock.utc() - timedelta(seconds=keep)
+        for (folder, uid_validity), tokens in _by_folder(
+            await self._ledger.removable(mailbox.name, before)
+        ).items():
+            try:
+                gone = await kind.remove(self._net(), mailbox.target, folder, uid_validity, tokens)
+            except ProbeFailure as error:
+                LOG.warning("mailbox %s: canaries not removed: %s", mailbox.name, error)
+                return
+            await self._ledger.removed(gone, folder=folder)
+
+    async def _begin(self, mailbox: Mailbox) -> None:
+        kind = MAILBOXES[mailbox.kind]
+
+        async def watch(
+            watcher: MailboxWatcher, cursors: Mapping[str, Cursor], report: Report
+        ) -> None:
+            await kind.watch(self._net(), mailbox.target, watcher, cursors, report)
+
+        watcher = MailboxWatcher(
+            mailbox.name,
+            watch,
+            self._clock,
+            report=partial(self._on_report, mailbox.name),
+            changed_state=partial(self._on_watch_state, mailbox.name),
+            cursors=await self._ledger.cursors(mailbox.name),
+        )
+        self._watchers[mailbox.name] = watcher
+        for record in await self._ledger.in_flight(mailbox.name):
+            self.follow(record)
+        self._watching[mailbox.name] = asyncio.create_task(
+            watcher.run(), name=f"watch {mailbox.name}"
+        )
+        self._watched[mailbox.name] = mailbox
+
+    def _on_watch_state(self, mailbox: str, state: WatchState) -> None:
+        self._metrics.mailbox_watch(mailbox, is_up=state.is_up, failure=state.failure)
+        if state.failure is not None:
+            LOG.warning(
+                "mailbox %s cannot be read: %s: %s",
+                mailbox,
+                state.failure.reason,
+                state.failure.detail,
+            )
+
+    async def _on_report(self, mailbox: str, report: Look | Sighting | Cursor) -> None:
+        """What a watch saw, stored before the watch goes on.
+
+        A ledger that refuses ends the session: the next one sees the same again.
+        """
+        try:
+            if isinstance(report, Look):
+                self._metrics.looked(mailbox, report.began.utc)
+            elif isinstance(report, Cursor):
+                await self._ledger.save_cursor(mailbox, report)
+            else:
+                await self._to_its_end(self._on_sighting(mailbox, report))
+        except LedgerError as error:
+            self._metrics.ledger_error()
+            raise ProbeFailure(Reason.UNTESTABLE, str(error), owner=Owner.MONITOR) from error
+
+    async def _to_its_end(self, work: Coroutine[Any, Any, None]) -> None:
+        """Await `work`, which a cancelled caller does not cancel.
+
+        A watch that ends must not come between what the ledger has taken and its publication, or
+        the outcome would be counted by nobody.
+        """
+        task = asyncio.create_task(work, name="sighting")
+        self._publishing.add(task)
+        task.add_done_callback(self._publishing.discard)
+        await asyncio.shield(task)
+
+    async def _on_sighting(self, mailbox: str, sighting: Sighting) -> None:
+        event = event_of(sighting)
+        if event is None:
+            LOG.info("mailbox %s: %s is delayed, not given up", mailbox, sighting.token)
+            return
+        change = await self._ledger.record(sighting.token, event, sighting.seen, sighting=sighting)
+        if change is None:
+            self._metrics.forged(mailbox)
+            LOG.warning("mailbox %s: a message with a token never issued", mailbox)
+        else:
+            self._on_change(change)
+
+
+async def cancel(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    """End tasks and wait for their end; what they raise while ending is theirs."""
+    tasks = list(tasks)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _by_folder(
+    records: Iterable[CanaryRecord],
+) -> dict[tuple[str, int], dict[int, str]]:
+    """UID -> token of each folder that holds canaries."""
+    folders: dict[tuple[str, int], dict[int, str]] = {}
+    for record in records:
+        if record.folder is not None and record.uid_validity is not None and record.uid is not None:
+            folders.setdefault((record.folder, record.uid_validity), {})[record.uid] = record.token
+    return folders
