@@ -16,6 +16,7 @@ from pymap.concurrent import Subsystem
 from pymap.imap import IMAPServer
 from pymap.listtree import ListEntry, ListTree
 from pymap.parsing.message import AppendMessage
+from pymap.parsing.response.specials import FetchResponse
 from pymap.user import UserMetadata
 from pysasl.hashing import Cleartext
 
@@ -28,6 +29,15 @@ MAX_MESSAGES = 10_000
 _MAX_LINE = 65_536
 _GOODBYE = 2.0
 """Seconds that sessions whose connection was cut have to end."""
+
+
+def _stands_alone(_response: FetchResponse) -> int:
+    raise TypeError("a FETCH response is not joined with another")
+
+
+# The library joins two FETCH responses that have the same sequence number even where an EXPUNGE
+# between them made it another message's (RFC 3501 §7.4.1): one message got the UID of the other.
+FetchResponse.merge_key = property(_stands_alone)  # type: ignore[method-assign, assignment]
 
 
 class ImapServer:

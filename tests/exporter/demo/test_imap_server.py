@@ -139,3 +139,36 @@ async def test_mail_for_nobody_is_an_error(server: ImapServer) -> None:
         await server.deliver("nobody", INBOX, LETTER)
     with pytest.raises(KeyError):
         await server.deliver("user", "Elsewhere", LETTER)
+
+
+async def test_no_message_bears_the_uid_of_another_while_others_come_and_go(
+    server: ImapServer,
+) -> None:
+    def letter(number: int) -> bytes:
+        return b"Subject: %d\r\n\r\n" % number
+
+    def expunge_first(client: imaplib.IMAP4, count: int) -> None:
+        client.select(INBOX)
+        client.store(f"1:{count}", "+FLAGS", "\\Deleted")
+        client.expunge()
+
+    for number in range(6):
+        await server.deliver("user", INBOX, letter(number))
+    reader = await asyncio.to_thread(session, server)
+    await asyncio.to_thread(reader.select, INBOX, True)
+    _, known = await asyncio.to_thread(reader.uid, "SEARCH", "ALL")
+    first = int(known[0].split()[0])
+    other = await asyncio.to_thread(session, server)
+    await asyncio.to_thread(expunge_first, other, 3)
+    for number in range(6, 9):
+        await server.deliver("user", INBOX, letter(number))
+    _, answer = await asyncio.to_thread(reader.uid, "FETCH", "1:*", "(UID BODY.PEEK[])")
+    contents = {
+        int(head.partition(b"UID ")[2].split()[0].rstrip(b")")): content
+        for head, content in (item for item in answer if isinstance(item, tuple))
+        if b"UID " in head
+    }
+    assert contents
+    assert contents == {uid: letter(uid - first) for uid in contents}
+    for client in (reader, other):
+        await asyncio.to_thread(client.logout)
