@@ -1,0 +1,224 @@
+"""What an arrived copy proves: its hops, everybody's verdicts, what was changed on the way."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from probes.canary.clocks import Interval
+from probes.canary.evidence_findings import findings
+from probes.canary.hops import Chain, Hop, OurTimes, place_hops
+from probes.canary.message import Canary
+from probes.canary.mutation import Mutation, mutations
+from probes.canary.trust import (
+    Alignment,
+    Authentication,
+    OrganisationalDomain,
+    alignment,
+    authentications,
+    last_two_labels,
+)
+from probes.records.arc import ArcChain, arc_sets
+from probes.records.bounce_values import Bounce
+from probes.records.dkim_verification import DkimVerdict, KeyLookup, verify_raw
+from probes.records.dsn import parse_dsn
+from probes.records.raw_message import RawMessage, read_message
+from probes.records.received import parse_received
+from probes.records.received_spf import ReceivedSpf, parse_received_spf
+from probes.records.spam_values import SpamVerdict
+from probes.records.spam_verdicts import spam_verdicts
+from probes.result import Finding, to_json
+
+SCHEMA_VERSION = 1
+"""The version of the documents that `evidence_json` makes."""
+
+_MAX_RECEIVED = 200
+_MAX_SPF = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Everything one copy tells; tuples of fields are top down, hops in travel order.
+
+    `dkim` is None where no keys could be asked for, empty where nothing was signed. `arc` is
+    reported and never scored. `placement` is what the caller knows of the folder. `is_cut` is True
+    where more than 16 MiB came: what the end would have told is missing.
+    """
+
+    chain: Chain
+    authentication: tuple[Authentication, ...]
+    received_spf: tuple[ReceivedSpf, ...]
+    spam: tuple[SpamVerdict, ...]
+    arc: ArcChain
+    dkim: tuple[DkimVerdict, ...] | None
+    alignment: Alignment
+    mutations: tuple[Mutation, ...]
+    placement: str | None
+    bounce: Bounce | None
+    findings: tuple[Finding, ...]
+    is_cut: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What the copy itself does not tell. `at` is when signatures must not have expired, aware.
+
+    `lookup` gives the DKIM keys, None where nobody may be asked. `trusted_ids` are the authserv-ids
+    to believe; without any the receiver's is learnt from the header.
+    """
+
+    at: datetime
+    times: OurTimes = OurTimes()  # noqa: RUF009 - frozen
+    lookup: KeyLookup | None = None
+    trusted_ids: Collection[str] = ()
+    organisation: OrganisationalDomain = last_two_labels
+    placement: str | None = None
+
+
+def examine(message: bytes, sent: Canary | None, known: Circumstances) -> Evidence:
+    """Read a copy; any bytes give Evidence, the first 16 MiB of them are read.
+
+    `sent` is the canary it is a copy of, None for anybody's message: nothing is then said about
+    changes. Only `known.lookup` can raise, and KeyUnavailable is a verdict.
+    """
+    raw = read_message(message)
+    pairs = [(field.name, field.value) for field in raw.fields if field.name]
+    received = tuple(parse_received(one.value) for one in raw.all("received")[:_MAX_RECEIVED])
+    chain = place_hops(received, known.times)
+    verdicts = None if known.lookup is None else verify_raw(raw, known.lookup, known.at)
+    results = authentications(raw, received, known.trusted_ids, known.organisation)
+    aligned = alignment(raw, verdicts or (), results, known.organisation)
+    changed = _mutations(raw, sent, verdicts or (), results)
+    spam = spam_verdicts(pairs)
+    return Evidence(
+        chain=chain,
+        authentication=results,
+        received_spf=tuple(
+            parse_received_spf(one.value) for one in raw.all("received-spf")[:_MAX_SPF]
+        ),
+        spam=spam,
+        arc=arc_sets(pairs),
+        dkim=verdicts,
+        alignment=aligned,
+        mutations=changed,
+        placement=known.placement,
+        bounce=parse_dsn(message),
+        findings=findings(chain, verdicts, results, aligned, changed, spam, is_cut=raw.is_cut),
+        is_cut=raw.is_cut,
+    )
+
+
+def _mutations(
+    raw: RawMessage,
+    sent: Canary | None,
+    verdicts: Sequence[DkimVerdict],
+    results: Sequence[Authentication],
+) -> tuple[Mutation, ...]:
+    return () if sent is None else mutations(sent.content, raw, verdicts, _intact_at(results))
+
+
+def _intact_at(results: Sequence[Authentication]) -> dict[str, int]:
+    """For signature labels the last hop whose believed result called that signature good."""
+    found: dict[str, int] = {}
+    for one in results:
+        domain, selector = one.result.value("header", "d"), one.result.value("header", "s")
+        said = (one.result.method, one.result.result)
+        if one.is_trusted and said == ("dkim", "pass") and domain and selector:
+            label = f"d={domain.lower()} s={selector.lower()}"
+            found[label] = max(found.get(label, 0), one.hops_below)
+    return found
+
+
+def evidence_json(evidence: Evidence) -> dict[str, Any]:
+    """The document of `explain --json` and of a run, in JSON types; see SCHEMA_VERSION."""
+    return {
+        "version": SCHEMA_VERSION,
+        "hops": [_hop_json(hop) for hop in evidence.chain.hops],
+        "slowest_hop": evidence.chain.slowest,
+        "is_slowest_hop_sure": evidence.chain.is_slowest_sure,
+        "arrival_seconds": _seconds(evidence.chain.arrival),
+        "authentication": [_authentication_json(one) for one in evidence.authentication],
+        "received_spf": to_json(evidence.received_spf),
+        "arc": to_json(evidence.arc),
+        "dkim": None if evidence.dkim is None else [_dkim_json(one) for one in evidence.dkim],
+        "alignment": to_json(evidence.alignment) | {"is_aligned": evidence.alignment.is_aligned},
+        "spam": to_json(evidence.spam),
+        "placement": evidence.placement,
+        "mutations": to_json(evidence.mutations),
+        "bounce": _bounce_json(evidence.bounce),
+        "findings": to_json(evidence.findings),
+        "is_cut": evidence.is_cut,
+    }
+
+
+def _hop_json(hop: Hop) -> dict[str, Any]:
+    return {
+        "position": hop.position,
+        "from": hop.from_,
+        "by": hop.by,
+        "with": hop.with_,
+        "tls": hop.tls,
+        "id": hop.id_,
+        "for": hop.for_,
+        "date": to_json(hop.date),
+        "delay_seconds": _seconds(hop.delay),
+        "certain_delay_seconds": _seconds(hop.certain_delay),
+        "clock_offset_seconds": _seconds(hop.clock_offset),
+        "is_skewed": hop.is_skewed,
+        "raw": hop.raw,
+    }
+
+
+def _seconds(interval: Interval | None) -> dict[str, float | None] | None:
+    return None if interval is None else {"min": interval.min, "max": interval.max}
+
+
+def _authentication_json(one: Authentication) -> dict[str, Any]:
+    properties = [
+        {"type": item.ptype, "name": item.name, "value": item.value}
+        for item in one.result.properties
+    ]
+    return {
+        "authserv_id": one.authserv_id,
+        "trusted": one.is_trusted,
+        "method": one.result.method,
+        "result": one.result.result,
+        "reason": one.result.reason,
+        "properties": properties,
+    }
+
+
+def _dkim_json(one: DkimVerdict) -> dict[str, Any]:
+    signature = one.signature
+    return {
+        "domain": None if signature is None else signature.domain,
+        "selector": None if signature is None else signature.selector,
+        "algorithm": None if signature is None else signature.algorithm,
+        "result": one.result,
+        "status": one.status.value,
+        "detail": one.detail,
+        "key_bits": one.key_bits,
+        "is_body_intact": one.is_body_intact,
+        "is_header_intact": one.is_header_intact,
+        "is_testing": one.is_testing,
+    }
+
+
+def _bounce_json(bounce: Bounce | None) -> dict[str, Any] | None:
+    """The first recipient that failed, or the first at all; the others are in `recipients`."""
+    if bounce is None:
+        return None
+    recipients = [
+        {
+            "recipient": one.recipient,
+            "action": to_json(one.action),
+            "status": None if one.status is None else ".".join(map(str, one.status)),
+            "reply": one.reply,
+            "remote_mta": one.remote_mta,
+            "reason": to_json(one.reason),
+        }
+        for one in (*bounce.failed, *(r for r in bounce.recipients if r not in bounce.failed))
+    ]
+    nobody = dict.fromkeys(("recipient", "action", "status", "reply", "remote_mta", "reason"))
+    first = recipients[0] if recipients else nobody
+    return {**first, "reporting_mta": bounce.reporting_mta, "recipients": recipients}

@@ -1,0 +1,202 @@
+"""Whose Authentication-Results are to be believed, and what they say of the author's domain.
+
+Anybody may write such a field; only those count that the receiving side wrote, RFC 8601 §4.1, §7.1.
+"""
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from email.utils import getaddresses
+
+from probes.records.authentication_results import (
+    AuthenticationResults,
+    MethodResult,
+    parse_authentication_results,
+)
+from probes.records.dkim_verification import DkimVerdict
+from probes.records.mime_parts import decode_words
+from probes.records.raw_message import RawMessage
+from probes.records.received import Received
+
+MAX_RESULT_FIELDS = 50
+"""Authentication-Results fields that are read, from the top."""
+
+OrganisationalDomain = Callable[[str], str]
+"""The domain under which an organisation registered itself, RFC 7489 §3.2; names in lower case."""
+
+_TRACE = ("received-spf", "authentication-results", "return-path", "delivered-to")
+
+
+@dataclass(frozen=True, slots=True)
+class Authentication:
+    """One method's result. `hops_below` is how many Received fields stand below its field: 0 for
+    what was there before anybody relayed the message."""
+
+    authserv_id: str | None
+    is_trusted: bool
+    hops_below: int
+    result: MethodResult
+
+
+@dataclass(frozen=True, slots=True)
+class Alignment:
+    """Identifier alignment with the author domain, RFC 7489 §3.1.
+
+    `author_domain` is None where From is missing or names several. The `dkim_` tuples are signature
+    labels that we found good and that are aligned; SPF is the receiver's word, as it alone saw the
+    connection. `spf_domain` is None where no believed result says pass.
+    """
+
+    author_domain: str | None = None
+    dkim_relaxed: tuple[str, ...] = ()
+    dkim_strict: tuple[str, ...] = ()
+    spf_domain: str | None = None
+    is_spf_relaxed: bool = False
+    is_spf_strict: bool = False
+
+    @property
+    def is_aligned(self) -> bool:
+        """True where DMARC passes under the relaxed rules, which are the default."""
+        return bool(self.dkim_relaxed) or self.is_spf_relaxed
+
+
+def last_two_labels(domain: str) -> str:
+    """A stand-in for the public suffix list: right for `.test` and `.com`, wrong for `.co.uk`."""
+    return ".".join(domain.lower().rstrip(".").split(".")[-2:])
+
+
+def authentications(
+    message: RawMessage,
+    received: Sequence[Received],
+    trusted_ids: Collection[str],
+    organisation: OrganisationalDomain,
+) -> tuple[Authentication, ...]:
+    """Every result of every field, top down. `received` are the message's fields, topmost first.
+
+    With `trusted_ids` a field counts that bears one of them and stands above the last relay's
+    Received field. Without, the topmost field names the id to believe, and it counts only as far
+    down as the run of relays goes that belong to the topmost relay's organisation. Receivers that
+    write nothing above their own Received field, but below it, are believed there, in the name
+    that they have in it.
+    """
+    fields = _fields(message)
+    border, last = _border(message, received, trusted_ids, organisation)
+    wanted = {name.lower() for name in trusted_ids}
+    above = [_id(one) for index, _, one in fields if index < border]
+    if not wanted:
+        wanted = set(above[:1])
+    below_it = {*wanted, last} if not above and not trusted_ids else wanted
+    reach = border if above else _trace_end(message, border)
+    return tuple(
+        Authentication(
+            one.authserv_id,
+            _id(one) in wanted if index < border else index < reach and _id(one) in below_it,
+            below,
+            result,
+        )
+        for index, below, one in fields
+        for result in one.results
+    )
+
+
+def _id(field: AuthenticationResults) -> str:
+    return (field.authserv_id or "").lower()
+
+
+def alignment(
+    message: RawMessage,
+    verdicts: Sequence[DkimVerdict],
+    results: Sequence[Authentication],
+    organisation: OrganisationalDomain,
+) -> Alignment:
+    """What DMARC would compare; policy is not asked for."""
+    author = author_domain(message)
+    if author is None:
+        return Alignment()
+    good = [one for one in verdicts if one.is_pass and one.signature is not None]
+    strict = [v.label for v in good if v.signature and v.signature.domain == author]
+    relaxed = [
+        v.label
+        for v in good
+        if v.signature and organisation(v.signature.domain) == organisation(author)
+    ]
+    spf = _spf_domain(results)
+    return Alignment(
+        author_domain=author,
+        dkim_relaxed=tuple(relaxed),
+        dkim_strict=tuple(strict),
+        spf_domain=spf,
+        is_spf_relaxed=spf is not None and organisation(spf) == organisation(author),
+        is_spf_strict=spf == author,
+    )
+
+
+def author_domain(message: RawMessage) -> str | None:
+    """The one domain in From; None where there are several fields or domains, or none."""
+    fields = message.all("from")
+    if len(fields) != 1:
+        return None
+    addresses = getaddresses([decode_words(fields[0].value[:8192])])
+    domains = {address.rpartition("@")[2].lower() for _, address in addresses if "@" in address}
+    return domains.pop() if len(domains) == 1 else None
+
+
+def _fields(message: RawMessage) -> list[tuple[int, int, AuthenticationResults]]:
+    """Index among all fields, Received fields below it, the field read."""
+    below = len(message.all("received"))
+    found: list[tuple[int, int, AuthenticationResults]] = []
+    for index, field in enumerate(message.fields):
+        if field.name == "received":
+            below -= 1
+        elif field.name == "authentication-results" and len(found) < MAX_RESULT_FIELDS:
+            found.append((index, below, parse_authentication_results(field.value)))
+    return found
+
+
+def _border(
+    message: RawMessage,
+    received: Sequence[Received],
+    trusted_ids: Collection[str],
+    organisation: OrganisationalDomain,
+) -> tuple[int, str]:
+    """The index behind the receiving side's lowest Received field, and who wrote that one.
+
+    What stands above was put there on the way, RFC 8601 §5; 0 for what was never relayed.
+    """
+    relays = [i for i, field in enumerate(message.fields) if field.name == "received"]
+    own = len(received) if trusted_ids else _receiving_side(received, organisation)
+    if not own:
+        return 0, ""
+    return relays[own - 1] + 1, (received[own - 1].by or "").lower()
+
+
+def _trace_end(message: RawMessage, border: int) -> int:
+    """Where the trace fields end that stand right below the border; nothing without a border."""
+    end = border
+    while border > 0 and end < len(message.fields):
+        name = message.fields[end].name
+        if name not in _TRACE and not name.startswith("arc-"):
+            break
+        end += 1
+    return end
+
+
+def _receiving_side(received: Sequence[Received], organisation: OrganisationalDomain) -> int:
+    """How many relays from the top belong to one organisation; names without dots are internal."""
+    home = ""
+    for count, one in enumerate(received):
+        name = (one.by or "").lower().rstrip(".")
+        if "." not in name or name[-1:].isdigit() or ":" in name:
+            continue
+        home = home or organisation(name)
+        if organisation(name) != home:
+            return count
+    return len(received)
+
+
+def _spf_domain(results: Sequence[Authentication]) -> str | None:
+    for one in results:
+        if one.is_trusted and (one.result.method, one.result.result) == ("spf", "pass"):
+            said = one.result.value("smtp", "mailfrom") or one.result.value("smtp", "helo")
+            if said:
+                return said.rpartition("@")[2].strip("<>").lower() or None
+    return None
