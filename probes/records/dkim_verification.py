@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from probes.records import RecordError
-from probes.records.dkim_records import KeyRecord, Signature, parse_key_record, parse_signature
 from probes.records.dkim_canonical import canonical_body, signed_fields
+from probes.records.dkim_records import KeyRecord, Signature, parse_key_record, parse_signature
 from probes.records.raw_message import RawField, RawMessage, read_message
 
 SIGNATURE_FIELD = "dkim-signature"
@@ -123,8 +123,9 @@ def verify(message: bytes, lookup: KeyLookup, at: datetime) -> tuple[DkimVerdict
 def verify_raw(message: RawMessage, lookup: KeyLookup, at: datetime) -> tuple[DkimVerdict, ...]:
     """The same for a message that was read already."""
     found = [(i, one) for i, one in enumerate(message.fields) if one.name == SIGNATURE_FIELD]
+    bodies: dict[str, bytes] = {}
     return tuple(
-        _Verifier(message, field, position, above).verdict(lookup, at)
+        _Verifier(message, field, position, above, bodies).verdict(lookup, at)
         for position, (above, field) in enumerate(found[:MAX_SIGNATURES])
     )
 
@@ -144,12 +145,13 @@ _PublicKey = RSAPublicKey | Ed25519PublicKey
 
 @dataclass(frozen=True, slots=True)
 class _Verifier:
-    """One signature of one message."""
+    """One signature of one message; `bodies` are the canonical forms made so far, shared by all."""
 
     message: RawMessage
     field: RawField
     position: int
     above: int
+    bodies: dict[str, bytes]
 
     def verdict(self, lookup: KeyLookup, at: datetime) -> DkimVerdict:
         try:
@@ -195,7 +197,10 @@ class _Verifier:
         )
 
     def _is_body_intact(self, signature: Signature) -> bool:
-        body = canonical_body(self.message.body, signature.body_form)
+        form = signature.body_form
+        if form not in self.bodies:
+            self.bodies[form] = canonical_body(self.message.body, form)
+        body = self.bodies[form]
         if signature.body_length is not None:
             if signature.body_length > len(body):
                 return False
