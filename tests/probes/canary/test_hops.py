@@ -1,5 +1,6 @@
 """Hops on our clock: the truth lies in every interval, and the intervals are as tight as can be."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import product
 from math import floor
@@ -24,7 +25,7 @@ def stamped(name: str, seconds: float | None, *, has_zone: bool = True) -> Recei
     return Received(raw=name, by=name, date=date, has_zone=has_zone)
 
 
-def placed(stamps: list[tuple[str, float | None]], **times: float) -> Chain:
+def placed(stamps: Sequence[tuple[str, float | None]], **times: float) -> Chain:
     """Stamps in travel order, instants of ours in seconds."""
     ours = OurTimes(**{f"{name}_at": at(seconds) for name, seconds in times.items()})
     return place_hops([stamped(*stamp) for stamp in reversed(stamps)], ours)
