@@ -126,8 +126,16 @@ def canary_view(record: CanaryRecord, result: ProbeResult) -> RenderableType:
                 style="dim",
             )
         )
-    blocks.append(_verdict(code, f"{record.path}: {outcome}", record.failure, total))
+    lasted = max(total, _until_settled(record))
+    blocks.append(_verdict(code, f"{record.path}: {outcome}", record.failure, lasted))
     return Group(*blocks)
+
+
+def _until_settled(record: CanaryRecord) -> float:
+    """Seconds a canary was waited for in vain; 0 where it was found, its round trip says more."""
+    if record.round_trip is not None or record.sending_at is None or record.settled_at is None:
+        return 0.0
+    return (record.settled_at - record.sending_at).total_seconds()
 
 
 def _travel(record: CanaryRecord, result: ProbeResult) -> Iterable[PhaseTiming]:

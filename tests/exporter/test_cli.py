@@ -131,6 +131,17 @@ def test_nothing_is_sent_to_a_mailbox_that_cannot_be_read(good: Path) -> None:
     assert "nothing was sent" in done.stdout
 
 
+def test_a_ledger_that_cannot_be_opened_is_untestable_never_mail_down(
+    good: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "ledger").mkdir()
+    good.write_text(f"ledger: {tmp_path / 'ledger'}\n" + GOOD)
+    done = mailcanary("run", "out-in", "--config", str(good))
+    assert done.returncode == 3
+    assert done.stderr.startswith("mailcanary: ledger ")
+    assert done.stderr.count("\n") == 1
+
+
 def test_a_result_as_json_is_one_document_on_standard_output(good: Path) -> None:
     done = mailcanary("run", "hand-over", "--config", str(good), "--json")
     assert done.returncode == 2
