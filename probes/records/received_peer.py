@@ -10,6 +10,7 @@ from probes.records.header_words import Item, Kind
 
 _EHLO = re.compile(r"\b(?:helo|ehlo|lhlo)(?:=\s?|\s+)([^\s,;]{1,512})", re.IGNORECASE)
 _LITERAL = re.compile(r"\[(?:IPv6:)?([0-9a-f:.]{2,51})(?:%[^\]\[]{0,32})?\]", re.IGNORECASE)
+_ADDRESS = re.compile(r"[0-9A-Fa-f:.]{2,45}(?:%[^%\s]{1,32})?")
 _PORT = re.compile(r"(?<=\d)[:/]\d{1,5}\Z")
 _HOST = re.compile(
     r"(?:[^\s@=]{1,64}@)?((?:[\w-]{1,63}\.)+[\w-]{1,63}|localhost)\.?", re.IGNORECASE
@@ -78,6 +79,8 @@ def literal_in(text: str) -> str | None:
 
 def canonical_address(text: str) -> str | None:
     """An IP address in canonical form, an IPv4 one in IPv6 as IPv4; None for any other text."""
+    if not _ADDRESS.fullmatch(text):
+        return None
     try:
         address = ip_address(text)
     except ValueError:

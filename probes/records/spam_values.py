@@ -9,7 +9,7 @@ from probes.records.header_words import one_line
 MAX_TEXT = 64 * 1024
 """Characters of one field value that are read."""
 
-_NUMBER = re.compile(r"[+-]?(?:\d{1,12}(?:\.\d{0,12})?|\.\d{1,12})(?![\d.])")
+_NUMBER = re.compile(r"[+-]?(?:\d{1,12}(?:\.\d{0,12})?|\.\d{1,12})(?!\w|\.\d)", re.ASCII)
 _PAIR = re.compile(r"(?<![\w.-])([A-Za-z][\w.-]{0,63})\s{0,4}[=:]\s{0,4}([^\s;,]{1,2000})")
 _YES = frozenset(("yes", "true", "spam", "1"))
 _NO = frozenset(("no", "false", "ham", "0", "notspam", "not"))
