@@ -1,0 +1,130 @@
+"""Nothing is lost, doubled or touched, however often the service dies; and the proof can fail."""
+
+import os
+import random
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from probes.canary.lifecycle import Outcome
+from tests.integration.nothing_lost import proof
+from tests.integration.nothing_lost.mailbox import Snapshot, Stored
+from tests.integration.nothing_lost.proof import Book, Row
+from tests.integration.nothing_lost.rig import Life, Scrape
+from tests.integration.nothing_lost.story import run
+
+KILLS = int(os.environ.get("MAILCANARY_KILLS", "50"))
+
+
+@pytest.mark.timeout(300 + KILLS * 5)
+async def test_a_service_killed_at_random_settles_each_canary_once_and_sends_none_twice(
+    tmp_path: Path,
+) -> None:
+    seed = int(os.environ.get("MAILCANARY_SEED", random.randrange(2**32)))
+    print(f"to repeat this: MAILCANARY_SEED={seed} MAILCANARY_KILLS={KILLS}")
+    figures = await run(tmp_path, kills=KILLS, seed=seed)
+    print(figures)
+    assert figures.kills == KILLS
+    assert figures.given > KILLS
+    assert figures.most_in_flight > 100
+    assert figures.removed > 0
+    assert {Outcome.ARRIVED, Outcome.LOST, Outcome.JUNKED, Outcome.UNTESTABLE} <= set(
+        figures.outcomes
+    )
+
+
+def row(outcome: str | None, path: str = "direct_0", accepted: float | None = 2.0) -> Row:
+    settled = None if outcome is None else 3.0
+    return Row("t", path, "state", outcome, 1.0, accepted, settled)
+
+
+GIVEN = Counter({("mx", "t"): 1})
+ARRIVED = Book(GIVEN, Counter({"t": 1}))
+TAKEN = Book(GIVEN, Counter())
+NEVER = Book(Counter(), Counter())
+
+
+@pytest.mark.parametrize(
+    ("told", "book"),
+    [
+        (row(None), ARRIVED),
+        (row("lost"), ARRIVED),
+        (row("untestable"), ARRIVED),
+        (row("arrived", "junk_0"), ARRIVED),
+        (row("arrived"), TAKEN),
+        (row("untestable"), TAKEN),
+        (row("lost", accepted=None), NEVER),
+        (row("send_failed", accepted=None), NEVER),
+        (row("rejected", accepted=None), NEVER),
+    ],
+)
+def test_the_proof_notices_an_outcome_that_lies(told: Row, book: Book) -> None:
+    with pytest.raises(AssertionError):
+        proof.each_is_settled_as_it_went({"t": told}, book)
+
+
+@pytest.mark.parametrize(
+    "book", [Book(Counter({("mx", "t"): 2}), Counter()), Book(GIVEN, Counter({"t": 2}))]
+)
+def test_the_proof_notices_what_was_sent_twice(book: Book) -> None:
+    with pytest.raises(AssertionError):
+        proof.nothing_was_sent_twice(book)
+
+
+@pytest.mark.parametrize(
+    ("rows", "book"),
+    [
+        ({}, TAKEN),
+        ({"t": Row("t", "p", "planned", None, None, None, None)}, TAKEN),
+        ({"t": row("arrived")}, NEVER),
+    ],
+)
+def test_the_proof_notices_what_was_not_written_down(rows: dict[str, Row], book: Book) -> None:
+    with pytest.raises(AssertionError):
+        proof.what_was_given_is_written_down(rows, book)
+
+
+def test_the_proof_notices_a_counter_that_counts_twice() -> None:
+    rows = {"t": row("arrived")}
+    for count, is_wrong in ((1, False), (2, True)):
+        scrape = Scrape(3.5, 3.6, Counter({("direct_0", "arrived"): count}))
+        lives = [Life(0, "kill", 0.5, scrapes=[scrape])]
+        if is_wrong:
+            with pytest.raises(AssertionError):
+                proof.counters_count_each_once(rows, lives)
+        else:
+            proof.counters_count_each_once(rows, lives)
+
+
+def test_the_proof_notices_an_outcome_that_was_told_twice(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    line = "INFO canary path=direct_0 outcome=arrived token=t round_trip=1\n"
+    log.write_text(line)
+    proof.each_was_told_once({"t": row("arrived")}, log)
+    log.write_text(line * 2)
+    with pytest.raises(AssertionError):
+        proof.each_was_told_once({"t": row("arrived")}, log)
+
+
+def test_the_proof_notices_a_mark_on_a_foreign_message() -> None:
+    clean, seen = Stored(frozenset(), b"x"), Stored(frozenset({b"\\Seen"}), b"x")
+    proof.nothing_foreign_changed({("INBOX", 1): clean}, {("INBOX", 1): clean}, {})
+    for after in ({("INBOX", 1): seen}, {}):
+        with pytest.raises(AssertionError):
+            proof.nothing_foreign_changed({("INBOX", 1): clean}, after, {})
+
+
+def test_the_proof_notices_a_canary_missing_marked_or_twice_in_the_mailbox() -> None:
+    ours = Stored(frozenset(), b"X-Mailcanary: t\r\n\r\n")
+    marked = Stored(frozenset({b"\\Seen"}), ours.content)
+    rows = {"t": row("arrived")}
+    proof.the_mailbox_holds_what_was_delivered({("INBOX", 1): ours}, rows, ARRIVED, 4.0)
+    wrong: tuple[Snapshot, ...] = (
+        {},
+        {("INBOX", 1): marked},
+        {("INBOX", 1): ours, ("INBOX", 2): ours},
+    )
+    for after in wrong:
+        with pytest.raises(AssertionError):
+            proof.the_mailbox_holds_what_was_delivered(after, rows, ARRIVED, 4.0)
