@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import pairwise
 
 from probes.records.header_date import HeaderDate, find_date, with_zone_of
 from probes.records.header_words import (
@@ -21,7 +22,7 @@ from probes.records.header_words import (
 )
 from probes.records.received_peer import host_address, read_peer, tls_cipher, tls_version
 
-_CLAUSES = ("from", "by", "via", "with", "id", "for", "tls", "group")
+_CLAUSES = ("from", "by", "via", "with", "id", "for", "tls")
 _SPOKEN = ("from", "via", "with")
 """Clauses whose value may be several words: `mail pickup service`, `Microsoft SMTP Server`."""
 
@@ -115,7 +116,7 @@ def parse_received(value: str) -> Received:
         with_type=_with_type(clauses.words("with")),
         tls_version=tls_version(about_tls),
         tls_cipher=tls_cipher(about_tls),
-        id_=_first_word(clauses, "id"),
+        id_=_first_word(clauses, "id") or _late_id(items, end),
         for_=_recipient(clauses),
         invoked_by=_invoker(comments),
         date=None if found is None else found.at,
@@ -186,6 +187,12 @@ def _has_word(items: list[Item]) -> bool:
 
 def _first_word(clauses: _Clauses, name: str) -> str | None:
     return next(iter(clauses.words(name)), None)
+
+
+def _late_id(items: Sequence[Item], end: int) -> str | None:
+    """The id where Courier writes it: behind the date."""
+    words = [item.text for item in items if item.kind is Kind.WORD and item.start >= end]
+    return next((word for key, word in pairwise(words) if key.lower() == "id"), None)
 
 
 def _recipient(clauses: _Clauses) -> str | None:
