@@ -59,6 +59,20 @@ def run(
 
 
 @app.command()
+def explain(
+    file: Annotated[str, typer.Argument(metavar="FILE|-", help="A message (.eml), - for stdin.")],
+    json: Annotated[bool, typer.Option("--json", help="Print the evidence as JSON.")] = False,
+    resolver: Annotated[
+        str | None,
+        typer.Option(metavar="IP[:PORT]", help="Ask this DNS server for DKIM keys."),
+    ] = None,
+    offline: Annotated[bool, typer.Option("--offline", help="Ask nobody for DKIM keys.")] = False,
+) -> int:
+    """Say what a message proves: its hops, the verdicts on it, and what a bounce says."""
+    return _command("exporter.commands", "explain", file, json, resolver, offline)
+
+
+@app.command()
 def demo(
     once: Annotated[bool, typer.Option("--once", help="Settle every path once, then end.")] = False,
     fault: Annotated[

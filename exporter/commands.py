@@ -15,6 +15,7 @@ from rich.console import Console
 from exporter.app import run_service
 from exporter.by_hand import CanaryStory, run_job, run_path
 from exporter.config import ConfigError, load, schema
+from exporter.explain import evidence_code, evidence_view, explain_message, read_bounded
 from exporter.ledger import LedgerError
 from exporter.model import Config
 from exporter.terminal import (
@@ -28,6 +29,8 @@ from exporter.terminal import (
     say,
     show_step,
 )
+from probes.canary.evidence import evidence_json
+from probes.net.resolver import Resolver
 from probes.result import to_json
 from probes.trace import Step
 
@@ -99,6 +102,34 @@ def run_now(name: str, file: Path, as_json: bool) -> int:  # noqa: FBT001
     except (LedgerError, OSError) as error:  # ours: it says nothing about the mail
         complain(f"mailcanary: {error}")
         return ExitCode.UNTESTABLE
+
+
+def explain(file: str, as_json: bool, resolver: str | None, offline: bool) -> int:  # noqa: FBT001
+    """`mailcanary explain`."""
+    try:
+        asked = None if offline else _resolver(resolver)
+        message = read_bounded(file)
+    except (OSError, ValueError) as error:
+        complain(f"mailcanary: {error}")
+        return ExitCode.USAGE
+    evidence = run_loop(explain_message(message, asked))
+    if as_json:
+        say(json.dumps(evidence_json(evidence), indent=2))
+    else:
+        Console().print(evidence_view(evidence))
+    return evidence_code(evidence)
+
+
+def _resolver(server: str | None) -> Resolver:
+    """The resolver at `IP`, `IP:PORT` or `[IPv6]:PORT`, the system's for None; or ValueError."""
+    if server is None:
+        return Resolver.from_system()
+    address, separator, port = server.rpartition(":")
+    if not separator or (":" in address and not address.startswith("[")):
+        address, port = server, "53"
+    if not port.isdecimal() or not 0 < int(port) < 65536:
+        raise ValueError(f"--resolver {server}: {port!r} is no port")
+    return Resolver(((address.strip("[]"), int(port)),))
 
 
 def set_up_logging(level: int) -> None:

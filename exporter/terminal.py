@@ -103,7 +103,7 @@ def result_view(result: ProbeResult) -> RenderableType:
     if result.timings:
         blocks.append(waterfall(result.timings, result.seconds, result.failure))
     blocks.extend(_part_view(part, result.seconds) for part in result.parts)
-    blocks.extend(_finding_line(finding) for finding in all_findings(result))
+    blocks.extend(finding_line(finding) for finding in all_findings(result))
     blocks.append(_verdict(result_code(result), result.kind, result.failure, result.seconds))
     return Group(*blocks)
 
@@ -117,7 +117,7 @@ def canary_view(record: CanaryRecord, result: ProbeResult) -> RenderableType:
     code = outcome_code(record.outcome)
     outcome = record.outcome or record.state
     blocks: list[RenderableType] = [waterfall(timings, total, result.failure)]
-    blocks.extend(_finding_line(finding) for finding in result.findings)
+    blocks.extend(finding_line(finding) for finding in result.findings)
     if record.folder is not None and record.resolution is not None:
         blocks.append(
             Text(
@@ -185,7 +185,8 @@ def _part_view(part: Part, total: float) -> RenderableType:
     return Group(*blocks)
 
 
-def _finding_line(finding: Finding) -> Text:
+def finding_line(finding: Finding) -> Text:
+    """One finding as a line: status, code, subject, evidence and where it is written."""
     styles = {Status.WARNING: "yellow", Status.FAILURE: "red", Status.UNTESTABLE: "magenta"}
     line = Text(f"{finding.status}: ", style=styles.get(finding.status, "dim"))
     line.append(f"{finding.code} {finding.subject}", style="default")

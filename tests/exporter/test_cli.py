@@ -46,7 +46,7 @@ def good(tmp_path: Path) -> Path:
 def test_help_names_every_command() -> None:
     shown = mailcanary("--help")
     assert shown.returncode == 0
-    for command in ("serve", "check-config", "config-schema", "run", "demo"):
+    for command in ("serve", "check-config", "config-schema", "run", "explain", "demo"):
         assert command in shown.stdout
 
 

@@ -1,0 +1,177 @@
+"""`mailcanary explain`: what one message file proves, without a configuration."""
+
+import asyncio
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from exporter.terminal import ExitCode, finding_line, milliseconds
+from probes.canary.clocks import Interval
+from probes.canary.evidence import Circumstances, Evidence, examine
+from probes.clock import SYSTEM_CLOCK
+from probes.net.dns_answer import DnsStatus
+from probes.net.resolver import Resolver
+from probes.records import RecordError
+from probes.records.bounce_values import Bounce
+from probes.records.dkim_verification import KeyUnavailable, key_names
+from probes.records.raw_message import MAX_MESSAGE
+from probes.result import Finding, Status
+
+STANDARD_INPUT = "-"
+
+_GRAVEST = {Status.FAILURE: ExitCode.FAILURE, Status.WARNING: ExitCode.WARNING}
+
+
+def read_bounded(file: str) -> bytes:
+    """The file's first 16 MiB and one octet more, so that a longer one is known as such.
+
+    `-` is standard input. Raises OSError.
+    """
+    if file == STANDARD_INPUT:
+        return _read(sys.stdin.buffer)
+    with Path(file).open("rb") as stream:
+        return _read(stream)
+
+
+def _read(stream: BinaryIO) -> bytes:
+    return stream.read(MAX_MESSAGE + 1)
+
+
+async def explain_message(message: bytes, resolver: Resolver | None) -> Evidence:
+    """Examine a message; its DKIM keys are asked of `resolver`, of nobody where it is None."""
+    keys = None if resolver is None else await _keys(message, resolver)
+
+    def lookup(name: str) -> Sequence[str]:
+        answer = (keys or {}).get(name)
+        if isinstance(answer, KeyUnavailable):
+            raise answer
+        return answer or ()
+
+    known = Circumstances(SYSTEM_CLOCK.utc(), lookup=None if keys is None else lookup)
+    return await asyncio.to_thread(examine, message, None, known)
+
+
+async def _keys(message: bytes, resolver: Resolver) -> Mapping[str, Sequence[str] | KeyUnavailable]:
+    """What stands at every name a signature points to, asked side by side."""
+    names = key_names(message)
+    answers = await asyncio.gather(*(_key(name, resolver) for name in names))
+    return dict(zip(names, answers, strict=True))
+
+
+async def _key(name: str, resolver: Resolver) -> Sequence[str] | KeyUnavailable:
+    try:
+        answer = await resolver.query(name, "TXT")
+    except RecordError:
+        return ()  # no domain name: nothing can stand there
+    if answer.status in (DnsStatus.ANSWERED, DnsStatus.NXDOMAIN, DnsStatus.NO_DATA):
+        return [text.decode("utf-8", "replace") for text in answer.records]
+    return KeyUnavailable(answer.explain())
+
+
+def evidence_code(evidence: Evidence) -> ExitCode:
+    """The exit code the findings deserve."""
+    statuses = {finding.status for finding in evidence.findings}
+    return next((code for status, code in _GRAVEST.items() if status in statuses), ExitCode.OK)
+
+
+def evidence_view(evidence: Evidence) -> RenderableType:
+    """The evidence for people: what came when, who said what, and what is to be made of it."""
+    blocks: list[RenderableType] = []
+    if evidence.bounce is not None:
+        blocks.append(_bounce_view(evidence.bounce))
+    if evidence.chain.hops:
+        blocks.append(_hops_view(evidence))
+    rows = [*_authentication_rows(evidence), *_dkim_rows(evidence), *_spam_rows(evidence)]
+    if rows:
+        blocks.append(_table("verdicts", ("who", "what", "result", "detail"), rows))
+    blocks.extend(finding_line(finding) for finding in _by_gravity(evidence.findings))
+    if not blocks:
+        blocks.append(Text("nothing in it tells anything", style="dim"))
+    return Group(*blocks)
+
+
+def _table(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    table = Table(title=title, title_justify="left")
+    for heading in headings:
+        table.add_column(heading, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    return table
+
+
+def _hops_view(evidence: Evidence) -> Table:
+    rows = []
+    for hop in evidence.chain.hops:
+        slowest = "  ← slowest" if hop.position == evidence.chain.slowest else ""
+        skew = "  clock skewed" if hop.is_skewed else ""
+        rows.append(
+            (
+                str(hop.position),
+                hop.from_ or "",
+                hop.by or "",
+                hop.with_ or "",
+                _delay(hop.delay) + slowest + skew,
+            )
+        )
+    return _table("hops, first to last", ("", "from", "by", "with", "delay"), rows)
+
+
+def _delay(delay: Interval | None) -> str:
+    if delay is None:
+        return "unknown"
+    least = milliseconds(delay.min)
+    return f"at least {least}" if delay.max is None else f"{least} to {milliseconds(delay.max)}"
+
+
+def _authentication_rows(evidence: Evidence) -> list[tuple[str, ...]]:
+    return [
+        (
+            one.authserv_id or "(unnamed)",
+            one.result.method,
+            one.result.result,
+            "" if one.is_trusted else "not believed: no receiver of ours says so",
+        )
+        for one in evidence.authentication
+    ]
+
+
+def _dkim_rows(evidence: Evidence) -> list[tuple[str, ...]]:
+    rows = []
+    for one in evidence.dkim or ():
+        signature = one.signature
+        what = "dkim" if signature is None else f"dkim d={signature.domain} s={signature.selector}"
+        rows.append(("mailcanary", what, str(one.status), one.detail))
+    return rows
+
+
+def _spam_rows(evidence: Evidence) -> list[tuple[str, ...]]:
+    words = {True: "spam", False: "not spam", None: "undecided"}
+    return [
+        (str(one.system), "spam", words[one.is_spam], "" if one.score is None else f"{one.score}")
+        for one in evidence.spam
+    ]
+
+
+def _bounce_view(bounce: Bounce) -> Table:
+    rows = [
+        (
+            one.recipient or "(unnamed)",
+            str(one.action or ""),
+            ".".join(map(str, one.status)) if one.status else "",
+            str(one.reason or ""),
+            one.reply or "",
+        )
+        for one in bounce.recipients
+    ]
+    title = f"a bounce from {bounce.reporting_mta or 'an unnamed server'}"
+    return _table(title, ("recipient", "action", "status", "reason", "reply"), rows)
+
+
+def _by_gravity(findings: Sequence[Finding]) -> list[Finding]:
+    order = list(Status)
+    return sorted(findings, key=lambda finding: order.index(finding.status), reverse=True)
