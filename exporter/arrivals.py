@@ -126,9 +126,9 @@ class Arrivals:
         self._watchers[mailbox.name] = watcher
         for record in await self._ledger.in_flight(mailbox.name):
             self.follow(record)
-        self._watching[mailbox.name] = asyncio.create_task(
-            watcher.run(), name=f"watch {mailbox.name}"
-        )
+        task = asyncio.create_task(watcher.run(), name=f"watch {mailbox.name}")
+        task.add_done_callback(_say_why)
+        self._watching[mailbox.name] = task
         self._watched[mailbox.name] = mailbox
 
     def _on_watch_state(self, mailbox: str, state: WatchState) -> None:
@@ -179,6 +179,12 @@ class Arrivals:
             LOG.warning("mailbox %s: a message with a token never issued", mailbox)
         else:
             self._on_change(change)
+
+
+def _say_why(task: asyncio.Task[None]) -> None:
+    """A watcher ends only when it is cancelled: anything else is a bug, and nobody awaits it."""
+    if not task.cancelled() and task.exception() is not None:
+        LOG.error("%s ended", task.get_name(), exc_info=task.exception())
 
 
 async def cancel(tasks: Iterable[asyncio.Task[Any]]) -> None:

@@ -10,6 +10,7 @@ from probes.net.gate import Turn
 from probes.net.smtp_session import SmtpSession
 from probes.options import Host, IpAddress, Port
 from probes.result import Finding, Owner, Phase, ProbeFailure, Reason, Status
+from probes.sessions import source_for, untrusted
 from probes.trace import Trace
 
 
@@ -50,7 +51,7 @@ async def mx_session(
             net.dialer,
             address,
             options.port,
-            _source(options, address),
+            source_for(options.source_address, address),
             findings=trace.findings,
             turn=turn,
         )
@@ -65,6 +66,8 @@ async def mx_session(
             with trace.phase(Phase.TLS):
                 facts = await session.handshake(net.trust.recording, host)
             trace.facts.update(facts.as_facts())
+            if not facts.trusted:  # no sender that verifies nothing minds, others do: RFC 7435 §3
+                trace.findings.append(untrusted(facts, "starttls", Status.NOTICE))
             await _ehlo(session, name, trace)  # RFC 3207 §4.2
         yield session
 
@@ -96,8 +99,3 @@ async def _ehlo(session: SmtpSession, name: str, trace: Trace) -> bool:
     trace.facts["ehlo.name"] = offer.name
     trace.facts["ehlo.extensions"] = tuple(offer.extensions)
     return offer.offers("STARTTLS")
-
-
-def _source(options: MxOptions, address: str) -> str | None:
-    source = options.source_address
-    return source if source is not None and (":" in source) == (":" in address) else None

@@ -174,11 +174,11 @@ async def _handshake(
         trace.findings.append(untrusted(facts, server.tls))
 
 
-def untrusted(facts: TlsFacts, tls: str) -> Finding:
+def untrusted(facts: TlsFacts, tls: str, status: Status = Status.WARNING) -> Finding:
     """A certificate that did not stop the session and would stop one that verifies."""
     return Finding(
         f"smtp.{tls}.{facts.untrusted_reason}",
-        Status.WARNING,
+        status,
         facts.server_name,
         facts.detail,
         "RFC 8460 §4.3",

@@ -109,6 +109,8 @@ async def test_a_certificate_nobody_would_trust_is_recorded_and_stops_nothing(
     facts = part(result, "192.0.2.1").facts
     assert facts["tls.trusted"] is False
     assert facts["tls.untrusted_reason"] is Reason.CERTIFICATE_EXPIRED
+    (finding,) = part(result, "192.0.2.1").findings
+    assert (finding.code, finding.status) == ("smtp.starttls.certificate_expired", Status.NOTICE)
     assert datetime.fromisoformat(facts["tls.certificate_not_after"]) < datetime.now(UTC)
 
 
