@@ -141,7 +141,7 @@ def _authentication_rows(evidence: Evidence) -> list[tuple[str, ...]]:
 
 
 def _dkim_rows(evidence: Evidence) -> list[tuple[str, ...]]:
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for one in evidence.dkim or ():
         signature = one.signature
         what = "dkim" if signature is None else f"dkim d={signature.domain} s={signature.selector}"
