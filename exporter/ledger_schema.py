@@ -193,7 +193,8 @@ def _verify(path: Path) -> None:
         with named_errors(name, engine), engine.connect() as connection:
             verdict = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
             if verdict != "ok":
-                raise LedgerError(name, f"{_REMEDIES['SQLITE_CORRUPT']} ({verdict})")
+                where = " ".join(str(verdict).split())
+                raise LedgerError(name, f"{_REMEDIES['SQLITE_CORRUPT']} ({where})")
             tables = inspect(connection).get_table_names()
             if tables and VERSION.name not in tables:
                 remedy = "it is the database of another program and was left as it is"

@@ -271,3 +271,17 @@ async def test_a_ledger_can_be_kept_in_memory() -> None:
     async with opened(Path(":memory:")) as rig:
         await rig.send("t")
         assert (await rig.see(sighting("t", rig.hands.elapse(1.0)))).outcome is Outcome.ARRIVED
+
+
+async def test_a_stepped_calendar_does_not_age_a_canary_that_was_sent_by_hand(path: Path) -> None:
+    async with opened(path) as rig:
+        beside = await Ledger.open(str(path), rig.hands.clock(), exclusive=False)
+        assert await beside.claim("p", "m", -1, "by hand", LATE, LOST)
+        await beside.record("by hand", Event.SEND_STARTED, rig.hands.now())
+        assert await rig.ledger.expire(rig.hands.now(), {"m": rig.hands.now()}) == ()
+        await beside.record("by hand", Event.HANDED_OVER, rig.hands.elapse(1.0))
+        await beside.close()
+        rig.hands.step(3600.0)
+        assert await rig.ledger.expire(rig.hands.now(), {"m": rig.hands.now()}) == ()
+        (lost,) = await rig.ledger.expire(rig.hands.elapse(LOST), {"m": rig.hands.now()})
+        assert (lost.record.token, lost.outcome) == ("by hand", Outcome.LOST)

@@ -2,6 +2,7 @@
 
 import os
 import random
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -22,9 +23,9 @@ async def test_a_service_killed_at_random_settles_each_canary_once_and_sends_non
     tmp_path: Path,
 ) -> None:
     seed = int(os.environ.get("MAILCANARY_SEED", random.randrange(2**32)))
-    print(f"to repeat this: MAILCANARY_SEED={seed} MAILCANARY_KILLS={KILLS}")
+    sys.stdout.write(f"to repeat: MAILCANARY_SEED={seed} MAILCANARY_KILLS={KILLS}\n")
     figures = await run(tmp_path, kills=KILLS, seed=seed)
-    print(figures)
+    sys.stdout.write(f"{figures}\n")
     assert figures.kills == KILLS
     assert figures.given > KILLS
     assert figures.most_in_flight > 100
@@ -120,11 +121,8 @@ def test_the_proof_notices_a_canary_missing_marked_or_twice_in_the_mailbox() -> 
     marked = Stored(frozenset({b"\\Seen"}), ours.content)
     rows = {"t": row("arrived")}
     proof.the_mailbox_holds_what_was_delivered({("INBOX", 1): ours}, rows, ARRIVED, 4.0)
-    wrong: tuple[Snapshot, ...] = (
-        {},
-        {("INBOX", 1): marked},
-        {("INBOX", 1): ours, ("INBOX", 2): ours},
-    )
+    first, second = ("INBOX", 1), ("INBOX", 2)
+    wrong: tuple[Snapshot, ...] = ({}, {first: marked}, {first: ours, second: ours})
     for after in wrong:
         with pytest.raises(AssertionError):
             proof.the_mailbox_holds_what_was_delivered(after, rows, ARRIVED, 4.0)

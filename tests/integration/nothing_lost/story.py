@@ -60,13 +60,17 @@ async def rest(rig: Rig) -> Life:
     rig.config.write_text(config_text(rig.access, rig.ledger, rig.port, every="10d"))
     life = await rig.be_born("rest")
     async with asyncio.timeout(LONGEST_REST):
-        while await rig.scrape(life) is None or proof.unsettled(rig.ledger):
+        while await _is_busy(rig, life):  # noqa: ASYNC110 - it is another process
             await asyncio.sleep(0.2)
     await asyncio.sleep(0.2)
     await rig.scrape(life)
     await rig.die(life, SIGTERM)
     assert life.status == 0
     return life
+
+
+async def _is_busy(rig: Rig, life: Life) -> bool:
+    return await rig.scrape(life) is None or proof.unsettled(rig.ledger) > 0
 
 
 def prove(

@@ -1,0 +1,109 @@
+"""`mailcanary serve` as a process of its own, for tests of what its user sees."""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from signal import SIGKILL, Signals
+
+from tests.integration.nothing_lost.rig import fetch
+
+ROOT = Path(__file__).parents[2]
+PATIENCE = 40.0
+"""Seconds; a process that has to load everything first, on a busy machine."""
+
+QUIET = """\
+ehlo_name: watcher.sender.test
+listen: '127.0.0.1:{port}'
+ledger: '{ledger}'
+resolvers: ['127.0.0.1:9']
+jobs: {{quiet: {{kind: mx, domain: example.test, every: 1d}}}}
+"""
+"""A configuration that touches nothing but its ledger."""
+
+
+@dataclass
+class Serving:
+    """One service; everything it says goes into `log`."""
+
+    process: asyncio.subprocess.Process
+    port: int
+    log: Path
+
+    def send(self, number: Signals) -> None:
+        """Send it a signal."""
+        self.process.send_signal(number)
+
+    async def status(self) -> int:
+        """Its exit code, once it has ended."""
+        async with asyncio.timeout(PATIENCE):
+            return await self.process.wait()
+
+    async def end(self, number: Signals) -> int:
+        """End it by a signal; its exit code."""
+        self.send(number)
+        return await self.status()
+
+    async def said(self, text: str) -> None:
+        """Wait until its log holds `text`."""
+        await self.until(lambda: text in self.log.read_text())
+
+    async def until(self, is_so: Callable[[], object]) -> None:
+        """Wait until it is so; an end of the service is an error."""
+        async with asyncio.timeout(PATIENCE):
+            while not is_so():
+                assert self.process.returncode is None, self.log.read_text()
+                await asyncio.sleep(0.05)
+
+    async def values(self, name: str) -> dict[str, float]:
+        """A metric's samples: labels as the exposition has them -> value."""
+        try:
+            text = await fetch(self.port, "/metrics")
+        except OSError:
+            return {}
+        lines = [line for line in text.splitlines() if line.startswith((f"{name}{{", f"{name} "))]
+        parts = [line.removeprefix(name).rpartition(" ") for line in lines]
+        return {labels.strip("{}"): float(value) for labels, _, value in parts}
+
+    async def counted(self, outcome: str) -> float:
+        """How many canaries were counted as this, on all paths."""
+        samples = await self.values("mailcanary_canaries_total")
+        return sum(n for labels, n in samples.items() if f'outcome="{outcome}"' in labels)
+
+    async def until_counted(self, outcome: str, at_least: float) -> float:
+        """Wait for so many canaries with this outcome."""
+        async with asyncio.timeout(PATIENCE):
+            while (count := await self.counted(outcome)) < at_least:
+                assert self.process.returncode is None, self.log.read_text()
+                await asyncio.sleep(0.1)
+        return count
+
+
+@asynccontextmanager
+async def serving(
+    config: Path,
+    port: int,
+    *,
+    before: Sequence[str] = (),
+    environ: Mapping[str, str] | None = None,
+) -> AsyncIterator[Serving]:
+    """Run the service; `before` are the words in front of its command."""
+    log = config.with_suffix(".log")
+    with log.open("ab") as book:
+        process = await asyncio.create_subprocess_exec(
+            *(*before, sys.executable, "-m", "exporter.cli", "serve", "--config", str(config)),
+            cwd=ROOT,
+            env={**os.environ, **(environ or {})},
+            stdout=book,
+            stderr=book,
+        )
+    try:
+        yield Serving(process, port, log)
+    finally:
+        if process.returncode is None:
+            with suppress(ProcessLookupError):
+                process.send_signal(SIGKILL)
+            await process.wait()

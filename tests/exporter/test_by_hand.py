@@ -1,0 +1,155 @@
+"""`mailcanary run` beside the service, without it, and interrupted: no canary is left behind."""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from exporter.by_hand import run_path
+from exporter.config import load
+from exporter.demo.faults import find
+from exporter.demo.world import MailWorld
+from exporter.ledger import Ledger
+from exporter.model import CanaryRecord
+from probes.canary.lifecycle import Outcome, State
+from probes.clock import SYSTEM_CLOCK
+from probes.trace import Step
+from tests.exporter.service_rig import Running, running, write_config
+from tests.exporter.serving import PATIENCE, ROOT
+
+LOST_SOON = [("lost_after: 20s", "lost_after: 1500ms"), ("deadline: 18s", "deadline: 1s")]
+LOST_SOON += [("late_after: 5s", "late_after: 1s")]
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[MailWorld]:
+    async with MailWorld(retry_after=0.2) as world:
+        yield world
+
+
+def ignore(_step: Step) -> None:
+    """Nobody looks at the steps here."""
+
+
+@asynccontextmanager
+async def sent_by_hand(config: Path, path: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """`mailcanary run PATH` as a process."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "exporter.cli", "run", path, "--config", str(config)),
+        cwd=ROOT,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+async def in_state(ledger: Ledger, path: str, *states: State) -> CanaryRecord:
+    """The path's newest canary, once it stands there."""
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            for record in await ledger.recent(path, 1):
+                if record.state in states:
+                    return record
+            await asyncio.sleep(0.02)
+
+
+async def nothing_is_counted(run: Running, path: str) -> None:
+    samples = [f'mailcanary_canaries_total{{path="{path}",outcome="{o}"}}' for o in Outcome]
+    assert [await run.metric(sample) for sample in samples] == [0] * len(samples)
+    assert await run.metric('mailcanary_forged_canaries_total{mailbox="inbox"}') == 0
+
+
+async def test_a_canary_sent_by_hand_beside_the_service_is_settled_once_and_not_counted(
+    world: MailWorld, tmp_path: Path
+) -> None:
+    file = write_config(world, tmp_path, paths=["direct"])
+    async with running(file) as run:
+        await run.ready()
+        run.go(at_once=False)
+        story = await run_path(load(file), "direct", ignore)
+        assert story.record is not None
+        assert story.record.outcome is Outcome.ARRIVED
+        assert story.record.tick < 0
+        await nothing_is_counted(run, "direct")
+
+
+async def test_whoever_first_finds_that_it_is_lost_tells_the_other(
+    world: MailWorld, tmp_path: Path
+) -> None:
+    await world.apply(find("loss"))
+    file = write_config(world, tmp_path, *LOST_SOON, paths=["direct"])
+    async with running(file) as run:
+        await run.ready()
+        run.go(at_once=False)
+        stories = await asyncio.gather(*(run_path(load(file), "direct", ignore) for _ in range(4)))
+        outcomes = [story.record.outcome for story in stories if story.record is not None]
+        assert outcomes == [Outcome.LOST] * 4
+        await nothing_is_counted(run, "direct")
+
+
+async def test_a_hand_run_that_is_killed_is_settled_by_the_service_that_runs(
+    world: MailWorld, tmp_path: Path
+) -> None:
+    file = write_config(world, tmp_path, paths=["slow"])
+    async with running(file) as run:
+        await run.ready()
+        run.go(at_once=False)
+        async with sent_by_hand(file, "slow") as hand:
+            await in_state(run.ledger, "slow", State.ACCEPTED)
+            hand.kill()
+            await hand.wait()
+        record = await in_state(run.ledger, "slow", State.ARRIVED)
+        assert record.outcome is Outcome.LATE
+        assert run.heard.outcomes("slow") == [Outcome.LATE]
+        await nothing_is_counted(run, "slow")
+
+
+async def test_a_hand_run_that_is_killed_is_settled_by_the_next_service(
+    world: MailWorld, tmp_path: Path
+) -> None:
+    file = write_config(world, tmp_path, paths=["slow"])
+    ledger = await Ledger.open(str(tmp_path / "ledger.sqlite"), SYSTEM_CLOCK, exclusive=False)
+    async with sent_by_hand(file, "slow") as hand:
+        await in_state(ledger, "slow", State.ACCEPTED)
+        hand.kill()
+        await hand.wait()
+    await ledger.close()
+    async with running(file) as run:
+        run.go(at_once=False)
+        record = await in_state(run.ledger, "slow", State.ARRIVED)
+        assert record.outcome is Outcome.LATE
+        await nothing_is_counted(run, "slow")
+
+
+async def test_a_hand_run_killed_in_mid_sending_is_untestable_and_never_lost(
+    world: MailWorld, tmp_path: Path
+) -> None:
+    await world.apply(find("tarpit"))
+    file = write_config(
+        world,
+        tmp_path,
+        *LOST_SOON[:1],
+        ("deadline: 18s", "deadline: 1500ms"),
+        ("late_after: 5s", "late_after: 1s"),
+        paths=["direct"],
+    )
+    async with running(file) as run:
+        await run.ready()
+        run.go(at_once=False)
+        async with sent_by_hand(file, "direct") as hand:
+            await in_state(run.ledger, "direct", State.SENDING)
+            hand.kill()
+            await hand.wait()
+        record = await in_state(run.ledger, "direct", State.UNVERIFIED)
+        assert record.outcome is Outcome.UNTESTABLE
+        await nothing_is_counted(run, "direct")
