@@ -1,6 +1,7 @@
 """What the service's user sees when disk, file or clock fail under it; see docs/operations.md."""
 
 import asyncio
+import os
 import shutil
 import sqlite3
 from collections.abc import AsyncIterator, Callable
@@ -159,6 +160,21 @@ async def test_a_disk_that_fills_up_stops_the_sending_and_loses_nothing(
         known = {row[0] for row in ledger.execute("select token from canaries")}
     assert received <= known
     assert "Traceback" not in service.log.read_text()
+
+
+async def test_a_service_does_not_start_on_a_full_disk_and_says_why(tmp_path: Path) -> None:
+    require_root_and_namespaces()
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    config, port = quiet(tmp_path, disk / "ledger.sqlite")
+    script = (
+        f"mount -t tmpfs -o size=64k tmpfs {disk} && "
+        f'{{ cat /dev/zero >{disk}/ballast 2>{os.devnull}; exec "$@"; }}'
+    )
+    inside = ("unshare", "--mount", "sh", "-c", script, "sh")
+    async with serving(config, port, before=inside) as service:
+        assert await service.status() == 2
+        assert "the disk is full; free some space" in complaint(service)
 
 
 def copy_ledger(folder: Path, to: Path) -> None:
