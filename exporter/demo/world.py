@@ -59,6 +59,11 @@ class MailWorld:
         return self._faults
 
     @property
+    def dns(self) -> DnsServer:
+        """The world's DNS server, which takes further zones and faults while it runs."""
+        return self._dns
+
+    @property
     def intended(self) -> Mapping[str, Outcome]:
         """How each example path should end, with the faults in force."""
         return intended(self._faults)

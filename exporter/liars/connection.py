@@ -120,8 +120,8 @@ class Connection:
 
     def hang_up(self, *, reset: bool = False) -> None:
         """End the connection; always raises Hangup."""
-        if reset:
-            sock = self._writer.get_extra_info("socket")
+        sock = self._writer.get_extra_info("socket")
+        if reset and sock is not None:  # None: it is gone already
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self._writer.transport.abort()
         else:

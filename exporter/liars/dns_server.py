@@ -340,6 +340,8 @@ async def _tcp_silence(_: bytes, reader: asyncio.StreamReader, __: asyncio.Strea
 
 async def _tcp_drip(framed: bytes, _: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     for index in range(len(framed)):
+        if writer.is_closing():
+            return
         writer.write(framed[index : index + 1])
         await writer.drain()
         await asyncio.sleep(_DRIP_SECONDS)

@@ -86,6 +86,7 @@ _BEFORE_A_WORD: tuple[tuple[str, Verdict, Casting], ...] = (
         _tls(Reason.VALIDATION_FAILURE),
         _in_clear((*page(b"in clear"), Wait())),
     ),
+    ("the connection is the end", _tls(Reason.CONNECTION_CLOSED), _in_clear((Close(),))),
     (
         "TLS is a reset",
         _tls(Reason.CONNECTION_RESET),

@@ -115,6 +115,7 @@ _BEFORE_A_WORD: tuple[tuple[str, Verdict, Casting], ...] = (
     ),
     ("TLS is never begun", _tls(Reason.TIMEOUT), _in_clear((Wait(),))),
     ("the server speaks in clear", _tls(Reason.VALIDATION_FAILURE), _in_clear(GREETING)),
+    ("the connection is the end", _tls(Reason.CONNECTION_CLOSED), _in_clear((Close(),))),
     ("TLS is the end", _tls(Reason.CONNECTION_CLOSED), _in_clear((Wait(0.05), Close()))),
 )
 

@@ -12,7 +12,13 @@ import h11
 
 from probes.net.dial import Dialer
 from probes.net.errors import NetError, Row, mapped
-from probes.net.tls import HANDSHAKE_TIMEOUT, SHUTDOWN_TIMEOUT, ClientContext, TlsFacts
+from probes.net.tls import (
+    HANDSHAKE_TIMEOUT,
+    SHUTDOWN_TIMEOUT,
+    ClientContext,
+    TlsFacts,
+    shaken,
+)
 from probes.records.https_response import HttpsResponse
 from probes.result import Owner, Reason
 
@@ -60,7 +66,8 @@ class HttpsSession:
         """
         with mapped(f"TLS with {server_name}"):
             secure = await self._wire.start_tls(context, server_name)
-        return context.store.judge(secure.get_extra_info("ssl_object"), server_name)
+            ssl_object = shaken(secure)
+        return context.store.judge(ssl_object, server_name)
 
     async def get(self, host: str, target: str, *, max_body: int = MAX_BODY) -> HttpsResponse:
         """The answer to `GET target` for `host`, whatever its status; redirects are not followed.
@@ -178,7 +185,7 @@ class _Wire(asyncio.Protocol):
 
     # -- what the session calls
 
-    async def start_tls(self, context: ClientContext, server_name: str) -> asyncio.Transport:
+    async def start_tls(self, context: ClientContext, server_name: str) -> asyncio.Transport | None:
         """The handshake; a failed one drops the connection."""
         plain = self._transport
         if plain is None or self._is_over:
@@ -197,9 +204,7 @@ class _Wire(asyncio.Protocol):
             if not self._gone.done():  # a failed handshake has taken the transport along
                 self._gone.set_result(None)
             raise
-        if secure is None or secure.get_extra_info("ssl_object").cipher() is None:
-            raise ConnectionError("the connection went while the handshake ended")
-        self._transport = secure
+        self._transport = secure or plain
         return secure
 
     def write(self, data: bytes) -> None:
@@ -234,7 +239,7 @@ class _Wire(asyncio.Protocol):
                 await asyncio.shield(self._gone)
         except TimeoutError:
             self.abort()
-            await self._gone
+            await asyncio.sleep(0)  # the loop lets go of it in its next turn
 
     def _resume(self) -> None:
         transport = self._transport

@@ -7,7 +7,13 @@ from typing import cast
 
 from probes.net.dial import quickack
 from probes.net.errors import NetError, mapped, net_error
-from probes.net.tls import HANDSHAKE_TIMEOUT, SHUTDOWN_TIMEOUT, ClientContext, TlsFacts
+from probes.net.tls import (
+    HANDSHAKE_TIMEOUT,
+    SHUTDOWN_TIMEOUT,
+    ClientContext,
+    TlsFacts,
+    shaken,
+)
 from probes.records import RecordError
 from probes.records.imap import read_response
 from probes.records.imap_framing import Framer, Raw
@@ -129,9 +135,8 @@ class Wire(asyncio.Protocol):
             ssl_handshake_timeout=HANDSHAKE_TIMEOUT,
             ssl_shutdown_timeout=SHUTDOWN_TIMEOUT,
         )
-        if upgraded is None:  # the connection went while the handshake ended
-            raise NetError(Reason.CONNECTION_CLOSED, self._closed())
-        return upgraded
+        shaken(upgraded)
+        return cast(asyncio.Transport, upgraded)
 
     def _abandon(self, error: BaseException) -> None:
         """A handshake that failed has taken the transport along; no `connection_lost` follows."""

@@ -5,6 +5,7 @@ A handshake under `TrustStore.verifying` fails where the certificate does; one u
 that would have been refused can be shown with the reason.
 """
 
+import asyncio
 import re
 import ssl
 import warnings
@@ -252,6 +253,17 @@ class TrustStore:
         context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
         context.set_ciphers("DEFAULT:@SECLEVEL=0")
         return context
+
+
+def shaken(transport: asyncio.BaseTransport | None) -> Any:
+    """The SSL object of a transport whose handshake has ended well; else raises ConnectionError.
+
+    The event loops call a handshake ended in which the peer closed the connection.
+    """
+    ssl_object = transport.get_extra_info("ssl_object") if transport is not None else None
+    if ssl_object is None or ssl_object.cipher() is None:
+        raise ConnectionError("the connection went while the handshake ended")
+    return ssl_object
 
 
 def require_trusted(facts: TlsFacts) -> None:

@@ -184,6 +184,18 @@ async def test_what_is_said_in_clear_is_no_answer(authority: Authority) -> None:
     assert raised.value.reason is Reason.VALIDATION_FAILURE
 
 
+async def test_a_connection_that_ended_before_tls_began_is_closed(authority: Authority) -> None:
+    async with (
+        HttpsPeer(greeting=(Tell("here"), Close())) as peer,
+        await HttpsSession.connect(Dialer(), peer.address, peer.port) as session,
+    ):
+        await peer.told("here")
+        await peer.idle()
+        with pytest.raises(NetError) as raised:
+            await session.handshake(authority.trust.verifying, NAME)
+    assert raised.value.reason is Reason.CONNECTION_CLOSED
+
+
 async def test_a_foreign_certificate_ends_it_before_anything_is_asked(
     authority: Authority,
 ) -> None:

@@ -1,0 +1,54 @@
+"""Every lie in the catalogue, told to the real probe: what is said of it, and what it costs us."""
+
+import asyncio
+
+import pytest
+
+from exporter.liars.catalogue import LIES
+from exporter.liars.stage import Stage
+from tests.hostility.watching import Neighbour, Pulse, measured_memory, settled, sockets
+from tests.servers.certificates import Authority
+
+MEMORY = 48 * 1024 * 1024
+"""Bytes a run may take at its peak, its lying server's included. Every bound on what is read is far
+below; without one, a flood comes to hundreds of megabytes."""
+
+HOLD = 0.5
+"""Seconds of processor time between two turns of the loop; measured are 0.15 at the most."""
+
+SLOWER = 25
+PAUSE = 0.5
+"""A neighbour's slowest run takes so many times its usual time, and so many seconds, at the most;
+it shares its processor with the liar, and the machine with who knows whom."""
+
+
+@pytest.mark.parametrize("name", LIES)
+async def test_a_lie_is_told_apart_and_harms_nobody(name: str, authority: Authority) -> None:
+    lie = LIES[name]
+    before, tasks = sockets(), asyncio.all_tasks()
+    async with (
+        Stage(lie, authority, authority.trust) as stage,
+        Neighbour(authority, authority.trust) as neighbour,
+    ):
+        await neighbour.runs(3)
+        alone = neighbour.median
+        with measured_memory() as memory:
+            async with Pulse() as pulse:
+                result = await stage.run()
+                await neighbour.runs(1)
+    await settled()
+    assert not lie.verdict.objections(result)
+    assert result.seconds < stage.deadline + PAUSE
+    assert memory.peak < MEMORY
+    assert pulse.longest_hold < HOLD
+    assert [run.failure for run in neighbour.results if not run.ok] == []
+    assert neighbour.worst < SLOWER * alone + PAUSE
+    assert sockets() <= before
+    assert asyncio.all_tasks() == tasks
+
+
+def test_there_are_lies_about_every_protocol_and_every_name_says_which() -> None:
+    spoken = [name.partition(":")[0] for name in LIES]
+    assert {protocol: spoken.count(protocol) >= 20 for protocol in spoken} == dict.fromkeys(
+        ("DNS", "SMTP", "IMAP", "HTTPS"), True
+    )

@@ -1,0 +1,91 @@
+"""A process full of liars beside a healthy mail world: the service is alone in its own.
+
+`python -m tests.hostility.theatre FOLDER` writes FOLDER/config.yaml (the healthy world's) and
+FOLDER/ca.pem (the liars' authority), says one line of JSON, lie -> port, and plays until its
+standard input ends.
+"""
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import uvloop
+
+from exporter.demo.world import MailWorld
+from exporter.liars.catalogue import LIES
+from exporter.liars.certificates import Authority
+from exporter.liars.dns_server import DnsServer, Fault
+from exporter.liars.lies import DOMAIN, ZONE, Lie, Scene
+from exporter.liars.stage import well_mannered
+from probes.options import Port
+
+LOOPBACK = "127.0.0.1"
+UNCONFIGURED = frozenset({Scene.DIRECT, Scene.FETCH})
+"""Scenes that no kind of a configuration plays, or that need port 25 of an address of its own."""
+
+PLAYED = [lie for lie in LIES.values() if lie.scene not in UNCONFIGURED]
+
+
+@dataclass(frozen=True, slots=True)
+class Liar:
+    """One lie's server; what it says of its domain in DNS stands under a domain of its own."""
+
+    lie: Lie
+    name: str
+    port: Port
+
+    @property
+    def domain(self) -> str:
+        return f"{self.name}.test"
+
+
+def cast_of(ports: Mapping[str, int]) -> list[Liar]:
+    """The liars at these ports, by their lies' names."""
+    return [Liar(lie, f"lie{number}", Port(ports[lie.name])) for number, lie in enumerate(PLAYED)]
+
+
+@asynccontextmanager
+async def _liars(authority: Authority, dns: DnsServer) -> AsyncIterator[dict[str, int]]:
+    """Every lie that a configuration can meet, all of them at once, and `dns` lying along."""
+    ports = {}
+    async with AsyncExitStack() as stack:
+        for lie in PLAYED:
+            server = (lie.server or well_mannered(lie.scene))(authority)
+            ports[lie.name] = (await stack.enter_async_context(server)).port
+        dns.load(DOMAIN, _on_loopback(ZONE))
+        for liar in cast_of(ports):
+            dns.load(liar.domain, _on_loopback(liar.lie.zone))
+            dns.faults.update(_faults(liar))
+        yield ports
+
+
+def _on_loopback(zone: str) -> str:
+    for number in range(1, 5):
+        zone = zone.replace(f" A 192.0.2.{number}", f" A {LOOPBACK}")
+    return zone
+
+
+def _faults(liar: Liar) -> Mapping[tuple[str, str], Fault]:
+    return {
+        (name.replace(DOMAIN, liar.domain), rdtype): fault
+        for (name, rdtype), fault in liar.lie.faults.items()
+    }
+
+
+async def play(folder: Path) -> None:
+    """Until standard input ends."""
+    async with MailWorld() as world, _liars(Authority(folder), world.dns) as ports:
+        ledger = str(folder / "ledger.sqlite")
+        text = world.config_text(ledger=ledger, listen=f"{LOOPBACK}:0")
+        (folder / "config.yaml").write_text(text)
+        sys.stdout.write(json.dumps(ports) + "\n")
+        sys.stdout.flush()
+        await asyncio.to_thread(sys.stdin.read)
+
+
+if __name__ == "__main__":
+    uvloop.run(play(Path(sys.argv[1])))
