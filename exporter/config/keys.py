@@ -55,7 +55,8 @@ class ServiceKeys:
     )
     max_concurrent: Count = option("Runs at the same time, at most.", Count(50))
     max_concurrent_per_host: Count = option(
-        "Runs at the same time against one host, at most.", Count(1)
+        "Runs at the same time against one host, and SMTP sessions with one address, at most.",
+        Count(1),
     )
     keep_runs: Seconds = option(
         "How long the ledger keeps finished runs and settled canaries.", Seconds(14 * 86400.0)
