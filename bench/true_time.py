@@ -124,7 +124,9 @@ async def _level(folder: Path, ca: str, port: int, rate: int, takes: float) -> L
 
 def _summary(rate: int, cpu: float, waiting: float, results: list[ProbeResult]) -> Level:
     if len(results) < FEWEST:
-        raise AssertionError(f"only {len(results)} probes ended: the machine is too busy to measure")
+        raise AssertionError(
+            f"only {len(results)} probes ended: the machine is too busy to measure"
+        )
     errors = [_error(result) * 1000 for result in results]
     percentiles = quantiles(errors, n=100)
     lagged = sum(any(f.code == LOOP_LAGGED for f in result.findings) for result in results)
