@@ -44,14 +44,18 @@ from probes.net.dial import Dialer
 from probes.net.resolver import Resolver
 from probes.net.tls import TrustStore
 from probes.options import Domain, EmailAddress, Host, Seconds, Secret
-from probes.result import Phase, ProbeResult
+from probes.result import Phase, ProbeResult, Reason
 from probes.routes import direct
 from probes.routes import submission as submission_route
 from probes.run import run_once
 from probes.trace import Trace
 
 DEADLINE = 3.0
-"""How many times a lie's patience a run may take on a stage."""
+"""How many times the stage's patience a run may take."""
+
+UNHURRIED = 6.0
+"""How many times a lie's patience a probe waits that is to come to an end by itself: a machine with
+much else to do is not a liar."""
 
 TOKEN = "mailcanary-abcdefghijklmnopqrstuvwxyz"  # noqa: S105 - no secret
 PAGE = "/policy.txt"
@@ -98,14 +102,20 @@ class Stage:
         await self._stack.aclose()
 
     @property
+    def patience(self) -> float:
+        """Seconds the probe waits for one address or one answer."""
+        is_waiting = self.lie.verdict.reason is Reason.TIMEOUT
+        return self.lie.patience * (1 if is_waiting else UNHURRIED)
+
+    @property
     def deadline(self) -> float:
         """Seconds a run may take."""
-        return DEADLINE * self.lie.patience
+        return DEADLINE * self.patience
 
     async def run(self) -> ProbeResult:
         """The real probe against the lie."""
         scene = self.lie.scene
-        work = _PROBES[scene](self.net, Seconds(self.lie.patience))
+        work = _PROBES[scene](self.net, Seconds(self.patience))
         return await run_once(scene, work, clock=self.net.clock, deadline=self.deadline)
 
 
