@@ -1,6 +1,7 @@
 """The ledger: what was planned, sent and seen, on the disk before anybody acts on it."""
 
 import asyncio
+import errno
 import fcntl
 import os
 from collections.abc import Iterable, Mapping
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from exporter.ledger_life import Happening, step
-from exporter.ledger_schema import LedgerError
+from exporter.ledger_schema import DISK_FULL, LedgerError
 from exporter.ledger_store import Store
 from exporter.ledger_thread import CommitThread
 from exporter.ledger_values import Copy, copy_of
@@ -397,8 +398,13 @@ def _lock(path: Path) -> int:
         os.close(descriptor)
         remedy = f"another mailcanary (process {holder}) uses it; stop that one or use another file"
         raise LedgerError(str(path), remedy) from error
-    os.ftruncate(descriptor, 0)
-    os.write(descriptor, b"%d\n" % os.getpid())
+    try:
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, b"%d\n" % os.getpid())
+    except OSError as error:
+        os.close(descriptor)
+        remedy = DISK_FULL if error.errno == errno.ENOSPC else "its lock cannot be written"
+        raise LedgerError(str(path), f"{remedy} ({error.strerror})") from error
     return descriptor
 
 

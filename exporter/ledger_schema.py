@@ -121,8 +121,10 @@ class LedgerError(Exception):
         super().__init__(f"ledger {name}: {remedy}")
 
 
+DISK_FULL = "the disk is full; free some space, what was recorded is safe"
+
 _REMEDIES = {
-    "SQLITE_FULL": "the disk is full; free some space, what was recorded is safe",
+    "SQLITE_FULL": DISK_FULL,
     "SQLITE_READONLY": "it cannot be written; give the service's user the right to write the file "
     "and its directory",
     "SQLITE_CANTOPEN": "it cannot be opened; the directory must exist and the service's user must "

@@ -201,15 +201,17 @@ def fill_up(ballast: Path) -> None:
 
 
 @needs("faketime")
+@pytest.mark.timeout(180)
 async def test_a_clock_set_forwards_and_back_by_an_hour_loses_delays_and_repeats_nothing(
     world: MailWorld, tmp_path: Path
 ) -> None:
-    control, config_port = tmp_path / "faketime", busy(world, tmp_path)
+    control = tmp_path / "faketime"
+    config_port = busy(world, tmp_path, ("late_after: 5s", "late_after: 15s"))
     control.write_text("+0")
     environ = {
         "LD_PRELOAD": await asyncio.to_thread(faketime_library),
         "FAKETIME_TIMESTAMP_FILE": str(control),
-        "FAKETIME_NO_CACHE": "1",
+        "FAKETIME_CACHE_DURATION": "1",
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
     }
     async with serving(*config_port, environ=environ) as service:
@@ -220,7 +222,7 @@ async def test_a_clock_set_forwards_and_back_by_an_hour_loses_delays_and_repeats
         for outcome in ("lost", "late", "untestable", "duplicated", "send_failed"):
             assert await service.counted(outcome) == 0, outcome
         slowest = (await service.values("mailcanary_round_trip_seconds_sum"))['path="direct"']
-        assert slowest < 5 * count
+        assert slowest < 15 * count
         assert await service.end(SIGTERM) == 0
     with closing(sqlite3.connect(tmp_path / "ledger.sqlite")) as ledger:
         years = "select max(planned_at) - min(planned_at) from canaries"
@@ -233,14 +235,14 @@ async def test_a_clock_set_forwards_and_back_by_an_hour_loses_delays_and_repeats
 async def test_a_suspended_service_loses_nothing_and_does_not_make_up_for_missed_slots(
     world: MailWorld, tmp_path: Path
 ) -> None:
-    delayed = WorldBehaviour(recipients={"direct@receiver.test": Treatment(delivery_delay=0.8)})
-    await world.apply(Fault("delayed", "a delivery takes most of a second", delayed, {}))
-    times = [("lost_after: 20s", "lost_after: 3s"), ("late_after: 5s", "late_after: 2s")]
-    config, port = busy(world, tmp_path, *times, ("deadline: 18s", "deadline: 2s"))
+    delayed = WorldBehaviour(recipients={"direct@receiver.test": Treatment(delivery_delay=2.0)})
+    await world.apply(Fault("delayed", "a delivery takes two seconds", delayed, {}))
+    times = [("lost_after: 20s", "lost_after: 8s"), ("late_after: 5s", "late_after: 7s")]
+    config, port = busy(world, tmp_path, *times, ("deadline: 18s", "deadline: 6s"))
     async with serving(config, port) as service:
         count = await service.until_counted("arrived", 2)
         service.send(SIGSTOP)
-        await asyncio.sleep(4.5)
+        await asyncio.sleep(9)
         sent_before = sent(tmp_path)
         service.send(SIGCONT)
         await service.until_counted("arrived", count + 3)

@@ -15,7 +15,7 @@ from tests.integration.nothing_lost.proof import Book, Row
 from tests.integration.nothing_lost.rig import Life, Scrape
 from tests.integration.nothing_lost.story import run
 
-KILLS = int(os.environ.get("MAILCANARY_KILLS", "50"))
+KILLS = int(os.environ.get("MAILCANARY_KILLS", "40"))
 
 
 @pytest.mark.timeout(300 + KILLS * 5)

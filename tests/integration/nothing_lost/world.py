@@ -21,7 +21,7 @@ from exporter.demo.world import MailWorld
 from probes.mailboxes import Placement
 from tests.integration.nothing_lost.plan import DISCARDED, RESET_KEPT, RESET_LOST, SLOW
 
-SLOW_SECONDS = 9.0
+SLOW_SECONDS = 8.0
 TREATMENTS = {
     SLOW: Treatment(delivery_delay=SLOW_SECONDS),
     DISCARDED: Treatment(discard=True),
