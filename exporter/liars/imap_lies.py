@@ -158,6 +158,17 @@ _GREETINGS: tuple[tuple[str, Verdict, Acts], ...] = (
     ("the greeting says that we are known", fine(), (Say("* PREAUTH welcome back"),)),
 )
 
+_UNASKED = Say(
+    "* FLAGS (\\Seen)",
+    '* LIST () "/" Elsewhere',
+    "* SEARCH 7 8 9",
+    "* 3 FETCH (FLAGS (\\Seen))",
+    "* 0 RECENT",
+    "* OK [ALERT] \N{PILE OF POO}",
+    "* CAPABILITY IMAP4rev1 X-NEW",
+    "* STATUS Elsewhere (MESSAGES 3)",
+    "* XYZZY nothing happens",
+)
 _BYE = (Say("* BYE maintenance"), Close())
 _CROWD = 100_000
 _ANSWERS: tuple[tuple[str, Verdict, Answers], ...] = (
@@ -193,6 +204,7 @@ _ANSWERS: tuple[tuple[str, Verdict, Answers], ...] = (
         _fetch(Reason.UNEXPECTED_REPLY),
         {"EXAMINE": (Say("* 0 EXISTS", "{tag} OK open"),)},
     ),
+    ("EXAMINE is answered by BYE", _fetch(Reason.SERVICE_CLOSING), {"EXAMINE": _BYE}),
     ("EXAMINE is a reset", _fetch(Reason.CONNECTION_RESET), {"EXAMINE": (Close(reset=True),)}),
     ("NOOP is never answered", _fetch(Reason.TIMEOUT), {"NOOP": (Wait(),)}),
     ("NOOP is answered by BYE", _fetch(Reason.SERVICE_CLOSING), {"NOOP": _BYE}),
@@ -212,23 +224,16 @@ _ANSWERS: tuple[tuple[str, Verdict, Answers], ...] = (
         fine(),
         {
             "NOOP": [
-                (
-                    Say(
-                        "* FLAGS (\\Seen)",
-                        '* LIST () "/" Elsewhere',
-                        "* SEARCH 7 8 9",
-                        "* 3 FETCH (FLAGS (\\Seen))",
-                        "* 0 RECENT",
-                        "* OK [ALERT] \N{PILE OF POO}",
-                        "* CAPABILITY IMAP4rev1 X-NEW",
-                        "* STATUS Elsewhere (MESSAGES 3)",
-                        "{tag} OK done",
-                    ),
-                ),
+                (_UNASKED, OK),
                 (Say("* 1 EXISTS", "* 1 RECENT", "{tag} OK done"),),
                 (OK,),
             ]
         },
+    ),
+    (
+        "every sort of thing is said unasked before, in and after a FETCH",
+        fine(),
+        {"UID FETCH": (_UNASKED, delivered(1, 1), _UNASKED, Say("{tag} OK done"), _UNASKED)},
     ),
     (
         "more messages go than there were",

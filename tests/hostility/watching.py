@@ -1,6 +1,7 @@
 """What is looked at while a lie is told: memory, the loop, what stays open, and the neighbour."""
 
 import asyncio
+import gc
 import os
 import statistics
 import time
@@ -74,7 +75,8 @@ class Neighbour:
 class Pulse:
     """How long the loop was held at one go: processor time between two beats, not the machine's.
 
-    Other processes of a busy machine do not count; every callback of this loop does.
+    Other processes of a busy machine do not count; every callback of this loop does, and so does
+    the collector of garbage, from which all that was there before is kept away.
     """
 
     def __init__(self) -> None:
@@ -82,10 +84,13 @@ class Pulse:
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
+        gc.collect()
+        gc.freeze()
         self._task = asyncio.create_task(self._beat(), name="pulse")
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        gc.unfreeze()
         if self._task is not None:
             self._task.cancel()
             with suppress(asyncio.CancelledError):
