@@ -20,7 +20,7 @@ from pathlib import Path
 from tests.integration.chain import layout
 from tests.integration.chain.layout import Layout
 
-ARRIVES_WITHIN = 30.0
+ARRIVES_WITHIN = 40.0
 LOOK_EVERY = 0.05
 
 
