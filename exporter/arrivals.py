@@ -171,7 +171,7 @@ class Arrivals:
     async def _on_sighting(self, mailbox: str, sighting: Sighting) -> None:
         event = event_of(sighting)
         if event is None:
-            LOG.info("mailbox %s: %s is delayed, not given up", mailbox, sighting.token)
+            LOG.info("mailbox %s: %s was passed on, says a report", mailbox, sighting.token)
             return
         change = await self._ledger.record(sighting.token, event, sighting.seen, sighting=sighting)
         if change is None:

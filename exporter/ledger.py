@@ -134,7 +134,8 @@ class Ledger:
     ) -> Change | None:
         """Take down what happened to a canary; None when we never issued that token.
 
-        SEEN needs its `sighting`; BOUNCE_SEEN takes one, so that a bounce read twice counts once.
+        SEEN needs its `sighting`; BOUNCE_SEEN and DELAY_SEEN take one, so that what is read twice
+        counts once.
         The Change says what to count, to exactly one caller: a copy that was read before, or was
         moved, makes a Change without outcome. A `result` is kept as the path's run too, so no
         `add_run` is needed for it. Raises ImpossibleEvent.
@@ -234,7 +235,7 @@ class Ledger:
         record = self._store.find(token)
         if record is None:
             return None
-        is_bounce = event is Event.BOUNCE_SEEN
+        is_bounce = event in _NEWS
         copy = None if sighting is None else copy_of(sighting)
         number = 0
         if copy is not None and (is_bounce or record.uid is not None):
@@ -243,7 +244,8 @@ class Ledger:
             known = _number_of(copy, copies)
             if known is not None and copies[known] != copy:
                 self._store.put_copy(record, known, copy, is_bounce=is_bounce)
-            if known is not None or number >= MAX_COPIES:
+            settles = record.state in UNSETTLED and event is not Event.DELAY_SEEN
+            if known is not None or (number >= MAX_COPIES and not settles):
                 return Change(record, event, None, at.utc)
         failure = None if result is None else result.failure
         elapsed = partial(self._elapsed, record)
@@ -350,6 +352,8 @@ class Ledger:
 
 
 _HANDED_OVER = frozenset({State.ACCEPTED, State.UNCERTAIN})
+_NEWS = frozenset({Event.BOUNCE_SEEN, Event.DELAY_SEEN})
+"""What is no copy of a canary but a message about it."""
 
 
 def _verdict(waiting: _Waiting, now: float, looked: Instant | None) -> Event | None:

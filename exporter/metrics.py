@@ -33,7 +33,7 @@ from exporter.metric_values import (
 )
 from exporter.model import CanaryRecord, Change, Config, Job, Path, Run
 from exporter.rolling import RollingMaximum
-from probes.canary.lifecycle import UNSETTLED, Outcome, State
+from probes.canary.lifecycle import BESIDE, UNSETTLED, Outcome, State
 from probes.clock import Clock
 from probes.result import Failure, Phase, ProbeResult, Reason, owner_of
 
@@ -44,8 +44,6 @@ _END_OF_EXPOSITION = b"# EOF\n"
 
 _IN_FLIGHT = UNSETTLED - {State.PLANNED}
 _FOUND = frozenset({Outcome.ARRIVED, Outcome.LATE, Outcome.JUNKED, Outcome.RECOVERED})
-_BESIDE = frozenset({Outcome.RECOVERED, Outcome.DUPLICATED, Outcome.BOUNCED_AFTER_ARRIVAL})
-"""Outcomes counted beside the settling one; they say nothing about the path as it is now."""
 
 _OPENING = (
     *(Phase.DNS_ADDRESS, Phase.CONNECT, Phase.TLS, Phase.GREETING, Phase.EHLO, Phase.STARTTLS),
@@ -165,7 +163,7 @@ class Metrics:
         flight = self._follow(state, change.record)
         if change.outcome is not None:
             self._count(change, change.outcome)
-            if change.outcome not in _BESIDE:
+            if change.outcome not in BESIDE:  # those say nothing about the path as it is now
                 serial = flight.serial if flight else next(self._serial)
                 self._settle(state, serial, change.record, change.outcome)
 

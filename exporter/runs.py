@@ -111,10 +111,13 @@ def _published(run: Run, publish: Publisher) -> None:
 
 
 def event_of(sighting: Sighting) -> Event | None:
-    """What a message in the mailbox means for its canary; None for a notice of mere delay."""
-    if sighting.bounce is None:
+    """What a message in the mailbox means for its canary; None for a notice of success."""
+    bounce = sighting.bounce
+    if bounce is None:
         return Event.SEEN
-    return Event.BOUNCE_SEEN if sighting.bounce.failed else None
+    if bounce.failed:
+        return Event.BOUNCE_SEEN
+    return Event.DELAY_SEEN if bounce.delayed else None
 
 
 def path_host(path: Path) -> str:

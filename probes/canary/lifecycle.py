@@ -45,6 +45,7 @@ class Event(StrEnum):
     SENDER_GONE = "sender_gone"
     SEEN = "seen"
     BOUNCE_SEEN = "bounce_seen"
+    DELAY_SEEN = "delay_seen"
     LOOKED_IN_VAIN = "looked_in_vain"
     COULD_NOT_LOOK = "could_not_look"
 
@@ -52,8 +53,10 @@ class Event(StrEnum):
 class Outcome(StrEnum):
     """What is counted; a canary is settled by exactly one of the first nine.
 
-    The others are counted beside it: `recovered` after `lost` or `unverified`, `duplicated` for
-    every further copy, `bounced_after_arrival` for a bounce that contradicts the copy we saw.
+    The others are counted BESIDE it: `recovered` after `lost` or `unverified`, `duplicated` for
+    every further copy, `bounced_after_arrival` for a bounce that contradicts the copy we saw,
+    `delayed` for every notice that some server has not given up yet, `out_of_order` for a copy
+    that came after one of a canary that was sent later.
     """
 
     ARRIVED = "arrived"
@@ -68,7 +71,20 @@ class Outcome(StrEnum):
     RECOVERED = "recovered"
     DUPLICATED = "duplicated"
     BOUNCED_AFTER_ARRIVAL = "bounced_after_arrival"
+    DELAYED = "delayed"
+    OUT_OF_ORDER = "out_of_order"
 
+
+BESIDE = frozenset(
+    {
+        Outcome.RECOVERED,
+        Outcome.DUPLICATED,
+        Outcome.BOUNCED_AFTER_ARRIVAL,
+        Outcome.DELAYED,
+        Outcome.OUT_OF_ORDER,
+    }
+)
+"""Outcomes counted beside the settling one; they settle nothing."""
 
 IN_FLIGHT = frozenset({State.ACCEPTED, State.UNCERTAIN})
 """States in which a copy may still turn up and none has."""
@@ -140,6 +156,9 @@ for _state in (State.REJECTED, State.DEFERRED, State.SEND_FAILED):
         Event.SEEN: Transition(State.RECOVERED, Outcome.RECOVERED),
         Event.BOUNCE_SEEN: Transition(_state, None),
     }
+for _state in set(State) - {State.PLANNED}:
+    # RFC 3464 §2.3.3: whoever says `delayed` has neither delivered nor given up
+    _TABLE[_state] = {**_TABLE[_state], Event.DELAY_SEEN: Transition(_state, Outcome.DELAYED)}
 
 
 _SETTLED_WITHOUT_SENDER = frozenset(

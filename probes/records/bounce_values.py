@@ -72,6 +72,11 @@ class Bounce:
         return tuple(one for one in self.recipients if one.action is Action.FAILED)
 
     @property
+    def delayed(self) -> tuple[BouncedRecipient, ...]:
+        """The recipients for whom it has not been given up yet."""
+        return tuple(one for one in self.recipients if one.action is Action.DELAYED)
+
+    @property
     def returned_headers(self) -> bytes:
         """The header of the returned message, without the empty line that ends it."""
         text = self.returned.lstrip(b"\r\n")

@@ -336,3 +336,33 @@ async def test_a_bounce_settles_and_says_so(path: Path) -> None:
         assert change.outcome is Outcome.BOUNCED
         assert change.record.failure is not None
         assert change.record.failure.reason is Reason.BOUNCED
+
+
+async def test_a_notice_of_delay_settles_nothing_and_counts_once(path: Path) -> None:
+    async with opened(path) as rig:
+        await rig.send("t")
+        outcomes = []
+        for uid in (1, 1, 2):
+            now = rig.hands.elapse(1.0)
+            notice = sighting("t", now, uid=uid, header=b"From: MAILER-DAEMON %d" % uid)
+            change = await rig.ledger.record("t", Event.DELAY_SEEN, now, sighting=notice)
+            assert change is not None
+            outcomes.append(change.outcome)
+            assert change.record.state is State.ACCEPTED
+        assert outcomes == [Outcome.DELAYED, None, Outcome.DELAYED]
+        assert len(await rig.ledger.in_flight("m")) == 1
+        arrival = await rig.see(sighting("t", rig.hands.elapse(1.0), uid=3))
+        assert arrival.outcome is Outcome.ARRIVED
+
+
+async def test_no_flood_of_notices_keeps_a_bounce_from_settling(path: Path) -> None:
+    async with opened(path) as rig:
+        await rig.send("t")
+        now = rig.hands.elapse(1.0)
+        for uid in range(1, MAX_COPIES + 9):
+            notice = sighting("t", now, uid=uid, header=b"delayed %d" % uid)
+            await rig.ledger.record("t", Event.DELAY_SEEN, now, sighting=notice)
+        bounce = sighting("t", now, uid=99, header=b"failed")
+        change = await rig.ledger.record("t", Event.BOUNCE_SEEN, now, sighting=bounce)
+        assert change is not None
+        assert change.outcome is Outcome.BOUNCED

@@ -16,7 +16,13 @@ from tests.integration.nothing_lost.mailbox import FORGED, Snapshot
 from tests.integration.nothing_lost.plan import KEEP, fate_of
 from tests.integration.nothing_lost.rig import Life
 
-BESIDE = {Outcome.RECOVERED, Outcome.DUPLICATED, Outcome.BOUNCED_AFTER_ARRIVAL}
+BESIDE = {
+    Outcome.RECOVERED,
+    Outcome.DUPLICATED,
+    Outcome.BOUNCED_AFTER_ARRIVAL,
+    Outcome.DELAYED,
+    Outcome.OUT_OF_ORDER,
+}
 _SETTLED_LINE = re.compile(r"INFO canary path=(\S+) outcome=(\S+) token=(\S+)")
 
 
