@@ -1,14 +1,13 @@
 """What an arrived copy proves: its hops, everybody's verdicts, what was changed on the way."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from probes.canary.clocks import Interval
 from probes.canary.evidence_findings import findings
 from probes.canary.hops import Chain, Hop, OurTimes, place_hops
-from probes.canary.message import Canary
 from probes.canary.mutation import Mutation, mutations
 from probes.canary.trust import (
     Alignment,
@@ -42,7 +41,8 @@ class Evidence:
 
     `dkim` is None where no keys could be asked for, empty where nothing was signed. `arc` is
     reported and never scored. `placement` is what the caller knows of the folder. `is_cut` is True
-    where more than 16 MiB came: what the end would have told is missing.
+    where not all of the message was read: nothing is then said of its body, nor of signatures,
+    which cover it.
     """
 
     chain: Chain
@@ -64,7 +64,8 @@ class Circumstances:
     """What the copy itself does not tell. `at` is when signatures must not have expired, aware.
 
     `lookup` gives the DKIM keys, None where nobody may be asked. `trusted_ids` are the authserv-ids
-    to believe; without any the receiver's is learnt from the header.
+    to believe; without any the receiver's is learnt from the header. `is_header_only` says that the
+    octets are a message's header, as of one that was too large to be fetched.
     """
 
     at: datetime
@@ -73,19 +74,22 @@ class Circumstances:
     trusted_ids: Collection[str] = ()
     organisation: OrganisationalDomain = last_two_labels
     placement: str | None = None
+    is_header_only: bool = False
 
 
-def examine(message: bytes, sent: Canary | None, known: Circumstances) -> Evidence:
+def examine(message: bytes, sent: bytes | None, known: Circumstances) -> Evidence:
     """Read a copy; any bytes give Evidence, the first 16 MiB of them are read.
 
-    `sent` is the canary it is a copy of, None for anybody's message: nothing is then said about
-    changes. Only `known.lookup` can raise, and KeyUnavailable is a verdict.
+    `sent` is the content of the canary it is a copy of, None for anybody's message: nothing is then
+    said about changes. Only `known.lookup` can raise, and KeyUnavailable is a verdict.
     """
     raw = read_message(message)
+    raw = replace(raw, is_cut=raw.is_cut or known.is_header_only)
     pairs = [(field.name, field.value) for field in raw.fields if field.name]
     received = tuple(parse_received(one.value) for one in raw.all("received")[:_MAX_RECEIVED])
     chain = place_hops(received, known.times)
-    verdicts = None if known.lookup is None else verify_raw(raw, known.lookup, known.at)
+    lookup = None if raw.is_cut else known.lookup
+    verdicts = None if lookup is None else verify_raw(raw, lookup, known.at)
     results = authentications(raw, received, known.trusted_ids, known.organisation)
     aligned = alignment(raw, verdicts or (), results, known.organisation)
     changed = _mutations(raw, sent, verdicts or (), results)
@@ -110,11 +114,11 @@ def examine(message: bytes, sent: Canary | None, known: Circumstances) -> Eviden
 
 def _mutations(
     raw: RawMessage,
-    sent: Canary | None,
+    sent: bytes | None,
     verdicts: Sequence[DkimVerdict],
     results: Sequence[Authentication],
 ) -> tuple[Mutation, ...]:
-    return () if sent is None else mutations(sent.content, raw, verdicts, _intact_at(results))
+    return () if sent is None else mutations(sent, raw, verdicts, _intact_at(results))
 
 
 def _intact_at(results: Sequence[Authentication]) -> dict[str, int]:

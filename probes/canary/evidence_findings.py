@@ -48,7 +48,7 @@ def findings(
 
 
 def _cut() -> Iterator[Finding]:
-    evidence = "more than 16 MiB came; what stands behind that was not read"
+    evidence = "it is too large to be read whole (16 MiB): nothing is said of its body"
     yield Finding("arrival.message.too_large", Status.NOTICE, "message", evidence, "")
 
 

@@ -46,7 +46,7 @@ class Hop:
     Both are None for the first hop and where nothing bounds them. `clock_offset` is by how much the
     relay's clock is ahead of ours, None where that is not bounded. `is_skewed`: the stamp cannot be
     true together with the others; where two contradict each other and nothing decides, both are.
-    `date` is the stamp as written.
+    `date` is the stamp as written: naive where it names no zone, which also leaves the offset open.
     """
 
     position: int
@@ -103,6 +103,7 @@ class _Placed:
     certain: Solution
     likely: Solution
     skewed: frozenset[str]
+    zoneless: frozenset[int]
     times: OurTimes
     origin: datetime | None
     is_consistent: bool
@@ -127,8 +128,16 @@ class _Placed:
             if one.date is not None and one.has_zone
         )
         trusted, likely = _trusting(stamps, window, known, error)
-        skewed = known - trusted
-        return _Placed(stamps, certain, likely or certain, skewed, times, origin, is_consistent)
+        return _Placed(
+            stamps,
+            certain,
+            likely or certain,
+            skewed=known - trusted,
+            zoneless=frozenset(i for i, one in enumerate(received) if not one.has_zone),
+            times=times,
+            origin=origin,
+            is_consistent=is_consistent,
+        )
 
     def delay(self, index: int, solution: Solution) -> Interval | None:
         if not 0 < index < len(self.stamps):
@@ -139,6 +148,8 @@ class _Placed:
     def offset(self, index: int) -> Interval | None:
         if index >= len(self.stamps) or self.stamps[index].seconds is None:
             return None
+        if index in self.zoneless:
+            return None  # hours of it may be the zone's
         clock = self.stamps[index].clock
         solution = self.likely if clock in self.skewed else self.certain
         offset = solution.offset(clock)
@@ -216,7 +227,7 @@ def _hop(index: int, one: Received, placed: _Placed) -> Hop:
         tls=" ".join(filter(None, (one.tls_version, one.tls_cipher))) or None,
         id_=one.id_,
         for_=one.for_,
-        date=one.date,
+        date=one.date if one.has_zone or one.date is None else one.date.replace(tzinfo=None),
         delay=placed.delay(index, placed.likely),
         certain_delay=placed.delay(index, placed.certain),
         clock_offset=placed.offset(index),

@@ -71,10 +71,13 @@ def mutations(
     """Everything that was changed, header first.
 
     `verdicts` are our own on the arrived copy. `intact_at` says for signature labels the position
-    of the last hop that is believed to have found them good.
+    of the last hop that is believed to have found them good. Bodies are compared where both were
+    read whole.
     """
     original = read_message(sent)
-    found = [*_header_changes(original, arrived), *_body_changes(original, arrived)]
+    found = _header_changes(original, arrived)
+    if not (original.is_cut or arrived.is_cut):
+        found += _body_changes(original, arrived)
     evidence = _Evidence(arrived, verdicts, intact_at or {})
     return tuple(evidence.about(one) for one in found)
 
@@ -177,7 +180,7 @@ def _body_changes(original: RawMessage, arrived: RawMessage) -> list[Mutation]:
     text = _plain(ours)
     candidates = [_plain(part) for part in theirs if part.is_text] or [""]
     came = next((other for other in candidates if _squeezed(text) in _squeezed(other)), None)
-    changed = _text_changes(text, candidates[0] if came is None else came, is_cut=arrived.is_cut)
+    changed = _text_changes(text, candidates[0] if came is None else came)
     found += changed
     if not found:
         detail = "white space or line ends are not what they were"
@@ -215,10 +218,10 @@ def _encoding(part: Part) -> tuple[str, str]:
     return transfer, part.parameters.get("charset", "us-ascii").lower()
 
 
-def _text_changes(before: str, after: str, *, is_cut: bool) -> list[Mutation]:
+def _text_changes(before: str, after: str) -> list[Mutation]:
     """What was done to the text itself, white space aside."""
     ours, theirs = _squeezed(before), _squeezed(after)
-    if ours == theirs or (is_cut and ours.startswith(theirs)):
+    if ours == theirs:
         return []
     if ours in theirs:
         return _additions(ours, theirs)

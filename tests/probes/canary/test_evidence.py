@@ -15,15 +15,10 @@ from probes.canary.evidence import (
     examine,
 )
 from probes.canary.hops import OurTimes
-from probes.canary.message import Canary
-from probes.options import EmailAddress
 from probes.records.raw_message import MAX_MESSAGE
 from tests.probes.canary.test_mutation import OWN, PUBLIC, SENT
 
 NOON = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
-CANARY = Canary(
-    "token", "<token@sender.test>", EmailAddress("o@sender.test"), EmailAddress("i@r.test"), SENT
-)
 
 
 def keys(name: str) -> list[str]:
@@ -39,7 +34,7 @@ def results(name: str, text: str) -> bytes:
     return f"Authentication-Results: {name}; {text}\r\n".encode()
 
 
-def seen(arrived: bytes, sent: Canary | None = CANARY, **more: Any) -> Evidence:
+def seen(arrived: bytes, sent: bytes | None = SENT, **more: Any) -> Evidence:
     return examine(arrived, sent, Circumstances(NOON, **{"lookup": keys, **more}))
 
 
@@ -163,9 +158,20 @@ def test_a_bounce_is_read_with_the_rest() -> None:
 
 
 def test_what_is_beyond_the_bound_is_not_read_and_that_is_said() -> None:
-    evidence = seen(PATH + SENT + b"x" * MAX_MESSAGE, None)
+    evidence = seen(PATH + SENT + b"x" * MAX_MESSAGE)
     assert evidence.is_cut
-    assert "arrival.message.too_large" in codes(evidence)
+    assert codes(evidence) == ["arrival.message.too_large"]
+    assert (evidence.dkim, evidence.mutations) == (None, ())
+
+
+def test_of_a_header_alone_nothing_is_said_about_the_body_or_the_signatures_over_it() -> None:
+    header = SENT.partition(b"\r\n\r\n")[0].replace(b"Subject: ", b"Subject: [list] ") + b"\r\n\r\n"
+    evidence = seen(PATH + header, is_header_only=True)
+    assert evidence.is_cut
+    assert evidence.dkim is None
+    assert [one.kind for one in evidence.mutations] == ["subject_changed"]
+    assert codes(evidence) == ["arrival.message.too_large", "arrival.altered.subject_changed"]
+    assert [hop.by for hop in evidence.chain.hops] == ["mx.reader.test", "store.reader.test"]
 
 
 @given(st.binary(max_size=500))

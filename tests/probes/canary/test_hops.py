@@ -164,6 +164,20 @@ def test_a_date_without_zone_or_none_at_all_proves_nothing_and_breaks_nothing() 
     assert chain.hops[3].delay == Interval(0, 12)
 
 
+def test_a_stamp_without_zone_is_shown_as_it_was_written_and_says_nothing_of_its_clock() -> None:
+    local = stamped("b", 7201, has_zone=False)
+    chain = place_hops(
+        [stamped("c", 2), local, stamped("a", 1)], OurTimes(at(0), at(1.5), at(1.5), at(2.5))
+    )
+    hop = chain.hops[1]
+    assert hop.date == at(7201).replace(tzinfo=None)
+    assert (hop.is_skewed, hop.clock_offset) == (False, None)
+    assert hop.delay is not None
+    assert hop.delay.max is not None
+    assert hop.delay.max <= 2
+    assert chain.is_consistent
+
+
 def test_our_own_times_that_contradict_each_other_are_not_used() -> None:
     chain = placed([("a", 1), ("b", 2)], began=10, seen=5)
     assert not chain.is_consistent
