@@ -22,6 +22,7 @@ ROOMS = (
     ("probes.records",),
     ("probes.result",),
     ("probes.canary",),
+    ("probes.catalogue",),
     ("probes.trace", "probes.net"),
     ("probes.turns",),
     ("probes.sessions",),

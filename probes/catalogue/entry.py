@@ -1,0 +1,64 @@
+"""One row of the finding catalogue, and the words its texts may leave open."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from probes.result import Owner, Status
+
+PLACEHOLDERS = frozenset(
+    {
+        *("subject", "domain", "host", "address", "port", "source_address", "ehlo_name"),
+        *("resolver", "mail_from", "selector"),
+    }
+)
+"""What a remedy or a verification may leave open, written `{domain}`: told by who shows it."""
+
+_OPEN = re.compile(r"\{([a-z_]+)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What is to be known about a finding code.
+
+    `summary` is one sentence without a full stop, `why` says what it does to mail, `remedy` what
+    to change (the exact record or command), `verify` how to see the truth oneself: one command a
+    line. `reference` is the section that is broken, "" where none is. `severity` maps every status
+    the finding can have to when it has it. `owner` has to act; a finding that is `untestable` is
+    the monitor's, whoever owns the others.
+    """
+
+    code: str
+    summary: str
+    why: str
+    remedy: str
+    verify: str
+    reference: str
+    owner: Owner
+    severity: Mapping[Status, str]
+
+    @property
+    def anchor(self) -> str:
+        """The entry's place in docs/findings.md."""
+        return self.code.replace(".", "").replace(" ", "-")
+
+    def owner_of(self, status: Status) -> Owner:
+        """Who has to act on a finding with that status."""
+        if status is Status.UNTESTABLE and self.owner not in (Owner.US, Owner.OUR_DNS):
+            return Owner.MONITOR
+        return self.owner
+
+
+def always(status: Status) -> Mapping[Status, str]:
+    """The severity rule of a finding that has one status only."""
+    return {status: "always"}
+
+
+def filled(text: str, values: Mapping[str, str]) -> str:
+    """`text` with its placeholders replaced; one that is not known stays as a word in capitals."""
+    return _OPEN.sub(lambda found: values.get(found[1]) or found[1].upper(), text)
+
+
+def placeholders(text: str) -> frozenset[str]:
+    """The words that `text` leaves open."""
+    return frozenset(_OPEN.findall(text))

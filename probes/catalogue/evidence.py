@@ -1,0 +1,150 @@
+"""Findings about an arrived copy: what was done to it and who vouches for it."""
+
+from probes.canary.mutation import MutationKind
+from probes.catalogue.entry import Entry, always
+from probes.result import Owner, Status
+
+_EXPLAIN = "mailcanary explain MESSAGE.eml"
+
+_CHANGES = {
+    MutationKind.SUBJECT_CHANGED: "The subject was changed on the way",
+    MutationKind.HEADER_CHANGED: "A header field was changed on the way",
+    MutationKind.HEADER_REMOVED: "A header field was removed on the way",
+    MutationKind.HEADER_REFOLDED: "Header lines were folded anew on the way",
+    MutationKind.HEADER_REENCODED: "A header field was encoded anew on the way",
+    MutationKind.HEADER_DUPLICATED: "A header field stands there twice",
+    MutationKind.REENCODED: "The body was encoded anew on the way",
+    MutationKind.WRAPPED: "The message was wrapped into another one",
+    MutationKind.WHITE_SPACE_CHANGED: "White space was changed on the way",
+    MutationKind.BANNER_ADDED: "A text was added before the body",
+    MutationKind.FOOTER_ADDED: "A text was added behind the body",
+    MutationKind.LINKS_REWRITTEN: "Links were rewritten on the way",
+    MutationKind.BODY_CHANGED: "The body was changed on the way",
+    MutationKind.BODY_TRUNCATED: "The body came shorter than it was sent",
+}
+
+_HARMLESS = "it broke no signature and only the form was changed"
+
+_DKIM = (
+    Entry(
+        "arrival.dkim.broken",
+        "A DKIM signature no longer fits the message",
+        "Receivers see unsigned mail; with DMARC and without SPF they reject it.",
+        "Find the hop that changes the message (the findings `arrival.altered` beside this one "
+        "name it) and have it sign again, or leave the message alone.",
+        _EXPLAIN,
+        "RFC 6376 §6.1",
+        Owner.US,
+        always(Status.FAILURE),
+    ),
+    Entry(
+        "arrival.dkim.key",
+        "The key of a DKIM signature is missing, revoked, malformed or too weak",
+        "Nobody can verify the signature: receivers see unsigned mail.",
+        "Publish the key of the selector the signature names, of 2048 bits RSA or Ed25519.",
+        "dig @{resolver} TXT {selector}._domainkey.{domain}\n" + _EXPLAIN,
+        "RFC 6376 §6.1",
+        Owner.US,
+        always(Status.FAILURE),
+    ),
+    Entry(
+        "arrival.dkim.unusable",
+        "A DKIM signature cannot be judged",
+        "It proves nothing to anybody who reads it as the standard says.",
+        "Look at the signature's tags in the evidence; sign with rsa-sha256 or ed25519-sha256.",
+        _EXPLAIN,
+        "RFC 6376 §6.1",
+        Owner.US,
+        {
+            Status.WARNING: "the signature itself is at fault",
+            Status.UNTESTABLE: "its key could not be looked up here and now",
+        },
+    ),
+    Entry(
+        "arrival.dkim.receiver_disagrees",
+        "The receiver judged a DKIM signature otherwise than we do",
+        "One of the two saw another message or another key: somebody changes mail behind the "
+        "receiver, or the key record is not the same everywhere.",
+        "Compare the key at all name servers of the signing domain; look at what is done to "
+        "mail behind the receiver's own verification.",
+        _EXPLAIN,
+        "RFC 8601 §2.7.1",
+        Owner.THEIR_FILTER,
+        always(Status.WARNING),
+    ),
+)
+
+_VERDICTS = (
+    Entry(
+        "arrival.dmarc.receiver_disagrees",
+        "The receiver's DMARC result is another than the alignment we see",
+        "Mail may be judged by a state that is over, or by other domains than you think.",
+        "Compare the receiver's Authentication-Results field with the aligned identifiers in "
+        "the evidence.",
+        _EXPLAIN,
+        "RFC 7489 §3.1",
+        Owner.THEIR_FILTER,
+        always(Status.WARNING),
+    ),
+    Entry(
+        "arrival.authentication.forged",
+        "Results in the receiver's name were in the message before the receiver had it",
+        "A receiver that does not remove them lets senders vouch for themselves.",
+        "Have the receiver remove Authentication-Results fields that bear its own name from "
+        "what comes in.",
+        _EXPLAIN,
+        "RFC 8601 §5",
+        Owner.THEIR_FILTER,
+        always(Status.NOTICE),
+    ),
+    Entry(
+        "arrival.spam.marked",
+        "A spam filter calls the canary spam",
+        "Real mail of the same sender is likely to be filed as junk.",
+        "Look up the filter's tests in the evidence: authentication and reputation first, then "
+        "what the message says.",
+        _EXPLAIN,
+        "",
+        Owner.THEIR_FILTER,
+        always(Status.WARNING),
+    ),
+    Entry(
+        "arrival.clock.skewed",
+        "The clock of a host on the way is wrong",
+        "Its times cannot be trusted: delays look negative or too long.",
+        "Have that host's clock set by NTP.",
+        _EXPLAIN,
+        "RFC 5321 §4.4",
+        Owner.THEIR_MX,
+        always(Status.NOTICE),
+    ),
+    Entry(
+        "arrival.message.too_large",
+        "The copy is larger than what is read of a message",
+        "What stands behind the first 16 MiB was not looked at.",
+        "Send smaller canaries.",
+        _EXPLAIN,
+        "",
+        Owner.MONITOR,
+        always(Status.NOTICE),
+    ),
+)
+
+ENTRIES = (
+    *_DKIM,
+    *_VERDICTS,
+    *(
+        Entry(
+            f"arrival.altered.{kind}",
+            summary,
+            "A change may break DKIM signatures, and the reader does not see what was sent.",
+            "Where it is not wanted, configure the filter or gateway at the hop that the evidence "
+            "names.",
+            _EXPLAIN,
+            "RFC 5321 §6.4",
+            Owner.THEIR_FILTER,
+            {Status.INFO: _HARMLESS, Status.WARNING: "otherwise"},
+        )
+        for kind, summary in _CHANGES.items()
+    ),
+)

@@ -1,0 +1,141 @@
+"""Findings about SMTP dialogues: what a server says, before and under TLS."""
+
+from probes.catalogue.entry import Entry, always
+from probes.result import Owner, Reason, Status
+
+_SWAKS = (
+    "swaks --server {address} --port {port} --ehlo {ehlo_name} "
+    "--local-interface {source_address} --quit-after EHLO"
+)
+_S_CLIENT = (
+    "openssl s_client -starttls smtp -connect {address}:{port} -name {ehlo_name} "
+    "-servername {host} -verify_hostname {host} -showcerts"
+)
+_S_CLIENT_TLS = (
+    "openssl s_client -connect {address}:{port} -servername {host} -verify_hostname {host} "
+    "-showcerts"
+)
+
+_CERTIFICATE = {
+    Reason.CERTIFICATE_EXPIRED: (
+        "The server's certificate has expired",
+        "Renew the certificate and reload the mail server; have its renewal watched.",
+    ),
+    Reason.CERTIFICATE_HOST_MISMATCH: (
+        "The server's certificate is for another name than the host's",
+        "Get a certificate whose subject alternative names contain {host}.",
+    ),
+    Reason.CERTIFICATE_NOT_TRUSTED: (
+        "The server's certificate leads to no authority that is trusted",
+        "Serve the full chain of a certificate of a public authority (leaf first, then the "
+        "intermediates), or trust its authority with `ca_file`.",
+    ),
+    Reason.VALIDATION_FAILURE: (
+        "The server's certificate cannot be read",
+        "Replace the certificate by one that obeys RFC 5280.",
+    ),
+    Reason.UNTESTABLE: (
+        "The server's certificate cannot be judged here: no authority is known",
+        "Install the system's certification authorities (Debian: ca-certificates) or set "
+        "`ca_file`.",
+    ),
+}
+"""What `TlsFacts.untrusted_reason` can be: the summary and the remedy."""
+
+_CERTIFICATE_SEVERITY = {
+    Status.NOTICE: "between relays, where any certificate is better than clear text",
+    Status.WARNING: "at a submission server, when `verify` is off",
+}
+
+
+def _certificates(tls: str, verify: str) -> tuple[Entry, ...]:
+    why = (
+        "Senders that verify (MTA-STS, REQUIRETLS, mail programs) will not deliver; the others "
+        "cannot tell the server from somebody between."
+    )
+    return tuple(
+        Entry(
+            f"smtp.{tls}.{reason}",
+            summary,
+            why,
+            remedy,
+            verify,
+            "RFC 8460 §4.3",
+            Owner.MONITOR if reason is Reason.UNTESTABLE else Owner.THEIR_MX,
+            _CERTIFICATE_SEVERITY,
+        )
+        for reason, (summary, remedy) in _CERTIFICATE.items()
+    )
+
+
+ENTRIES = (
+    Entry(
+        "smtp.address_unusable",
+        "An address of the submission server takes no connection while another one does",
+        "Mail programs wait for a timeout before they try the next address.",
+        "Repair the server at that address or take it out of the DNS.",
+        _SWAKS,
+        "RFC 5321 §5.1",
+        Owner.THEIR_MX,
+        {
+            Status.WARNING: "another address of the host works",
+            Status.UNTESTABLE: "this machine could not try the address",
+        },
+    ),
+    Entry(
+        "smtp.ehlo.refused",
+        "The server knows HELO only",
+        "Without EHLO there are no extensions: no STARTTLS, no SIZE, no 8BITMIME.",
+        "Allow EHLO, in the server and in the firewalls before it (`smtp fixup` or `inspect "
+        "esmtp` is a common cause).",
+        _SWAKS,
+        "RFC 5321 §3.2",
+        Owner.THEIR_MX,
+        always(Status.WARNING),
+    ),
+    Entry(
+        "smtp.unsolicited_reply",
+        "The server says something that nobody asked for",
+        "A client that takes it for the answer to its next command is one answer behind from "
+        "then on, and loses or doubles mail.",
+        "Find what answers twice: a proxy or a content filter between the server and the network.",
+        _SWAKS,
+        "RFC 5321 §4.2",
+        Owner.THEIR_MX,
+        always(Status.WARNING),
+    ),
+    Entry(
+        "smtp.quit.failed",
+        "The server does not answer QUIT as it has to",
+        "Nothing is lost; senders wait in vain and log an error.",
+        "Let the server answer QUIT with 221 before it closes the connection.",
+        _SWAKS,
+        "RFC 5321 §4.1.1.10",
+        Owner.THEIR_MX,
+        always(Status.NOTICE),
+    ),
+    Entry(
+        "smtp.starttls.failed",
+        "TLS was offered and failed, and the message was sent in clear",
+        "Everybody between can read the mail; a sender that insists on TLS does not deliver.",
+        "Repair TLS at the server: its certificate and key files, its protocol versions.",
+        _S_CLIENT,
+        "RFC 7435 §3",
+        Owner.THEIR_MX,
+        always(Status.WARNING),
+    ),
+    Entry(
+        "smtp.starttls.plaintext_injected",
+        "Text in clear follows the 220 to STARTTLS",
+        "Somebody between can slip commands or answers into the session (CVE-2011-0411): the "
+        "server, or what stands before it, does not drop what it heard before TLS.",
+        "Update the mail server or the proxy before it; it has to empty its buffers when TLS "
+        "begins.",
+        _S_CLIENT,
+        "RFC 3207 §4.2",
+        Owner.THEIR_MX,
+        always(Status.FAILURE),
+    ),
+    *_certificates("starttls", _S_CLIENT),
+    *_certificates("implicit", _S_CLIENT_TLS),
+)
