@@ -1,10 +1,12 @@
 """Sessions opened step by step, every step timed: what kinds and routes have in common."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
+from probes.canary.envelope import DsnRequest
 from probes.canary.message import Canary
 from probes.net import Net
 from probes.net.dial import canonical
@@ -14,6 +16,9 @@ from probes.options import FilePath, Host, IpAddress, Port, Secret, option
 from probes.result import Finding, Owner, Phase, ProbeFailure, Status
 from probes.trace import Trace
 from probes.turns import turn_at
+
+_NOT_UNDERSTOOD = frozenset({500, 501, 504, 555})
+"""A command line or a parameter of it that a server cannot read, RFC 5321 §4.2.2, §4.1.1.11."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,18 +85,69 @@ def source_for(source: str | None, address: str) -> str | None:
 
 
 async def give_envelope(session: SmtpSession, canary: Canary, trace: Trace) -> None:
-    """MAIL, RCPT and DATA: after it the server waits for the content, RFC 5321 §3.3."""
-    with trace.phase(Phase.MAIL):
-        await session.mail(
-            canary.mail_from,
-            size=len(canary.content),
-            body=None if canary.content.isascii() else "8BITMIME",
-            smtputf8=not canary.rcpt_to.isascii(),
-        )
-    with trace.phase(Phase.RCPT):
-        await session.rcpt(canary.rcpt_to)
+    """MAIL, RCPT and DATA: after it the server waits for the content, RFC 5321 §3.3.
+
+    Where DSN is offered the canary's request goes along, RFC 3461 §4; the fact `smtp.dsn` says
+    whether the server took it.
+    """
+    offers_dsn = session.offer is not None and session.offer.offers("DSN")
+    asked = canary.dsn if offers_dsn else None
+    if not await _said(trace, Phase.MAIL, partial(_mail, session, canary), asked):
+        asked = None
+    if not await _said(trace, Phase.RCPT, partial(_rcpt, session, canary), asked):
+        asked = None
+    trace.facts["smtp.dsn"] = asked is not None
     with trace.phase(Phase.DATA):
         await session.data()
+
+
+async def _mail(session: SmtpSession, canary: Canary, asked: DsnRequest | None) -> None:
+    await session.mail(
+        canary.mail_from,
+        size=len(canary.content),
+        body=None if canary.content.isascii() else "8BITMIME",
+        smtputf8=not canary.rcpt_to.isascii(),
+        # RFC 3461 §4.4 and RFC 3461 §4.3
+        envid=None if asked is None else asked.envid,
+        ret=None if asked is None else asked.ret,
+    )
+
+
+async def _rcpt(session: SmtpSession, canary: Canary, asked: DsnRequest | None) -> None:
+    await session.rcpt(
+        canary.rcpt_to,
+        notify=None if asked is None else asked.notify,
+        orcpt=None if asked is None else asked.orcpt,
+    )
+
+
+async def _said(
+    trace: Trace,
+    phase: Phase,
+    say: Callable[[DsnRequest | None], Awaitable[None]],
+    asked: DsnRequest | None,
+) -> bool:
+    """Say one command; whether `asked` was taken along with it.
+
+    A server that offers DSN and does not understand its parameters would take the same command
+    from everybody who does not ask: it is told again without them, and that is a finding.
+    """
+    try:
+        with trace.phase(phase):
+            await say(asked)
+    except ProbeFailure as failure:
+        reply = failure.reply
+        if asked is None or reply is None or reply.code not in _NOT_UNDERSTOOD:
+            raise
+    else:
+        return asked is not None
+    with trace.phase(phase):
+        await say(None)
+    subject, evidence = str(trace.facts.get("address", "")), f"{phase}: {reply}"
+    trace.findings.append(
+        Finding("smtp.dsn.refused", Status.WARNING, subject, evidence, "RFC 3461 §4")
+    )
+    return False
 
 
 async def give_content(session: SmtpSession, canary: Canary, trace: Trace) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from exporter.config.keys import PathKeys, ServiceKeys
 from exporter.config.values import show_seconds
+from probes.canary.envelope import tagged_sender
 from probes.canary.message import MAX_MESSAGE_BYTES, MessageOptions, compose, new_token
 
 Mistake = tuple[str, str, str]
@@ -56,11 +57,20 @@ def message_mistakes(message: MessageOptions) -> Iterator[Mistake]:
     """A message that cannot be composed."""
     if message.size > MAX_MESSAGE_BYTES:
         yield "size", f"must be at most {MAX_MESSAGE_BYTES}", ""
+    if message.verp:
+        yield from _tag_mistakes(message)
     missing = [name for name in _DKIM if not getattr(message, name)]
     if missing and len(missing) < len(_DKIM):
         yield missing[0], f"is required: signing takes {', '.join(_DKIM)}", ""
     elif not missing and not _signs(message):
         yield "dkim_key", "is not an RSA private key in PEM that can sign", ""
+
+
+def _tag_mistakes(message: MessageOptions) -> Iterator[Mistake]:
+    try:
+        tagged_sender(message.mail_from, new_token())
+    except ValueError as error:
+        yield "verp", str(error), "take another mail_from, of at most 26 octets before the @"
 
 
 def _holds_certificates(file: str) -> bool:

@@ -1,12 +1,11 @@
 """Which canary a bounce is about."""
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+from probes.canary.envelope import tags_in
 from probes.canary.message import find_token
-from probes.options import EmailAddress
 from probes.records.bounce_reason import BounceReason
 from probes.records.bounce_values import Bounce, BouncedRecipient
 from probes.records.dsn import parse_dsn
@@ -22,8 +21,6 @@ _OWNERS = {
     BounceReason.AUTHENTICATION: Owner.THEIR_FILTER,
     BounceReason.CONTENT: Owner.THEIR_FILTER,
 }
-_MAX_LOCAL_PART = 64  # octets, RFC 5321 §4.5.3.1.1
-_TAGGED = re.compile(r"[+=-](mailcanary-[a-z2-7]{26})(?=[@=])", re.IGNORECASE)
 _BOUNCED_TO = (
     "to",
     "delivered-to",
@@ -104,21 +101,6 @@ def _words(recipient: BouncedRecipient | None, bounce: Bounce) -> str:
     return said or bounce.explanation or "no reason given"
 
 
-def tagged_sender(mail_from: EmailAddress, token: str) -> EmailAddress:
-    """The envelope sender of one canary: `user+TOKEN@domain`, known again by what bounces to it.
-
-    The mailbox has to take mail for tagged addresses. Raises ValueError where the local part would
-    exceed 64 octets (RFC 5321 §4.5.3.1.1) or cannot have a tag because it is quoted.
-    """
-    local_part, _, domain = mail_from.rpartition("@")
-    tagged = f"{local_part}+{token}"
-    if local_part.startswith('"'):
-        raise ValueError(f"a quoted local part cannot have a tag: {mail_from}")
-    if len(tagged.encode("utf-8")) > _MAX_LOCAL_PART:
-        raise ValueError(f"the local part of {mail_from} is too long to have a tag")
-    return EmailAddress(f"{tagged}@{domain}")
-
-
 def _places(parts: tuple[Part, ...], bounce: Bounce) -> Iterator[tuple[FoundIn, bytes]]:
     """Where a token may stand, the more trustworthy places first."""
     header = parts[0].header
@@ -140,7 +122,7 @@ def _places(parts: tuple[Part, ...], bounce: Bounce) -> Iterator[tuple[FoundIn, 
 def _tags(header: Header) -> bytes:
     """The tags of the addresses this message was sent to."""
     values = [value for name in _BOUNCED_TO for value in header.all(name)]
-    return " ".join(match[1] for value in values for match in _TAGGED.finditer(value)).encode()
+    return " ".join(tag for value in values for tag in tags_in(value)).encode()
 
 
 def _joined(header: Header, names: tuple[str, ...]) -> bytes:

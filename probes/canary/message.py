@@ -18,6 +18,7 @@ from email.utils import format_datetime
 
 import dkim
 
+from probes.canary.envelope import DsnRequest, dsn_request, tagged_sender
 from probes.options import Domain, EmailAddress, Secret, option
 from probes.records.bounce_text import is_mail_system
 from probes.records.dsn import parse_dsn
@@ -65,6 +66,16 @@ class MessageOptions:
     subject: str = option("Subject; the token is added to it.", "Mail path test")
     text: str = option("Additional body text, for instance what a filter should react to.", "")
     size: int = option("Pad the message to at least this many bytes.", 0)
+    dsn: bool = option(
+        "Ask servers that offer it (RFC 3461) to say what became of a canary that was refused or "
+        "delayed, and to name it.",
+        True,
+    )
+    verp: bool = option(
+        "Give each canary an envelope sender of its own, `user+TOKEN@domain`, by which any bounce "
+        "is known; the mailbox has to take mail for tagged addresses.",
+        False,
+    )
     dkim_domain: Domain | None = option("Sign with DKIM for this domain (d=).", None)
     dkim_selector: str | None = option("DKIM selector (s=).", None)
     dkim_key: Secret | None = option("DKIM private key, RSA in PEM.", None)
@@ -72,13 +83,17 @@ class MessageOptions:
 
 @dataclass(frozen=True, slots=True)
 class Canary:
-    """One composed test message; `content` has CRLF line ends and no dot-stuffing."""
+    """One composed test message; `content` has CRLF line ends and no dot-stuffing.
+
+    `dsn` is what servers that offer DSN are asked, None: nothing.
+    """
 
     token: str
     message_id: str
     mail_from: EmailAddress
     rcpt_to: EmailAddress
     content: bytes
+    dsn: DsnRequest | None = None
 
 
 def new_token() -> str:
@@ -90,8 +105,8 @@ def compose(options: MessageOptions, token: str, now: datetime) -> Canary:
     """Write the canary that carries `token`.
 
     The token stands in a header field of its own, in the Message-ID, in the subject and in the
-    body, because relays rewrite each of them. Raises ValueError for a DKIM key that cannot sign and
-    for a size above MAX_MESSAGE_BYTES.
+    body, because relays rewrite each of them. Raises ValueError for a DKIM key that cannot sign,
+    for a size above MAX_MESSAGE_BYTES and for a sender that cannot have a tag (`verp`).
     """
     if options.size > MAX_MESSAGE_BYTES:
         raise ValueError(f"size {options.size} is above {MAX_MESSAGE_BYTES} bytes")
@@ -114,7 +129,14 @@ def compose(options: MessageOptions, token: str, now: datetime) -> Canary:
     content = _padded(header, _body(options.text, token), options)
     if options.dkim_domain and options.dkim_selector and options.dkim_key:
         content = _signed(content, options.dkim_domain, options.dkim_selector, options.dkim_key)
-    return Canary(token, message_id, options.mail_from, options.rcpt_to, content)
+    return Canary(
+        token,
+        message_id,
+        tagged_sender(options.mail_from, token) if options.verp else options.mail_from,
+        options.rcpt_to,
+        content,
+        dsn_request(token, options.rcpt_to) if options.dsn else None,
+    )
 
 
 def recognise(header: bytes) -> str | None:

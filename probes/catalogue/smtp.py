@@ -83,6 +83,18 @@ ENTRIES = (
         },
     ),
     Entry(
+        "smtp.dsn.refused",
+        "The server offers DSN and does not understand its parameters",
+        "Senders that ask for delivery reports, as mail programs can, are refused; the canary was "
+        "sent without asking.",
+        "Let the server accept RET, ENVID, NOTIFY and ORCPT, or no longer offer DSN; a filter in "
+        "front of it may be what refuses them. `dsn: false` at the path stops asking.",
+        _SWAKS,
+        "RFC 3461 §4",
+        Owner.THEIR_MX,
+        always(Status.WARNING),
+    ),
+    Entry(
         "smtp.ehlo.refused",
         "The server knows HELO only",
         "Without EHLO there are no extensions: no STARTTLS, no SIZE, no 8BITMIME.",

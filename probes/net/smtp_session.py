@@ -20,7 +20,8 @@ from probes.net.tls import HANDSHAKE_TIMEOUT, SHUTDOWN_TIMEOUT, ClientContext, T
 from probes.options import Secret
 from probes.records.ehlo import Ehlo, parse_ehlo, parse_helo
 from probes.records.reply import Reply
-from probes.records.smtp_command import parameters, path, stuffed, xtext
+from probes.records.smtp_command import parameters, path, stuffed
+from probes.records.xtext import encode_xtext
 from probes.result import Finding, Owner, Phase, ProbeFailure, Reason, Status
 
 _EHLO_UNKNOWN = frozenset({500, 502, 504, 550})
@@ -182,18 +183,23 @@ class SmtpSession:
                 ("BODY", body if self._offers("8BITMIME") else None),
                 ("SMTPUTF8", "" if needs_utf8 else None),
                 ("RET", ret),
-                ("ENVID", xtext(envid) if envid is not None else None),
+                ("ENVID", encode_xtext(envid) if envid is not None else None),
             )
         )
         with _our_fault():
             reverse_path = path(address)
         return await self._command(Phase.MAIL, (250,), b"MAIL", b"FROM:" + reverse_path, *told)
 
-    async def rcpt(self, address: str, *, notify: str | None = None) -> Reply:
-        """RCPT TO; `notify` is the DSN parameter ("NEVER", "SUCCESS,FAILURE"), RFC 3461 §4.1."""
-        if notify is not None:
+    async def rcpt(
+        self, address: str, *, notify: str | None = None, orcpt: str | None = None
+    ) -> Reply:
+        """RCPT TO with the DSN parameters `notify` ("NEVER", "SUCCESS,FAILURE") and `orcpt`.
+
+        RFC 3461 §4.1 and §4.2; `orcpt` is given with its type and in xtext.
+        """
+        if notify is not None or orcpt is not None:
             self._require("DSN")
-        told = parameters((("NOTIFY", notify),))
+        told = parameters((("NOTIFY", notify), ("ORCPT", orcpt)))
         with _our_fault():
             forward_path = path(address)
         # RFC 5321 §3.3: 251 takes the message, 252 does not refuse it

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from probes.records import RecordError
 
 _LINE_END = re.compile(rb"\r\n|\r|\n")
-_XTEXT_PLAIN = re.compile(r"[!-*,-<>-~]")
 
 MAX_COMMAND = 512
 """Octets of a command line with its CRLF, RFC 5321 §4.5.3.1.4."""
@@ -24,14 +23,6 @@ def path(address: str) -> bytes:
     if not is_quoted and any(c in "<> " for c in address):
         raise RecordError(f"not an address: {address!r}")
     return b"<" + address.encode("utf-8", "strict") + b">"
-
-
-def xtext(text: str) -> str:
-    """A value for ENVID or ORCPT, RFC 3461 §4: all but printable ASCII as `+XX`."""
-    return "".join(
-        c if _XTEXT_PLAIN.match(c) else "".join(f"+{byte:02X}" for byte in c.encode("utf-8"))
-        for c in text
-    )
 
 
 def parameters(pairs: Iterable[tuple[str, str | int | None]]) -> tuple[bytes, ...]:

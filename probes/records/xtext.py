@@ -11,11 +11,28 @@ _UNICODE = re.compile(r"\\x\{([0-9A-Fa-f]{2,6})\}")
 _PLAIN = frozenset(range(0x21, 0x7F)) - frozenset(b"+=")
 _MAX_CODE_POINT = 0x10FFFF
 _SURROGATES = range(0xD800, 0xE000)
+_NO_QCHAR = re.compile(r"[^!-*,-<>-\[\]-~]")
+
+MAX_ORCPT = 500
+"""Characters of an ORCPT value, RFC 3461 §4.2."""
 
 
 def encode_xtext(text: str) -> str:
     """`text` as an ENVID or ORCPT value; what is not ASCII goes as the octets of its UTF-8."""
     return "".join(chr(octet) if octet in _PLAIN else f"+{octet:02X}" for octet in text.encode())
+
+
+def original_recipient(address: str) -> str | None:
+    """`type;address` as the ORCPT parameter takes it; None where that is longer than MAX_ORCPT.
+
+    An address beyond ASCII is of the type `utf-8`, in the form any server can pass on
+    (utf-8-addr-xtext, RFC 6533 §3).
+    """
+    if address.isascii():
+        value = f"rfc822;{encode_xtext(address)}"
+    else:
+        value = "utf-8;" + _NO_QCHAR.sub(lambda char: f"\\x{{{ord(char[0]):02X}}}", address)
+    return value if len(value) <= MAX_ORCPT else None
 
 
 def decode_xtext(text: str) -> str:

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from probes.canary.bounce import BouncedCanary, FoundIn, bounced_token, tagged_sender
+from probes.canary.bounce import BouncedCanary, FoundIn, bounced_token
+from probes.canary.envelope import tagged_sender
 from probes.canary.message import MessageOptions, compose, new_token, recognise_body
 from probes.options import EmailAddress
 from probes.records.bounce_reason import BounceReason

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probes.canary.bounce import FoundIn, bounced_token, tagged_sender
+from probes.canary.bounce import FoundIn, bounced_token
+from probes.canary.envelope import tagged_sender
 from probes.canary.message import (
     Canary,
     MessageOptions,
@@ -18,6 +19,7 @@ from probes.canary.message import (
     recognise_body,
 )
 from probes.options import EmailAddress
+from probes.records.address import parse_address
 from probes.records.bounce_values import Action
 
 CORPUS = Path(__file__).parents[2] / "corpus" / "bounces"
@@ -157,6 +159,27 @@ def test_a_token_is_found_wherever_the_report_keeps_it(message: bytes, where: Fo
 def test_a_bounce_that_returns_nothing_is_known_by_the_address_it_came_to() -> None:
     sender = tagged_sender(EmailAddress("out@sender.test"), TOKEN)
     assert sender == f"out+{TOKEN}@sender.test"
+    found = bounced_token(report(to=sender.encode()))
+    assert found is not None
+    assert (found.token, found.found_in) == (TOKEN, FoundIn.BOUNCED_ADDRESS)
+
+
+def test_a_tag_the_address_has_stays_before_ours() -> None:
+    sender = tagged_sender(EmailAddress("out+canary@sender.test"), TOKEN)
+    assert sender == f"out+canary+{TOKEN}@sender.test"
+    found = bounced_token(report(to=sender.encode()))
+    assert found is not None
+    assert (found.token, found.found_in) == (TOKEN, FoundIn.BOUNCED_ADDRESS)
+
+
+def test_every_tag_that_fits_makes_an_address_rfc_5321_knows() -> None:
+    for length in range(1, 27):
+        sender = tagged_sender(EmailAddress("o" * length + "@sender.test"), TOKEN)
+        assert str(parse_address(sender)) == sender
+
+
+def test_an_address_a_forwarder_has_rewritten_is_known() -> None:
+    sender = f"SRS0=Hs3/=KT=sender.test=out+{TOKEN}@forwarder.test"
     found = bounced_token(report(to=sender.encode()))
     assert found is not None
     assert (found.token, found.found_in) == (TOKEN, FoundIn.BOUNCED_ADDRESS)

@@ -68,6 +68,21 @@ def test_the_author_address_may_differ_from_the_envelope_sender() -> None:
     assert canary.mail_from == "out@sender.test"
 
 
+def test_a_canary_asks_to_be_named_in_reports_unless_told_otherwise() -> None:
+    asked = compose(options(), TOKEN, NOW).dsn
+    assert asked is not None
+    assert (asked.envid, asked.orcpt) == (TOKEN, "rfc822;in@reader.test")
+    assert compose(options(dsn=False), TOKEN, NOW).dsn is None
+
+
+def test_a_sender_of_its_own_stands_in_the_envelope_alone() -> None:
+    canary = compose(options(verp=True), TOKEN, NOW)
+    assert canary.mail_from == f"out+{TOKEN}@sender.test"
+    assert canary.message_id == f"<{TOKEN}@sender.test>"
+    parsed = email.message_from_bytes(canary.content, policy=email.policy.default)
+    assert parsed["From"].addresses[0].addr_spec == "out@sender.test"
+
+
 def test_padding_reaches_the_size_and_keeps_the_text_readable() -> None:
     canary = compose(options(size=50_000, text="grüß dich"), TOKEN, NOW)
     assert 50_000 <= len(canary.content) < 50_100

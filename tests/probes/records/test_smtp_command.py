@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from probes.records import RecordError
-from probes.records.smtp_command import parameters, path, stuffed, xtext
+from probes.records.smtp_command import parameters, path, stuffed
 
 
 @pytest.mark.parametrize(
@@ -77,11 +77,6 @@ def test_what_a_server_unstuffs_is_the_content_with_its_line_ends_put_right(
     heard = [line[1:] if line.startswith(b".") else line for line in lines]
     wanted = re.split(rb"\r\n|\r|\n", content)
     assert heard == (wanted[:-1] if not wanted[-1] else wanted)
-
-
-def test_values_are_written_as_xtext() -> None:
-    # RFC 3461 §4
-    assert xtext("a+b=c é") == "a+2Bb+3Dc+20+C3+A9"
 
 
 def test_parameters_have_a_value_or_none_or_are_left_out() -> None:

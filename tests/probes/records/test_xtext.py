@@ -5,12 +5,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from probes.records import RecordError
-from probes.records.xtext import decode_utf8_address, decode_xtext, encode_xtext, undo_xtext
+from probes.records.xtext import (
+    MAX_ORCPT,
+    decode_utf8_address,
+    decode_xtext,
+    encode_xtext,
+    original_recipient,
+    undo_xtext,
+)
 
 
 def test_what_cannot_stand_in_a_parameter_is_encoded() -> None:
     assert encode_xtext("user+tag=1@reader.test") == "user+2Btag+3D1@reader.test"
     assert encode_xtext("a b") == "a+20b"
+    assert encode_xtext("a+b=c \u00e9") == "a+2Bb+3Dc+20+C3+A9"
 
 
 def test_a_token_needs_no_encoding() -> None:
@@ -66,3 +74,31 @@ def test_an_address_of_type_utf_8_says_code_points_in_ascii(text: str, plain: st
 def test_any_text_is_read(text: str) -> None:
     undo_xtext(text)
     decode_utf8_address(text)
+
+
+@pytest.mark.parametrize(
+    ("address", "value"),
+    [
+        ("user@reader.test", "rfc822;user@reader.test"),
+        ("user+tag=1@reader.test", "rfc822;user+2Btag+3D1@reader.test"),
+        ("j\u00fcrgen+a@reader.test", r"utf-8;j\x{FC}rgen\x{2B}a@reader.test"),
+        ("\U0001f600\\=@reader.test", r"utf-8;\x{1F600}\x{5C}\x{3D}@reader.test"),
+        ("x" * MAX_ORCPT + "@reader.test", None),
+    ],
+)
+def test_a_recipient_is_named_with_its_type(address: str, value: str | None) -> None:
+    assert original_recipient(address) == value
+
+
+@given(st.text(st.characters(exclude_categories=["Cs", "Cc", "Zs"]), max_size=30))
+def test_a_recipient_that_was_named_is_read_back(text: str) -> None:
+    address = f"{text}@reader.test"
+    value = original_recipient(address)
+    if value is None:
+        return
+    assert all("!" <= c <= "~" and c != "=" for c in value)
+    kind, _, named = value.partition(";")
+    if kind == "rfc822":
+        assert decode_xtext(named) == address
+    elif address.isprintable():
+        assert decode_utf8_address(named) == address

@@ -81,6 +81,60 @@ async def test_a_canary_is_handed_over_whole(good: Script, trust: TrustStore) ->
     assert b"RCPT TO:<box@other.test>" in commands
 
 
+ENVELOPE = [b"MAIL", b"RCPT"]
+
+
+def envelope(world: MailWorld) -> list[bytes]:
+    """The MAIL and RCPT commands of the only conversation."""
+    return [line for line in world.peers[ADDRESS].conversation.lines if line[:4] in ENVELOPE]
+
+
+async def test_a_server_that_offers_dsn_is_asked_to_name_the_canary(
+    good: Script, trust: TrustStore
+) -> None:
+    script = replace(good, extensions=("AUTH PLAIN", "DSN"))
+    async with mail_world(ZONE, {ADDRESS: script}, trust=trust) as world:
+        result = await send(world)
+    assert result.ok, result.failure
+    assert result.facts["smtp.dsn"] is True
+    assert envelope(world) == [
+        f"MAIL FROM:<probe@example.test> RET=HDRS ENVID={CANARY.token}".encode(),
+        b"RCPT TO:<box@other.test> NOTIFY=FAILURE,DELAY ORCPT=rfc822;box@other.test",
+    ]
+
+
+@pytest.mark.parametrize(("offer", "is_wanted"), [((), True), (("DSN",), False)])
+async def test_nothing_is_asked_where_dsn_is_not_offered_or_not_wanted(
+    good: Script,
+    trust: TrustStore,
+    offer: tuple[str, ...],
+    is_wanted: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    script = replace(good, extensions=("AUTH PLAIN", *offer))
+    message = CANARY if is_wanted else replace(CANARY, dsn=None)
+    async with mail_world(ZONE, {ADDRESS: script}, trust=trust) as world:
+        result = await send(world, message)
+    assert result.ok, result.failure
+    assert result.facts["smtp.dsn"] is False
+    assert envelope(world) == [b"MAIL FROM:<probe@example.test>", b"RCPT TO:<box@other.test>"]
+
+
+async def test_a_refusal_of_the_address_is_not_taken_for_one_of_the_request(
+    good: Script, trust: TrustStore
+) -> None:
+    on = {"RCPT": (Send(b"501 5.1.3 no such form of address\r\n"),)}
+    script = replace(good, extensions=("AUTH PLAIN", "DSN"), on=on)
+    async with mail_world(ZONE, {ADDRESS: script}, trust=trust) as world:
+        result = await send(world)
+    assert result.failure is not None
+    assert (result.failure.phase, result.failure.reason) == (Phase.RCPT, Reason.REJECTED)
+    assert envelope(world)[1:] == [
+        b"RCPT TO:<box@other.test> NOTIFY=FAILURE,DELAY ORCPT=rfc822;box@other.test",
+        b"RCPT TO:<box@other.test>",
+    ]
+    assert result.findings == ()
+
+
 async def test_what_needs_an_extension_asks_for_it(good: Script, trust: TrustStore) -> None:
     canary = replace(
         CANARY, rcpt_to=EmailAddress("böx@other.test"), content="Subject: ä\r\n\r\nx\r\n".encode()

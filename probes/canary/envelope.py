@@ -1,0 +1,52 @@
+"""A canary's envelope: the sender that is its own, and what a server is asked to say of it."""
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from probes.options import EmailAddress
+from probes.records.xtext import original_recipient
+
+_MAX_LOCAL_PART = 64  # octets, RFC 5321 §4.5.3.1.1
+_TAGGED = re.compile(r"[+=-](mailcanary-[a-z2-7]{26})(?=[@=])", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class DsnRequest:
+    """What is asked of a server that offers DSN, RFC 3461 §4.
+
+    `envid` (§4.4, as yet without xtext) comes back in every report about the message, whatever else
+    is lost. `orcpt` (§4.2, as it is sent) is the recipient as we wrote it, None where it is too
+    long to be said. `ret` (§4.3) is what is returned of the message, `notify` (§4.1) when.
+    """
+
+    envid: str
+    orcpt: str | None
+    ret: Literal["FULL", "HDRS"] = "HDRS"
+    notify: str = "FAILURE,DELAY"
+
+
+def dsn_request(token: str, rcpt_to: str) -> DsnRequest:
+    """The request of one canary: reports name its token and return its header, not its body."""
+    return DsnRequest(token, original_recipient(rcpt_to))
+
+
+def tagged_sender(mail_from: EmailAddress, token: str) -> EmailAddress:
+    """The envelope sender of one canary: `user+TOKEN@domain`, known again by what bounces to it.
+
+    The mailbox has to take mail for tagged addresses. A tag the address has stays before ours, as
+    servers take everything from the first plus sign on for the tag. Raises ValueError where the
+    local part would exceed 64 octets or cannot have a tag because it is quoted.
+    """
+    local_part, _, domain = mail_from.rpartition("@")
+    tagged = f"{local_part}+{token}"
+    if local_part.startswith('"'):
+        raise ValueError(f"a quoted local part cannot have a tag: {mail_from}")
+    if len(tagged.encode("utf-8")) > _MAX_LOCAL_PART:
+        raise ValueError(f"the local part of {mail_from} is too long to have a tag")
+    return EmailAddress(f"{tagged}@{domain}")
+
+
+def tags_in(text: str) -> tuple[str, ...]:
+    """The tokens with which addresses in `text` are tagged, those that a forwarder rewrote too."""
+    return tuple(match[1].lower() for match in _TAGGED.finditer(text))
