@@ -1,17 +1,14 @@
 """The ledger: what was planned, sent and seen, on the disk before anybody acts on it."""
 
 import asyncio
-import errno
-import fcntl
-import os
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from functools import partial
-from pathlib import Path
 from typing import NamedTuple, TypeVar
 
+from exporter.ledger_file import lock_file, sqlite_path, unlock
 from exporter.ledger_life import Happening, step
-from exporter.ledger_schema import DISK_FULL, LedgerError
+from exporter.ledger_schema import LedgerError
 from exporter.ledger_store import Store
 from exporter.ledger_thread import CommitThread
 from exporter.ledger_values import Copy, copy_of
@@ -71,12 +68,12 @@ class Ledger:
         Raises LedgerError: in use by another process, damaged (the file stays as it is), not ours,
         newer than this program, not writable.
         """
-        path = _sqlite_path(url_or_path)
-        lock = None if path is None or not exclusive else await asyncio.to_thread(_lock, path)
+        path = sqlite_path(url_or_path)
+        lock = None if path is None or not exclusive else await asyncio.to_thread(lock_file, path)
         try:
             store = await asyncio.to_thread(Store, path)
         except BaseException:
-            _unlock(lock)
+            unlock(lock)
             raise
         ledger = cls(store, lock, clock)
         try:
@@ -91,7 +88,7 @@ class Ledger:
         """Finish what was called, then give the file back."""
         await self._thread.close()
         await asyncio.to_thread(self._store.close)
-        _unlock(self._lock)
+        unlock(self._lock)
         self._lock = None
 
     async def claim(
@@ -374,44 +371,3 @@ def _number_of(copy: Copy, copies: list[Copy]) -> int | None:
     same = [n for n, known in enumerate(copies) if known.is_same_place(copy)]
     moved = [n for n, known in enumerate(copies) if known.may_have_moved_to(copy)]
     return next(iter(same + moved), None)
-
-
-def _sqlite_path(url_or_path: str) -> Path | None:
-    """The file meant, absolute; None for `:memory:`."""
-    scheme, separator, rest = url_or_path.partition("://")
-    if not separator:
-        name = url_or_path
-    elif scheme == "sqlite":
-        name = rest.removeprefix("/") or ":memory:"
-    else:
-        raise LedgerError(f"{scheme}://...", "only SQLite is known here: write sqlite:///FILE")
-    return None if name == ":memory:" else Path(name).resolve()
-
-
-def _lock(path: Path) -> int:
-    """Hold the file beside the ledger for this process alone."""
-    try:
-        descriptor = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        remedy = "its directory must exist and the service's user must have the right to write it"
-        raise LedgerError(str(path), f"{remedy} ({error.strerror})") from error
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        holder = os.read(descriptor, 20).decode("ascii", "replace").strip() or "unknown"
-        os.close(descriptor)
-        remedy = f"another mailcanary (process {holder}) uses it; stop that one or use another file"
-        raise LedgerError(str(path), remedy) from error
-    try:
-        os.ftruncate(descriptor, 0)
-        os.write(descriptor, b"%d\n" % os.getpid())
-    except OSError as error:
-        os.close(descriptor)
-        remedy = DISK_FULL if error.errno == errno.ENOSPC else "its lock cannot be written"
-        raise LedgerError(str(path), f"{remedy} ({error.strerror})") from error
-    return descriptor
-
-
-def _unlock(descriptor: int | None) -> None:
-    if descriptor is not None:
-        os.close(descriptor)

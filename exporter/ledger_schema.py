@@ -176,6 +176,24 @@ def open_sqlite(path: Path | None) -> Engine:
     return engine
 
 
+def open_for_reading(path: Path) -> Engine:
+    """An engine that cannot write, on a ledger that a service may be writing meanwhile.
+
+    Raises LedgerError: the file is missing, no ledger, of another version, or cannot be read.
+    """
+    if not path.exists():
+        remedy = "there is none: no service has run with this configuration yet"
+        raise LedgerError(str(path), remedy)
+    engine = _engine(_url(path, "ro"), is_read_only=True)
+    try:
+        with named_errors(str(path), engine), engine.connect() as connection:
+            _recognise(str(path), connection, is_new_allowed=False)
+    except BaseException:
+        engine.dispose()
+        raise
+    return engine
+
+
 def _create_or_verify(path: Path) -> None:
     try:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
@@ -197,16 +215,21 @@ def _verify(path: Path) -> None:
             if verdict != "ok":
                 where = " ".join(str(verdict).split())
                 raise LedgerError(name, f"{_REMEDIES['SQLITE_CORRUPT']} ({where})")
-            tables = inspect(connection).get_table_names()
-            if tables and VERSION.name not in tables:
-                remedy = "it is the database of another program and was left as it is"
-                raise LedgerError(name, f"{remedy}; name another file")
-            version = connection.execute(select(VERSION.c.version)).scalar() if tables else None
-            if version not in (None, SCHEMA_VERSION):
-                remedy = f"it has schema version {version}, this program knows {SCHEMA_VERSION}"
-                raise LedgerError(name, f"{remedy}; start the program that wrote it")
+            _recognise(name, connection, is_new_allowed=True)
     finally:
         engine.dispose()
+
+
+def _recognise(name: str, connection: Connection, *, is_new_allowed: bool) -> None:
+    """Raises LedgerError for what is not a ledger of this version."""
+    tables = inspect(connection).get_table_names()
+    if VERSION.name not in tables and (tables or not is_new_allowed):
+        remedy = "it is the database of another program and was left as it is"
+        raise LedgerError(name, f"{remedy}; name another file")
+    version = connection.execute(select(VERSION.c.version)).scalar() if tables else None
+    if version not in (None, SCHEMA_VERSION):
+        remedy = f"it has schema version {version}, this program knows {SCHEMA_VERSION}"
+        raise LedgerError(name, f"{remedy}; start the program that wrote it")
 
 
 def _make_or_touch(connection: Connection) -> None:

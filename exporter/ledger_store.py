@@ -22,6 +22,7 @@ from exporter.ledger_schema import (
     RUNS,
     LedgerError,
     named_errors,
+    open_for_reading,
     open_sqlite,
 )
 from exporter.ledger_values import (
@@ -71,13 +72,16 @@ def _found() -> Select[Any]:
 class Store:
     """One database connection; every method but `transaction` and `close` runs inside one."""
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, *, is_read_only: bool = False) -> None:
         """Open a SQLite file, made if it is missing; None = a database in memory.
 
+        With `is_read_only` it is never made nor written, and a service may be writing it meanwhile.
         Raises LedgerError; a file that is damaged, newer than us or not ours stays as it is.
         """
         self.name = "in memory" if path is None else str(path)
-        self._engine = open_sqlite(path)
+        self._engine = (
+            open_for_reading(path) if is_read_only and path is not None else open_sqlite(path)
+        )
         self._connection = self._engine.connect()
         driver = self._connection.connection.dbapi_connection
         if driver is None:
@@ -184,6 +188,15 @@ class Store:
         query = _found().where(CANARIES.c.path == path)
         return self._records(query.order_by(CANARIES.c.planned_at.desc()).limit(limit))
 
+    def beginning_with(self, beginning: str, limit: int) -> tuple[CanaryRecord, ...]:
+        """Canaries whose token begins so."""
+        bounds = CANARIES.c.token.between(beginning, beginning + "\N{DELETE}")
+        return self._records(_found().where(bounds).limit(limit))
+
+    def at_tick(self, path: str, tick: int) -> tuple[CanaryRecord, ...]:
+        """The path's canary of that tick, if there is one."""
+        return self._records(_found().where(CANARIES.c.path == path, CANARIES.c.tick == tick))
+
     def removable(self, mailbox: str, before: datetime, limit: int) -> tuple[CanaryRecord, ...]:
         """One record for every copy that is still in the mailbox, with that copy's place."""
         query = (
@@ -239,6 +252,14 @@ class Store:
         query = select(RUNS.c.tick, RUNS.c.result).where(RUNS.c.name == name)
         rows = self._connection.execute(query.order_by(RUNS.c.started_at.desc()).limit(limit))
         return tuple(Run(name, row.tick, decode_result(row.result)) for row in rows)
+
+    def run_at(self, name: str, tick: int) -> tuple[Run, ...]:
+        """The run of that tick, if it is still kept."""
+        query = select(RUNS.c.result).where(
+            RUNS.c.name == name, RUNS.c.slot == tick % RUNS_KEPT, RUNS.c.tick == tick
+        )
+        rows = self._connection.execute(query)
+        return tuple(Run(name, tick, decode_result(row.result)) for row in rows)
 
     def forget(self, before: datetime, limit: int) -> int:
         """Delete at most `limit` old settled canaries and as many old runs; how many went."""

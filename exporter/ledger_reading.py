@@ -1,0 +1,74 @@
+"""The ledger as a person looks at it: read-only, beside a service that is writing it."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+from exporter.ledger_file import Holder, holder, sqlite_path
+from exporter.ledger_schema import LedgerError
+from exporter.ledger_store import Store
+from exporter.model import CanaryRecord, Run
+from probes.canary.lifecycle import State
+
+MOST_IN_FLIGHT = 100_000
+"""Canaries in flight that are read."""
+
+T = TypeVar("T")
+
+
+class LedgerReader:
+    """Questions to a ledger; each is one short transaction. All raise LedgerError."""
+
+    def __init__(self, store: Store, holder: Holder | None) -> None:
+        """Use `reading`. `holder` is the service, None where nobody may know whether it runs."""
+        self._store = store
+        self.holder = holder
+
+    def find(self, token: str) -> CanaryRecord | None:
+        """The canary with this token."""
+        return self._ask(lambda: self._store.find(token))
+
+    def beginning_with(self, beginning: str, limit: int) -> tuple[CanaryRecord, ...]:
+        """Canaries whose token begins so, at most `limit`."""
+        return self._ask(lambda: self._store.beginning_with(beginning, limit))
+
+    def at_tick(self, path: str, tick: int) -> CanaryRecord | None:
+        """The path's canary of that tick."""
+        return next(iter(self._ask(lambda: self._store.at_tick(path, tick))), None)
+
+    def recent(self, path: str, limit: int) -> tuple[CanaryRecord, ...]:
+        """The path's canaries, the newest first."""
+        return self._ask(lambda: self._store.recent(path, limit))
+
+    def in_flight(self) -> tuple[CanaryRecord, ...]:
+        """Canaries that may have been sent and are not settled, the oldest first."""
+        records = self._ask(lambda: self._store.unsettled(None, MOST_IN_FLIGHT))
+        return tuple(record for record in records if record.state is not State.PLANNED)
+
+    def runs(self, name: str, limit: int) -> tuple[Run, ...]:
+        """The runs of a job or path, the newest first."""
+        return self._ask(lambda: self._store.runs(name, limit))
+
+    def run_at(self, name: str, tick: int) -> Run | None:
+        """The run of that tick, None when it is not kept any more."""
+        return next(iter(self._ask(lambda: self._store.run_at(name, tick))), None)
+
+    def _ask(self, question: Callable[[], T]) -> T:
+        with self._store.transaction():
+            return question()
+
+
+@contextmanager
+def reading(url_or_path: str) -> Iterator[LedgerReader]:
+    """A reader of the ledger, which is neither made nor written nor locked.
+
+    Raises LedgerError: there is none, it is no ledger, of another version, or cannot be read.
+    """
+    path = sqlite_path(url_or_path)
+    if path is None:
+        raise LedgerError("in memory", "it ends with its service: nobody else can read it")
+    store = Store(path, is_read_only=True)
+    try:
+        yield LedgerReader(store, holder(path))
+    finally:
+        store.close()
