@@ -1,0 +1,129 @@
+"""Sender Policy Framework, RFC 7208: may this address send for this domain?
+
+Nothing here asks the DNS: `check_host` is given a callable that does.
+"""
+
+from datetime import datetime
+from ipaddress import IPv4Address, IPv6Address, ip_address
+
+from probes.records import RecordError
+from probes.records.address import parse_domain
+from probes.records.looked_up import LookedUp, Lookup, LookupStatus, is_domain_name
+from probes.records.spf_evaluation import Evaluation, Session, Stopped
+from probes.records.spf_record import (
+    Directive,
+    Mechanism,
+    SpfRecord,
+    SpfResult,
+    is_spf,
+    parse_spf,
+)
+from probes.records.spf_verdict import SpfLimits, SpfNode, SpfStep, SpfVerdict, StepOutcome
+
+__all__ = [
+    "DEFAULT_LIMITS",
+    "Directive",
+    "LookedUp",
+    "Lookup",
+    "LookupStatus",
+    "Mechanism",
+    "SpfLimits",
+    "SpfNode",
+    "SpfRecord",
+    "SpfResult",
+    "SpfStep",
+    "SpfVerdict",
+    "StepOutcome",
+    "check_host",
+    "is_spf",
+    "parse_spf",
+]
+
+DEFAULT_LIMITS = SpfLimits()
+
+
+async def check_host(
+    ip: str,
+    mail_from: str,
+    helo: str,
+    lookup: Lookup,
+    *,
+    domain: str | None = None,
+    receiver: str = "unknown",
+    at: datetime | None = None,
+    limits: SpfLimits = DEFAULT_LIMITS,
+) -> SpfVerdict:
+    """Evaluate the policy of the envelope sender's domain for a client at `ip`, RFC 7208 §4.
+
+    `mail_from` is without angle brackets, "" for the null reverse-path: `postmaster` at `helo` is
+    then meant (§2.4), as it is where the local part is missing (§4.3). `domain` is whose policy is
+    asked for, None for that of `mail_from`; to check the EHLO name, leave `mail_from` empty.
+    `lookup(name, rdtype)` is awaited for TXT, A, AAAA, MX and PTR records and returns a LookedUp:
+    NXDOMAIN and NODATA are void, FAILED becomes temperror. `receiver` and `at` are only said in
+    explanations. Deadlines and cancellation are the caller's.
+
+    Raises RecordError where `ip` is no IP address; everything else is a result.
+    """
+    address = _address(ip)
+    sender = mail_from or f"postmaster@{helo}"
+    local, _, sender_domain = sender.rpartition("@")
+    session = Session(
+        ip=address,
+        local_part=local or "postmaster",
+        sender_domain=sender_domain,
+        helo=helo,
+        receiver=receiver,
+        at=0 if at is None else int(at.timestamp()),
+    )
+    policy = _policy_domain(sender_domain if domain is None else domain)
+    if policy is None:
+        asked = sender_domain if domain is None else domain
+        return SpfVerdict(
+            SpfResult.NONE, asked, problem=f"no domain name of two labels: {asked[:80]!r}"
+        )
+    return await _evaluated(Evaluation(session, lookup, limits), policy)
+
+
+async def _evaluated(evaluation: Evaluation, policy: str) -> SpfVerdict:
+    try:
+        root = await evaluation.evaluate(policy)
+        explanation = await evaluation.explain()
+        result, problem, is_ours = root.result or SpfResult.NEUTRAL, "", False
+    except Stopped as stop:
+        result, problem, is_ours, explanation = stop.result, stop.problem, stop.is_ours, None
+    has_matched = evaluation.path and not problem
+    return SpfVerdict(
+        result=result,
+        domain=policy,
+        explanation=explanation,
+        matched=evaluation.matched if has_matched else None,
+        path=tuple(evaluation.path) if has_matched else (),
+        lookups=evaluation.lookups,
+        void_lookups=evaluation.voids,
+        questions=evaluation.questions,
+        problem=problem,
+        is_ours=is_ours,
+        tree=evaluation.tree(),
+    )
+
+
+def _address(text: str) -> IPv4Address | IPv6Address:
+    """RFC 7208 §5: an IPv4-mapped IPv6 address is the IPv4 address."""
+    try:
+        address = ip_address(text)
+    except ValueError:
+        raise RecordError(f"not an IP address: {text[:80]!r}") from None
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return mapped or address
+
+
+def _policy_domain(text: str) -> str | None:
+    """RFC 7208 §4.3: a domain name of two labels or more, in A-labels; None for what is none."""
+    name = text.removesuffix(".").lower()
+    if not name.isascii():
+        try:
+            name = parse_domain(name)
+        except RecordError:
+            return None
+    is_literal = name.startswith("[")
+    return name if "." in name and not is_literal and is_domain_name(name) else None
