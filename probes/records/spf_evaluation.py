@@ -42,7 +42,7 @@ class Session:
             "l": self.local_part,
             "o": self.sender_domain,
             "d": domain,
-            "i": str(self.ip) if is_v4 else ".".join(self.ip.exploded.replace(":", "")),
+            "i": str(self.ip) if is_v4 else ".".join(self.ip.packed.hex()),
             "p": validated,
             "v": "in-addr" if is_v4 else "ip6",
             "h": self.helo,

@@ -1,0 +1,123 @@
+"""DNS block lists, RFC 5782: what to ask, and what an answer is worth."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, ip_address
+
+from probes.records import RecordError
+from probes.records.looked_up import LookedUp
+
+MAX_CODES = 16
+"""Addresses of one answer that are kept."""
+
+_LISTED = IPv4Network("127.0.0.0/8")
+# In use at the larger lists for "you may not ask": wrong zone, open resolver, too many questions.
+_REFUSALS = IPv4Network("127.255.255.0/24")
+# RFC 5782 §5: what every list of addresses has, and what none may have
+TEST_ENTRY = {4: "127.0.0.2", 6: "::ffff:7f00:2"}
+NO_ENTRY = {4: "127.0.0.1", 6: "::ffff:7f00:1"}
+
+REFUSALS = {
+    "127.255.255.252": "the zone's name is misspelt",
+    "127.255.255.254": "questions through a public resolver are refused",
+    "127.255.255.255": "too many questions",
+}
+"""What the usual refusal codes mean; others of 127.255.255.0/24 are refusals as well."""
+
+
+class Listing(StrEnum):
+    """What a list says of one entry."""
+
+    LISTED = "listed"
+    NOT_LISTED = "not_listed"
+    REFUSED = "refused"
+    """The list would not answer us: neither listed nor not."""
+    ODD = "odd"
+    """Addresses outside of 127.0.0.0/8: not a list's answer, RFC 5782 §2.3."""
+    FAILED = "failed"
+    """Nothing was learnt."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListAnswer:
+    """One question to a list. `codes` are the A records, at most MAX_CODES."""
+
+    listing: Listing
+    codes: tuple[str, ...] = ()
+    detail: str = ""
+
+
+def query_name(ip: str, zone: str) -> str:
+    """RFC 5782 §2.1, §2.4: octets or nibbles, reversed, in front of the zone.
+
+    An IPv4-mapped address is asked for as IPv6, as the test entries are. Raises RecordError.
+    """
+    try:
+        address = ip_address(ip)
+    except ValueError:
+        raise RecordError(f"not an IP address: {ip[:80]!r}") from None
+    return f"{_reversed(address)}.{zone}"
+
+
+def _reversed(address: IPv4Address | IPv6Address) -> str:
+    if isinstance(address, IPv4Address):
+        return ".".join(str(octet) for octet in reversed(address.packed))
+    return ".".join(reversed(address.packed.hex()))
+
+
+def read_answer(found: LookedUp) -> ListAnswer:
+    """What the outcome of the A look-up of a `query_name` means."""
+    if found.failed:
+        return ListAnswer(Listing.FAILED, detail=found.detail)
+    codes = tuple(str(code) for code in found.records[:MAX_CODES])
+    addresses = [IPv4Address(code) for code in codes]
+    if not addresses:
+        return ListAnswer(Listing.NOT_LISTED)
+    refusals = [code for code, ip in zip(codes, addresses, strict=True) if ip in _REFUSALS]
+    if refusals:
+        detail = REFUSALS.get(refusals[0], "the list refuses to answer")
+        return ListAnswer(Listing.REFUSED, codes, f"{refusals[0]}: {detail}")
+    if any(ip not in _LISTED for ip in addresses):
+        return ListAnswer(Listing.ODD, codes, "an answer outside of 127.0.0.0/8")
+    return ListAnswer(Listing.LISTED, codes)
+
+
+@dataclass(frozen=True, slots=True)
+class ListHealth:
+    """Whether a list is to be believed. `problem` is "" for one that is.
+
+    `is_supported` is False for a list without the test entry of that address family though it
+    answers: it has none of those addresses.
+    """
+
+    problem: str = ""
+    is_supported: bool = True
+
+    @property
+    def is_healthy(self) -> bool:
+        """True when the test entries are as they have to be."""
+        return not self.problem
+
+
+def health(test_entry: ListAnswer, no_entry: ListAnswer, *, version: int) -> ListHealth:
+    """RFC 5782 §5: 127.0.0.2 is listed on every list that works, 127.0.0.1 on none."""
+    for name, answer in ((TEST_ENTRY[version], test_entry), (NO_ENTRY[version], no_entry)):
+        if answer.listing in (Listing.REFUSED, Listing.ODD, Listing.FAILED):
+            return ListHealth(f"{name}: {answer.detail or answer.listing}")
+    if no_entry.listing is Listing.LISTED:
+        return ListHealth(f"{NO_ENTRY[version]} is listed: the list lists everything")
+    if test_entry.listing is Listing.NOT_LISTED:
+        problem = f"the test entry {TEST_ENTRY[version]} is not listed: the list is empty or gone"
+        return ListHealth(problem, is_supported=version == 4)
+    return ListHealth()
+
+
+def without_key(zone: str) -> str:
+    """A zone whose first label is a customer's key, as it may be shown."""
+    return f"***.{zone.partition('.')[2]}"
+
+
+def reasons(texts: Sequence[str]) -> str:
+    """The TXT records of a listing as one line for people, RFC 5782 §2.1."""
+    return " / ".join(text.strip()[:200] for text in texts[:3])
