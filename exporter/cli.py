@@ -73,6 +73,16 @@ def explain(
 
 
 @app.command()
+def findings(
+    code: Annotated[str | None, typer.Argument(help="One code; all of them without it.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the entries as JSON.")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print the whole page.")] = False,
+) -> int:
+    """Say what a finding's code means, whose it is, what to do and how to verify it."""
+    return _command("exporter.findings", "findings", code, json, markdown)
+
+
+@app.command()
 def demo(
     once: Annotated[bool, typer.Option("--once", help="Settle every path once, then end.")] = False,
     fault: Annotated[

@@ -41,7 +41,7 @@ ROOMS = (
     ("exporter.web", "exporter.runs"),
     ("exporter.arrivals",),
     ("exporter.app",),
-    ("exporter.by_hand", "exporter.explain"),
+    ("exporter.by_hand", "exporter.explain", "exporter.findings"),
     ("exporter.commands",),
     ("exporter.demo",),
     ("exporter.cli",),
