@@ -14,7 +14,7 @@ from exporter.runs import event_of
 from exporter.watcher import MailboxWatcher, WatchState
 from probes.canary.lifecycle import UNSETTLED
 from probes.clock import Clock, Instant
-from probes.mailboxes import Cursor, Look, Report, Sighting
+from probes.mailboxes import Cursor, Look, News, Report, Sighting
 from probes.net import Net
 from probes.registry import MAILBOXES
 from probes.result import Owner, ProbeFailure, Reason
@@ -141,7 +141,7 @@ class Arrivals:
                 state.failure.detail,
             )
 
-    async def _on_report(self, mailbox: str, report: Look | Sighting | Cursor) -> None:
+    async def _on_report(self, mailbox: str, report: News) -> None:
         """What a watch saw, stored before the watch goes on.
 
         A ledger that refuses ends the session: the next one sees the same again.
@@ -151,7 +151,7 @@ class Arrivals:
                 self._metrics.looked(mailbox, report.began.utc)
             elif isinstance(report, Cursor):
                 await self._ledger.save_cursor(mailbox, report)
-            else:
+            elif isinstance(report, Sighting):
                 await self._to_its_end(self._on_sighting(mailbox, report))
         except LedgerError as error:
             self._metrics.ledger_error()

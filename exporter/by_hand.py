@@ -13,7 +13,7 @@ from exporter.watcher import MailboxWatcher, WatchState
 from exporter.web.health import LoopMonitor
 from probes.canary.lifecycle import UNSETTLED, Event, ImpossibleEvent
 from probes.clock import SYSTEM_CLOCK
-from probes.mailboxes import Cursor, Look, Report, Sighting
+from probes.mailboxes import Cursor, News, Report, Sighting
 from probes.net import Net
 from probes.registry import MAILBOXES
 from probes.result import Failure, ProbeResult
@@ -149,7 +149,7 @@ class _Follower:
     def _on_run(self, run: Run) -> None:
         self.result = run.result
 
-    async def _on_report(self, report: Look | Sighting | Cursor) -> None:
+    async def _on_report(self, report: News) -> None:
         record = self.record
         if not isinstance(report, Sighting) or record is None or report.token != record.token:
             return

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from probes.clock import Clock, Instant
-from probes.mailboxes import Cursor, Look, Placement, Report, Sighting
+from probes.mailboxes import Content, Cursor, Following, Look, News, Place, Report
 from probes.result import Failure, Owner, Phase, Reason
 from probes.run import run_once
 from probes.trace import Trace
@@ -17,6 +17,12 @@ LOG = logging.getLogger("mailcanary.watch")
 
 FRESH_SECONDS = 30.0
 """How long after the sending began a canary is worth fast looks."""
+
+MAX_WANTED = 1_000
+"""Whole messages of one mailbox that can be waited for; further ones are not fetched."""
+
+MAX_SESSIONS_PER_COPY = 2
+"""Sessions that may try to fetch a message: one that ended two of them is not asked for again."""
 
 FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 60.0
@@ -37,7 +43,8 @@ class MailboxWatcher:
     """Reconnects for ever, more slowly the longer it fails; passes on every report.
 
     It is the `Interest` of the watch it runs. `looked` is when the last look began that
-    every watched folder has had: what was delivered before it has been seen.
+    every watched folder has had: what was delivered before it has been seen. `room` bounds the
+    whole messages in memory, and may be shared with other watchers.
     """
 
     def __init__(
@@ -49,8 +56,10 @@ class MailboxWatcher:
         report: Report,
         changed_state: Callable[[WatchState], None],
         cursors: Mapping[str, Cursor],
+        room: asyncio.Semaphore | None = None,
     ) -> None:
         self.name = name
+        self.room = room or asyncio.Semaphore()
         self.changed = asyncio.Event()
         self.state = WatchState(is_up=False, failure=None)
         self.settled = asyncio.Event()
@@ -60,6 +69,9 @@ class MailboxWatcher:
         self._changed_state = changed_state
         self._cursors = dict(cursors)
         self._looks: dict[str, Look] = {}
+        self._following: frozenset[str] = frozenset()
+        self._wanted: dict[Place, int] = {}
+        self._copies: asyncio.Queue[Place] = asyncio.Queue()
         self._waiting: dict[str, datetime] = {}
         self._fresh_until = -1.0
         self._pause = FIRST_PAUSE
@@ -85,10 +97,22 @@ class MailboxWatcher:
         if self._waiting.pop(token, None) is not None:
             self.changed.set()
 
+    def want(self, place: Place) -> None:
+        """Have the whole message there reported, in this session or the next."""
+        if place not in self._wanted and len(self._wanted) < MAX_WANTED:
+            self._wanted[place] = 0
+            self._copies.put_nowait(place)
+
+    async def next_copy(self) -> Place:
+        """Wait until a whole message is wanted, and say which; a Content answers."""
+        place = await self._copies.get()
+        self._wanted[place] += 1
+        return place
+
     @property
     def looked(self) -> Instant | None:
         """When the last complete look began, None if there was none in this session."""
-        if not self._looks or not self.state.is_up:
+        if not self.state.is_up or not self._has_seen_all():
             return None
         return min((look.began for look in self._looks.values()), key=lambda at: at.monotonic)
 
@@ -103,6 +127,8 @@ class MailboxWatcher:
     async def _session(self) -> Failure:
         """One connection's life, and why it ended."""
         self._looks.clear()
+        self._following = frozenset()
+        self._want_again()
 
         async def work(trace: Trace) -> None:
             with trace.phase(Phase.ARRIVAL):
@@ -114,8 +140,21 @@ class MailboxWatcher:
             Phase.ARRIVAL, Reason.UNEXPECTED, detail, Owner.MONITOR, is_transient=True
         )
 
-    async def _on_report(self, report: Look | Sighting | Cursor) -> None:
+    def _want_again(self) -> None:
+        """What the session before did not answer, but for what it may have ended by."""
+        tried = self._wanted
+        self._wanted = {place: n for place, n in tried.items() if n < MAX_SESSIONS_PER_COPY}
+        self._copies = asyncio.Queue()
+        for place in self._wanted:
+            self._copies.put_nowait(place)
+
+    async def _on_report(self, report: News) -> None:
+        if isinstance(report, Following):
+            self._following = report.folders
+            return
         await self._report(report)
+        if isinstance(report, Content):
+            self._wanted.pop(report.place, None)
         if isinstance(report, Cursor):
             self._cursors[report.folder] = report
         if isinstance(report, Look):
@@ -125,7 +164,8 @@ class MailboxWatcher:
                 self._set_state(WatchState(is_up=True, failure=None))
 
     def _has_seen_all(self) -> bool:
-        return any(look.placement is Placement.INBOX for look in self._looks.values())
+        """Whether each folder that the session watches has had a look; Junk may be the last."""
+        return bool(self._following) and self._following <= self._looks.keys()
 
     def _set_state(self, state: WatchState) -> None:
         if state != self.state or not self.settled.is_set():

@@ -46,6 +46,8 @@ class MailboxKind:
     keep: Callable[[Any], float | None]
     """Seconds a settled canary stays in the mailbox, None for ever."""
     host: Callable[[Any], str]
+    trusted_authserv_ids: Callable[[Any], tuple[str, ...]]
+    """Whose Authentication-Results are believed; empty = whoever is found to be the receiver."""
 
 
 KINDS: Mapping[str, Kind] = {
@@ -61,5 +63,12 @@ ROUTES: Mapping[str, RouteKind] = {
 }
 
 MAILBOXES: Mapping[str, MailboxKind] = {
-    "imap": MailboxKind(imap.ImapMailbox, imap.watch, imap.remove, imap.keep, imap.host),
+    "imap": MailboxKind(
+        imap.ImapMailbox,
+        imap.watch,
+        imap.remove,
+        imap.keep,
+        imap.host,
+        imap.trusted_authserv_ids,
+    ),
 }

@@ -37,7 +37,7 @@ from probes import fetch
 from probes.canary.message import Canary
 from probes.clock import SYSTEM_CLOCK
 from probes.kinds import mx, submission
-from probes.mailboxes import Cursor, Look, Sighting
+from probes.mailboxes import News, Place, Sighting
 from probes.mailboxes import imap as imap_mailbox
 from probes.net import Net
 from probes.net.dial import Dialer
@@ -196,6 +196,7 @@ class _Arrival:
         self.seen = asyncio.Event()
         self._is_fresh = is_fresh
         self._began = datetime.now(UTC)
+        self.room = asyncio.Semaphore()
 
     def tokens(self) -> Mapping[str, datetime]:
         return {TOKEN: self._began}
@@ -203,7 +204,12 @@ class _Arrival:
     def is_fresh(self) -> bool:
         return self._is_fresh
 
-    async def report(self, report: Look | Sighting | Cursor) -> None:
+    async def next_copy(self) -> Place:
+        """Its header is all that is asked for."""
+        await asyncio.Event().wait()
+        raise AssertionError("nobody sets it")
+
+    async def report(self, report: News) -> None:
         if isinstance(report, Sighting) and report.token == TOKEN:
             self.seen.set()
 

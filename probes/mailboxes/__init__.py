@@ -64,9 +64,44 @@ class Sighting:
     bounce: Bounce | None = None
 
 
-Report = Callable[[Look | Sighting | Cursor], Awaitable[None]]
+@dataclass(frozen=True, slots=True)
+class Following:
+    """Which folders this session watches from now on, by the names of their Looks.
+
+    Reported before the first Look of a session and whenever a folder joins: a mailbox has been
+    looked at when each of them has.
+    """
+
+    folders: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a message lies, for as long as its folder keeps its UIDVALIDITY."""
+
+    folder: str
+    uid_validity: int
+    uid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """A message that was wanted, as its octets; None where it cannot be had, and `why` not.
+
+    `is_header_only`: the message is larger than MAX_MESSAGE, this is its header.
+    """
+
+    place: Place
+    octets: bytes | None
+    is_header_only: bool = False
+    why: str = ""
+
+
+News = Following | Look | Sighting | Cursor | Content
+Report = Callable[[News], Awaitable[None]]
 """Where a watch says what it saw. A Cursor is reported after the sightings it covers, so that a
-caller who stores each report before returning never skips a message."""
+caller who stores each report before returning never skips a message. Contents come beside all
+other reports, one at a time."""
 
 
 class Interest(Protocol):
@@ -80,3 +115,10 @@ class Interest(Protocol):
 
     def is_fresh(self) -> bool:
         """True while a canary is young enough for fast looks to be worth their cost."""
+
+    room: asyncio.Semaphore
+    """Held from before a whole message is fetched until its report was heard: it bounds how many
+    are in memory at a time, whatever the number of mailboxes."""
+
+    async def next_copy(self) -> Place:
+        """Wait until a whole message is wanted, and say which; a Content answers."""

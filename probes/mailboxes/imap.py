@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from probes.canary.message import MARKER, TOKEN_HEADER, recognise, recognise_body
-from probes.mailboxes import Cursor, Interest, Placement, Report
+from probes.mailboxes import Cursor, Following, Interest, Placement, Report
+from probes.mailboxes.imap_copies import fetch_copies
 from probes.mailboxes.imap_folder import (
     CHUNK,
     HEADER_OCTETS,
@@ -41,6 +42,9 @@ class ImapMailbox(ImapServer):
         None,
     )
     folders: tuple[str, ...] = option("Further folders in which a canary may turn up.", ())
+    trusted_authserv_ids: tuple[str, ...] = option(
+        "Whose Authentication-Results are believed (RFC 8601); unset: learnt from each copy.", ()
+    )
     fast_poll: Seconds = option("Pause between looks while a canary is fresh.", Seconds(0.05))
     poll: Seconds = option(
         "Pause between looks while a canary is in flight, and where IDLE is missing.", Seconds(15)
@@ -56,6 +60,11 @@ class ImapMailbox(ImapServer):
 def host(target: ImapMailbox) -> str:
     """Whom a watch loads."""
     return target.host
+
+
+def trusted_authserv_ids(target: ImapMailbox) -> tuple[str, ...]:
+    """The authserv-ids of the receiver; empty = to be learnt."""
+    return target.trusted_authserv_ids
 
 
 def keep(target: ImapMailbox) -> float | None:
@@ -179,15 +188,21 @@ class _MailboxWatch:
     async def run(self) -> None:
         """Follow INBOX here and start a task for every other folder."""
         self._tasks.create_task(self._pass_on_changes())
+        self._tasks.create_task(fetch_copies(self._net, self._target, self._interest, self._report))
         async with await open_session(self._net, self._target) as session:
             await self._follow_others(session)
             inbox = self._folder("INBOX", Placement.INBOX)
+            await self._say_what_is_followed()
             await inbox.open(session)
             while True:
                 if self._is_junk_due():
                     await self._follow_others(session)
+                    await self._say_what_is_followed()
                 await inbox.wait()
                 await inbox.look()
+
+    async def _say_what_is_followed(self) -> None:
+        await self._report(Following(frozenset(self._folders)))
 
     async def _follow(self, folder: FolderWatch) -> None:
         async with await open_session(self._net, self._target) as session:

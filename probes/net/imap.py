@@ -204,17 +204,18 @@ class ImapSession(Dialogue):
         return tuple(number for each in found for number in each.numbers)
 
     async def uid_fetch(
-        self, uids: str, section: str | None = None, octets: int = SMALL_LITERAL
+        self, uids: str, section: str | None = None, octets: int = SMALL_LITERAL, *, start: int = 0
     ) -> tuple[Fetch, ...]:
-        """UID, size, internal date and the first `octets` of `section`, without marking it read.
+        """UID, size, internal date and `octets` of `section`, without marking it read.
 
+        The octets are those from `start` on; a section of "" is the whole message.
         `uids` is a sequence set; a message may come twice, or not at all when it is gone. Others
         than those asked for may be among them, RFC 3501 §7.4.2.
         """
         octets = min(octets, MAX_LITERAL)
         items = "UID INTERNALDATE RFC822.SIZE"
         if section is not None:
-            items += f" BODY.PEEK[{section}]<0.{octets}>"
+            items += f" BODY.PEEK[{section}]<{start}.{octets}>"
         self._wire.framer.max_literal = max(octets, SMALL_LITERAL)
         return await self._collect(Fetch, f"UID FETCH {uids} ({items})")
 

@@ -4,9 +4,26 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 
-from exporter.watcher import FRESH_SECONDS, MailboxWatcher, WatchState
+import pytest
+
+from exporter.watcher import (
+    FRESH_SECONDS,
+    MAX_SESSIONS_PER_COPY,
+    MAX_WANTED,
+    MailboxWatcher,
+    WatchState,
+)
 from probes.clock import Clock, Instant
-from probes.mailboxes import Cursor, Look, Placement, Report, Sighting
+from probes.mailboxes import (
+    Content,
+    Cursor,
+    Following,
+    Look,
+    News,
+    Place,
+    Placement,
+    Report,
+)
 from probes.result import Owner, Phase, ProbeFailure, Reason
 
 START = datetime(2026, 11, 23, tzinfo=UTC)
@@ -51,7 +68,7 @@ class Rig:
             self.news.notify_all()
         await session(watcher, cursors, report)
 
-    async def _report(self, report: Look | Sighting | Cursor) -> None:
+    async def _report(self, report: News) -> None:
         self.reports.append(report)
         async with self.news:
             self.news.notify_all()
@@ -75,6 +92,10 @@ def look(folder: str, seconds: float) -> Look:
     return Look(folder, placement, instant(seconds), instant(seconds + 0.01))
 
 
+INBOX_ALONE = Following(frozenset({"INBOX"}))
+BOTH = Following(frozenset({"INBOX", "Junk"}))
+
+
 async def forever(*_: object) -> None:
     await asyncio.Event().wait()
 
@@ -82,6 +103,7 @@ async def forever(*_: object) -> None:
 async def test_a_mailbox_is_up_after_its_first_look_and_not_before() -> None:
     async def session(watcher: MailboxWatcher, _: object, report: Report) -> None:
         assert not watcher.settled.is_set()
+        await report(INBOX_ALONE)
         await report(look("INBOX", 1))
         await forever()
 
@@ -92,6 +114,7 @@ async def test_a_mailbox_is_up_after_its_first_look_and_not_before() -> None:
 
 async def test_the_last_complete_look_is_the_oldest_of_the_folders_latest() -> None:
     async def session(watcher: MailboxWatcher, _: object, report: Report) -> None:
+        await report(BOTH)
         await report(look("Junk", 1))
         await report(look("INBOX", 2))
         await report(look("INBOX", 5))
@@ -102,10 +125,85 @@ async def test_the_last_complete_look_is_the_oldest_of_the_folders_latest() -> N
     assert rig.watcher.looked == instant(1)
 
 
+async def test_a_mailbox_was_not_looked_at_before_each_of_its_folders_was() -> None:
+    """A canary that lies in Junk would be called lost by a look at the inbox alone."""
+    seen: list[tuple[bool, object]] = []
+
+    async def session(watcher: MailboxWatcher, _: object, report: Report) -> None:
+        for news in (BOTH, look("INBOX", 1), look("INBOX", 2), look("Junk", 2.5)):
+            await report(news)
+            seen.append((watcher.state.is_up, watcher.looked))
+        await report(Following(BOTH.folders | {"Lists"}))
+        seen.append((watcher.state.is_up, watcher.looked))
+        await report(look("Lists", 3))
+        seen.append((watcher.state.is_up, watcher.looked))
+        await forever()
+
+    rig = Rig(session)
+    await rig.until(lambda: len(seen) == 6)
+    assert seen[:3] == [(False, None)] * 3
+    assert seen[3:] == [(True, instant(2)), (True, None), (True, instant(2))]
+
+
+async def test_a_new_session_begins_without_the_looks_of_the_one_before() -> None:
+    looked: list[object] = []
+
+    async def first(watcher: MailboxWatcher, _: object, report: Report) -> None:
+        for news in (BOTH, look("INBOX", 1), look("Junk", 1)):
+            await report(news)
+        raise ProbeFailure(Reason.CONNECTION_RESET, "gone")
+
+    async def second(watcher: MailboxWatcher, _: object, report: Report) -> None:
+        for news in (BOTH, look("INBOX", 9)):
+            await report(news)
+        looked.append(watcher.looked)
+        await forever()
+
+    rig = Rig(first, second)
+    await rig.until(lambda: len(rig.reports) == 3)
+    assert looked in ([], [None])
+    assert rig.watcher.looked is None
+
+
+# Whole messages
+
+
+async def test_a_message_is_wanted_until_it_was_had_or_has_ended_two_sessions() -> None:
+    first, second = Place("INBOX", 1, 5), Place("Junk", 1, 6)
+    asked: list[list[Place]] = []
+
+    async def session(watcher: MailboxWatcher, _: object, report: Report) -> None:
+        asked.append([])
+        for _number in range(2 if len(asked) == 1 else 1):
+            asked[-1].append(await watcher.next_copy())
+        if len(asked) == 1:
+            await report(Content(second, b"octets"))
+        raise ProbeFailure(Reason.CONNECTION_RESET, "the server choked on it")
+
+    rig = Rig(session)
+    for place in (first, second, first):
+        rig.watcher.want(place)
+    await rig.until(lambda: rig.sessions_begun == MAX_SESSIONS_PER_COPY + 1)
+    assert asked == [[first, second], [first], []]
+    assert rig.reports == [Content(second, b"octets")]
+
+
+async def test_what_is_wanted_is_bounded() -> None:
+    rig = Rig(forever)
+    for uid in range(MAX_WANTED + 5):
+        rig.watcher.want(Place("INBOX", 1, uid))
+    had = [await rig.watcher.next_copy() for _ in range(MAX_WANTED)]
+    assert len(set(had)) == MAX_WANTED
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0):
+            await rig.watcher.next_copy()
+
+
 async def test_a_failed_session_is_down_with_its_reason_and_is_begun_anew_from_the_cursor() -> None:
     cursor = Cursor("INBOX", 7, 42)
 
     async def broken(watcher: MailboxWatcher, _: object, report: Report) -> None:
+        await report(INBOX_ALONE)
         await report(look("INBOX", 1))
         await report(cursor)
         raise ProbeFailure(Reason.CONNECTION_RESET, "gone")
@@ -167,7 +265,7 @@ async def test_a_canary_of_an_earlier_process_is_not_fresh_again() -> None:
 async def test_a_report_that_cannot_be_stored_ends_the_session_and_keeps_the_cursor() -> None:
     stored: list[object] = []
 
-    async def refuse(report: Look | Sighting | Cursor) -> None:
+    async def refuse(report: News) -> None:
         if isinstance(report, Cursor) and not stored:
             stored.append(report)
             raise ProbeFailure(Reason.UNTESTABLE, "the ledger is full")

@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 
 from exporter.liars.acts import Act
-from probes.mailboxes import Cursor, Look, Placement, Sighting
+from probes.mailboxes import Cursor, Following, Look, Placement, Sighting
 from probes.mailboxes.imap import ImapMailbox, host, junk_among, keep, remove, watch
 from probes.mailboxes.imap_folder import CHUNK, SLICE
 from probes.net import Net
@@ -157,7 +157,7 @@ async def test_a_watch_goes_on_from_its_cursor(the_net: Net) -> None:
             await told.looks(1)
         assert asked(peer, "SEARCH") == ["UID SEARCH UID 11:*"]
         assert [line.split(" (")[0] for line in asked(peer, "FETCH")] == ["UID FETCH 11:12"]
-    assert [type(report) for report in told.reports] == [Sighting, Cursor, Look]
+    assert [type(report) for report in told.reports] == [Following, Sighting, Cursor, Look]
     assert told.of(Sighting)[0].token == TOKEN
     assert told.of(Cursor) == [Cursor("INBOX", 7, 12)]
 
@@ -212,7 +212,9 @@ async def test_of_a_crowd_of_new_messages_only_those_with_our_marker_are_fetched
         ]
         assert peer.count("UID FETCH") == 1
     # the cursor has moved on with every answer, so a connection that breaks costs one slice
-    assert [type(report) for report in told.reports] == [Sighting, Cursor, Cursor, Look]
+    assert [type(report) for report in told.reports] == [
+        *(Following, Sighting, Cursor, Cursor, Look),
+    ]
     assert told.of(Sighting)[0].uid == 500
     assert told.of(Cursor) == [Cursor("INBOX", 7, SLICE + 10), Cursor("INBOX", 7, last)]
 

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -12,7 +13,7 @@ import pytest_asyncio
 import uvloop
 
 from exporter.demo.imap_server import ImapServer
-from probes.mailboxes import Cursor, Look, Placement, Sighting
+from probes.mailboxes import Content, Cursor, Look, Place, Placement, Sighting
 from probes.mailboxes.imap import ImapMailbox, remove, watch
 from probes.net import Net
 from probes.net.imap import ImapSession
@@ -233,6 +234,76 @@ async def test_only_our_own_canaries_are_removed_from_dovecot(
     assert gone == {canaries[0][0], canaries[1][0]}
     assert len(dovecot.files(USER)) == 2
     assert all(":2,S" not in name and "T" not in name[-3:] for name in dovecot.files(USER))
+
+
+# Whole messages
+
+
+async def copy_of(told: Told, waiting: Waiting, place: Place) -> Content:
+    before = len(told.of(Content))
+    waiting.wanted.put_nowait(place)
+    await told.until(lambda told: len(told.of(Content)) > before)
+    content = told.of(Content)[-1]
+    assert content.place == place
+    return content
+
+
+@real
+async def test_a_whole_canary_is_fetched_on_a_connection_of_its_own_and_left_as_it_was(
+    dovecot: Dovecot, the_net: Net
+) -> None:
+    token, content = canary()
+    large_token, head = canary()
+    large = head + b"x" * 76 * 40_000  # three slices
+    dovecot.deliver(USER, content)
+    dovecot.deliver(USER, large)
+    waiting = Waiting(dict.fromkeys((token, large_token), datetime.now(UTC)))
+    async with watched(the_net, mailbox_of(dovecot), waiting) as told:
+        places = [place_of(await told.sighting(each)) for each in (token, large_token)]
+        small, whole = [await copy_of(told, waiting, place) for place in places]
+        dovecot.deliver(USER, FOREIGN, "Junk")
+        other = await copy_of(told, waiting, replace(places[0], uid=3))
+        looks = len(told.of(Look))
+        dovecot.deliver(USER, canary(token)[1])
+        await told.until(lambda told: len(told.of(Look)) > looks)
+        late = await copy_of(told, waiting, replace(places[0], uid=3))
+    assert small == Content(places[0], content)
+    assert whole == Content(places[1], large)
+    assert (other.octets, other.why) == (None, "it is gone")
+    assert late.octets is not None, "the lingering connection has to learn of new mail"
+    assert all(name.startswith("new/") and ":" not in name for name in dovecot.files(USER))
+
+
+@real
+async def test_of_a_message_above_the_bound_the_header_is_fetched_and_no_more(
+    dovecot: Dovecot, the_net: Net
+) -> None:
+    token, content = canary()
+    dovecot.deliver(USER, content + (b"x" * 76 + b"\r\n") * (20 * 1024 * 1024 // 78))
+    waiting = Waiting({token: datetime.now(UTC)})
+    async with watched(the_net, mailbox_of(dovecot), waiting) as told:
+        place = place_of(await told.sighting(token))
+        copy = await copy_of(told, waiting, place)
+    header = content.partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
+    assert copy == Content(place, header, is_header_only=True)
+
+
+@real
+async def test_a_place_that_means_nothing_any_more_is_answered_with_the_reason(
+    dovecot: Dovecot, the_net: Net
+) -> None:
+    waiting = Waiting()
+    async with watched(the_net, mailbox_of(dovecot), waiting) as told:
+        await told.until(lambda told: any(look.folder == "INBOX" for look in told.of(Look)))
+        renumbered = await copy_of(told, waiting, Place("INBOX", 1, 1))
+        unknown = await copy_of(told, waiting, Place("Nowhere", 1, 1))
+    assert (renumbered.octets, renumbered.why) == (None, "INBOX was numbered anew")
+    assert unknown.octets is None
+    assert "Nowhere" in unknown.why or "EXAMINE" in unknown.why
+
+
+def place_of(sighting: Sighting) -> Place:
+    return Place(sighting.folder, sighting.uid_validity, sighting.uid)
 
 
 # pymap

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from probes.canary.message import MessageOptions, compose, new_token
 from probes.clock import SYSTEM_CLOCK
-from probes.mailboxes import Cursor, Look, Sighting
+from probes.mailboxes import Content, Cursor, Look, News, Place, Sighting
 from probes.mailboxes.imap import ImapMailbox, watch
 from probes.net import Net
 from probes.net.dial import Dialer
@@ -17,8 +17,7 @@ from probes.net.resolver import Resolver
 from probes.net.tls import TrustStore
 from probes.options import EmailAddress
 
-Report = Look | Sighting | Cursor
-_T = TypeVar("_T", Look, Sighting, Cursor)
+_T = TypeVar("_T", Look, Sighting, Cursor, Content)
 
 WAIT = 15.0
 """Seconds after which what was waited for will not come."""
@@ -31,6 +30,11 @@ class Waiting:
     in_flight: dict[str, datetime] = field(default_factory=dict)
     fresh: bool = False
     changed: asyncio.Event = field(default_factory=asyncio.Event)
+    room: asyncio.Semaphore = field(default_factory=asyncio.Semaphore)
+    wanted: asyncio.Queue[Place] = field(default_factory=asyncio.Queue)
+
+    async def next_copy(self) -> Place:
+        return await self.wanted.get()
 
     def tokens(self) -> Mapping[str, datetime]:
         return self.in_flight
@@ -48,10 +52,10 @@ class Told:
     """Every report in its order."""
 
     def __init__(self) -> None:
-        self.reports: list[Report] = []
+        self.reports: list[News] = []
         self._news = asyncio.Condition()
 
-    async def __call__(self, report: Report) -> None:
+    async def __call__(self, report: News) -> None:
         async with self._news:
             self.reports.append(report)
             self._news.notify_all()
