@@ -70,17 +70,19 @@ class Postfix:
 
 
 @contextmanager
-def postfix(pem: bytes, main: str = "", *, postscreen: bool = False) -> Iterator[Postfix]:
+def postfix(
+    pem: bytes, main: str = "", *, postscreen: bool = False, master: str = ""
+) -> Iterator[Postfix]:
     """Start one with key and certificate in `pem`; needs root and the Debian package.
 
-    `main` is added to main.cf and prevails there.
+    `main` is added to main.cf and prevails there; `master` has further services for master.cf.
     """
     root = Path(tempfile.mkdtemp(prefix="mailcanary-postfix-"))
     try:
         root.chmod(0o755)
         port = _free_port()
         front = _POSTSCREEN if postscreen else _SMTPD
-        _configure(root, pem, main, front.format(port=port) + _MASTER)
+        _configure(root, pem, main, front.format(port=port) + _MASTER + master)
         command = (program("postfix"), "-c", str(root / "conf"))
         subprocess.run((*command, "start"), check=True, capture_output=True, timeout=30)
         try:
