@@ -148,18 +148,6 @@ ENTRIES = (
         Owner.THEIR_MX,
         always(Status.FAILURE),
     ),
-    Entry(
-        "smtp.dsn.refused",
-        "The server offers DSN and refuses its parameters",
-        "Senders that ask for delivery reports are refused where they need not be; the canary was "
-        "sent without them.",
-        "Have the server accept ENVID, RET, NOTIFY and ORCPT, or no longer offer DSN "
-        "(Postfix: `smtpd_discard_ehlo_keywords = dsn`).",
-        _SWAKS,
-        "RFC 3461 §4",
-        Owner.THEIR_MX,
-        always(Status.NOTICE),
-    ),
     *_certificates("starttls", _S_CLIENT),
     *_certificates("implicit", _S_CLIENT_TLS),
 )
