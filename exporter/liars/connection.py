@@ -33,6 +33,22 @@ MAX_LINES = 4096
 PATIENCE = 10.0
 """Seconds `Wait()` waits for a client to go."""
 
+_TURNS = 10
+
+
+async def stop_serving(server: asyncio.Server) -> None:
+    """Close a server, and let each connection that it accepted a moment ago come to its protocol.
+
+    Closed in between, the server would refuse to know the connection, which then stays open and is
+    nobody's.
+    """
+    loop = asyncio.get_running_loop()
+    for listening in server.sockets:
+        loop.remove_reader(listening.fileno())
+    for _ in range(_TURNS):
+        await asyncio.sleep(0)
+    server.close()
+
 
 class Hangup(Exception):
     """The script or the client ended the connection."""

@@ -19,6 +19,7 @@ import dns.rdatatype
 import dns.rrset
 import dns.zone
 
+from exporter.liars.connection import stop_serving
 from exporter.liars.dns_messages import (
     MUTE,
     TRUNCATING,
@@ -137,7 +138,7 @@ class DnsServer:
         if self._udp is not None:
             self._udp.close()
         if self._tcp is not None:
-            self._tcp.close()
+            await stop_serving(self._tcp)
         for handle in self._delayed:
             handle.cancel()
         for task in self._connections:
@@ -172,6 +173,7 @@ class DnsServer:
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.get_running_loop().create_task(self._serve(reader, writer))
         self._connections.add(task)
+        task.add_done_callback(lambda _: writer.transport.abort())  # it may end before it begins
         task.add_done_callback(self._connections.discard)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -179,8 +181,6 @@ class DnsServer:
             await self._converse(reader, writer)
         except (OSError, EOFError, TimeoutError):
             return  # the client has gone, or says nothing more
-        finally:
-            writer.transport.abort()
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer every message of one TCP connection until it is closed, idle or cut by a fault."""

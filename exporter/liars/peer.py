@@ -7,7 +7,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
-from exporter.liars.connection import Hangup, Signals
+from exporter.liars.connection import Hangup, Signals, stop_serving
 
 LOOPBACK = "127.0.0.1"
 
@@ -67,7 +67,7 @@ class Peer:
         traceback: TracebackType | None,
     ) -> None:
         if self._server is not None:
-            self._server.close()
+            await stop_serving(self._server)
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=self.farewell)
         for task in tuple(self._tasks):
@@ -77,26 +77,24 @@ class Peer:
         if self._bug is not None and error is None:
             raise self._bug
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        if task is None:
-            raise RuntimeError("a connection is served by a task")
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.get_running_loop().create_task(self._converse(reader, writer))
         self._tasks.add(task)
+        task.add_done_callback(lambda _: writer.transport.abort())  # it may end before it begins
+        task.add_done_callback(self._tasks.discard)
         self.sessions += 1
+
+    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             with suppress(Hangup, OSError, TimeoutError, asyncio.IncompleteReadError):
                 await self.serve(reader, writer)  # it ends in whichever way
             writer.close()
             with suppress(OSError, TimeoutError):
                 await asyncio.wait_for(writer.wait_closed(), _FLUSH_SECONDS)
-        except Exception as bug:
+        except Exception as bug:  # noqa: BLE001 - raised where the peer is left
             self._bug = bug
-            raise
         except asyncio.CancelledError:
             pass  # the peer is going down; nobody awaits this task's result
-        finally:
-            writer.transport.abort()
-            self._tasks.discard(task)
 
 
 class NobodyThere:

@@ -17,6 +17,7 @@ from probes.result import Owner
 from tests.exporter.demo.clients import PATIENCE, count
 from tests.exporter.service_rig import Running, record_of, running, write_config
 from tests.integration.nothing_lost.rig import fetch, free_port
+from tests.servers.streams import conversing
 
 
 @pytest.fixture
@@ -55,14 +56,9 @@ async def test_it_is_not_ready_before_each_mailbox_has_been_looked_at_or_has_fai
 
     async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         greeted.set()
-        try:
-            await reader.read()
-        finally:
-            writer.close()
+        await reader.read()
 
-    silent = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
-    async with silent:
-        port = silent.sockets[0].getsockname()[1]
+    async with conversing(say_nothing) as port:
         old, new = f"port: {world.access.imap_port}", f"port: {port}\n    timeout: 400ms"
         async with running(write_config(world, tmp_path, (old, new))) as run:
             await greeted.wait()

@@ -19,6 +19,7 @@ from probes.net.tls import TrustStore
 from probes.records.https_response import HttpsResponse
 from probes.result import Reason
 from tests.servers.certificates import Authority
+from tests.servers.streams import conversing
 
 EVENT_LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 
@@ -69,12 +70,14 @@ async def test_the_request_names_the_host_and_asks_for_plain_text(authority: Aut
         writer.write(OK + b"\r\n")
         writer.close()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=authority.context(NAME))
-    async with server, asyncio.timeout(10):
-        port = server.sockets[0].getsockname()[1]
-        async with await HttpsSession.connect(Dialer(), "127.0.0.1", port) as session:
-            await session.handshake(authority.trust.verifying, NAME)
-            await session.get(NAME, "/.well-known/mta-sts.txt?a=b")
+    tls = authority.context(NAME)
+    async with (
+        asyncio.timeout(10),
+        conversing(serve, tls=tls) as port,
+        await HttpsSession.connect(Dialer(), "127.0.0.1", port) as session,
+    ):
+        await session.handshake(authority.trust.verifying, NAME)
+        await session.get(NAME, "/.well-known/mta-sts.txt?a=b")
     lines = heard[0].decode().split("\r\n")
     assert lines[0] == "GET /.well-known/mta-sts.txt?a=b HTTP/1.1"
     assert "Host: www.example.test" in lines

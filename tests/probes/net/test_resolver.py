@@ -22,6 +22,7 @@ from probes.net.resolver import MAX_RECORDS, Resolver, _Question, _read
 from probes.records import RecordError
 from probes.records.mx import MxRecord
 from probes.result import Owner, Phase, Reason
+from tests.servers.streams import conversing
 
 ZONE = """
 @      MX 20 backup
@@ -353,13 +354,11 @@ async def test_a_tcp_answer_to_another_question_is_malformed() -> None:
         message = bytes((query[0] ^ 1, query[1])) + _answer(query, "203.0.113.66")[2:]
         writer.write(struct.pack("!H", len(message)) + message)
         await writer.drain()
-        writer.close()
 
     async with DnsServer({}, {("*", "*"): Fault(Misbehaviour.TRUNCATED)}) as server:
         assert server._tcp is not None
         server._tcp.close()
-        tcp = await asyncio.start_server(serve, "127.0.0.1", server.port)
-        async with tcp:
+        async with conversing(serve, server.port):
             answer = await resolver(server).query("example.test", "A")
     assert answer.status is DnsStatus.MALFORMED
     assert answer.note == "an answer to something else"

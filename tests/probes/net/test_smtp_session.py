@@ -573,6 +573,7 @@ async def test_aiosmtpd_takes_a_message(authority: Authority) -> None:
             await session.data()
             await session.end_of_data(b"Subject: hello\r\n\r\n.x\r\n")
             await session.quit()
+        await session.wait_closed()
     server.close()
     assert [message["Subject"] for message in keep.messages] == ["hello"]
 
