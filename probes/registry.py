@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from probes.canary.message import Canary
-from probes.kinds import mx, submission
+from probes.kinds import mx, sender, submission
 from probes.mailboxes import Cursor, Interest, Report, imap
 from probes.net import Net
 from probes.routes import direct
@@ -53,6 +53,7 @@ class MailboxKind:
 KINDS: Mapping[str, Kind] = {
     "mx": Kind(mx.MxTarget, mx.probe, mx.host),
     "submission": Kind(submission.SubmissionTarget, submission.probe, submission.host),
+    "sender": Kind(sender.SenderTarget, sender.probe, sender.host),
 }
 
 ROUTES: Mapping[str, RouteKind] = {

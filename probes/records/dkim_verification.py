@@ -261,6 +261,14 @@ def _public_key(record: KeyRecord) -> tuple[_PublicKey, int]:
     return key, key.key_size
 
 
+def key_bits(record: KeyRecord) -> int:
+    """The size of a key record's key. Raises RecordError where there is none to verify with."""
+    try:
+        return _public_key(record)[1]
+    except _Stopped as stop:
+        raise RecordError(stop.detail) from stop
+
+
 def _refuse_unsuitable(signature: Signature, record: KeyRecord, bits: int) -> None:
     """RFC 6376 §6.1.2: what the record does not permit."""
     problem = ""

@@ -49,7 +49,7 @@ class ListAnswer:
 
 
 def query_name(ip: str, zone: str) -> str:
-    """RFC 5782 §2.1, §2.4: octets or nibbles, reversed, in front of the zone.
+    """Octets (RFC 5782 §2.1) or nibbles (RFC 5782 §2.4), reversed, in front of the zone.
 
     An IPv4-mapped address is asked for as IPv6, as the test entries are. Raises RecordError.
     """

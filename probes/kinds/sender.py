@@ -1,0 +1,144 @@
+"""Kind `sender`: may our machines send for our domain, and what do receivers think of them?
+
+SPF, DKIM keys, DMARC, reverse DNS, the EHLO name and block lists, all at the same time. Files named
+`sender_*` stand behind this one: a part of the run each.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Iterator
+from dataclasses import dataclass
+
+from probes.kinds.sender_dkim import probe_key
+from probes.kinds.sender_dmarc import probe_dmarc
+from probes.kinds.sender_lists import BlockList, probe_list
+from probes.kinds.sender_rdns import probe_reverse
+from probes.kinds.sender_spf import SpfQuestion, probe_policy, probe_spf
+from probes.net import Net
+from probes.net.lookups import Lookups
+from probes.options import Domain, EmailAddress, Host, IpAddress, Secret, option
+from probes.records.address import parse_address
+from probes.records.dnsbl import without_key
+from probes.result import Finding, Part, ProbeFailure, Reason, Status
+from probes.trace import Trace
+
+MAX_IPS = 16
+"""Sending addresses of one run; so bounded are the selectors."""
+
+MAX_LISTS = 14
+"""Block lists of one run."""
+
+DEFAULT_LISTS = (
+    Domain("zen.spamhaus.org"),
+    Domain("bl.spamcop.net"),
+    Domain("psbl.surriel.com"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SenderTarget:
+    """A domain we send from, and the machines that do it."""
+
+    domain: Domain = option("The domain mail is sent from: that of the author addresses.")
+    sending_ips: tuple[IpAddress, ...] = option(
+        "Addresses the mail comes from; at most 16 are probed.", ()
+    )
+    mail_from: EmailAddress | None = option(
+        "Envelope sender of that mail; unset: postmaster at the domain.", None
+    )
+    ehlo_name: Host | None = option(
+        "EHLO name of the sending machines here instead of the service's.", None
+    )
+    selectors: tuple[str, ...] = option(
+        "DKIM selectors whose keys have to be there; at most 16 are probed.", ()
+    )
+    dkim_domain: Domain | None = option("Domain of the DKIM keys (d=); unset: the domain.", None)
+    block_lists: tuple[Domain, ...] = option(
+        "Zones of the block lists to ask about the addresses; at most 14.", DEFAULT_LISTS
+    )
+    keyed_block_lists: tuple[Secret, ...] = option(
+        "Zones whose first label is a customer's key; only what follows it is ever shown.", ()
+    )
+
+
+def host(target: SenderTarget) -> str:
+    """Whom a run loads."""
+    return target.domain
+
+
+async def probe(net: Net, target: SenderTarget, trace: Trace) -> None:
+    """Fails when a part does: a record that is missing or broken, an address that is listed."""
+    lookup = Lookups(net.resolver)
+    helo = str(target.ehlo_name or net.ehlo_name)
+    mail_from = str(target.mail_from or f"postmaster@{target.domain}")
+    policy_domain = parse_address(mail_from).domain
+    ips = target.sending_ips[:MAX_IPS]
+    signer = target.dkim_domain or target.domain
+    work: list[Awaitable[None]] = [
+        probe_policy(trace, policy_domain, lookup),
+        *(probe_spf(trace, SpfQuestion(ip, mail_from, helo, policy_domain), lookup) for ip in ips),
+        *(probe_key(trace, name, signer, lookup) for name in target.selectors[:MAX_IPS]),
+        probe_dmarc(trace, target.domain, (policy_domain, signer), lookup),
+        *(probe_reverse(trace, ip, helo, lookup) for ip in ips),
+    ]
+    lists = list(_lists(target))
+    work.extend(probe_list(trace, one, ips, lookup) for one in lists[:MAX_LISTS] if ips)
+    left_out = (
+        *target.sending_ips[MAX_IPS:],
+        *target.selectors[MAX_IPS:],
+        *(one.shown for one in lists[MAX_LISTS:]),
+    )
+    if left_out:
+        trace.findings.append(_left_out(target, left_out))
+    async with asyncio.TaskGroup() as group:
+        for one in work:
+            group.create_task(_awaited(one))
+    _judge(trace)
+
+
+async def _awaited(work: Awaitable[None]) -> None:
+    await work
+
+
+def _lists(target: SenderTarget) -> Iterator[BlockList]:
+    for zone in target.block_lists:
+        yield BlockList(Secret(zone), str(zone))
+    for secret in target.keyed_block_lists:
+        keyed = secret.reveal().strip().removesuffix(".")
+        yield BlockList(Secret(keyed), without_key(keyed))
+
+
+def _left_out(target: SenderTarget, names: tuple[str, ...]) -> Finding:
+    evidence = f"not probed: {', '.join(names)[:200]}"
+    return Finding("sender.left_out", Status.INFO, target.domain, evidence, "")
+
+
+def _judge(trace: Trace) -> None:
+    """The run fails as its first part that does; what could not be tested comes last.
+
+    A list that is out of order is a finding: the others and the records were tested.
+    """
+    failed = [part for part in trace.parts if _fails_run(part)]
+    if failed:
+        raise _failure_of(min(failed, key=_is_untestable))
+
+
+def _fails_run(part: Part) -> bool:
+    return part.failure is not None and part.failure.reason is not Reason.LIST_UNHEALTHY
+
+
+def _is_untestable(part: Part) -> bool:
+    return part.failure is not None and part.failure.is_untestable
+
+
+def _failure_of(part: Part) -> ProbeFailure:
+    failure = part.failure
+    if failure is None:
+        raise ValueError("a part without a failure")
+    where = f"{part.host} [{part.address}]" if part.address else part.host
+    return ProbeFailure(
+        failure.reason,
+        f"{where}: {failure.detail}",
+        phase=failure.phase,
+        owner=failure.owner,
+        is_transient=failure.is_transient,
+    )

@@ -1,0 +1,170 @@
+"""The DMARC part of kind `sender`: what receivers are asked to do, and who hears of it."""
+
+from collections.abc import Iterator, Sequence
+
+from probes.records.dmarc import DmarcRecord, Policy, ReportUri
+from probes.records.dmarc_discovery import (
+    Discovery,
+    discover,
+    older_readers_differ,
+    organisational_domain,
+)
+from probes.records.dmarc_reports import Authorisation, authorisation
+from probes.records.looked_up import Lookup
+from probes.result import Finding, Owner, Phase, ProbeFailure, Reason, Status
+from probes.trace import Trace
+
+MAX_DESTINATIONS = 8
+"""Domains of report addresses that are asked whether they agree."""
+
+_RECORD = "RFC 9989 §4.7"
+_DISCOVERY = "RFC 9989 §4.10.1"
+
+
+async def probe_dmarc(
+    trace: Trace, domain: str, identifiers: tuple[str, str], lookup: Lookup
+) -> None:
+    """The policy of `domain`; `identifiers` are the domains SPF and DKIM would authenticate."""
+    with trace.part(f"_dmarc.{domain}", None) as part, part.phase(Phase.EVALUATE):
+        found = await discover(domain, lookup)
+        _take_down(part, found)
+        part.findings.extend(_about_walk(found))
+        record = _required(part, found)
+        part.findings.extend(_about_policy(found, record))
+        part.findings.extend(_about_tags(found, record))
+        part.findings.extend(await _about_alignment(found, record, identifiers, lookup))
+        part.findings.extend(await _about_reports(found, record, lookup))
+
+
+def _take_down(part: Trace, found: Discovery) -> None:
+    part.facts["dmarc.organisational_domain"] = found.organisational_domain
+    part.facts["dmarc.asked"] = tuple(f"_dmarc.{step.domain}" for step in found.walk.steps)
+    part.facts["dmarc.found_at"] = found.found_at
+    part.facts["dmarc.policy"] = found.policy
+    part.facts["dmarc.record"] = None if found.record is None else found.record.text
+
+
+def _required(part: Trace, found: Discovery) -> DmarcRecord:
+    """The record that holds; a domain without one fails the run."""
+    failed = found.walk.failed
+    if found.record is not None:
+        return found.record
+    if failed is not None:
+        status = Status.UNTESTABLE if failed.is_ours else Status.WARNING
+        subject = f"_dmarc.{failed.domain}"
+        part.findings.append(
+            Finding("dmarc.lookup_failed", status, subject, failed.detail, _DISCOVERY)
+        )
+        owner = Owner.OUR_DNS if failed.is_ours else Owner.THEIR_DNS
+        raise ProbeFailure(Reason.SERVFAIL, f"TXT of {subject}: {failed.detail}", owner=owner)
+    evidence = f"none at {', '.join(f'_dmarc.{step.domain}' for step in found.walk.steps)}"
+    several = next((step for step in found.walk.steps if step.count > 1), None)
+    reason = Reason.RECORD_MISSING if several is None else Reason.RECORD_MULTIPLE
+    part.findings.append(
+        Finding("dmarc.record_missing", Status.FAILURE, found.domain, evidence[:400], _DISCOVERY)
+    )
+    raise ProbeFailure(reason, evidence, owner=Owner.THEIR_DNS, is_transient=False)
+
+
+def _about_walk(found: Discovery) -> Iterator[Finding]:
+    for step in found.walk.steps:
+        if step.count > 1:
+            evidence = f"{step.count} DMARC records: none of them counts"
+            subject = f"_dmarc.{step.domain}"
+            yield Finding(
+                "dmarc.record_multiple", Status.FAILURE, subject, evidence, "RFC 9989 §4.10"
+            )
+
+
+def _about_policy(found: Discovery, record: DmarcRecord) -> Iterator[Finding]:
+    subject = f"_dmarc.{found.found_at}"
+    if not record.is_applied:
+        problems = "; ".join(text for _, text in record.problems)[:300]
+        yield Finding("dmarc.not_applied", Status.FAILURE, subject, problems, _DISCOVERY)
+        return
+    if found.policy is Policy.NONE:
+        evidence = f"{found.tag}=none holds for {found.domain}"
+        yield Finding("dmarc.policy_none", Status.NOTICE, subject, evidence, _RECORD)
+    if record.is_testing:
+        evidence = f"t=y: {found.policy} is not applied"
+        yield Finding("dmarc.testing", Status.NOTICE, subject, evidence, _RECORD)
+    yield from _about_weaker(subject, record)
+
+
+def _about_weaker(subject: str, record: DmarcRecord) -> Iterator[Finding]:
+    order = list(Policy)
+    own = order.index(record.policy or Policy.NONE)
+    for tag, policy in (("sp", record.subdomain_policy), ("np", record.nonexistent_policy)):
+        if policy is not None and order.index(policy) < own:
+            evidence = f"{tag}={policy} is weaker than p={record.policy}"
+            yield Finding("dmarc.subdomains_weaker", Status.NOTICE, subject, evidence, _RECORD)
+
+
+def _about_tags(found: Discovery, record: DmarcRecord) -> Iterator[Finding]:
+    subject = f"_dmarc.{found.found_at}"
+    for _, problem in record.problems[:10]:
+        yield Finding("dmarc.tag_invalid", Status.WARNING, subject, problem, "RFC 9989 §4.8")
+    if record.unknown:
+        evidence = ", ".join(record.unknown)[:200]
+        yield Finding("dmarc.tag_unknown", Status.INFO, subject, evidence, _RECORD)
+    for name, value in record.retired:
+        yield Finding("dmarc.tag_retired", Status.INFO, subject, f"{name}={value[:40]}", _RECORD)
+    for difference in older_readers_differ(found):
+        yield Finding(
+            "dmarc.older_readers_differ", Status.INFO, subject, difference, "RFC 7489 §6.3"
+        )
+
+
+async def _about_alignment(
+    found: Discovery, record: DmarcRecord, identifiers: Sequence[str], lookup: Lookup
+) -> list[Finding]:
+    """RFC 9989 §4.4: what authenticates has to be the author domain's own."""
+    findings: list[Finding] = []
+    strict = (record.is_spf_strict, record.is_dkim_strict)
+    for method, identifier, is_strict in zip(("SPF", "DKIM"), identifiers, strict, strict=True):
+        if identifier == found.domain:
+            continue
+        organisation = await organisational_domain(identifier, lookup)
+        if is_strict or organisation != found.organisational_domain:
+            mode = "strictly" if is_strict else "relaxed"
+            evidence = f"{method} authenticates {identifier}, {mode} not {found.domain}"
+            findings.append(
+                Finding("dmarc.unaligned", Status.WARNING, found.domain, evidence, "RFC 9989 §4.4")
+            )
+    return findings
+
+
+async def _about_reports(found: Discovery, record: DmarcRecord, lookup: Lookup) -> list[Finding]:
+    subject = f"_dmarc.{found.found_at}"
+    findings: list[Finding] = []
+    if not any(uri.domain for uri in record.aggregate):
+        evidence = "no rua= with an address"
+        findings.append(Finding("dmarc.reports_missing", Status.NOTICE, subject, evidence, _RECORD))
+    sized = [uri.text for uri in (*record.aggregate, *record.failure) if uri.size is not None]
+    if sized:
+        evidence = ", ".join(sized)[:200]
+        findings.append(
+            Finding("dmarc.report_size_retired", Status.INFO, subject, evidence, "RFC 9989 §4.6")
+        )
+    for destination in _destinations((*record.aggregate, *record.failure)):
+        findings += await _about_destination(found, destination, lookup)
+    return findings
+
+
+def _destinations(uris: Sequence[ReportUri]) -> list[str]:
+    domains = dict.fromkeys(uri.domain for uri in uris if uri.domain is not None)
+    return list(domains)[:MAX_DESTINATIONS]
+
+
+async def _about_destination(found: Discovery, destination: str, lookup: Lookup) -> list[Finding]:
+    agreed = await authorisation(found.found_at or found.domain, destination, lookup)
+    if agreed.status is Authorisation.REFUSED:
+        evidence = f"no DMARC record at {agreed.name} ({agreed.detail})"
+        status = Status.WARNING
+    elif agreed.status is Authorisation.UNKNOWN:
+        evidence = f"{agreed.name}: {agreed.detail}"
+        status = Status.UNTESTABLE if agreed.is_ours else Status.NOTICE
+    else:
+        return []
+    code = "dmarc.reports_unauthorised"
+    return [Finding(code, status, destination, evidence[:400], "RFC 9990 §4")]

@@ -1,0 +1,183 @@
+"""The SPF part of kind `sender`: the policy itself, and what it says of every sending address."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import NoReturn
+
+from probes.records import RecordError
+from probes.records.looked_up import LookedUp, Lookup, texts
+from probes.records.spf import (
+    DEFAULT_LIMITS,
+    SpfRecord,
+    SpfResult,
+    SpfVerdict,
+    check_host,
+    is_spf,
+    parse_spf,
+)
+from probes.records.spf_cost import SpfCost, worst_case
+from probes.records.spf_lint import lint
+from probes.result import Finding, Owner, Phase, ProbeFailure, Reason, Status
+from probes.trace import Trace
+
+_MAX_LINES = 200
+_LOOKUPS = DEFAULT_LIMITS.lookups
+
+_STATUS = {
+    "all_missing": Status.NOTICE,
+    "terms_after_all": Status.NOTICE,
+    "redirect_ignored": Status.WARNING,
+    "all_permissive": Status.FAILURE,
+    "all_neutral": Status.NOTICE,
+    "ptr_used": Status.NOTICE,
+    "network_wide": Status.WARNING,
+    "term_repeated": Status.NOTICE,
+    "modifier_unknown": Status.INFO,
+    "record_long": Status.INFO,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SpfQuestion:
+    """One sending address and the session it would begin. `domain` is that of `mail_from`."""
+
+    ip: str
+    mail_from: str
+    helo: str
+    domain: str
+
+
+async def probe_policy(trace: Trace, domain: str, lookup: Lookup) -> None:
+    """The record: that there is one, that it can be read, and what is unwise in it."""
+    with trace.part(domain, None) as part, part.phase(Phase.EVALUATE):
+        record = _only_record(part, domain, await lookup(domain, "TXT"))
+        part.facts["spf.record"] = record.text
+        for remark in lint(record):
+            code = f"spf.{remark.code}"
+            status = _STATUS[remark.code]
+            part.findings.append(
+                Finding(code, status, domain, remark.evidence[:300], remark.reference)
+            )
+        cost = await worst_case(domain, record, lookup)
+        part.facts["spf.worst_case_lookups"] = cost.lookups
+        part.facts["spf.policies"] = cost.domains
+        part.findings.extend(_about_cost(domain, cost))
+
+
+async def probe_spf(trace: Trace, question: SpfQuestion, lookup: Lookup) -> None:
+    """What a receiver comes to for one address, for the envelope sender and for the EHLO name."""
+    with trace.part(question.domain, question.ip) as part, part.phase(Phase.EVALUATE):
+        helo = await check_host(question.ip, "", question.helo, lookup)
+        part.facts["spf.helo_result"] = helo.result
+        if helo.result in (SpfResult.FAIL, SpfResult.PERMERROR):
+            evidence = f"{helo.result} for {question.ip}: {helo.matched or helo.problem}"
+            part.findings.append(
+                Finding("spf.helo_fails", Status.WARNING, question.helo, evidence, "RFC 7208 §2.3")
+            )
+        verdict = await check_host(question.ip, question.mail_from, question.helo, lookup)
+        _take_down(part, verdict)
+        _require_pass(part, question, verdict)
+
+
+def _only_record(part: Trace, domain: str, found: LookedUp) -> SpfRecord:
+    if found.failed:
+        _look_up_failed(part, domain, found.detail, is_ours=found.is_ours)
+    records = [text for text in texts(found) if is_spf(text)]
+    part.facts["spf.records"] = len(records)
+    if not records:
+        evidence = f"TXT of {domain}: {found.status}, none begins with v=spf1"
+        _fail(part, "record_missing", Reason.RECORD_MISSING, domain, evidence, "RFC 7208 §4.5")
+    if len(records) > 1:
+        evidence = " | ".join(text[:100] for text in records[:4])
+        _fail(part, "record_multiple", Reason.RECORD_MULTIPLE, domain, evidence, "RFC 7208 §4.5")
+    try:
+        return parse_spf(records[0])
+    except RecordError as error:
+        _fail(part, "record_syntax", Reason.RECORD_SYNTAX, domain, str(error), "RFC 7208 §4.6")
+
+
+def _about_cost(domain: str, cost: SpfCost) -> Iterator[Finding]:
+    evidence = f"{cost.lookups} terms that need look-ups, in {len(cost.domains)} policies"
+    if cost.loops:
+        yield Finding(
+            "spf.loop", Status.FAILURE, domain, f"{cost.loops} leads to itself", "RFC 7208 §4.6.4"
+        )
+    if cost.lookups > _LOOKUPS:
+        yield Finding("spf.cost_too_high", Status.WARNING, domain, evidence, "RFC 7208 §4.6.4")
+    elif cost.lookups >= _LOOKUPS - 1:
+        yield Finding("spf.cost_high", Status.NOTICE, domain, evidence, "RFC 7208 §4.6.4")
+
+
+def _take_down(part: Trace, verdict: SpfVerdict) -> None:
+    part.facts["spf.result"] = verdict.result
+    part.facts["spf.matched"] = verdict.matched
+    part.facts["spf.path"] = verdict.path
+    part.facts["spf.lookups"] = verdict.lookups
+    part.facts["spf.void_lookups"] = verdict.void_lookups
+    part.facts["spf.explanation"] = verdict.explanation
+    part.facts["spf.problem"] = verdict.problem
+    if verdict.tree is not None:
+        part.facts["spf.tree"] = tuple(line[:300] for line in islice(_lines(verdict), _MAX_LINES))
+
+
+def _lines(verdict: SpfVerdict) -> Iterator[str]:
+    if verdict.tree is not None:
+        yield from verdict.tree.lines()
+
+
+def _require_pass(part: Trace, question: SpfQuestion, verdict: SpfVerdict) -> None:
+    """Anything but pass is a failure where a receiver could refuse the mail for it."""
+    result, subject = verdict.result, question.domain
+    if result is SpfResult.PASS:
+        evidence = f"{question.ip} passes: {' > '.join(verdict.path)}"
+        part.findings.append(
+            Finding("spf.pass", Status.OK, subject, evidence[:400], "RFC 7208 §2.6.3")
+        )
+    elif result is SpfResult.TEMPERROR:
+        _look_up_failed(part, subject, verdict.problem, is_ours=verdict.is_ours)
+    elif result is SpfResult.NONE:
+        _fail(
+            part,
+            "record_missing",
+            Reason.RECORD_MISSING,
+            subject,
+            verdict.problem,
+            "RFC 7208 §2.6.1",
+        )
+    elif result is SpfResult.PERMERROR:
+        reason = Reason.RECORD_SYNTAX
+        if verdict.lookups > _LOOKUPS or verdict.void_lookups > DEFAULT_LIMITS.voids:
+            reason = Reason.TOO_MANY_LOOKUPS
+        _fail(part, "permerror", reason, subject, verdict.problem, "RFC 7208 §2.6.7")
+    else:
+        matched = " > ".join(verdict.path) or "nothing in the policy matches"
+        evidence = f"{result} for {question.ip}: {matched}"
+        _not_authorised(part, subject, evidence, result)
+
+
+def _not_authorised(part: Trace, subject: str, evidence: str, result: SpfResult) -> None:
+    section = {"fail": "4", "softfail": "5"}.get(result, "2")
+    reference = f"RFC 7208 §2.6.{section}"
+    if result is SpfResult.NEUTRAL:
+        part.findings.append(
+            Finding("spf.not_authorised", Status.WARNING, subject, evidence[:400], reference)
+        )
+        return
+    _fail(part, "not_authorised", Reason.AUTHENTICATION_FAILED, subject, evidence[:400], reference)
+
+
+def _look_up_failed(part: Trace, subject: str, detail: str, *, is_ours: bool) -> NoReturn:
+    status = Status.UNTESTABLE if is_ours else Status.WARNING
+    part.findings.append(
+        Finding("spf.lookup_failed", status, subject, detail[:400], "RFC 7208 §2.6.6")
+    )
+    owner = Owner.OUR_DNS if is_ours else Owner.THEIR_DNS
+    raise ProbeFailure(Reason.SERVFAIL, detail, owner=owner)
+
+
+def _fail(
+    part: Trace, code: str, reason: Reason, subject: str, evidence: str, reference: str
+) -> NoReturn:
+    part.findings.append(Finding(f"spf.{code}", Status.FAILURE, subject, evidence, reference))
+    raise ProbeFailure(reason, evidence, owner=Owner.THEIR_DNS, is_transient=False)
