@@ -17,6 +17,7 @@ from exporter.config import parse
 from exporter.ledger import Ledger
 from exporter.metrics import Metrics
 from exporter.model import Change, Config
+from exporter.run_book import RunBook
 from exporter.runs import Publisher, finish, probe
 from probes.clock import SYSTEM_CLOCK
 from probes.net.gate import Gate
@@ -48,9 +49,9 @@ jobs:
 class Probing:
     """Runs jobs by the same steps as `exporter.app` does, without its scheduler."""
 
-    def __init__(self, config: Config, ledger: Ledger) -> None:
+    def __init__(self, config: Config, book: RunBook) -> None:
         self._config = config
-        self._ledger = ledger
+        self._book = book
         # everybody talks to one address here, which the service would do one session at a time
         self._net = replace(build_net(config), gate=Gate(AT_ONE_ADDRESS))
         self._metrics = Metrics("0", SYSTEM_CLOCK)
@@ -61,7 +62,7 @@ class Probing:
     async def run_one(self, name: str) -> bool:
         """One run; whether it was well."""
         run = await probe(self._config.jobs[name], next(self._ticks), self._net)
-        await finish(run, self._ledger, self._publish)
+        finish(run, self._book, self._publish)
         return run.result.ok
 
     async def measure(self, request: Answer) -> Answer:
@@ -76,6 +77,7 @@ class Probing:
 
         began = time.process_time()
         await asyncio.gather(*(lane() for _ in range(request["together"])))
+        await self._book.write()
         return {"cpu": time.process_time() - began, "failed": failed}
 
     async def hold(self, request: Answer) -> Answer:
@@ -111,12 +113,13 @@ async def run(folder: str, ca: str, ports: dict[str, int]) -> None:
     """Answer with `measure`, or with `hold` where the request says so."""
     _log_to_nowhere()
     ledger = await Ledger.open(f"{folder}/ledger-{os.getpid()}.sqlite", SYSTEM_CLOCK)
-    probing = Probing(parse(configuration(folder, ca, ports), "bench"), ledger)
+    async with RunBook(ledger, _no_ledger_error) as book:
+        probing = Probing(parse(configuration(folder, ca, ports), "bench"), book)
 
-    async def handle(request: Answer) -> Answer:
-        return await (probing.hold if "seconds" in request else probing.measure)(request)
+        async def handle(request: Answer) -> Answer:
+            return await (probing.hold if "seconds" in request else probing.measure)(request)
 
-    await serve(handle, {"ready": True})
+        await serve(handle, {"ready": True})
     await ledger.close()
 
 

@@ -25,6 +25,7 @@ from exporter.config import parse
 from exporter.ledger import Ledger
 from exporter.metrics import Metrics
 from exporter.model import Change, Run
+from exporter.run_book import RunBook
 from exporter.runs import Publisher, finish, probe
 from exporter.web.health import LoopMonitor
 from probes.clock import SYSTEM_CLOCK
@@ -98,12 +99,13 @@ async def _level(folder: Path, ca: str, port: int, rate: int, takes: float) -> L
 
     publish = Publisher(_no_canary, finished, _no_ledger_error)
     net, ticks = build_net(config), iter(range(10**9))
-    async with LoopMonitor(metrics.loop_lag) as monitor:
+    book = RunBook(ledger, _no_ledger_error)
+    async with LoopMonitor(metrics.loop_lag) as monitor, book:
 
         async def one(start: float) -> None:
             await asyncio.sleep(start)
             job, tick = config.jobs["slow"], next(ticks)
-            await finish(await probe(job, tick, net, lag=monitor.worst_since), ledger, publish)
+            finish(await probe(job, tick, net, lag=monitor.worst_since), book, publish)
 
         warm_up = takes + 1.0
         random.seed(rate)

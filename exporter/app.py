@@ -16,6 +16,7 @@ from exporter.config import ConfigError, load
 from exporter.ledger import Ledger, LedgerError
 from exporter.metrics import Metrics
 from exporter.model import Change, Config, Run
+from exporter.run_book import RunBook
 from exporter.runs import Publisher, finish, log_bug, path_host, probe, send
 from exporter.scheduler import Entry, Scheduler, tick_at
 from exporter.web.application import HttpState
@@ -82,6 +83,7 @@ class Service:
         self._ledger = ledger
         self._observer = observer
         self._publish = Publisher(self._on_change, self._on_run, self.metrics.ledger_error)
+        self.run_book = RunBook(ledger, self.metrics.ledger_error)
         self.arrivals = Arrivals(lambda: self._net, ledger, self.metrics, clock, self._on_change)
         self._reloading = asyncio.Lock()
         self._scheduler = Scheduler(
@@ -187,7 +189,7 @@ class Service:
                 await send(path, tick, self._net, self._ledger, self._publish, lag=lag)
             elif name in self.config.jobs:
                 run = await probe(self.config.jobs[name], tick, self._net, lag=lag)
-                await finish(run, self._ledger, self._publish)
+                finish(run, self.run_book, self._publish)
         except LedgerError as error:
             LOG.error("%s: not started: %s", name, error)  # noqa: TRY400 - our own words
             self.metrics.ledger_error()
@@ -276,7 +278,7 @@ async def serving(service: Service, address: str, port: int) -> AsyncIterator[st
     """A started service with its pages; yields the address of the pages."""
     monitor = service.loop_monitor
     state = HttpState(service.metrics, monitor, service.arrivals.not_ready)
-    async with monitor, serve(state, address, port) as bound:
+    async with monitor, service.run_book, serve(state, address, port) as bound:
         url = f"http://{f'[{address}]' if ':' in address else address}:{bound}"
         LOG.info("serving %s/metrics", url)
         try:

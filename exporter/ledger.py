@@ -135,7 +135,7 @@ class Ledger:
         counts once.
         The Change says what to count, to exactly one caller: a copy that was read before, or was
         moved, makes a Change without outcome. A `result` is kept as the path's run too, so no
-        `add_run` is needed for it. Raises ImpossibleEvent.
+        `add_runs` is needed for it. Raises ImpossibleEvent.
         """
         if event is Event.SEEN and sighting is None:
             raise ValueError("a canary is seen in a sighting")
@@ -200,9 +200,9 @@ class Ledger:
         """How far each folder has been read."""
         return await self._thread.call(partial(self._store.cursors, mailbox))
 
-    async def add_run(self, run: Run) -> None:
-        """Keep a run; of each name the runs of the last RUNS_KEPT ticks are kept."""
-        await self._thread.call(partial(self._store.put_run, run), is_patient=True)
+    async def add_runs(self, runs: Iterable[Run]) -> None:
+        """Keep these runs; of each name the runs of the last RUNS_KEPT ticks are kept."""
+        await self._thread.call(partial(self._store.put_runs, tuple(runs)))
 
     async def runs(self, name: str, limit: int) -> tuple[Run, ...]:
         """The runs of a job or path, the newest first."""
@@ -250,7 +250,7 @@ class Ledger:
         if copy is not None:
             self._store.put_copy(record, number, copy, is_bounce=is_bounce)
         if result is not None:
-            self._store.put_run(Run(record.path, record.tick, result))
+            self._store.put_runs((Run(record.path, record.tick, result),))
         return change
 
     def _advance(self, record: CanaryRecord, happening: Happening) -> Change:

@@ -57,6 +57,13 @@ class _Prepared:
         cursor.execute(self._sql, values if order is None else [values[name] for name in order])
         return cursor
 
+    def run_many(self, cursor: Any, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Execute once for each row; the statement has no parameters of its own."""
+        order = self._order
+        cursor.executemany(
+            self._sql, rows if order is None else ([row[name] for name in order] for row in rows)
+        )
+
 
 _PLACE = (COPIES.c.folder, COPIES.c.uid_validity, COPIES.c.uid)
 
@@ -236,16 +243,9 @@ class Store:
         rows = self._connection.execute(select(*columns).where(CURSORS.c.mailbox == mailbox))
         return {row.folder: Cursor(*row) for row in rows}
 
-    def put_run(self, run: Run) -> None:
-        """Store a run in its slot; the run that lay there is gone."""
-        values = {
-            "name": run.name,
-            "slot": run.tick % RUNS_KEPT,
-            "tick": run.tick,
-            "started_at": to_micros(run.result.started_at),
-            "result": encode_result(run.result),
-        }
-        self._upsert_run.run(self._cursor, values)
+    def put_runs(self, runs: Iterable[Run]) -> None:
+        """Store each run in its slot; the run that lay there is gone."""
+        self._upsert_run.run_many(self._cursor, map(_run_row, runs))
 
     def runs(self, name: str, limit: int) -> tuple[Run, ...]:
         """A job's or path's runs, the newest first."""
@@ -271,6 +271,16 @@ class Store:
         )
         runs = delete(RUNS).where(tuple_(RUNS.c.name, RUNS.c.slot).in_(name_and_slot))
         return sum(self._connection.execute(statement).rowcount for statement in (canaries, runs))
+
+
+def _run_row(run: Run) -> dict[str, Any]:
+    return {
+        "name": run.name,
+        "slot": run.tick % RUNS_KEPT,
+        "tick": run.tick,
+        "started_at": to_micros(run.result.started_at),
+        "result": encode_result(run.result),
+    }
 
 
 def _upsert(table: Table) -> Executable:

@@ -16,9 +16,6 @@ MAX_WAITING = 10_000
 MAX_TOGETHER = 500
 """Calls after which a transaction takes no more on."""
 
-PATIENCE = 0.02
-"""Seconds a call that is in no hurry waits for company: a commit costs four times a row."""
-
 T = TypeVar("T")
 
 
@@ -49,9 +46,7 @@ class CommitThread:
         self._transaction = transaction
         self._name = name
         self._loop = asyncio.get_running_loop()
-        self._calls: SimpleQueue[list[_Call] | None] = SimpleQueue()
-        self._patient: list[_Call] = []
-        self._patience: asyncio.TimerHandle | None = None
+        self._calls: SimpleQueue[_Call | None] = SimpleQueue()
         self._room = asyncio.Semaphore(MAX_WAITING)
         self._is_closed = False
         self._ended = asyncio.Event()
@@ -61,14 +56,11 @@ class CommitThread:
         self,
         work: Callable[[], T],
         then: Callable[[T], None] | None = None,
-        *,
-        is_patient: bool = False,
     ) -> T:
         """What `work` returns, once that is durable.
 
-        A patient call waits up to PATIENCE for others to share its commit; calls are done in the
-        order in which they came, so one in a hurry takes those that wait along. A caller who is
-        cancelled does not take the work back. Raises LedgerError, and whatever `work` raises
+        Calls are done in the order in which they came. A caller who is cancelled does not take the
+        work back. Raises LedgerError, and whatever `work` raises
         (nothing of it is stored then).
         """
         await self._room.acquire()
@@ -76,29 +68,15 @@ class CommitThread:
             self._room.release()
             raise LedgerError(self._name, "it was closed")
         future: asyncio.Future[T] = self._loop.create_future()
-        self._patient.append(_Call(work, then, future))
-        if not is_patient or len(self._patient) >= MAX_TOGETHER:
-            self._hand_over()
-        elif self._patience is None:
-            self._patience = self._loop.call_later(PATIENCE, self._hand_over)
+        self._calls.put(_Call(work, then, future))
         return await future
 
     async def close(self) -> None:
         """Finish what was called, then end the thread."""
         if not self._is_closed:
             self._is_closed = True
-            self._hand_over()
             self._calls.put(None)
         await self._ended.wait()
-
-    def _hand_over(self) -> None:
-        """Give the thread all that waits."""
-        if self._patience is not None:
-            self._patience.cancel()
-            self._patience = None
-        calls, self._patient = self._patient, []
-        if calls:
-            self._calls.put(calls)
 
     def _work(self) -> None:
         is_open = True
@@ -115,7 +93,7 @@ class CommitThread:
         calls: list[_Call] = []
         more = self._calls.get()
         while more is not None:
-            calls += more
+            calls.append(more)
             if len(calls) >= MAX_TOGETHER:
                 return calls, True
             try:

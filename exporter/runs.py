@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from exporter.ledger import Ledger, LedgerError
 from exporter.model import Change, Job, Path, Run
+from exporter.run_book import RunBook
 from probes.canary.lifecycle import Event, ImpossibleEvent, sending_ended
 from probes.canary.message import Canary, compose, new_token
 from probes.mailboxes import Sighting
@@ -26,7 +27,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Publisher:
-    """Where finished values go. Both are called after the ledger has them, and must not raise."""
+    """Where finished values go, which must not raise; changes are in the ledger by then."""
 
     change: Callable[[Change], None]
     run: Callable[[Run], None]
@@ -91,9 +92,9 @@ async def probe(
     return Run(job.name, tick, result)
 
 
-async def finish(run: Run, ledger: Ledger, publish: Publisher) -> None:
-    """Store a finished run of a job, then publish and log it."""
-    await _written_down(lambda: ledger.add_run(run), publish)
+def finish(run: Run, book: RunBook, publish: Publisher) -> None:
+    """Note, publish and log a finished run of a job."""
+    book.add(run)
     _published(run, publish)
 
 

@@ -26,7 +26,8 @@ ROOMS = (
     ("probes.trace", "probes.net"),
     ("probes.turns",),
     ("probes.sessions",),
-    ("probes.mx_session",),
+    ("probes.mx_session", "probes.mx_records", "probes.mx_dialogue"),
+    ("probes.rcpt",),
     ("probes.fetch",),
     ("probes.kinds", "probes.routes", "probes.mailboxes"),
     ("probes.registry",),
@@ -47,7 +48,11 @@ ROOMS = (
     ("exporter.cli",),
 )
 
-ROOM_OF_FILES = {"exporter.ledger_*": "exporter.ledger", "exporter.metric_*": "exporter.metrics"}
+ROOM_OF_FILES = {
+    "exporter.ledger_*": "exporter.ledger",
+    "exporter.metric_*": "exporter.metrics",
+    "exporter.run_book*": "exporter.runs",
+}
 """Files that are one room with the file whose face they stand behind."""
 
 CLIENTS = {

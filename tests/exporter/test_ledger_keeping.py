@@ -189,14 +189,14 @@ async def test_a_run_is_read_back_as_it_was_written(path: Path) -> None:
         "mx", BEGIN, 1.5, result().timings, why, (finding,), (part,), {"x": ("y", 2.5, True)}
     )
     async with opened(path) as rig:
-        await rig.ledger.add_run(Run("job", 3, whole))
+        await rig.ledger.add_runs([Run("job", 3, whole)])
         assert await rig.ledger.runs("job", 10) == (Run("job", 3, whole),)
 
 
 async def test_a_result_of_monstrous_size_is_shortened(path: Path) -> None:
     monster = ProbeResult("mx", BEGIN, 1.0, (), failure(), facts={"big": "x" * 1_000_000})
     async with opened(path) as rig:
-        await rig.ledger.add_run(Run("job", 3, monster))
+        await rig.ledger.add_runs([Run("job", 3, monster)])
         (run,) = await rig.ledger.runs("job", 1)
     assert run.result.failure == failure()
     assert run.result.facts == {"ledger.shortened": True}
@@ -209,7 +209,7 @@ async def test_the_history_of_a_job_is_bounded_and_read_newest_first(path: Path)
         runs = [
             Run("job", tick, result(at=BEGIN + timedelta(seconds=tick))) for tick in range(count)
         ]
-        await asyncio.gather(*(rig.ledger.add_run(run) for run in runs))
+        await rig.ledger.add_runs(runs)
         assert await rig.ledger.runs("job", 3) == (runs[-1], runs[-2], runs[-3])
         assert len(await rig.ledger.runs("job", 10 * count)) == RUNS_KEPT
 
@@ -258,7 +258,7 @@ async def test_old_settled_rows_are_forgotten_and_unsettled_ones_never(path: Pat
         moment = rig.hands.elapse(1.0).utc
         await rig.send("new")
         await rig.see(sighting("new", rig.hands.elapse(1.0), uid=9999))
-        await rig.ledger.add_run(Run("job", 1, result(at=moment)))
+        await rig.ledger.add_runs([Run("job", 1, result(at=moment))])
         assert await rig.ledger.forget(moment) == 1500 + RUNS_KEPT
         tokens = {record.token for record in await rig.ledger.recent("p", 5000)}
         assert tokens == {"waiting", "new"}

@@ -50,7 +50,7 @@ async def test_a_reader_holds_up_neither_the_service_nor_its_start(tmp_path: Pat
     with reading(str(file)) as reader:
         async with opened(file) as rig:
             await rig.happen("mailcanary-a", Event.SEND_STARTED)
-            await rig.ledger.add_run(Run("job", 1, result()))
+            await rig.ledger.add_runs([Run("job", 1, result())])
             assert reader.runs("job", 1) == (Run("job", 1, result()),)
 
 

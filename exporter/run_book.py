@@ -1,0 +1,101 @@
+"""Finished runs of jobs, gathered in memory and written to the ledger together.
+
+A run tells what was; nothing is decided by it later. So no run waits for the disk: what is not
+written yet is lost with a process that is killed, a second's worth at most. Canaries are another
+matter, and never pass through here.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from types import TracebackType
+from typing import Self
+
+from exporter.ledger import Ledger, LedgerError
+from exporter.model import Run
+
+LOG = logging.getLogger("mailcanary")
+
+SPAN = 1.0
+"""Seconds a run waits at most for others to be written with."""
+
+TOGETHER = 500
+"""Runs that are written at once, without waiting for more."""
+
+MOST_WAITING = 10_000
+"""Runs that are kept while the ledger refuses them; beyond that the oldest are dropped."""
+
+PAUSE = 5.0
+"""Seconds between two tries while the ledger refuses."""
+
+
+class RunBook:
+    """Writes what it is given while its block is open, and the rest when the block ends.
+
+    `on_error` hears of every refusal of the ledger; what was refused is tried again.
+    """
+
+    def __init__(self, ledger: Ledger, on_error: Callable[[], None], *, span: float = SPAN) -> None:
+        self._ledger = ledger
+        self._on_error = on_error
+        self._span = span
+        self._runs: list[Run] = []
+        self._some = asyncio.Event()
+        self._many = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._task = asyncio.create_task(self._write_on(), name="run book")
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.wait((task,))
+        if not await self.write():
+            LOG.error("%d finished runs could not be stored", len(self._runs))
+
+    def add(self, run: Run) -> None:
+        """Take a run down; it is on the disk a little later."""
+        if len(self._runs) == MOST_WAITING:
+            LOG.error("a finished run of %s is not stored: too many wait", self._runs.pop(0).name)
+        self._runs.append(run)
+        self._some.set()
+        if len(self._runs) >= TOGETHER:
+            self._many.set()
+
+    async def _write_on(self) -> None:
+        while True:
+            await self._some.wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._span):
+                    await self._many.wait()
+            if not await self.write():
+                await asyncio.sleep(PAUSE)
+
+    async def write(self) -> bool:
+        """Write all there is; False when the ledger refused, and all is kept.
+
+        A write that is cancelled half-way is done again: storing a run twice changes nothing.
+        """
+        self._some.clear()
+        self._many.clear()
+        runs, self._runs = self._runs, []
+        try:
+            await self._ledger.add_runs(runs)
+        except BaseException as error:
+            self._runs = runs + self._runs
+            self._some.set()
+            if not isinstance(error, LedgerError):
+                raise
+            LOG.error("%s", error)  # noqa: TRY400 - our own words, no traceback
+            self._on_error()
+            return False
+        return True

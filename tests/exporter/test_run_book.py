@@ -1,0 +1,104 @@
+"""Finished runs are written together, a little later, and none of them is forgotten."""
+
+import asyncio
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from exporter import run_book
+from exporter.model import Run
+from exporter.run_book import TOGETHER, RunBook
+from tests.exporter.ledger_rig import Rig, opened, result
+
+NEVER = 3600.0
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "ledger.sqlite"
+
+
+def execute(path: Path, statement: str) -> None:
+    """What somebody else does to the file."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(statement)
+        connection.commit()
+
+
+def runs(count: int) -> list[Run]:
+    return [Run("job", tick, result()) for tick in range(count)]
+
+
+async def stored(rig: Rig, count: int) -> None:
+    """Wait until so many runs of the job are in the ledger."""
+    async with asyncio.timeout(20):
+        while len(await rig.ledger.runs("job", count + 1)) != count:  # noqa: ASYNC110 - a file
+            await asyncio.sleep(0.01)
+
+
+async def test_what_is_noted_is_written_when_the_block_ends(path: Path) -> None:
+    async with opened(path) as rig:
+        async with RunBook(rig.ledger, pytest.fail, span=NEVER) as book:
+            for run in runs(3):
+                book.add(run)
+            assert await rig.ledger.runs("job", 9) == ()
+        assert await rig.ledger.runs("job", 9) == tuple(
+            sorted(runs(3), key=lambda run: run.result.started_at, reverse=True)
+        )
+
+
+async def test_it_is_written_after_its_span_while_the_block_is_open(path: Path) -> None:
+    async with opened(path) as rig, RunBook(rig.ledger, pytest.fail, span=0.01) as book:
+        for run in runs(2):
+            book.add(run)
+            await stored(rig, run.tick + 1)
+
+
+async def test_many_are_written_without_waiting_for_the_span(path: Path) -> None:
+    async with opened(path) as rig, RunBook(rig.ledger, pytest.fail, span=NEVER) as book:
+        for run in runs(TOGETHER):
+            book.add(run)
+        await stored(rig, TOGETHER)
+
+
+async def test_what_the_ledger_refuses_is_said_kept_and_written_later(path: Path) -> None:
+    refused: list[None] = []
+    async with opened(path) as rig:
+        book = RunBook(rig.ledger, lambda: refused.append(None), span=NEVER)
+        execute(path, "CREATE TRIGGER no BEFORE INSERT ON runs BEGIN SELECT RAISE(FAIL, 'no'); END")
+        for run in runs(2):
+            book.add(run)
+        assert not await book.write()
+        assert not await book.write()
+        assert len(refused) == 2
+        execute(path, "DROP TRIGGER no")
+        assert await book.write()
+        assert len(await rig.ledger.runs("job", 9)) == 2
+
+
+async def test_a_write_that_is_broken_off_is_done_again(path: Path) -> None:
+    async with opened(path) as rig:
+        book = RunBook(rig.ledger, pytest.fail, span=NEVER)
+        book.add(runs(1)[0])
+        task = asyncio.create_task(book.write())
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait((task,))
+        assert task.cancelled()
+        assert await book.write()
+        assert len(await rig.ledger.runs("job", 9)) == 1
+
+
+async def test_what_cannot_be_written_for_long_does_not_grow_without_bound(
+    path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(run_book, "MOST_WAITING", 3)
+    async with opened(path) as rig:
+        book = RunBook(rig.ledger, pytest.fail, span=NEVER)
+        for run in runs(5):
+            book.add(run)
+        assert caplog.text.count("is not stored: too many wait") == 2
+        assert await book.write()
+        assert {run.tick for run in await rig.ledger.runs("job", 9)} == {2, 3, 4}
