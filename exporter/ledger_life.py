@@ -10,7 +10,7 @@ from probes.canary.bounce import failure_of
 from probes.canary.lifecycle import UNSETTLED, Event, Outcome, State, advance
 from probes.clock import Instant
 from probes.mailboxes import Placement, Sighting
-from probes.result import Failure, Phase, Reason, owner_of
+from probes.result import Failure, Phase, Reason, one_line, owner_of
 
 _VERDICTS = {
     Event.BOUNCE_SEEN: (Phase.TRANSIT, Reason.BOUNCED, "a bounce came back"),
@@ -24,6 +24,10 @@ _SENDER_DIED = (
     Reason.UNTESTABLE,
     "the service ended while it was sending this, and no copy came: perhaps it was never sent",
 )
+_HELD_BACK = {
+    Placement.JUNK: "filed as junk",
+    Placement.QUARANTINE: "held back in quarantine",
+}
 _GOOD = frozenset({Outcome.ARRIVED, Outcome.LATE, Outcome.RECOVERED})
 
 
@@ -53,7 +57,7 @@ def step(record: CanaryRecord, happening: Happening) -> Change:
         record.state,
         event,
         is_late=sighting is not None and _is_late(record, sighting, changes),
-        is_junk=sighting is not None and sighting.placement is Placement.JUNK,
+        is_junk=sighting is not None and sighting.placement in _HELD_BACK,
         has_sender_spoken=_has_sender_spoken(record),
     )
     outcome = transition.outcome
@@ -127,6 +131,10 @@ def _failure(
     is_vain = happening.event is Event.LOOKED_IN_VAIN
     is_unknown = is_vain and not _has_sender_spoken(record)
     phase, reason, detail = _SENDER_DIED if is_unknown else _VERDICTS[happening.event]
+    if happening.sighting is not None and happening.sighting.placement in _HELD_BACK:
+        detail = (
+            f"{_HELD_BACK[happening.sighting.placement]}: {one_line(happening.sighting.folder)}"
+        )
     return Failure(phase, reason, detail, owner_of(phase, reason), is_transient=False)
 
 

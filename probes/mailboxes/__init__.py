@@ -16,6 +16,7 @@ class Placement(StrEnum):
 
     INBOX = "inbox"
     JUNK = "junk"
+    QUARANTINE = "quarantine"
     OTHER = "other"
 
 
@@ -88,13 +89,16 @@ class Place:
 class Content:
     """A message that was wanted, as its octets; None where it cannot be had, and `why` not.
 
-    `is_header_only`: the message is larger than MAX_MESSAGE, this is its header.
+    `is_header_only`: the message is larger than MAX_MESSAGE, this is its header. `labels` and
+    `category` (`primary`, `promotions`, ...) say how Gmail sorted it, where the server is Gmail's.
     """
 
     place: Place
     octets: bytes | None
     is_header_only: bool = False
     why: str = ""
+    labels: tuple[str, ...] = ()
+    category: str | None = None
 
 
 News = Following | Look | Sighting | Cursor | Content

@@ -41,6 +41,10 @@ class ImapMailbox(ImapServer):
         "The Junk folder; unset: the one marked \\Junk (RFC 6154), else one with a usual name.",
         None,
     )
+    quarantine: str | None = option(
+        "The folder into which a filter puts what it holds back; a canary found there is junked.",
+        None,
+    )
     folders: tuple[str, ...] = option("Further folders in which a canary may turn up.", ())
     trusted_authserv_ids: tuple[str, ...] = option(
         "Whose Authentication-Results are believed (RFC 8601); unset: learnt from each copy.", ()
@@ -220,10 +224,15 @@ class _MailboxWatch:
 
     async def _follow_others(self, session: ImapSession) -> None:
         junk = self._target.junk or await self._find_junk(session)
-        for name in (*self._target.folders, *([junk] if junk else ())):
+        for name in filter(None, (self._target.quarantine, junk, *self._target.folders)):
             if name not in self._folders and name.upper() != "INBOX":
-                placement = Placement.JUNK if name == junk else Placement.OTHER
-                self._tasks.create_task(self._follow(self._folder(name, placement)))
+                self._tasks.create_task(self._follow(self._folder(name, self._kind(name, junk))))
+
+    def _kind(self, name: str, junk: str | None) -> Placement:
+        """What the operator says of a folder counts more than what the server does."""
+        if name == self._target.quarantine:
+            return Placement.QUARANTINE
+        return Placement.JUNK if name == junk else Placement.OTHER
 
     async def _find_junk(self, session: ImapSession) -> str | None:
         async with step(Phase.FETCH, self._target.timeout):

@@ -5,8 +5,10 @@ on one, delays no look and ends no watch.
 """
 
 import asyncio
+from dataclasses import replace
 
 from probes.mailboxes import Content, Interest, Place, Report
+from probes.mailboxes.gmail import sorting_of
 from probes.mailboxes.imap_login import ImapServer, open_session, step
 from probes.net import Net
 from probes.net.errors import NetError
@@ -85,7 +87,11 @@ class _Reader:
             session = await self._opened(place)
             if self._folder != (place.folder, place.uid_validity):
                 return Content(place, None, why=f"{place.folder} was numbered anew")
-            return await self._message(session, place)
+            content = await self._message(session, place)
+            sorting = await sorting_of(session, place.uid, self._server.timeout)
+        if sorting is None or content.octets is None:
+            return content
+        return replace(content, labels=sorting.labels, category=sorting.category)
 
     async def _opened(self, place: Place) -> ImapSession:
         """A session in which that folder is open and up to date."""

@@ -219,6 +219,10 @@ class ImapSession(Dialogue):
         self._wire.framer.max_literal = max(octets, SMALL_LITERAL)
         return await self._collect(Fetch, f"UID FETCH {uids} ({items})")
 
+    async def uid_fetch_labels(self, uids: str) -> tuple[Fetch, ...]:
+        """UID and Gmail's labels; needs X-GM-EXT-1 among the capabilities."""
+        return await self._collect(Fetch, f"UID FETCH {uids} (UID X-GM-LABELS)")
+
     async def uid_store(self, uids: str, flags: Iterable[str]) -> None:
         """Add flags."""
         await self._ask(f"UID STORE {uids} +FLAGS.SILENT ({' '.join(flags)})")

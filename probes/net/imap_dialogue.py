@@ -92,6 +92,11 @@ class Dialogue:
         self._is_leaving = False
         self._wire = Wire(self.name, sock, self._take, self._ended)
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing more can be said or heard on this connection."""
+        return self._wire.failure is not None
+
     def interrupt(self) -> None:
         """End the `idle` that is running; without one, nothing happens."""
         if self._nudge is not None and not self._nudge.done():

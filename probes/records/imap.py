@@ -122,7 +122,13 @@ def _read_fetch(sequence: int, values: tuple[Value, ...]) -> Fetch:
         _optional_number(said.get("RFC822.SIZE")),
         _internal_date(said.get("INTERNALDATE")),
         sections,
+        _labels(said.get("X-GM-LABELS")),
     )
+
+
+def _labels(value: Value) -> tuple[str, ...] | None:
+    """Names as those of folders, in modified UTF-7."""
+    return tuple(map(_mailbox, value)) if isinstance(value, tuple) else None
 
 
 def _read_capability(raw: Raw) -> Capability:

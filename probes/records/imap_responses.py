@@ -85,7 +85,7 @@ class Fetch:
 
     `sections` has the octets by section specification in capitals without `BODY[...]`, a partial's
     origin aside (`HEADER`, `TEXT`, `` for the whole message); None for a section said to be NIL.
-    `internal_date` is also None when it cannot be read.
+    `internal_date` is also None when it cannot be read. `labels` are Gmail's, decoded.
     """
 
     sequence: int
@@ -94,6 +94,7 @@ class Fetch:
     size: int | None = None
     internal_date: datetime | None = None
     sections: Mapping[str, bytes | None] = field(default_factory=dict)
+    labels: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -219,6 +219,32 @@ async def test_of_a_crowd_of_new_messages_only_those_with_our_marker_are_fetched
     assert told.of(Cursor) == [Cursor("INBOX", 7, SLICE + 10), Cursor("INBOX", 7, last)]
 
 
+async def test_a_hundred_thousand_foreign_messages_of_today_are_searched_and_not_downloaded(
+    the_net: Net,
+) -> None:
+    total, ours = 100_000, 54_321
+    everything = " ".join(map(str, range(1, total + 1)))
+    slices: list[Answer] = [
+        (Say("* SEARCH" + f" {ours}" * (first <= ours < first + SLICE), "{tag} OK done"),)
+        for first in range(1, total + 1, SLICE)
+    ]
+    answers: Answers = {
+        **ONLY_INBOX,
+        "EXAMINE": opened(total, total + 1),
+        "UID SEARCH": [(Say(f"* SEARCH {everything}", "{tag} OK done"),), *slices],
+        "UID FETCH": (message(ours, ours, header_of(MESSAGE)), OK),
+    }
+    waiting = Waiting({TOKEN: datetime.now(UTC)})
+    async with ImapPeer(answers) as peer:
+        async with watched(the_net, target(peer), waiting) as told:
+            await told.until(lambda told: bool(told.of(Look)))
+        fetched = asked(peer, "FETCH")
+        assert peer.count("UID SEARCH") == 1 + total // SLICE
+    assert [line.split(" (")[0] for line in fetched] == [f"UID FETCH {ours}"]
+    assert [sighting.uid for sighting in told.of(Sighting)] == [ours]
+    assert told.of(Cursor)[-1] == Cursor("INBOX", 7, total)
+
+
 async def test_a_server_that_always_has_news_is_not_asked_without_pause(the_net: Net) -> None:
     answers: Answers = {
         **ONLY_INBOX,
@@ -482,6 +508,24 @@ async def test_junk_and_further_folders_are_watched_on_connections_of_their_own(
         }
         assert peer.sessions == 3
         assert peer.count("SELECT") == 0
+
+
+@pytest.mark.parametrize("quarantine", ["Held back", "Junk"])
+async def test_what_is_in_the_operators_quarantine_is_placed_there(
+    the_net: Net, quarantine: str
+) -> None:
+    async with ImapPeer() as peer:
+        mailbox = target(peer, quarantine=quarantine, folders=("Junk", "Lists"))
+        async with watched(the_net, mailbox, Waiting()) as told:
+            wanted = {"Junk", "Lists", quarantine}
+            await told.until(lambda told: wanted <= {look.folder for look in told.of(Look)})
+        placements = {look.folder: look.placement for look in told.of(Look)}
+    assert placements == {
+        "INBOX": Placement.INBOX,
+        "Junk": Placement.JUNK,
+        "Lists": Placement.OTHER,
+        quarantine: Placement.QUARANTINE,
+    }
 
 
 async def test_a_junk_folder_named_by_the_configuration_is_not_looked_up(the_net: Net) -> None:
