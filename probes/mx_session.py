@@ -60,6 +60,8 @@ async def mx_session(
             trace.facts["smtp.greeting"] = (await session.greeting()).text
         is_offered = await _ehlo(session, name, trace)
         trace.facts["starttls.offered"] = is_offered
+        trace.facts["ehlo.clear_name"] = trace.facts["ehlo.name"]
+        trace.facts["ehlo.clear_extensions"] = trace.facts["ehlo.extensions"]
         if is_offered and use_tls:
             with trace.phase(Phase.STARTTLS):
                 await session.starttls()
@@ -98,4 +100,7 @@ async def _ehlo(session: SmtpSession, name: str, trace: Trace) -> bool:
         offer = await session.ehlo(name)
     trace.facts["ehlo.name"] = offer.name
     trace.facts["ehlo.extensions"] = tuple(offer.extensions)
+    trace.facts["ehlo.size_limit"] = offer.size_limit
+    # RFC 9422 §4: each limit is a name, an equals sign and a value
+    trace.facts["ehlo.limits"] = offer.extensions.get("LIMITS", ())
     return offer.offers("STARTTLS")

@@ -7,7 +7,7 @@ One file = one area. Finding codes are dotted; the page `docs/findings.md`, the 
 from collections.abc import Mapping
 from difflib import get_close_matches
 
-from probes.catalogue import evidence, monitor, mx, smtp
+from probes.catalogue import evidence, monitor, mx, sender, smtp, smtp_answers
 from probes.catalogue.entry import PLACEHOLDERS, Entry, always, filled, placeholders
 from probes.result import Finding, Owner
 
@@ -25,7 +25,8 @@ __all__ = [
 
 AREAS: Mapping[str, tuple[Entry, ...]] = {
     "mx": mx.ENTRIES,
-    "smtp": smtp.ENTRIES,
+    "smtp": (*smtp.ENTRIES, *smtp_answers.ENTRIES),
+    "sender": sender.ENTRIES,
     "evidence": evidence.ENTRIES,
     "monitor": monitor.ENTRIES,
 }

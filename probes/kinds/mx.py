@@ -1,15 +1,30 @@
 """Kind `mx`: can a domain's mail be taken? Every MX host, every address, up to EHLO under TLS."""
 
 import asyncio
+import secrets
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from probes.mx_dialogue import (
+    dialogue_findings,
+    inconsistent_starttls,
+    refusal_findings,
+    slowness,
+)
+from probes.mx_records import (
+    host_findings,
+    record_findings,
+    special_findings,
+    unresolved_finding,
+)
 from probes.mx_session import address_unusable, at_most, mx_session
 from probes.net import Net
 from probes.net.dns_answer import Answer, DnsStatus
-from probes.net.mx_hosts import MxHost, find_addresses, find_mx
-from probes.options import Count, Domain, Host, IpAddress, Port, Seconds, option
+from probes.net.mx_hosts import MxHost, find_addresses, hosts_in
+from probes.net.smtp_session import SmtpSession
+from probes.options import Count, Domain, EmailAddress, Host, IpAddress, Port, Seconds, option
+from probes.rcpt import Question, ask_recipients
 from probes.result import Failure, Finding, Part, Phase, ProbeFailure, Status
 from probes.sessions import say_quit
 from probes.trace import MAX_PARTS, Trace
@@ -29,6 +44,20 @@ class MxTarget:
     address_timeout: Seconds = option("Longest handshake with one address.", Seconds(15.0))
     max_hosts: Count = option("Hosts that are probed, the most preferred ones.", Count(16))
     max_concurrent: Count = option("Addresses that are probed at the same time.", Count(8))
+    slow_reply: Seconds = option("From which wait on a reply is called slow.", Seconds(2.0))
+    mail_from: EmailAddress | None = option(
+        "Envelope sender of the questions below; unset: the null sender.", None
+    )
+    recipient: EmailAddress | None = option(
+        "Ask every address whether it takes mail for this recipient; nothing is sent.", None
+    )
+    postmaster: bool = option(
+        "Ask whether postmaster@ the domain is taken (RFC 5321 §4.5.1).", False
+    )
+    catch_all: bool = option("Ask whether a recipient that cannot exist is taken.", False)
+    open_relay: bool = option(
+        "Ask whether mail for postmaster@ our EHLO name, another domain, is taken.", False
+    )
 
 
 def host(target: MxTarget) -> str:
@@ -39,12 +68,15 @@ def host(target: MxTarget) -> str:
 async def probe(net: Net, target: MxTarget, trace: Trace) -> None:
     """Fails when no address of any host does; one that fails beside one that works is a finding."""
     with trace.phase(Phase.DNS_MX):
-        mx = await find_mx(net.resolver, target.domain)
+        answer = await net.resolver.mx(target.domain)
+        trace.findings.extend(record_findings(target.domain, answer))
+        mx = hosts_in(answer, target.domain)
     trace.facts["mx.implicit"] = mx.is_implicit
     trace.facts["mx.hosts"] = tuple(record.exchange for record in mx.hosts)
     trace.facts["dns.authenticated"] = mx.answer.authenticated
     with trace.phase(Phase.DNS_ADDRESS):
         hosts = await find_addresses(net.resolver, mx.hosts[: target.max_hosts])
+    trace.findings.extend(host_findings(hosts))
     _note_unresolved(hosts, trace)
     found = [(host, address) for host in hosts for address in host.addresses.records]
     visits = found[: MAX_PARTS - len(trace.parts)]
@@ -75,12 +107,45 @@ async def _visit(
             name = mx_host.record.exchange
             with trace.part(name, address) as part:
                 part.facts["mx.preference"] = mx_host.record.preference
-                async with (
-                    turn_at(net, address, target.port, part) as turn,
-                    at_most(target.address_timeout, part),
-                    mx_session(net, target, name, address, turn, part) as session,
-                ):
-                    await say_quit(session, part)
+                await _talk(net, target, name, address, part)
+
+
+async def _talk(net: Net, target: MxTarget, name: str, address: str, part: Trace) -> None:
+    """One session, and what is to be said of it however it ended."""
+    where = f"{name} [{address}]"
+    try:
+        async with (
+            turn_at(net, address, target.port, part) as turn,
+            at_most(target.address_timeout, part),
+            mx_session(net, target, name, address, turn, part) as session,
+        ):
+            await _ask(net, target, session, where, part)
+            await say_quit(session, part)
+    except ProbeFailure as failure:
+        phase = failure.phase or part.current
+        is_reached = bool({t.phase for t in part.timings} - {Phase.CONNECT})
+        part.findings.extend(special_findings(where, address, is_reached=is_reached))
+        part.findings.extend(refusal_findings(where, phase, failure))
+        part.findings.extend(slowness(where, part.timings, target.slow_reply))
+        raise
+    part.findings.extend(special_findings(where, address, is_reached=True))
+    part.findings.extend(dialogue_findings(where, part.facts, part.timings, target.slow_reply))
+
+
+async def _ask(net: Net, target: MxTarget, session: SmtpSession, where: str, trace: Trace) -> None:
+    """Only what the user opted in to."""
+    ehlo_name = target.ehlo_name or net.ehlo_name
+    wanted = {
+        Question.RECIPIENT: target.recipient,
+        Question.POSTMASTER: f"postmaster@{target.domain}" if target.postmaster else None,
+        Question.CATCH_ALL: (
+            f"no-such-user-{secrets.token_hex(8)}@{target.domain}" if target.catch_all else None
+        ),
+        Question.OPEN_RELAY: f"postmaster@{ehlo_name}" if target.open_relay else None,
+    }
+    recipients = tuple((why, who) for why, who in wanted.items() if who is not None)
+    if recipients:
+        await ask_recipients(session, target.mail_from or "", recipients, where, trace)
 
 
 def _note_unresolved(hosts: Iterable[MxHost], trace: Trace) -> None:
@@ -90,6 +155,7 @@ def _note_unresolved(hosts: Iterable[MxHost], trace: Trace) -> None:
         if mx_host.addresses.status is not DnsStatus.ANSWERED:
             with trace.part(name, None) as part:
                 part.facts["mx.preference"] = mx_host.record.preference
+                part.findings.append(unresolved_finding(mx_host))
                 mx_host.addresses.require(Phase.DNS_ADDRESS)
         if mx_host.half_failed is not None:
             trace.findings.append(_half_failed(name, mx_host.half_failed))
@@ -108,6 +174,7 @@ def _left_out(target: MxTarget, count: int) -> Finding:
 
 def _judge(trace: Trace, by_preference: list[str]) -> None:
     """One address that works is enough; without one, the best host's failure is the run's."""
+    trace.findings.extend(inconsistent_starttls(trace.parts))
     failed = [(part, part.failure) for part in trace.parts if part.failure is not None]
     if len(failed) == len(trace.parts):
         raise _most_telling(failed, by_preference)

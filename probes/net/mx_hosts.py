@@ -48,7 +48,11 @@ async def find_mx(resolver: Resolver, domain: str) -> MxHosts:
     Raises NetError: null_mx where the domain takes no mail, the resolver's reason where it has no
     hosts or they cannot be known.
     """
-    answer = await resolver.mx(domain)
+    return hosts_in(await resolver.mx(domain), domain)
+
+
+def hosts_in(answer: Answer[MxRecord], domain: str) -> MxHosts:
+    """The hosts that the look-up of `domain`'s MX records names; raises as `find_mx` does."""
     if answer.status is DnsStatus.NO_DATA:
         # RFC 5321 §5.1: an empty list of MXs, and only that, makes the domain its own host
         return MxHosts((MxRecord(0, answer.canonical_name or domain),), True, answer)

@@ -109,8 +109,12 @@ async def test_a_certificate_nobody_would_trust_is_recorded_and_stops_nothing(
     facts = part(result, "192.0.2.1").facts
     assert facts["tls.trusted"] is False
     assert facts["tls.untrusted_reason"] is Reason.CERTIFICATE_EXPIRED
-    (finding,) = part(result, "192.0.2.1").findings
-    assert (finding.code, finding.status) == ("smtp.starttls.certificate_expired", Status.NOTICE)
+    (status,) = [
+        finding.status
+        for finding in part(result, "192.0.2.1").findings
+        if finding.code == "smtp.starttls.certificate_expired"
+    ]
+    assert status is Status.NOTICE
     assert datetime.fromisoformat(facts["tls.certificate_not_after"]) < datetime.now(UTC)
 
 
@@ -373,7 +377,8 @@ async def test_a_server_that_cannot_take_leave_has_taken_the_handshake(trust: Tr
     async with mail_world(ONE_HOST, {"192.0.2.1": rude}, trust=trust) as world:
         result = await run(world)
     assert result.ok, result.parts
-    assert [finding.code for finding in part(result, "192.0.2.1").findings] == ["smtp.quit.failed"]
+    codes = [finding.code for finding in part(result, "192.0.2.1").findings]
+    assert codes.count("smtp.quit.failed") == 1
 
 
 async def test_cancelling_a_run_leaves_no_task_behind(trust: TrustStore) -> None:

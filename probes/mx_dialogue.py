@@ -1,0 +1,115 @@
+"""What a session with an MX host shows beside its outcome: pure judgement of facts and times."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from probes.net.smtp_refusal import is_greylisting
+from probes.records.reply import Reply
+from probes.result import Finding, Part, Phase, PhaseTiming, ProbeFailure, Status, one_line
+
+LEAST_SIZE = 64 * 1024
+"""Octets of a message that every server has to take, RFC 5321 §4.5.3.1.7."""
+
+_MASKED = re.compile(r"X{5,}[A-D]?")
+_RATE = re.compile(r"too (many|much|fast)|rate.?limit|throttl|connection limit|slow down", re.I)
+_COMMANDS = frozenset({Phase.EHLO, Phase.STARTTLS, Phase.MAIL, Phase.RCPT})
+
+
+def dialogue_findings(
+    where: str, facts: Mapping[str, Any], timings: Sequence[PhaseTiming], slow: float
+) -> Iterator[Finding]:
+    """Of a session that came to its end; `slow` are the seconds from which on a reply is slow."""
+    clear = frozenset(facts.get("ehlo.clear_extensions", ()))
+    now = frozenset(facts.get("ehlo.extensions", ()))
+    yield from _starttls(where, clear, facts)
+    if facts.get("tls.version") is not None:
+        yield from _under_tls(where, clear, now, facts)
+    name = str(facts.get("ehlo.name", ""))
+    if "." not in name.rstrip(".") and not name.startswith("["):
+        evidence = one_line(f"it calls itself {name!r}")
+        code = "smtp.ehlo.name_not_qualified"
+        yield Finding(code, Status.NOTICE, where, evidence, "RFC 5321 §4.1.1.1")
+    size = facts.get("ehlo.size_limit")
+    if size is not None and size < LEAST_SIZE:
+        evidence = f"SIZE {size}"
+        yield Finding("smtp.size.too_small", Status.WARNING, where, evidence, "RFC 5321 §4.5.3.1.7")
+    yield from slowness(where, timings, slow)
+
+
+def _starttls(where: str, clear: frozenset[str], facts: Mapping[str, Any]) -> Iterator[Finding]:
+    if facts.get("starttls.offered"):
+        return
+    masked = sorted(keyword for keyword in clear if _MASKED.fullmatch(keyword))
+    if masked:
+        evidence = f"EHLO shows {masked[0]} where STARTTLS would stand"
+        yield Finding("smtp.starttls.masked", Status.WARNING, where, evidence, "RFC 3207 §6")
+    else:
+        evidence = f"EHLO shows {', '.join(sorted(clear)) or 'no extensions'}"
+        yield Finding(
+            "smtp.starttls.not_offered", Status.WARNING, where, one_line(evidence), "RFC 7435 §3"
+        )
+
+
+def _under_tls(
+    where: str, clear: frozenset[str], now: frozenset[str], facts: Mapping[str, Any]
+) -> Iterator[Finding]:
+    if "STARTTLS" in now:
+        evidence = "EHLO under TLS shows STARTTLS"
+        yield Finding(
+            "smtp.starttls.offered_again", Status.NOTICE, where, evidence, "RFC 3207 §4.2"
+        )
+    lost = sorted(clear - now - {"STARTTLS"})
+    if lost:
+        evidence = one_line("offered in clear and not under TLS: " + ", ".join(lost))
+        yield Finding("smtp.extensions.lost", Status.NOTICE, where, evidence, "RFC 3207 §4.2")
+    before, after = facts.get("ehlo.clear_name"), facts.get("ehlo.name")
+    if before != after:
+        evidence = one_line(f"{before!r} in clear, {after!r} under TLS")
+        yield Finding("smtp.ehlo.name_changed", Status.NOTICE, where, evidence, "RFC 5321 §4.1.1.1")
+
+
+def slowness(where: str, timings: Sequence[PhaseTiming], slow: float) -> Iterator[Finding]:
+    """A pause before the greeting alone, or every answer drawn out."""
+    greeting = max((t.seconds for t in timings if t.phase is Phase.GREETING), default=0.0)
+    answers = [t.seconds for t in timings if t.phase in _COMMANDS]
+    if len(answers) > 1 and min(answers) >= slow:
+        evidence = f"each of {len(answers)} answers took {min(answers):.1f} s or more"
+        yield Finding("smtp.tarpit", Status.WARNING, where, evidence, "RFC 5321 §4.5.3.2")
+    elif greeting >= slow and max(answers, default=0.0) < slow:
+        evidence = f"the greeting took {greeting:.1f} s, no other answer did"
+        yield Finding("smtp.greeting.paused", Status.INFO, where, evidence, "RFC 5321 §4.5.3.2.1")
+
+
+def refusal_findings(where: str, phase: Phase, failure: ProbeFailure) -> Iterator[Finding]:
+    """What kind of refusal a reply is, by its codes, its phase and its words."""
+    reply = failure.reply
+    if reply is None or reply.code < 400:
+        return
+    evidence = one_line(f"{phase}: {reply}")
+    if is_rate_limit(reply):
+        yield Finding("smtp.rate_limited", Status.WARNING, where, evidence, "RFC 5321 §4.5.3.1.10")
+    elif is_greylisting(reply):
+        yield Finding("smtp.greylisted", Status.INFO, where, evidence, "RFC 6647 §2.1")
+    elif reply.code == 421:
+        yield Finding("smtp.service_closing", Status.WARNING, where, evidence, "RFC 5321 §3.8")
+    elif phase is Phase.GREETING and reply.code == 521:
+        yield Finding("smtp.greeting.no_mail", Status.FAILURE, where, evidence, "RFC 7504 §3")
+    elif phase is Phase.GREETING and reply.code >= 500:
+        yield Finding("smtp.greeting.rejected", Status.FAILURE, where, evidence, "RFC 5321 §3.1")
+
+
+def is_rate_limit(reply: Reply) -> bool:
+    """True for a 4yz that says in words that there were too many of something."""
+    return reply.is_transient and _RATE.search(reply.text) is not None
+
+
+def inconsistent_starttls(parts: Sequence[Part]) -> Iterator[Finding]:
+    """Hosts of which some addresses offer STARTTLS and others do not: one of them is wrong."""
+    heard = [part for part in parts if "starttls.offered" in part.facts]
+    for host in dict.fromkeys(part.host for part in heard):
+        offers = {p.address: p.facts["starttls.offered"] for p in heard if p.host == host}
+        if len(set(offers.values())) > 1:
+            without = [str(address) for address, is_offered in offers.items() if not is_offered]
+            evidence = f"offered, but not at {', '.join(without[:5])}"
+            yield Finding("mx.starttls_inconsistent", Status.WARNING, host, evidence, "RFC 3207 §6")

@@ -1,0 +1,61 @@
+"""IP addresses that are no host's on the Internet: the special-purpose registries of RFC 6890."""
+
+from functools import lru_cache
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+
+_NETWORKS: tuple[tuple[str, str], ...] = (
+    ("0.0.0.0/32", "unspecified"),
+    ("0.0.0.0/8", "this network"),
+    ("10.0.0.0/8", "private"),
+    ("100.64.0.0/10", "shared by a carrier's customers"),
+    ("127.0.0.0/8", "loopback"),
+    ("169.254.0.0/16", "link-local"),
+    ("172.16.0.0/12", "private"),
+    ("192.0.0.0/29", "IPv4 service continuity"),
+    ("192.0.0.170/31", "NAT64 discovery"),
+    ("192.0.0.0/24", "protocol assignments"),
+    ("192.0.2.0/24", "documentation"),
+    ("192.88.99.0/24", "6to4 relay anycast, deprecated"),
+    ("192.168.0.0/16", "private"),
+    ("198.18.0.0/15", "benchmarking"),
+    ("198.51.100.0/24", "documentation"),
+    ("203.0.113.0/24", "documentation"),
+    ("224.0.0.0/4", "multicast"),
+    ("255.255.255.255/32", "broadcast"),
+    ("240.0.0.0/4", "reserved"),
+    ("::/128", "unspecified"),
+    ("::1/128", "loopback"),
+    ("64:ff9b:1::/48", "local-use NAT64"),
+    ("100::/64", "discard-only"),
+    ("2001::/32", "Teredo"),
+    ("2001:2::/48", "benchmarking"),
+    ("2001:10::/28", "ORCHID, deprecated"),
+    ("2001:20::/28", "ORCHIDv2"),
+    ("2001:db8::/32", "documentation"),
+    ("2002::/16", "6to4, deprecated"),
+    ("3fff::/20", "documentation"),
+    ("5f00::/16", "segment routing"),
+    ("fc00::/7", "private"),
+    ("fe80::/10", "link-local"),
+    ("fec0::/10", "site-local, deprecated"),
+    ("ff00::/8", "multicast"),
+)
+_TABLE: tuple[tuple[IPv4Network | IPv6Network, str], ...] = tuple(
+    (ip_network(network), name) for network, name in _NETWORKS
+)
+
+
+@lru_cache(maxsize=4096)
+def special_use(address: str) -> str | None:
+    """What an address is reserved for; None for one that can be anybody's host.
+
+    An IPv4 address within IPv6 (RFC 4291 §2.5.5) is judged as what it stands for. Raises
+    ValueError for what is no IP address.
+    """
+    parsed = ip_address(address)
+    if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped is not None:
+        return special_use(str(parsed.ipv4_mapped)) or "an IPv4 address within IPv6"
+    for network, name in _TABLE:  # the first that fits is the most specific one
+        if parsed.version == network.version and parsed in network:
+            return name
+    return None

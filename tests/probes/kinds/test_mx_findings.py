@@ -1,0 +1,244 @@
+"""What the kind `mx` notices: each misbehaviour of records or servers has its own code."""
+
+import ssl
+from dataclasses import replace
+
+import pytest
+
+from probes.catalogue import ENTRIES
+from probes.clock import SYSTEM_CLOCK
+from probes.kinds.mx import MxTarget, probe
+from probes.net.tls import TrustStore
+from probes.options import Domain, EmailAddress, Seconds
+from probes.result import Finding, Part, Phase, ProbeResult, Reason, Status
+from probes.run import run_once
+from tests.probes.mail_world import DOMAIN, MailWorld, mail_world
+from tests.servers.certificates import Authority
+from tests.servers.smtp import Act, Close, Say, Script, Wait
+
+ZONE = "@ MX 10 mx1\nmx1 A 192.0.2.1"
+TARGET = MxTarget(Domain(DOMAIN))
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture(scope="module")
+def trust(authority: Authority) -> TrustStore:
+    return authority.trust
+
+
+@pytest.fixture(scope="module")
+def context(authority: Authority) -> ssl.SSLContext:
+    return authority.context("mx1.example.test")
+
+
+async def run(world: MailWorld, target: MxTarget = TARGET) -> ProbeResult:
+    result = await run_once(
+        "mx", lambda trace: probe(world.net, target, trace), clock=SYSTEM_CLOCK, deadline=20
+    )
+    for finding in found(result):
+        assert finding.status in ENTRIES[finding.code].severity, finding
+        assert finding.evidence.isprintable()
+    return result
+
+
+def found(result: ProbeResult) -> list[Finding]:
+    return [*result.findings, *(f for part in result.parts for f in part.findings)]
+
+
+def codes(result: ProbeResult) -> set[str]:
+    return {finding.code for finding in found(result)}
+
+
+def only_part(result: ProbeResult) -> Part:
+    (part,) = result.parts
+    return part
+
+
+RECORDS = [
+    ("@ A 192.0.2.1", "mx.implicit"),
+    ("@ MX 0 .\n@ MX 10 mx1\nmx1 A 192.0.2.1", "mx.null_with_others"),
+    ("@ MX 10 .", "mx.null_preference"),
+    ("@ MX 10 mx1\n@ MX 20 mx1\nmx1 A 192.0.2.1", "mx.records_duplicate"),
+    ("@ MX 10 192.0.2.1.\n@ MX 20 mx1\nmx1 A 192.0.2.1", "mx.host_is_address"),
+    ("@ MX 10 mx1\nmx1 CNAME real\nreal A 192.0.2.1", "mx.host_is_cname"),
+    ("@ MX 10 ghost\n@ MX 20 mx1\nmx1 A 192.0.2.1", "mx.host_unresolved"),
+    ("@ MX 10 mx1\n@ MX 20 mx2\nmx1 A 192.0.2.1\nmx2 A 192.0.2.1", "mx.addresses_shared"),
+]
+OF_RECORDS = {code for _, code in RECORDS}
+
+
+@pytest.mark.parametrize(("zone", "code"), RECORDS, ids=[code for _, code in RECORDS])
+async def test_odd_records_are_told_apart_and_nothing_else_is_said_of_them(
+    trust: TrustStore, zone: str, code: str
+) -> None:
+    async with mail_world(zone, {"192.0.2.1": Script()}, trust=trust) as world:
+        result = await run(world)
+    implied = {"mx.host_unresolved"} if code == "mx.host_is_address" else set()
+    assert codes(result) & OF_RECORDS == {code} | implied
+
+
+async def test_records_in_good_order_are_not_complained_about(
+    trust: TrustStore, context: ssl.SSLContext
+) -> None:
+    async with mail_world(ZONE, {"192.0.2.1": Script(tls=context)}, trust=trust) as world:
+        result = await run(world)
+    assert codes(result) == {"mx.host_special_address"}  # 192.0.2.0/24 is for documentation
+
+
+async def test_a_null_mx_in_good_order_has_no_finding(trust: TrustStore) -> None:
+    async with mail_world("@ MX 0 .", {}, trust=trust) as world:
+        result = await run(world)
+    assert result.failure is not None
+    assert result.failure.reason is Reason.NULL_MX
+    assert codes(result) == set()
+
+
+@pytest.mark.parametrize("is_listening", [True, False])
+async def test_a_reserved_address_is_graver_when_nothing_answers_there(
+    trust: TrustStore,
+    is_listening: bool,  # noqa: FBT001
+) -> None:
+    peers = {"10.0.0.1": Script()} if is_listening else {}
+    zone = "@ MX 10 mx1\nmx1 A 10.0.0.1"
+    async with mail_world(zone, peers, trust=trust) as world:
+        result = await run(world)
+    (finding,) = [f for f in found(result) if f.code == "mx.host_special_address"]
+    assert finding.status is (Status.NOTICE if is_listening else Status.WARNING)
+    assert "private" in finding.evidence
+
+
+def greeting(*acts: Act) -> Script:
+    return Script(on={"connect": acts})
+
+
+SERVERS: list[tuple[str, Script, bool]] = [
+    ("smtp.starttls.not_offered", Script(), False),
+    ("smtp.starttls.masked", Script(extensions=("SIZE 1000000", "XXXXXXXA")), False),
+    ("smtp.starttls.offered_again", Script(on={"tls EHLO": (Say("250-p", "250 STARTTLS"),)}), True),
+    ("smtp.extensions.lost", Script(on={"tls EHLO": (Say("250 peer.test"),)}), True),
+    ("smtp.ehlo.name_changed", Script(on={"tls EHLO": (Say("250 other.test"),)}), True),
+    ("smtp.ehlo.name_not_qualified", Script(on={"EHLO": (Say("250 localhost"),)}), False),
+    ("smtp.size.too_small", Script(extensions=("SIZE 1000",)), False),
+    ("smtp.greeting.paused", greeting(Wait(0.4), Say("220 peer.test")), False),
+    ("smtp.tarpit", Script(latency=0.4), True),
+    ("smtp.greeting.rejected", greeting(Say("554 5.7.1 listed")), False),
+    ("smtp.greeting.no_mail", greeting(Say("521 5.3.2 no mail here")), False),
+    ("smtp.service_closing", greeting(Say("421 4.3.2 stopping"), Close()), False),
+    ("smtp.rate_limited", greeting(Say("421 4.7.0 too many connections"), Close()), False),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("code", "script", "has_tls"), SERVERS, ids=[code for code, _, _ in SERVERS]
+)
+async def test_a_server_that_behaves_oddly_is_told_by_its_code(
+    trust: TrustStore,
+    context: ssl.SSLContext,
+    code: str,
+    script: Script,
+    has_tls: bool,  # noqa: FBT001
+) -> None:
+    script = replace(script, tls=context) if has_tls else script
+    target = replace(TARGET, slow_reply=Seconds(0.3))
+    async with mail_world(ZONE, {"192.0.2.1": script}, trust=trust) as world:
+        result = await run(world, target)
+    assert code in codes(result)
+    if code in REFUSALS:
+        assert codes(result) & REFUSALS == {code}
+
+
+REFUSALS = {
+    *("smtp.greeting.rejected", "smtp.greeting.no_mail", "smtp.service_closing"),
+    *("smtp.rate_limited", "smtp.greylisted"),
+}
+
+
+async def test_an_offer_that_one_address_makes_and_the_other_does_not_is_told(
+    trust: TrustStore, context: ssl.SSLContext
+) -> None:
+    peers = {"192.0.2.1": Script(tls=context), "192.0.2.2": Script()}
+    async with mail_world(ZONE + "\nmx1 A 192.0.2.2", peers, trust=trust) as world:
+        result = await run(world)
+    (finding,) = [f for f in found(result) if f.code == "mx.starttls_inconsistent"]
+    assert finding.subject == "mx1.example.test"
+    assert "192.0.2.2" in finding.evidence
+
+
+async def test_a_broken_handshake_is_never_called_no_starttls(
+    trust: TrustStore, context: ssl.SSLContext
+) -> None:
+    broken = Script(tls=context, on={"STARTTLS": (Say("220 go"), Close())})
+    async with mail_world(ZONE, {"192.0.2.1": broken}, trust=trust) as world:
+        result = await run(world)
+    assert result.failure is not None
+    assert result.failure.phase in (Phase.STARTTLS, Phase.TLS)
+    assert only_part(result).facts["starttls.offered"] is True
+    assert "smtp.starttls.not_offered" not in codes(result)
+
+
+# -- asking for recipients
+
+ALL = replace(
+    TARGET,
+    recipient=EmailAddress("user@example.test"),
+    postmaster=True,
+    catch_all=True,
+    open_relay=True,
+)
+
+
+async def test_nobody_is_asked_for_unless_the_user_wants_it(trust: TrustStore) -> None:
+    async with mail_world(ZONE, {"192.0.2.1": Script()}, trust=trust) as world:
+        await run(world)
+        assert world.verbs("192.0.2.1") == [["EHLO", "QUIT"]]
+
+
+@pytest.mark.parametrize(
+    ("reply", "answer", "told"),
+    [
+        ("250 2.1.5 ok", "accepted", {"rcpt.catch_all", "rcpt.open_relay"}),
+        ("550 5.1.1 who?", "refused", {"rcpt.refused", "rcpt.postmaster_refused"}),
+        ("451 4.7.1 Greylisted", "undecided", {"rcpt.undecided", "smtp.greylisted"}),
+        ("450 4.2.1 too many messages", "undecided", {"rcpt.undecided", "smtp.rate_limited"}),
+        ("252 2.5.2 cannot tell", "undecided", {"rcpt.undecided"}),
+    ],
+)
+async def test_each_question_has_one_of_three_answers_and_nothing_is_sent(
+    trust: TrustStore, reply: str, answer: str, told: set[str]
+) -> None:
+    server = Script(on={"RCPT": (Say(reply),)})
+    async with mail_world(ZONE, {"192.0.2.1": server}, trust=trust) as world:
+        result = await run(world, ALL)
+        (talk,) = world.peers["192.0.2.1"].conversations
+    facts = only_part(result).facts
+    asked = {"recipient", "postmaster", "catch_all", "open_relay"}
+    assert {facts[f"rcpt.{question}"] for question in asked} == {answer}
+    about = {c for c in codes(result) if c.startswith("rcpt.")} | codes(result) & REFUSALS
+    assert about == told
+    assert talk.verbs == ["EHLO", "MAIL", "RCPT", "RCPT", "RCPT", "RCPT", "RSET", "QUIT"]
+    assert talk.lines[1] == b"MAIL FROM:<>"
+    assert talk.lines[5] == b"RCPT TO:<postmaster@probe.example.test>"
+
+
+async def test_each_question_is_asked_by_itself(trust: TrustStore) -> None:
+    async with mail_world(ZONE, {"192.0.2.1": Script()}, trust=trust) as world:
+        result = await run(world, replace(TARGET, postmaster=True))
+        (talk,) = world.peers["192.0.2.1"].conversations
+    assert [line for line in talk.lines if line.startswith(b"RCPT")] == [
+        b"RCPT TO:<postmaster@example.test>"
+    ]
+    assert only_part(result).facts["rcpt.postmaster"] == "accepted"
+    assert "rcpt.catch_all" not in only_part(result).facts
+
+
+async def test_a_sender_that_is_refused_leaves_every_question_open(trust: TrustStore) -> None:
+    server = Script(on={"MAIL": (Say("550 5.7.1 not from you"),)})
+    async with mail_world(ZONE, {"192.0.2.1": server}, trust=trust) as world:
+        result = await run(world, ALL)
+        assert world.verbs("192.0.2.1") == [["EHLO", "MAIL", "QUIT"]]
+    assert result.ok
+    assert only_part(result).facts["rcpt.open_relay"] == "undecided"
