@@ -76,14 +76,9 @@ class Arrivals:
         await asyncio.gather(*self._publishing, return_exceptions=True)
 
     def follow(self, record: CanaryRecord) -> None:
-        """Tell the mailbox's watcher whether this canary is waited for."""
-        watcher = self._watchers.get(record.mailbox)
-        if watcher is None:
-            return
-        if record.state in UNSETTLED and record.sending_at is not None:
-            watcher.expect(record.token, record.sending_at)
-        else:
-            watcher.forget(record.token)
+        """Tell the watchers whether this canary is waited for: its copy, or news of it."""
+        for watcher in self._watchers.values():
+            _tell(watcher, record)
 
     def looked(self) -> dict[str, Instant]:
         """When the last complete look at each mailbox began that can be read now."""
@@ -124,8 +119,8 @@ class Arrivals:
             cursors=await self._ledger.cursors(mailbox.name),
         )
         self._watchers[mailbox.name] = watcher
-        for record in await self._ledger.in_flight(mailbox.name):
-            self.follow(record)
+        for record in await self._ledger.in_flight():
+            _tell(watcher, record)
         task = asyncio.create_task(watcher.run(), name=f"watch {mailbox.name}")
         task.add_done_callback(_say_why)
         self._watching[mailbox.name] = task
@@ -179,6 +174,16 @@ class Arrivals:
             LOG.warning("mailbox %s: a message with a token never issued", mailbox)
         else:
             self._on_change(change)
+
+
+def _tell(watcher: MailboxWatcher, record: CanaryRecord) -> None:
+    """Whether this mailbox may have the canary's copy, or the bounce that its sender gets."""
+    if record.state not in UNSETTLED or record.sending_at is None:
+        watcher.forget(record.token)
+    elif record.mailbox == watcher.name:
+        watcher.expect(record.token, record.sending_at)
+    else:
+        watcher.expect_news(record.token, record.sending_at)
 
 
 def _say_why(task: asyncio.Task[None]) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import random
+from collections import ChainMap
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -73,12 +74,16 @@ class MailboxWatcher:
         self._wanted: dict[Place, int] = {}
         self._copies: asyncio.Queue[Place] = asyncio.Queue()
         self._waiting: dict[str, datetime] = {}
+        self._elsewhere: dict[str, datetime] = {}
         self._fresh_until = -1.0
         self._pause = FIRST_PAUSE
 
     def tokens(self) -> Mapping[str, datetime]:
-        """Every canary in flight to this mailbox, with the UTC instant its sending began."""
-        return self._waiting
+        """Every canary in flight, with the UTC instant its sending began.
+
+        Those to other mailboxes are among them: what bounces may come to this one.
+        """
+        return ChainMap(self._waiting, self._elsewhere)
 
     def is_fresh(self) -> bool:
         """True while some canary is young enough for fast looks."""
@@ -92,8 +97,13 @@ class MailboxWatcher:
         self._fresh_until = max(self._fresh_until, fresh_until)
         self.changed.set()
 
+    def expect_news(self, token: str, sending_at: datetime) -> None:
+        """A canary is on its way to another mailbox; a bounce of it may come to this one."""
+        self._elsewhere[token] = sending_at
+
     def forget(self, token: str) -> None:
         """Nobody waits for this canary any more."""
+        self._elsewhere.pop(token, None)
         if self._waiting.pop(token, None) is not None:
             self.changed.set()
 
