@@ -50,7 +50,7 @@ async def probe_list(
                 listed += [ip for ip in ours if await _is_listed(part, asked, ip, unhealthy)]
             elif not state.is_supported:
                 part.findings.append(
-                    _finding("family_unsupported", Status.INFO, block_list, "no IPv6 entries")
+                    _finding("dnsbl.family_unsupported", Status.INFO, block_list, "no IPv6 entries")
                 )
             else:
                 unhealthy.append(state.problem)
@@ -119,7 +119,9 @@ def _judge(
     """A listing stands even where another question failed."""
     if unhealthy:
         detail = "; ".join(unhealthy)[:400]
-        part.findings.append(_finding("list_unhealthy", Status.UNTESTABLE, block_list, detail))
+        part.findings.append(
+            _finding("dnsbl.list_unhealthy", Status.UNTESTABLE, block_list, detail)
+        )
     if listed:
         detail = f"{', '.join(listed)} listed at {block_list.shown}"
         raise ProbeFailure(Reason.LISTED, detail, owner=Owner.THEIR_FILTER, is_transient=False)
@@ -128,4 +130,4 @@ def _judge(
 
 
 def _finding(code: str, status: Status, block_list: BlockList, evidence: str) -> Finding:
-    return Finding(f"dnsbl.{code}", status, block_list.shown, evidence, _TEST)
+    return Finding(code, status, block_list.shown, evidence, _TEST)

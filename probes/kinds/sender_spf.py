@@ -25,16 +25,16 @@ _MAX_LINES = 200
 _LOOKUPS = DEFAULT_LIMITS.lookups
 
 _STATUS = {
-    "all_missing": Status.NOTICE,
-    "terms_after_all": Status.NOTICE,
-    "redirect_ignored": Status.WARNING,
-    "all_permissive": Status.FAILURE,
-    "all_neutral": Status.NOTICE,
-    "ptr_used": Status.NOTICE,
-    "network_wide": Status.WARNING,
-    "term_repeated": Status.NOTICE,
-    "modifier_unknown": Status.INFO,
-    "record_long": Status.INFO,
+    "spf.all_missing": Status.NOTICE,
+    "spf.terms_after_all": Status.NOTICE,
+    "spf.redirect_ignored": Status.WARNING,
+    "spf.all_permissive": Status.FAILURE,
+    "spf.all_neutral": Status.NOTICE,
+    "spf.ptr_used": Status.NOTICE,
+    "spf.network_wide": Status.WARNING,
+    "spf.term_repeated": Status.NOTICE,
+    "spf.modifier_unknown": Status.INFO,
+    "spf.record_long": Status.INFO,
 }
 
 
@@ -54,11 +54,9 @@ async def probe_policy(trace: Trace, domain: str, lookup: Lookup) -> None:
         record = _only_record(part, domain, await lookup(domain, "TXT"))
         part.facts["spf.record"] = record.text
         for remark in lint(record):
-            code = f"spf.{remark.code}"
+            evidence = remark.evidence[:300]
             status = _STATUS[remark.code]
-            part.findings.append(
-                Finding(code, status, domain, remark.evidence[:300], remark.reference)
-            )
+            part.findings.append(Finding(remark.code, status, domain, evidence, remark.reference))
         cost = await worst_case(domain, record, lookup)
         part.facts["spf.worst_case_lookups"] = cost.lookups
         part.facts["spf.policies"] = cost.domains
@@ -87,14 +85,16 @@ def _only_record(part: Trace, domain: str, found: LookedUp) -> SpfRecord:
     part.facts["spf.records"] = len(records)
     if not records:
         evidence = f"TXT of {domain}: {found.status}, none begins with v=spf1"
-        _fail(part, "record_missing", Reason.RECORD_MISSING, domain, evidence, "RFC 7208 §4.5")
+        _fail(part, "spf.record_missing", Reason.RECORD_MISSING, domain, evidence, "RFC 7208 §4.5")
     if len(records) > 1:
         evidence = " | ".join(text[:100] for text in records[:4])
-        _fail(part, "record_multiple", Reason.RECORD_MULTIPLE, domain, evidence, "RFC 7208 §4.5")
+        _fail(
+            part, "spf.record_multiple", Reason.RECORD_MULTIPLE, domain, evidence, "RFC 7208 §4.5"
+        )
     try:
         return parse_spf(records[0])
     except RecordError as error:
-        _fail(part, "record_syntax", Reason.RECORD_SYNTAX, domain, str(error), "RFC 7208 §4.6")
+        _fail(part, "spf.record_syntax", Reason.RECORD_SYNTAX, domain, str(error), "RFC 7208 §4.6")
 
 
 def _about_cost(domain: str, cost: SpfCost) -> Iterator[Finding]:
@@ -130,16 +130,13 @@ def _require_pass(part: Trace, question: SpfQuestion, verdict: SpfVerdict) -> No
     """Anything but pass is a failure where a receiver could refuse the mail for it."""
     result, subject = verdict.result, question.domain
     if result is SpfResult.PASS:
-        evidence = f"{question.ip} passes: {' > '.join(verdict.path)}"
-        part.findings.append(
-            Finding("spf.pass", Status.OK, subject, evidence[:400], "RFC 7208 §2.6.3")
-        )
-    elif result is SpfResult.TEMPERROR:
+        return
+    if result is SpfResult.TEMPERROR:
         _look_up_failed(part, subject, verdict.problem, is_ours=verdict.is_ours)
     elif result is SpfResult.NONE:
         _fail(
             part,
-            "record_missing",
+            "spf.record_missing",
             Reason.RECORD_MISSING,
             subject,
             verdict.problem,
@@ -149,7 +146,7 @@ def _require_pass(part: Trace, question: SpfQuestion, verdict: SpfVerdict) -> No
         reason = Reason.RECORD_SYNTAX
         if verdict.lookups > _LOOKUPS or verdict.void_lookups > DEFAULT_LIMITS.voids:
             reason = Reason.TOO_MANY_LOOKUPS
-        _fail(part, "permerror", reason, subject, verdict.problem, "RFC 7208 §2.6.7")
+        _fail(part, "spf.permerror", reason, subject, verdict.problem, "RFC 7208 §2.6.7")
     else:
         matched = " > ".join(verdict.path) or "nothing in the policy matches"
         evidence = f"{result} for {question.ip}: {matched}"
@@ -164,7 +161,9 @@ def _not_authorised(part: Trace, subject: str, evidence: str, result: SpfResult)
             Finding("spf.not_authorised", Status.WARNING, subject, evidence[:400], reference)
         )
         return
-    _fail(part, "not_authorised", Reason.AUTHENTICATION_FAILED, subject, evidence[:400], reference)
+    _fail(
+        part, "spf.not_authorised", Reason.AUTHENTICATION_FAILED, subject, evidence[:400], reference
+    )
 
 
 def _look_up_failed(part: Trace, subject: str, detail: str, *, is_ours: bool) -> NoReturn:
@@ -179,5 +178,5 @@ def _look_up_failed(part: Trace, subject: str, detail: str, *, is_ours: bool) ->
 def _fail(
     part: Trace, code: str, reason: Reason, subject: str, evidence: str, reference: str
 ) -> NoReturn:
-    part.findings.append(Finding(f"spf.{code}", Status.FAILURE, subject, evidence, reference))
+    part.findings.append(Finding(code, Status.FAILURE, subject, evidence, reference))
     raise ProbeFailure(reason, evidence, owner=Owner.THEIR_DNS, is_transient=False)

@@ -13,7 +13,7 @@ _COMFORTABLE = 450
 
 @dataclass(frozen=True, slots=True)
 class Unwise:
-    """One remark. `code` is the last part of a finding's code, `evidence` the record's words."""
+    """One remark. `code` is a finding's, `evidence` the record's words."""
 
     code: str
     evidence: str
@@ -26,40 +26,40 @@ def lint(record: SpfRecord) -> Iterator[Unwise]:
     yield from _about_terms(record)
     if len(record.text) > _COMFORTABLE:
         # RFC 7208 §3.4: what does not fit into 512 octets is asked for over TCP, or not answered
-        yield Unwise("record_long", f"{len(record.text)} octets", "RFC 7208 §3.4")
+        yield Unwise("spf.record_long", f"{len(record.text)} octets", "RFC 7208 §3.4")
 
 
 def _about_all(record: SpfRecord) -> Iterator[Unwise]:
     places = [i for i, one in enumerate(record.directives) if one.mechanism is Mechanism.ALL]
     if not places:
         if record.redirect is None:
-            yield Unwise("all_missing", record.text[-60:], "RFC 7208 §4.7")
+            yield Unwise("spf.all_missing", record.text[-60:], "RFC 7208 §4.7")
         return
     first = record.directives[places[0]]
     behind = record.directives[places[0] + 1 :]
     if behind:
-        yield Unwise("terms_after_all", " ".join(one.text for one in behind), "RFC 7208 §5.1")
+        yield Unwise("spf.terms_after_all", " ".join(one.text for one in behind), "RFC 7208 §5.1")
     if record.redirect is not None:
-        yield Unwise("redirect_ignored", f"redirect={record.redirect.text}", "RFC 7208 §6.1")
+        yield Unwise("spf.redirect_ignored", f"redirect={record.redirect.text}", "RFC 7208 §6.1")
     if first.qualifier is SpfResult.PASS:
-        yield Unwise("all_permissive", first.text, "RFC 7208 §5.1")
+        yield Unwise("spf.all_permissive", first.text, "RFC 7208 §5.1")
     elif first.qualifier is SpfResult.NEUTRAL:
-        yield Unwise("all_neutral", first.text, "RFC 7208 §2.6.2")
+        yield Unwise("spf.all_neutral", first.text, "RFC 7208 §2.6.2")
 
 
 def _about_terms(record: SpfRecord) -> Iterator[Unwise]:
     seen: set[str] = set()
     for directive in record.directives:
         if directive.mechanism is Mechanism.PTR:
-            yield Unwise("ptr_used", directive.text, "RFC 7208 §5.5")
+            yield Unwise("spf.ptr_used", directive.text, "RFC 7208 §5.5")
         if _is_wide(directive):
-            yield Unwise("network_wide", directive.text, "RFC 7208 §11.4")
+            yield Unwise("spf.network_wide", directive.text, "RFC 7208 §11.4")
         if directive.text.lower() in seen:
-            yield Unwise("term_repeated", directive.text, "RFC 7208 §4.6.2")
+            yield Unwise("spf.term_repeated", directive.text, "RFC 7208 §4.6.2")
         seen.add(directive.text.lower())
     if record.modifiers:
         names = " ".join(f"{name}={value}" for name, value in record.modifiers)
-        yield Unwise("modifier_unknown", names, "RFC 7208 §6")
+        yield Unwise("spf.modifier_unknown", names, "RFC 7208 §6")
 
 
 def _is_wide(directive: Directive) -> bool:

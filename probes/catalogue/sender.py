@@ -1,0 +1,148 @@
+"""Findings about sender policy and reputation: what receivers find out about mail of ours."""
+
+from probes.catalogue import sender_dmarc, sender_spf
+from probes.catalogue.entry import Entry, always
+from probes.result import Owner, Status
+
+_DIG_PTR = "dig @{resolver} -x {address}"
+_DIG_EHLO = "dig @{resolver} A {ehlo_name}\ndig @{resolver} AAAA {ehlo_name}"
+_IPREV = "RFC 8601 §3"
+_EHLO = "RFC 5321 §4.1.4"
+
+_NAMES = (
+    Entry(
+        "rdns.missing",
+        "A sending address has no name",
+        "Many receivers refuse mail from addresses without reverse DNS.",
+        "Have whoever assigns the address publish a PTR record for {address}: the EHLO name.",
+        _DIG_PTR,
+        _IPREV,
+        Owner.THEIR_DNS,
+        always(Status.FAILURE),
+    ),
+    Entry(
+        "rdns.unconfirmed",
+        "No name of a sending address leads back to the address",
+        "To receivers an unconfirmed name is as good as none.",
+        "Add an A (or AAAA) record with {address} to the name, or correct the PTR record.",
+        _DIG_PTR,
+        _IPREV,
+        Owner.THEIR_DNS,
+        always(Status.FAILURE),
+    ),
+    Entry(
+        "rdns.generic",
+        "The name of a sending address looks like that of an access line",
+        "Receivers take mail from such addresses for that of infected machines.",
+        "Have the PTR record changed to a name that says mail server, such as the EHLO name.",
+        _DIG_PTR,
+        _IPREV,
+        Owner.THEIR_DNS,
+        always(Status.NOTICE),
+    ),
+    Entry(
+        "rdns.lookup_failed",
+        "The name of a sending address could not be looked up",
+        "Receivers that meet the same failure defer or refuse the mail.",
+        "Repair the name servers of the reverse zone.",
+        _DIG_PTR,
+        _IPREV,
+        Owner.THEIR_DNS,
+        {
+            Status.WARNING: "the zone's servers failed",
+            Status.UNTESTABLE: "our own resolver failed",
+        },
+    ),
+    Entry(
+        "ehlo_name.unresolvable",
+        "The EHLO name does not exist, or has no address of the family we send from",
+        "Receivers may refuse the session at EHLO.",
+        "Publish the sending address at {ehlo_name}, or use another EHLO name.",
+        _DIG_EHLO,
+        _EHLO,
+        Owner.US,
+        always(Status.WARNING),
+    ),
+    Entry(
+        "ehlo_name.elsewhere",
+        "The EHLO name has other addresses than the one we send from",
+        "It must not be refused for that, but spam filters count it against the mail.",
+        "Publish the sending address at {ehlo_name} as well.",
+        _DIG_EHLO,
+        _EHLO,
+        Owner.US,
+        always(Status.NOTICE),
+    ),
+    Entry(
+        "ehlo_name.literal",
+        "The EHLO name is an address literal",
+        "It is allowed, and many spam filters take it for a sign of spam.",
+        "Use a fully qualified domain name that resolves to the sending address.",
+        _DIG_EHLO,
+        "RFC 5321 §4.1.3",
+        Owner.US,
+        always(Status.NOTICE),
+    ),
+    Entry(
+        "ehlo_name.lookup_failed",
+        "The EHLO name could not be looked up",
+        "Receivers that meet the same failure may refuse or defer the session.",
+        "Repair the name servers of {ehlo_name}.",
+        _DIG_EHLO,
+        _EHLO,
+        Owner.US,
+        {
+            Status.WARNING: "the name's servers failed",
+            Status.UNTESTABLE: "our own resolver failed",
+        },
+    ),
+)
+
+_LISTS = (
+    Entry(
+        "dnsbl.listed",
+        "A sending address is on a block list",
+        "Receivers that use the list refuse or junk what the machine sends.",
+        "Read the list's reason, stop what caused it, then ask the list to remove {address}.",
+        _DIG_PTR,
+        "RFC 5782 §2.1",
+        Owner.US,
+        always(Status.FAILURE),
+    ),
+    Entry(
+        "dnsbl.list_unhealthy",
+        "A block list fails its own test entries, or refuses to answer us",
+        "What it says is worth nothing here: neither listed nor not listed.",
+        "Ask it through a resolver of your own (large lists refuse public ones), check the key, or "
+        "take the list out of the configuration.",
+        "dig @{resolver} A 2.0.0.127.{host}\ndig @{resolver} A 1.0.0.127.{host}",
+        "RFC 5782 §5",
+        Owner.MONITOR,
+        always(Status.UNTESTABLE),
+    ),
+    Entry(
+        "dnsbl.family_unsupported",
+        "A block list has no IPv6 addresses",
+        "It says nothing about the machine's IPv6 addresses.",
+        "Nothing.",
+        "dig @{resolver} A 2.0.0.127.{host}",
+        "RFC 5782 §5",
+        Owner.MONITOR,
+        always(Status.INFO),
+    ),
+)
+
+_OURS = (
+    Entry(
+        "sender.left_out",
+        "The job names more addresses, selectors or lists than one run probes",
+        "What was not probed may be broken without this run seeing it.",
+        "Make two jobs of it.",
+        "mailcanary check-config",
+        "",
+        Owner.MONITOR,
+        always(Status.INFO),
+    ),
+)
+
+ENTRIES = (*sender_spf.ENTRIES, *sender_dmarc.ENTRIES, *_NAMES, *_LISTS, *_OURS)
