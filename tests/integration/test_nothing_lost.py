@@ -2,17 +2,23 @@
 
 import os
 import random
+import sqlite3
+import subprocess
 import sys
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
+from signal import SIGKILL, SIGTERM
 
 import pytest
 
+from exporter.ledger_schema import METADATA
 from probes.canary.lifecycle import Outcome
+from tests.exporter.serving import QUIET, serving
 from tests.integration.nothing_lost import proof
 from tests.integration.nothing_lost.mailbox import Snapshot, Stored
 from tests.integration.nothing_lost.proof import Book, Row
-from tests.integration.nothing_lost.rig import Life, Scrape
+from tests.integration.nothing_lost.rig import Life, Scrape, free_port
 from tests.integration.nothing_lost.story import run
 
 KILLS = int(os.environ.get("MAILCANARY_KILLS", "40"))
@@ -27,12 +33,46 @@ async def test_a_service_killed_at_random_settles_each_canary_once_and_sends_non
     figures = await run(tmp_path, kills=KILLS, seed=seed)
     sys.stdout.write(f"{figures}\n")
     assert figures.kills == KILLS
-    assert figures.given > KILLS
+    assert figures.given >= max(200, KILLS)
     assert figures.most_in_flight > 100
     assert figures.removed > 0
     assert {Outcome.ARRIVED, Outcome.LOST, Outcome.JUNKED, Outcome.UNTESTABLE} <= set(
         figures.outcomes
     )
+
+
+LAST_STATEMENT = sum(1 + len(table.indexes) for table in METADATA.tables.values()) + 1
+
+
+def cut_short(ledger: Path, statement: int) -> int:
+    """A process that dies before that statement of the schema; its exit status."""
+    module = "tests.integration.nothing_lost.cut"
+    command = [sys.executable, "-m", module, str(ledger), str(statement)]
+    return subprocess.run(command, check=False, timeout=60).returncode
+
+
+@pytest.mark.parametrize("statement", [None, 1, LAST_STATEMENT])
+async def test_a_service_starts_well_where_another_died_making_the_ledger(
+    tmp_path: Path, statement: int | None
+) -> None:
+    ledger, config, port = tmp_path / "ledger.sqlite", tmp_path / "c.yaml", free_port()
+    ledger.touch()
+    if statement is not None:
+        assert cut_short(ledger, statement) == -SIGKILL
+        assert ledger.stat().st_size > 0
+    assert proof.unsettled(ledger) == 0
+    with closing(sqlite3.connect(ledger)) as half:
+        assert half.execute("select name from sqlite_master").fetchall() == []
+    config.write_text(QUIET.format(port=port, ledger=ledger))
+    async with serving(config, port) as service:
+        await service.said("serving")
+        assert await service.end(SIGTERM) == 0
+    assert "Traceback" not in service.log.read_text()
+    assert proof.read_ledger(ledger) == {}
+
+
+def test_the_last_statement_of_the_schema_is_the_last(tmp_path: Path) -> None:
+    assert cut_short(tmp_path / "ledger.sqlite", LAST_STATEMENT + 1) == 0
 
 
 def row(outcome: str | None, path: str = "direct_0", accepted: float | None = 2.0) -> Row:

@@ -25,8 +25,8 @@ RESET_LOST = f"postmaster@{RECEIVER_DOMAIN}"
 UNKNOWN = f"rejected@{RECEIVER_DOMAIN}"
 """Recipients of the mail world; what it does to each is in `world.py`."""
 
-DEADLINE = 6.0
-LOST_AFTER = 25.0
+DEADLINE = 4.0
+LOST_AFTER = 18.0
 KEEP = 5.0
 """Seconds: of a sending, until a canary is lost, until a settled one is removed."""
 

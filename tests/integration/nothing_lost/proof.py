@@ -64,8 +64,11 @@ def read_ledger(path: Path) -> dict[str, Row]:
 
 
 def unsettled(path: Path) -> int:
-    """How many canaries have no outcome yet."""
+    """How many canaries have no outcome yet; 0 for a file whose maker died before its tables."""
     with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as ledger:
+        made = "select count(*) from sqlite_master where type = 'table' and name = 'canaries'"
+        if ledger.execute(made).fetchone()[0] == 0:
+            return 0
         query = "select count(*) from canaries where settled_at is null"
         count: int = ledger.execute(query).fetchone()[0]
         return count
