@@ -3,10 +3,10 @@
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Iterable, Mapping
-from datetime import timedelta
 from functools import partial
 from typing import Any
 
+from exporter.cleaning import Cleaner
 from exporter.ledger import Ledger, LedgerError
 from exporter.metrics import Metrics
 from exporter.model import CanaryRecord, Change, Mailbox
@@ -42,6 +42,7 @@ class Arrivals:
         self._metrics = metrics
         self._clock = clock
         self._on_change = on_change
+        self._cleaner = Cleaner(net, ledger, metrics, clock)
         self._watchers: dict[str, MailboxWatcher] = {}
         self._watching: dict[str, asyncio.Task[None]] = {}
         self._watched: dict[str, Mailbox] = {}
@@ -87,20 +88,7 @@ class Arrivals:
 
     async def clean(self, mailbox: Mailbox) -> None:
         """Remove our own settled canaries whose time is over. Raises LedgerError."""
-        kind = MAILBOXES[mailbox.kind]
-        keep = kind.keep(mailbox.target)
-        if keep is None:
-            return
-        before = self._clock.utc() - timedelta(seconds=keep)
-        for (folder, uid_validity), tokens in _by_folder(
-            await self._ledger.removable(mailbox.name, before)
-        ).items():
-            try:
-                gone = await kind.remove(self._net(), mailbox.target, folder, uid_validity, tokens)
-            except ProbeFailure as error:
-                LOG.warning("mailbox %s: canaries not removed: %s", mailbox.name, error)
-                return
-            await self._ledger.removed(gone, folder=folder)
+        await self._cleaner.clean(mailbox)
 
     async def _begin(self, mailbox: Mailbox) -> None:
         kind = MAILBOXES[mailbox.kind]
@@ -198,14 +186,3 @@ async def cancel(tasks: Iterable[asyncio.Task[Any]]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _by_folder(
-    records: Iterable[CanaryRecord],
-) -> dict[tuple[str, int], dict[int, str]]:
-    """UID -> token of each folder that holds canaries."""
-    folders: dict[tuple[str, int], dict[int, str]] = {}
-    for record in records:
-        if record.folder is not None and record.uid_validity is not None and record.uid is not None:
-            folders.setdefault((record.folder, record.uid_validity), {})[record.uid] = record.token
-    return folders

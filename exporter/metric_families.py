@@ -208,6 +208,12 @@ FAMILIES = (
         ("mailbox", "phase", "reason", "owner"),
     ),
     Family(
+        "mailcanary_mailbox_cleaning_successful",
+        GAUGE,
+        "1 if our canaries were removed when it was last due, 0 if they stay, absent before.",
+        ("mailbox",),
+    ),
+    Family(
         "mailcanary_forged_canaries_total",
         COUNTER,
         "Messages with a token that was never issued.",

@@ -202,6 +202,11 @@ class Metrics:
             failures = self._counters["mailcanary_mailbox_failures_total"]
             failures.at(mailbox, *failure_labels(failure)).increase()
 
+    def cleaned(self, mailbox: str, *, ok: bool) -> None:
+        """Say whether our own canaries could be removed from a mailbox when it was due."""
+        if mailbox in self._mailboxes:
+            self._gauges["mailcanary_mailbox_cleaning_successful"].at(mailbox).set(int(ok))
+
     def looked(self, mailbox: str, at: datetime) -> None:
         """Say when a mailbox was last looked at."""
         if mailbox in self._mailboxes:

@@ -39,7 +39,7 @@ ROOMS = (
         *("exporter.scheduler", "exporter.ledger", "exporter.watcher", "exporter.metrics"),
         "exporter.terminal",
     ),
-    ("exporter.web", "exporter.runs"),
+    ("exporter.web", "exporter.runs", "exporter.cleaning"),
     ("exporter.arrivals",),
     ("exporter.app",),
     ("exporter.by_hand", "exporter.explain", "exporter.findings"),

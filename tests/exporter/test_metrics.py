@@ -440,6 +440,18 @@ def test_a_mailbox_tells_whether_it_is_watched_and_why_not(metrics: Metrics, rea
     assert read("forged_canaries_total", "box") == 1
 
 
+def test_a_mailbox_that_cannot_be_cleaned_shows_and_none_before_it_was_tried(
+    metrics: Metrics, read: Reader
+) -> None:
+    assert read("mailbox_cleaning_successful", "box") is None
+    metrics.cleaned("box", ok=False)
+    assert read("mailbox_cleaning_successful", "box") == 0
+    metrics.cleaned("box", ok=True)
+    assert read("mailbox_cleaning_successful", "box") == 1
+    metrics.cleaned("gone", ok=False)
+    assert read("mailbox_cleaning_successful", "gone") is None
+
+
 def test_missed_slots_are_counted_under_the_kind_of_what_missed_them(
     metrics: Metrics, read: Reader
 ) -> None:
