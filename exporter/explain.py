@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -14,11 +14,9 @@ from exporter.terminal import ExitCode, finding_line, milliseconds
 from probes.canary.clocks import Interval
 from probes.canary.evidence import Circumstances, Evidence, examine
 from probes.clock import SYSTEM_CLOCK
-from probes.net.dns_answer import DnsStatus
+from probes.dkim_keys import keys_for
 from probes.net.resolver import Resolver
-from probes.records import RecordError
 from probes.records.bounce_values import Bounce
-from probes.records.dkim_verification import KeyUnavailable, key_names
 from probes.records.raw_message import MAX_MESSAGE
 from probes.result import Finding, Status
 
@@ -44,33 +42,10 @@ def _read(stream: BinaryIO) -> bytes:
 
 async def explain_message(message: bytes, resolver: Resolver | None) -> Evidence:
     """Examine a message; its DKIM keys are asked of `resolver`, of nobody where it is None."""
-    keys = None if resolver is None else await _keys(message, resolver)
-
-    def lookup(name: str) -> Sequence[str]:
-        answer = (keys or {}).get(name)
-        if isinstance(answer, KeyUnavailable):
-            raise answer
-        return answer or ()
-
-    known = Circumstances(SYSTEM_CLOCK.utc(), lookup=None if keys is None else lookup)
-    return await asyncio.to_thread(examine, message, None, known)
-
-
-async def _keys(message: bytes, resolver: Resolver) -> Mapping[str, Sequence[str] | KeyUnavailable]:
-    """What stands at every name a signature points to, asked side by side."""
-    names = key_names(message)
-    answers = await asyncio.gather(*(_key(name, resolver) for name in names))
-    return dict(zip(names, answers, strict=True))
-
-
-async def _key(name: str, resolver: Resolver) -> Sequence[str] | KeyUnavailable:
-    try:
-        answer = await resolver.query(name, "TXT")
-    except RecordError:
-        return ()  # no domain name: nothing can stand there
-    if answer.status in (DnsStatus.ANSWERED, DnsStatus.NXDOMAIN, DnsStatus.NO_DATA):
-        return [text.decode("utf-8", "replace") for text in answer.records]
-    return KeyUnavailable(answer.explain())
+    lookup = None if resolver is None else await keys_for(message, resolver)
+    return await asyncio.to_thread(
+        examine, message, None, Circumstances(SYSTEM_CLOCK.utc(), lookup=lookup)
+    )
 
 
 def evidence_code(evidence: Evidence) -> ExitCode:

@@ -2,20 +2,21 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from exporter.ledger_file import lock_file, sqlite_path, unlock
 from exporter.ledger_life import Happening, step
 from exporter.ledger_schema import LedgerError
-from exporter.ledger_store import Store
+from exporter.ledger_store import RUNS_KEPT, Store
 from exporter.ledger_thread import CommitThread
-from exporter.ledger_values import Copy, copy_of
-from exporter.model import CanaryRecord, Change, Run
+from exporter.ledger_values import Copy, copy_of, pack_message
+from exporter.model import ArrivedCopy, CanaryRecord, Change, Examined, Run
+from probes.canary.evidence import Evidence
 from probes.canary.lifecycle import UNSETTLED, Event, State
 from probes.clock import Clock, Instant
-from probes.mailboxes import Cursor, Sighting
+from probes.mailboxes import Cursor, Place, Sighting
 from probes.result import ProbeResult
 
 __all__ = ["GIVE_UP_AFTER", "MAX_COPIES", "Ledger", "LedgerError"]
@@ -25,6 +26,10 @@ GIVE_UP_AFTER = 2.0
 
 MAX_COPIES = 16
 """Copies of one canary that are told apart; further ones are not counted."""
+
+SENT_KEPT = 86_400.0
+"""Seconds that what we sent is kept at least, and until the canary is settled: a copy that comes
+later than a day is examined without being compared."""
 
 _ALL = 1_000_000
 _CHUNK = 1_000
@@ -99,9 +104,14 @@ class Ledger:
         token: str,
         late_after: float,
         lost_after: float,
+        content: bytes = b"",
     ) -> bool:
-        """Plan a canary; False when that tick of the path was claimed before."""
+        """Plan a canary; False when that tick of the path was claimed before.
+
+        Its `content` is kept for the comparison with the copies that come, for a day at least.
+        """
         now = self._clock.now()
+        packed = await pack_message(content)
         record = CanaryRecord(
             token=token,
             path=path,
@@ -117,7 +127,7 @@ class Ledger:
             lost_after=lost_after,
         )
 
-        work = partial(self._store.add_canary, record)
+        work = partial(self._claim, record, packed, now)
         return await self._thread.call(work, partial(self._follow_claim, record, now))
 
     async def record(
@@ -128,18 +138,19 @@ class Ledger:
         *,
         result: ProbeResult | None = None,
         sighting: Sighting | None = None,
+        mailbox: str | None = None,
     ) -> Change | None:
         """Take down what happened to a canary; None when we never issued that token.
 
         SEEN needs its `sighting`; BOUNCE_SEEN and DELAY_SEEN take one, so that what is read twice
-        counts once.
+        counts once; `mailbox` is where that was, the canary's own if None.
         The Change says what to count, to exactly one caller: a copy that was read before, or was
         moved, makes a Change without outcome. A `result` is kept as the path's run too, so no
         `add_runs` is needed for it. Raises ImpossibleEvent.
         """
         if event is Event.SEEN and sighting is None:
             raise ValueError("a canary is seen in a sighting")
-        work = partial(self._record, token, event, at, result, sighting)
+        work = partial(self._record, token, event, at, result, sighting, mailbox)
         return await self._thread.call(work, lambda change: self._follow(change, at))
 
     async def expire(self, now: Instant, looked: Mapping[str, Instant]) -> tuple[Change, ...]:
@@ -200,6 +211,24 @@ class Ledger:
         """How far each folder has been read."""
         return await self._thread.call(partial(self._store.cursors, mailbox))
 
+    async def unexamined(self, mailbox: str) -> tuple[Place, ...]:
+        """Where messages about canaries lie that were not examined, at most 1,000, the newest."""
+        work = partial(self._store.evidence.unexamined, mailbox, _CHUNK)
+        return await self._thread.call(work)
+
+    async def copy_at(self, place: Place) -> ArrivedCopy | None:
+        """The copy or bounce there with all that is known of it; None where none was recorded."""
+        return await self._thread.call(partial(self._copy_at, place))
+
+    async def add_evidence(self, copy: ArrivedCopy, evidence: Evidence) -> Examined:
+        """Keep what a copy proves; of each path that of the last RUNS_KEPT ticks is kept."""
+        work = partial(self._store.evidence.put, copy, evidence, RUNS_KEPT)
+        return await self._thread.call(lambda: Examined(copy, evidence, is_new=work()))
+
+    async def evidence(self, token: str) -> tuple[dict[str, Any], ...]:
+        """The documents of docs/json.md for every copy, the first copy first, then for bounces."""
+        return await self._thread.call(partial(self._store.evidence.documents, token))
+
     async def add_runs(self, runs: Iterable[Run]) -> None:
         """Keep these runs; of each name the runs of the last RUNS_KEPT ticks are kept."""
         await self._thread.call(partial(self._store.put_runs, tuple(runs)))
@@ -217,9 +246,23 @@ class Ledger:
         while gone:
             gone = await self._thread.call(partial(self._store.forget, before, _CHUNK))
             total += gone
+        stale = self._clock.utc() - timedelta(seconds=SENT_KEPT)
+        await self._thread.call(partial(self._store.evidence.drop_sent, stale, _CHUNK))
         return total
 
     # Below: on the ledger's thread.
+
+    def _claim(self, record: CanaryRecord, packed: bytes, now: Instant) -> bool:
+        is_new = self._store.add_canary(record)
+        if is_new and packed:
+            self._store.evidence.keep_sent(record.token, packed, now.utc)
+        return is_new
+
+    def _copy_at(self, place: Place) -> ArrivedCopy | None:
+        record = self._store.find(place.token)
+        if record is None:
+            return None
+        return self._store.evidence.copy_at(record, place, self._store.run_of(record))
 
     def _record(
         self,
@@ -228,6 +271,7 @@ class Ledger:
         at: Instant,
         result: ProbeResult | None,
         sighting: Sighting | None,
+        mailbox: str | None,
     ) -> Change | None:
         record = self._store.find(token)
         if record is None:
@@ -240,15 +284,16 @@ class Ledger:
             number = len(copies)
             known = _number_of(copy, copies)
             if known is not None and copies[known] != copy:
-                self._store.put_copy(record, known, copy, is_bounce=is_bounce)
+                self._store.move_copy(token, known, copy, is_bounce=is_bounce)
             settles = record.state in UNSETTLED and event is not Event.DELAY_SEEN
             if known is not None or (number >= MAX_COPIES and not settles):
                 return Change(record, event, None, at.utc)
         failure = None if result is None else result.failure
         elapsed = partial(self._elapsed, record)
         change = self._advance(record, Happening(event, at, elapsed, failure, sighting))
-        if copy is not None:
-            self._store.put_copy(record, number, copy, is_bounce=is_bounce)
+        if copy is not None and sighting is not None:
+            where = mailbox or record.mailbox
+            self._store.put_copy(token, number, copy, sighting, mailbox=where, is_bounce=is_bounce)
         if result is not None:
             self._store.put_runs((Run(record.path, record.tick, result),))
         return change

@@ -17,6 +17,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     Table,
     Text,
@@ -31,7 +32,10 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import StaticPool
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+
+_CONVERTIBLE = frozenset({1})
+"""Older versions that are brought up to ours when the service opens them."""
 
 _BUSY_MILLISECONDS = 5_000
 
@@ -91,9 +95,30 @@ COPIES = Table(
     Column("uid", BigInteger, nullable=False),
     Column("digest", Text, nullable=False, comment="of the header"),
     Column("gone_at", BigInteger, comment="when we removed it"),
+    Column("missed_at", BigInteger, comment="the look before the one that found it"),
+    Column("seen_at", BigInteger),
 )
 _PRESENT = COPIES.c.gone_at.is_(None)
 Index("copies_present", COPIES.c.mailbox, sqlite_where=_PRESENT, postgresql_where=_PRESENT)
+SENT = Table(
+    "sent",
+    METADATA,
+    Column("token", Text, ForeignKey("canaries.token", ondelete="CASCADE"), primary_key=True),
+    Column("kept_at", BigInteger, nullable=False),
+    Column("content", LargeBinary, nullable=False, comment="the message we sent, by zlib"),
+)
+Index("sent_kept", SENT.c.kept_at)
+EVIDENCE = Table(
+    "evidence",
+    METADATA,
+    Column("token", Text, ForeignKey("canaries.token", ondelete="CASCADE"), primary_key=True),
+    Column("is_bounce", Integer, primary_key=True),
+    Column("number", Integer, primary_key=True, comment="of the copy"),
+    Column("path", Text, nullable=False),
+    Column("slot", Integer, nullable=False),
+    Column("document", LargeBinary, nullable=False, comment="JSON by zlib, docs/json.md"),
+)
+Index("evidence_slots", EVIDENCE.c.path, EVIDENCE.c.slot)
 CURSORS = Table(
     "cursors",
     METADATA,
@@ -221,12 +246,17 @@ def _verify(path: Path) -> None:
 
 
 def _recognise(name: str, connection: Connection, *, is_new_allowed: bool) -> None:
-    """Raises LedgerError for what is not a ledger of this version."""
+    """Raises LedgerError for what is not a ledger of this version, or of one to be converted."""
     tables = inspect(connection).get_table_names()
     if VERSION.name not in tables and (tables or not is_new_allowed):
         remedy = "it is the database of another program and was left as it is"
         raise LedgerError(name, f"{remedy}; name another file")
     version = connection.execute(select(VERSION.c.version)).scalar() if tables else None
+    if version in _CONVERTIBLE:
+        if is_new_allowed:
+            return
+        remedy = f"it has schema version {version}: start the service once, which converts it"
+        raise LedgerError(name, remedy)
     if version not in (None, SCHEMA_VERSION):
         remedy = f"it has schema version {version}, this program knows {SCHEMA_VERSION}"
         raise LedgerError(name, f"{remedy}; start the program that wrote it")
@@ -235,10 +265,20 @@ def _recognise(name: str, connection: Connection, *, is_new_allowed: bool) -> No
 def _make_or_touch(connection: Connection) -> None:
     """Make the tables; where they are, write all the same, to know now whether that is possible."""
     if inspect(connection).has_table(VERSION.name):
+        if connection.execute(select(VERSION.c.version)).scalar() in _CONVERTIBLE:
+            _convert(connection)
         connection.execute(update(VERSION).values(openings=VERSION.c.openings + 1))
         return
     METADATA.create_all(connection)
     connection.execute(insert(VERSION).values(version=SCHEMA_VERSION, openings=1))
+
+
+def _convert(connection: Connection) -> None:
+    """From version 1: it did not know when a copy was seen, what was sent, what copies prove."""
+    for column in (COPIES.c.missed_at, COPIES.c.seen_at):
+        connection.exec_driver_sql(f"ALTER TABLE {COPIES.name} ADD COLUMN {column.name} BIGINT")
+    METADATA.create_all(connection)
+    connection.execute(update(VERSION).values(version=SCHEMA_VERSION))
 
 
 def _url(path: Path, mode: str) -> URL:

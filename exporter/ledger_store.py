@@ -1,20 +1,17 @@
-"""The ledger's tables and statements: one schema, synchronous, to be used by one thread.
+"""The ledger's tables and statements: one schema, synchronous, to be used by one thread."""
 
-The hot statements are compiled once and run on the driver's cursor: SQLAlchemy's own execution
-costs ten times what SQLite does.
-"""
-
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Select, Table, and_, bindparam, delete, func, select, tuple_, update
+from sqlalchemy import Select, and_, bindparam, delete, func, select, tuple_, update
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.engine import Dialect
 from sqlalchemy.sql.expression import Executable
 
+from exporter.ledger_evidence import EvidenceStore
 from exporter.ledger_schema import (
     CANARIES,
     COPIES,
@@ -25,6 +22,7 @@ from exporter.ledger_schema import (
     open_for_reading,
     open_sqlite,
 )
+from exporter.ledger_statements import Prepared, upsert
 from exporter.ledger_values import (
     Copy,
     canary_record,
@@ -35,34 +33,10 @@ from exporter.ledger_values import (
     to_micros,
 )
 from exporter.model import CanaryRecord, Run
-from probes.mailboxes import Cursor
+from probes.mailboxes import Cursor, Sighting
 
 RUNS_KEPT = 1_000
 """Runs kept of one job or path: a run lies in the slot `tick` modulo this."""
-
-
-class _Prepared:
-    """A statement compiled once; its parameters are the bind names."""
-
-    def __init__(self, statement: Executable, dialect: Dialect) -> None:
-        compiled = statement.compile(dialect=dialect)  # type: ignore[attr-defined]
-        self._sql = str(compiled)
-        self._order: list[str] | None = compiled.positiontup
-        self._constants: dict[str, Any] = compiled.params
-
-    def run(self, cursor: Any, parameters: Mapping[str, Any]) -> Any:
-        """Execute on the driver's cursor, which is returned."""
-        values = {**self._constants, **parameters}
-        order = self._order
-        cursor.execute(self._sql, values if order is None else [values[name] for name in order])
-        return cursor
-
-    def run_many(self, cursor: Any, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Execute once for each row; the statement has no parameters of its own."""
-        order = self._order
-        cursor.executemany(
-            self._sql, rows if order is None else ([row[name] for name in order] for row in rows)
-        )
 
 
 _PLACE = (COPIES.c.folder, COPIES.c.uid_validity, COPIES.c.uid)
@@ -95,9 +69,11 @@ class Store:
             raise LedgerError(self.name, "its connection was closed")
         self._cursor = driver.cursor()
         self._prepare(self._engine.dialect)
+        self.evidence = EvidenceStore(self._connection, self._cursor)
 
     def close(self) -> None:
-        """Give the database back."""
+        """Give the database back, and with it the log beside the file."""
+        self._cursor.close()  # a statement of it that was not read to its end keeps the file open
         self._connection.close()
         self._engine.dispose()
 
@@ -108,8 +84,8 @@ class Store:
             yield
 
     def _prepare(self, dialect: Dialect) -> None:
-        def prepared(statement: Executable) -> _Prepared:
-            return _Prepared(statement, dialect)
+        def prepared(statement: Executable) -> Prepared:
+            return Prepared(statement, dialect)
 
         canary_columns: dict[str, Any] = {
             column.name: bindparam(column.name) for column in CANARIES.c
@@ -118,16 +94,16 @@ class Store:
             sqlite_insert(CANARIES).values(canary_columns).on_conflict_do_nothing()
         )
         self._find = prepared(_found().where(CANARIES.c.token == bindparam("token")))
-        self._updates: dict[tuple[str, ...], _Prepared] = {}
+        self._updates: dict[tuple[str, ...], Prepared] = {}
         self._select_copies = prepared(
             select(*_PLACE, COPIES.c.digest)
             .where(COPIES.c.token == bindparam("token"))
             .where(COPIES.c.is_bounce == bindparam("is_bounce"))
             .order_by(COPIES.c.number)
         )
-        self._upsert_copy = prepared(_upsert(COPIES))
-        self._upsert_cursor = prepared(_upsert(CURSORS))
-        self._upsert_run = prepared(_upsert(RUNS))
+        self._upsert_copy = prepared(upsert(COPIES))
+        self._upsert_cursor = prepared(upsert(CURSORS))
+        self._upsert_run = prepared(upsert(RUNS))
 
     def add_canary(self, record: CanaryRecord) -> bool:
         """False when its (path, tick) is taken."""
@@ -151,11 +127,11 @@ class Store:
         if values:
             self._update(tuple(values)).run(self._cursor, values | {"key": after.token})
 
-    def _update(self, names: tuple[str, ...]) -> _Prepared:
+    def _update(self, names: tuple[str, ...]) -> Prepared:
         if names not in self._updates:
             values: dict[str, Any] = {name: bindparam(name) for name in names}
             statement = update(CANARIES).where(CANARIES.c.token == bindparam("key")).values(values)
-            self._updates[names] = _Prepared(statement, self._engine.dialect)
+            self._updates[names] = Prepared(statement, self._engine.dialect)
         return self._updates[names]
 
     def copies(self, token: str, *, is_bounce: bool) -> list[Copy]:
@@ -163,20 +139,39 @@ class Store:
         values = {"token": token, "is_bounce": int(is_bounce)}
         return [Copy(*row) for row in self._select_copies.run(self._cursor, values).fetchall()]
 
-    def put_copy(self, record: CanaryRecord, number: int, copy: Copy, *, is_bounce: bool) -> None:
-        """Store the copy as the canary's `number`th."""
+    def put_copy(
+        self,
+        token: str,
+        number: int,
+        copy: Copy,
+        sighting: Sighting,
+        *,
+        mailbox: str,
+        is_bounce: bool,
+    ) -> None:
+        """Store the copy as the canary's `number`th; it lies in `mailbox`."""
+        missed = sighting.not_before
         values = {
-            "token": record.token,
+            "token": token,
             "is_bounce": int(is_bounce),
             "number": number,
-            "mailbox": record.mailbox,
+            "mailbox": mailbox,
             "folder": copy.folder,
             "uid_validity": copy.uid_validity,
             "uid": copy.uid,
             "digest": copy.digest,
             "gone_at": None,
+            "missed_at": to_micros(None if missed is None else missed.utc),
+            "seen_at": to_micros(sighting.seen.utc),
         }
         self._upsert_copy.run(self._cursor, values)
+
+    def move_copy(self, token: str, number: int, copy: Copy, *, is_bounce: bool) -> None:
+        """The copy lies elsewhere now; when it was seen first stays as it is."""
+        where = (COPIES.c.token == token, COPIES.c.number == number)
+        change = update(COPIES).where(*where, COPIES.c.is_bounce == int(is_bounce))
+        place = {"folder": copy.folder, "uid_validity": copy.uid_validity, "uid": copy.uid}
+        self._connection.execute(change.values(**place, digest=copy.digest, gone_at=None))
 
     def unsettled(self, mailbox: str | None, limit: int) -> tuple[CanaryRecord, ...]:
         """Canaries without an outcome, the oldest first."""
@@ -247,6 +242,13 @@ class Store:
         """Store each run in its slot; the run that lay there is gone."""
         self._upsert_run.run_many(self._cursor, map(_run_row, runs))
 
+    def run_of(self, record: CanaryRecord) -> Run | None:
+        """The run of the canary's sending, None before it ended and when its slot was taken."""
+        query = select(RUNS.c.tick, RUNS.c.result).where(RUNS.c.name == record.path)
+        slot = RUNS.c.slot == record.tick % RUNS_KEPT
+        row = self._connection.execute(query.where(slot, RUNS.c.tick == record.tick)).first()
+        return None if row is None else Run(record.path, row.tick, decode_result(row.result))
+
     def runs(self, name: str, limit: int) -> tuple[Run, ...]:
         """A job's or path's runs, the newest first."""
         query = select(RUNS.c.tick, RUNS.c.result).where(RUNS.c.name == name)
@@ -281,11 +283,3 @@ def _run_row(run: Run) -> dict[str, Any]:
         "started_at": to_micros(run.result.started_at),
         "result": encode_result(run.result),
     }
-
-
-def _upsert(table: Table) -> Executable:
-    """Insert a row or replace the one with its primary key."""
-    statement = sqlite_insert(table).values({c.name: bindparam(c.name) for c in table.c})
-    keys = set(table.primary_key.columns)
-    rest = {c.name: statement.excluded[c.name] for c in table.c if c not in keys}
-    return statement.on_conflict_do_update(index_elements=list(keys), set_=rest)

@@ -1,7 +1,9 @@
 """The ledger's texts and numbers: results as JSON, instants as microseconds, copies by digest."""
 
+import asyncio
 import hashlib
 import json
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -9,8 +11,10 @@ from enum import StrEnum
 from typing import Any
 
 from exporter.model import CanaryRecord
+from probes.canary.evidence import Evidence, evidence_json
 from probes.canary.lifecycle import Outcome, State
 from probes.mailboxes import Placement, Sighting
+from probes.records.raw_message import MAX_MESSAGE
 from probes.records.reply import Reply
 from probes.result import (
     Failure,
@@ -27,6 +31,14 @@ from probes.result import (
 
 MAX_RESULT_CHARACTERS = 256 * 1024
 """A longer result is kept without its parts and facts; the fact `ledger.shortened` says so."""
+
+MAX_EVIDENCE_CHARACTERS = 256 * 1024
+_SHORTENED = "it proves more than is kept: of every list the first ten entries are here"
+_LISTED = 10
+_SHOWN = 200
+_DEEPEST = 3
+_PACKED_AT_ONCE = 64 * 1024
+"""Octets that are compressed in a moment; more than that in a thread."""
 
 _ENCODER = json.JSONEncoder(separators=(",", ":"), default=json_default, check_circular=False)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -74,6 +86,54 @@ def _document(result: ProbeResult) -> dict[str, Any]:
         "facts": result.facts,
         "ok": result.ok,
     }
+
+
+async def pack_message(content: bytes) -> bytes:
+    """A message compressed, as much of it as is ever compared; empty for an empty one.
+
+    One octet more than is read shows that it was longer.
+    """
+    kept = content[: MAX_MESSAGE + 1]
+    if len(kept) > _PACKED_AT_ONCE:
+        return await asyncio.to_thread(zlib.compress, kept, 1)
+    return zlib.compress(kept, 1) if kept else b""
+
+
+def unpack(packed: bytes) -> bytes:
+    """What was compressed, at most MAX_MESSAGE octets and one."""
+    return zlib.decompressobj().decompress(packed, MAX_MESSAGE + 1)
+
+
+def pack_document(evidence: Evidence) -> bytes:
+    """The document of docs/json.md, compressed; see `evidence_json`.
+
+    One above MAX_EVIDENCE_CHARACTERS keeps ten entries of each list, cut short, and says so among
+    its findings.
+    """
+    document = evidence_json(evidence)
+    text = encode(document)
+    if len(text) > MAX_EVIDENCE_CHARACTERS:
+        note = Finding("arrival.evidence.shortened", Status.NOTICE, "message", _SHORTENED, "")
+        short = {key: _short(value) for key, value in document.items()}
+        text = encode({**short, "findings": [*short["findings"], note]})
+    return zlib.compress(text.encode("ascii"), 6)
+
+
+def unpack_document(packed: bytes) -> dict[str, Any]:
+    """What `pack_document` made."""
+    document: dict[str, Any] = json.loads(zlib.decompress(packed))
+    return document
+
+
+def _short(value: Any, depth: int = 0) -> Any:
+    """A JSON value whose lists have ten entries, whose texts 200 characters, at most."""
+    if isinstance(value, str):
+        return value[:_SHOWN]
+    if isinstance(value, list):
+        return [_short(item, depth + 1) for item in value[:_LISTED]] if depth < _DEEPEST else []
+    if isinstance(value, dict):
+        return {key: _short(item, depth + 1) for key, item in value.items()}
+    return value
 
 
 def decode_failure(text: str | None) -> Failure | None:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from probes.canary.evidence import Evidence
+from probes.canary.hops import OurTimes
 from probes.canary.lifecycle import Event, Outcome, State
 from probes.canary.message import MessageOptions
 from probes.mailboxes import Placement
@@ -145,3 +147,31 @@ class Change:
     event: Event
     outcome: Outcome | None
     at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ArrivedCopy:
+    """A message in a mailbox that is a copy of a canary or, `is_bounce`, news about it.
+
+    `number` counts the canary's copies (or its bounces), 0 is the first. `sent` is the message as
+    we sent it, None where that is not kept any more, or for a bounce. `times` are what we saw of
+    its way ourselves.
+    """
+
+    record: CanaryRecord
+    number: int
+    is_bounce: bool
+    sent: bytes | None
+    times: OurTimes
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """What a copy proves, durable in the ledger when this value exists.
+
+    `is_new` is False where the same copy had been examined before.
+    """
+
+    copy: ArrivedCopy
+    evidence: Evidence
+    is_new: bool

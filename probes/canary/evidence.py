@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from probes.canary.clocks import Interval
-from probes.canary.evidence_findings import findings
+from probes.canary.evidence_findings import findings, unreadable
 from probes.canary.hops import Chain, Hop, OurTimes, place_hops
 from probes.canary.mutation import Mutation, mutations
 from probes.canary.trust import (
@@ -109,6 +109,24 @@ def examine(message: bytes, sent: bytes | None, known: Circumstances) -> Evidenc
         bounce=parse_dsn(message),
         findings=findings(chain, verdicts, results, aligned, changed, spam, is_cut=raw.is_cut),
         is_cut=raw.is_cut,
+    )
+
+
+def unread(why: str, placement: str | None) -> Evidence:
+    """The evidence of a message that could not be read: nothing, and the reason."""
+    return Evidence(
+        chain=Chain(),
+        authentication=(),
+        received_spf=(),
+        spam=(),
+        arc=ArcChain(),
+        dkim=None,
+        alignment=Alignment(),
+        mutations=(),
+        placement=placement,
+        bounce=None,
+        findings=(unreadable(why),),
+        is_cut=True,
     )
 
 

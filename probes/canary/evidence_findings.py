@@ -47,6 +47,11 @@ def findings(
     )
 
 
+def unreadable(why: str) -> Finding:
+    """Why there is no evidence: the mailbox did not give the copy."""
+    return Finding("arrival.copy.unread", Status.UNTESTABLE, "message", one_line(why), "")
+
+
 def _cut() -> Iterator[Finding]:
     evidence = "it is too large to be read whole (16 MiB): nothing is said of its body"
     yield Finding("arrival.message.too_large", Status.NOTICE, "message", evidence, "")

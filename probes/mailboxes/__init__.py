@@ -78,8 +78,9 @@ class Following:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a message lies, for as long as its folder keeps its UIDVALIDITY."""
+    """Where a message about a canary lies, for as long as its folder keeps its UIDVALIDITY."""
 
+    token: str
     folder: str
     uid_validity: int
     uid: int

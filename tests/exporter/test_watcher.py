@@ -169,7 +169,7 @@ async def test_a_new_session_begins_without_the_looks_of_the_one_before() -> Non
 
 
 async def test_a_message_is_wanted_until_it_was_had_or_has_ended_two_sessions() -> None:
-    first, second = Place("INBOX", 1, 5), Place("Junk", 1, 6)
+    first, second = Place("token", "INBOX", 1, 5), Place("token", "Junk", 1, 6)
     asked: list[list[Place]] = []
 
     async def session(watcher: MailboxWatcher, _: object, report: Report) -> None:
@@ -191,7 +191,7 @@ async def test_a_message_is_wanted_until_it_was_had_or_has_ended_two_sessions() 
 async def test_what_is_wanted_is_bounded() -> None:
     rig = Rig(forever)
     for uid in range(MAX_WANTED + 5):
-        rig.watcher.want(Place("INBOX", 1, uid))
+        rig.watcher.want(Place("token", "INBOX", 1, uid))
     had = [await rig.watcher.next_copy() for _ in range(MAX_WANTED)]
     assert len(set(had)) == MAX_WANTED
     with pytest.raises(TimeoutError):

@@ -295,15 +295,15 @@ async def test_a_place_that_means_nothing_any_more_is_answered_with_the_reason(
     waiting = Waiting()
     async with watched(the_net, mailbox_of(dovecot), waiting) as told:
         await told.until(lambda told: any(look.folder == "INBOX" for look in told.of(Look)))
-        renumbered = await copy_of(told, waiting, Place("INBOX", 1, 1))
-        unknown = await copy_of(told, waiting, Place("Nowhere", 1, 1))
+        renumbered = await copy_of(told, waiting, Place("token", "INBOX", 1, 1))
+        unknown = await copy_of(told, waiting, Place("token", "Nowhere", 1, 1))
     assert (renumbered.octets, renumbered.why) == (None, "INBOX was numbered anew")
     assert unknown.octets is None
     assert "Nowhere" in unknown.why or "EXAMINE" in unknown.why
 
 
 def place_of(sighting: Sighting) -> Place:
-    return Place(sighting.folder, sighting.uid_validity, sighting.uid)
+    return Place(sighting.token, sighting.folder, sighting.uid_validity, sighting.uid)
 
 
 # pymap

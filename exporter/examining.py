@@ -1,0 +1,75 @@
+"""From a copy in a mailbox to its evidence in the ledger: what arrived is examined, off the loop.
+
+Whatever happens here comes after the canary was settled, and changes nothing of that.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Collection
+
+from exporter.ledger import Ledger, LedgerError
+from exporter.model import ArrivedCopy, Examined
+from probes.canary.evidence import Circumstances, Evidence, examine, unread
+from probes.dkim_keys import keys_for
+from probes.mailboxes import Content
+from probes.net import Net
+
+LOG = logging.getLogger("mailcanary.evidence")
+
+
+async def examine_copy(
+    net: Net, copy: ArrivedCopy, content: Content, trusted_ids: Collection[str], placement: str
+) -> Evidence:
+    """Everything the copy proves. DKIM keys are looked up first, so that nothing waits in a thread.
+
+    A message that could not be read is evidence too, which says so.
+    """
+    if content.octets is None:
+        return unread(content.why, placement)
+    keys = None if content.is_header_only else await keys_for(content.octets, net.resolver)
+    known = Circumstances(
+        at=copy.times.seen_at or net.clock.utc(),
+        times=copy.times,
+        lookup=keys,
+        trusted_ids=trusted_ids,
+        placement=placement,
+        is_header_only=content.is_header_only,
+    )
+    return await asyncio.to_thread(examine, content.octets, copy.sent, known)
+
+
+class Examiner:
+    """Examines the contents that the watches of all mailboxes fetch.
+
+    `publish` hears of every copy once its evidence is durable, and must not raise.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        publish: Callable[[Examined], None],
+        ledger_error: Callable[[], None],
+    ) -> None:
+        self._ledger = ledger
+        self._publish = publish
+        self._ledger_error = ledger_error
+
+    async def examine(
+        self, net: Net, content: Content, trusted_ids: Collection[str], placement: str
+    ) -> None:
+        """Examine one message and keep what it proves.
+
+        A ledger that refuses costs the evidence, not the watch: at the next start the copy is
+        wanted again. So does an examination that fails, which is a bug of ours.
+        """
+        try:
+            copy = await self._ledger.copy_at(content.place)
+            if copy is None:
+                return  # forgotten meanwhile, or moved on
+            evidence = await examine_copy(net, copy, content, trusted_ids, placement)
+            self._publish(await self._ledger.add_evidence(copy, evidence))
+        except LedgerError as error:
+            LOG.error("evidence not kept: %s", error)  # noqa: TRY400 - our own words
+            self._ledger_error()
+        except Exception:
+            LOG.exception("unexpected error in examining %s", content.place)

@@ -1,0 +1,125 @@
+"""What was sent, and what the copies of it prove: the statements behind the ledger's evidence."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, and_, delete, select
+from sqlalchemy.dialects.sqlite import insert
+
+from exporter.ledger_schema import CANARIES, COPIES, EVIDENCE, SENT
+from exporter.ledger_statements import Prepared, upsert
+from exporter.ledger_values import from_micros, pack_document, to_micros, unpack, unpack_document
+from exporter.model import ArrivedCopy, CanaryRecord, Run
+from probes.canary.evidence import Evidence
+from probes.canary.hops import OurTimes
+from probes.mailboxes import Place
+from probes.result import Phase
+
+_IS_EXAMINED = and_(
+    EVIDENCE.c.token == COPIES.c.token,
+    EVIDENCE.c.is_bounce == COPIES.c.is_bounce,
+    EVIDENCE.c.number == COPIES.c.number,
+)
+
+
+class EvidenceStore:
+    """A part of the store: to be used on its thread, inside its transactions."""
+
+    def __init__(self, connection: Connection, cursor: Any) -> None:
+        self._connection = connection
+        self._cursor = cursor
+        self._keep_sent = Prepared(insert(SENT), connection.dialect)
+        self._upsert = Prepared(upsert(EVIDENCE), connection.dialect)
+
+    def keep_sent(self, token: str, packed: bytes, at: datetime) -> None:
+        """Keep the message as it was sent, compressed."""
+        values = {"token": token, "kept_at": to_micros(at), "content": packed}
+        self._keep_sent.run(self._cursor, values)
+
+    def drop_sent(self, before: datetime, limit: int) -> int:
+        """Forget what was sent before that instant, but for canaries that are not settled."""
+        settled = select(SENT.c.token).join_from(SENT, CANARIES, SENT.c.token == CANARIES.c.token)
+        old = settled.where(SENT.c.kept_at < to_micros(before), CANARIES.c.settled_at.is_not(None))
+        query = delete(SENT).where(SENT.c.token.in_(old.limit(limit)))
+        return self._connection.execute(query).rowcount
+
+    def unexamined(self, mailbox: str, limit: int) -> tuple[Place, ...]:
+        """Messages that are in the mailbox, as far as we know, and have no evidence."""
+        query = (
+            select(COPIES.c.token, COPIES.c.folder, COPIES.c.uid_validity, COPIES.c.uid)
+            .select_from(COPIES.outerjoin(EVIDENCE, _IS_EXAMINED))
+            .where(COPIES.c.mailbox == mailbox, COPIES.c.gone_at.is_(None))
+            .where(EVIDENCE.c.token.is_(None))
+            .order_by(COPIES.c.seen_at.desc())
+            .limit(limit)
+        )
+        return tuple(Place(*row) for row in self._connection.execute(query))
+
+    def copy_at(self, record: CanaryRecord, place: Place, run: Run | None) -> ArrivedCopy | None:
+        """The copy that lies there; `run` is the canary's sending."""
+        columns = (COPIES.c.is_bounce, COPIES.c.number, COPIES.c.missed_at, COPIES.c.seen_at)
+        query = select(*columns).where(
+            COPIES.c.token == place.token,
+            COPIES.c.folder == place.folder,
+            COPIES.c.uid_validity == place.uid_validity,
+            COPIES.c.uid == place.uid,
+        )
+        row = self._connection.execute(query).first()
+        if row is None:
+            return None
+        times = OurTimes(
+            began_at=record.sending_at,
+            accepted_at=_answered_at(run) or record.accepted_at,
+            missed_at=from_micros(row.missed_at),
+            seen_at=from_micros(row.seen_at),
+        )
+        is_bounce = bool(row.is_bounce)
+        sent = None if is_bounce else self._sent(record.token)
+        return ArrivedCopy(record, row.number, is_bounce, sent, times)
+
+    def put(self, copy: ArrivedCopy, evidence: Evidence, slots: int) -> bool:
+        """Keep what a copy proves, and drop that of the canary whose slot it takes.
+
+        False where the copy had been examined before.
+        """
+        record, number = copy.record, copy.number
+        slot = record.tick % slots
+        others = and_(EVIDENCE.c.path == record.path, EVIDENCE.c.slot == slot)
+        self._connection.execute(delete(EVIDENCE).where(others, EVIDENCE.c.token != record.token))
+        known = select(EVIDENCE.c.number).where(
+            EVIDENCE.c.token == record.token,
+            EVIDENCE.c.is_bounce == int(copy.is_bounce),
+            EVIDENCE.c.number == number,
+        )
+        is_new = self._connection.execute(known).first() is None
+        values = {
+            "token": record.token,
+            "is_bounce": int(copy.is_bounce),
+            "number": number,
+            "path": record.path,
+            "slot": slot,
+            "document": pack_document(evidence),
+        }
+        self._upsert.run(self._cursor, values)
+        return is_new
+
+    def documents(self, token: str) -> tuple[dict[str, Any], ...]:
+        """The canary's documents: its copies in order, then its bounces."""
+        query = select(EVIDENCE.c.document).where(EVIDENCE.c.token == token)
+        rows = self._connection.execute(query.order_by(EVIDENCE.c.is_bounce, EVIDENCE.c.number))
+        return tuple(unpack_document(row.document) for row in rows)
+
+    def _sent(self, token: str) -> bytes | None:
+        query = select(SENT.c.content).where(SENT.c.token == token)
+        packed = self._connection.execute(query).scalar()
+        return None if packed is None else unpack(packed)
+
+
+def _answered_at(run: Run | None) -> datetime | None:
+    """When the end of data was answered, by the run's own stopwatch."""
+    if run is None or not run.result.ok:
+        return None
+    ends = [one for one in run.result.timings if one.phase is Phase.END_OF_DATA]
+    if not ends:
+        return None
+    return run.result.started_at + timedelta(seconds=ends[-1].start + ends[-1].seconds)
