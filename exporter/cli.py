@@ -59,6 +59,52 @@ def run(
 
 
 @app.command()
+def status(
+    config: ConfigFile,
+    json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+) -> int:
+    """Say how every path, mailbox and job is now, and whom its failures speak against.
+
+    Exit code 0: all is well, 1: mail is late, 2: something fails, 3: something cannot be told (a
+    mailbox is unreadable, the service does not run), 64: usage or configuration error.
+    """
+    return _command("exporter.inspection", "status", config, json)
+
+
+@app.command()
+def history(
+    name: Annotated[str, typer.Argument(metavar="PATH|JOB", help="A path or a job by its name.")],
+    config: ConfigFile,
+    limit: Annotated[int, typer.Option("--limit", "-n", help="How many, at most 1000.")] = 20,
+    json: Annotated[bool, typer.Option("--json", help="Print them as JSON.")] = False,
+) -> int:
+    """List the latest canaries of a path, or runs of a job, the newest first.
+
+    Exit code 0: shown, 3: the ledger cannot be read, 64: usage or configuration error.
+    """
+    return _command("exporter.inspection", "history", name, config, limit, json)
+
+
+@app.command()
+def show(
+    run: Annotated[
+        str,
+        typer.Argument(
+            metavar="TOKEN|NAME[/TICK]", help="A token or its beginning, or a run of a path or job."
+        ),
+    ],
+    config: ConfigFile,
+    json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+) -> int:
+    """Tell the whole story of one canary, from DNS to the mailbox, or of one run of a job.
+
+    Exit code as that of `run` would have been: 0: ok, 1: warning, 2: failure, 3: untestable or not
+    settled yet, 64: usage or configuration error.
+    """
+    return _command("exporter.inspection", "show", run, config, json)
+
+
+@app.command()
 def explain(
     file: Annotated[str, typer.Argument(metavar="FILE|-", help="A message (.eml), - for stdin.")],
     json: Annotated[bool, typer.Option("--json", help="Print the evidence as JSON.")] = False,
@@ -70,6 +116,66 @@ def explain(
 ) -> int:
     """Say what a message proves: its hops, the verdicts on it, and what a bounce says."""
     return _command("exporter.commands", "explain", file, json, resolver, offline)
+
+
+@app.command()
+def diagnose(  # noqa: PLR0913, PLR0917 - one parameter an option
+    target: Annotated[str, typer.Argument(metavar="DOMAIN|ADDRESS", help="What to diagnose.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the whole tree as JSON.")] = False,
+    mail_from: Annotated[
+        str | None, typer.Option("--from", metavar="ADDRESS", help="Envelope sender to ask for.")
+    ] = None,
+    sending_ip: Annotated[
+        list[str] | None, typer.Option(metavar="IP", help="An address mail of the domain is from.")
+    ] = None,
+    helo: Annotated[str | None, typer.Option(metavar="NAME", help="Our EHLO name.")] = None,
+    selector: Annotated[
+        list[str] | None, typer.Option(metavar="S", help="A DKIM selector of the domain.")
+    ] = None,
+    resolver: Annotated[
+        list[str] | None, typer.Option(metavar="IP[:PORT]", help="Ask this DNS server.")
+    ] = None,
+    smtp_port: Annotated[int, typer.Option(help="Port of the MX hosts.")] = 25,
+    source_address: Annotated[
+        str | None, typer.Option(metavar="IP", help="Local address to connect from.")
+    ] = None,
+    timeout: Annotated[str, typer.Option(metavar="D", help="Longest wait for an area.")] = "30s",
+    only: Annotated[
+        str | None,
+        typer.Option(metavar="LIST", help="Some areas only: mx,policy,sender,nameservers."),
+    ] = None,
+    rcpt: Annotated[
+        bool, typer.Option("--rcpt", help="Ask whether the address and postmaster are taken.")
+    ] = False,
+    catch_all: Annotated[
+        bool, typer.Option("--catch-all", help="Ask for a recipient that cannot exist.")
+    ] = False,
+    open_relay: Annotated[
+        bool, typer.Option("--open-relay", help="Ask for a recipient of another domain, ours.")
+    ] = False,
+) -> int:
+    """Walk the way of mail to a domain as a sender does; say what is wrong and what to do.
+
+    Sends no message. Exit code 0: nothing to mend, 1: warnings, 2: something is broken, 3: it could
+    not be tested from here, 64: usage error.
+    """
+    options = {
+        "target": target,
+        "as_json": as_json,
+        "mail_from": mail_from,
+        "sending_ip": tuple(sending_ip or ()),
+        "helo": helo,
+        "selector": tuple(selector or ()),
+        "resolver": tuple(resolver or ()),
+        "smtp_port": smtp_port,
+        "source_address": source_address,
+        "timeout": timeout,
+        "only": only,
+        "rcpt": rcpt,
+        "catch_all": catch_all,
+        "open_relay": open_relay,
+    }
+    return _command("exporter.diagnose_command", "diagnose_now", options)
 
 
 @app.command()

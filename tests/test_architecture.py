@@ -42,16 +42,19 @@ ROOMS = (
     ("exporter.web", "exporter.runs", "exporter.cleaning", "exporter.examining"),
     ("exporter.arrivals",),
     ("exporter.app",),
-    ("exporter.by_hand", "exporter.explain", "exporter.findings"),
+    ("exporter.by_hand", "exporter.explain", "exporter.findings", "exporter.diagnose"),
     ("exporter.commands",),
     ("exporter.demo",),
     ("exporter.cli",),
 )
 
 ROOM_OF_FILES = {
+    "exporter.diagnose_*": "exporter.diagnose",
     "exporter.ledger_*": "exporter.ledger",
     "exporter.metric_*": "exporter.metrics",
     "exporter.run_book*": "exporter.runs",
+    "exporter.status_*": "exporter.status",
+    "exporter.story_*": "exporter.story",
 }
 """Files that are one room with the file whose face they stand behind."""
 
@@ -64,12 +67,15 @@ CLIENTS = {
     "idna": ("probes/records/address.py",),
     "prometheus_client": ("exporter/metrics.py",),
     "pydantic": ("exporter/config/*.py",),
-    "rich": ("exporter/terminal.py", "exporter/explain.py", "exporter/commands.py"),
+    "rich": (
+        *("exporter/terminal.py", "exporter/explain.py", "exporter/commands.py"),
+        "exporter/diagnose_*.py",
+    ),
     "sqlalchemy": ("exporter/ledger_*.py",),
     "starlette": ("exporter/web/*.py",),
     "typer": ("exporter/cli.py",),
     "uvicorn": ("exporter/web/server.py",),
-    "uvloop": ("exporter/commands.py",),
+    "uvloop": ("exporter/commands.py", "exporter/diagnose_command.py"),
     "yaml": ("exporter/config/yaml_reader.py",),
 }
 """Every third-party package, and the only files that import it."""
