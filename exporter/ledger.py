@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
@@ -14,7 +15,7 @@ from exporter.ledger_thread import CommitThread
 from exporter.ledger_values import Copy, copy_of, pack_message
 from exporter.model import ArrivedCopy, CanaryRecord, Change, Examined, Run
 from probes.canary.evidence import Evidence
-from probes.canary.lifecycle import UNSETTLED, Event, State
+from probes.canary.lifecycle import UNSETTLED, Event, Outcome, State
 from probes.clock import Clock, Instant
 from probes.mailboxes import Cursor, Place, Sighting
 from probes.result import ProbeResult
@@ -291,6 +292,9 @@ class Ledger:
         failure = None if result is None else result.failure
         elapsed = partial(self._elapsed, record)
         change = self._advance(record, Happening(event, at, elapsed, failure, sighting))
+        is_first = event is Event.SEEN and record.uid is None
+        if is_first and sighting is not None and self._store.is_overtaken(record, sighting):
+            change = replace(change, beside=(Outcome.OUT_OF_ORDER,))
         if copy is not None and sighting is not None:
             where = mailbox or record.mailbox
             self._store.put_copy(token, number, copy, sighting, mailbox=where, is_bounce=is_bounce)

@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Select, and_, bindparam, delete, func, select, tuple_, update
+from sqlalchemy import Select, and_, bindparam, delete, func, or_, select, tuple_, update
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.engine import Dialect
 from sqlalchemy.sql.expression import Executable
@@ -33,6 +33,7 @@ from exporter.ledger_values import (
     to_micros,
 )
 from exporter.model import CanaryRecord, Run
+from probes.canary.lifecycle import State
 from probes.mailboxes import Cursor, Sighting
 
 RUNS_KEPT = 1_000
@@ -48,6 +49,29 @@ def _found() -> Select[Any]:
         COPIES.c.token == CANARIES.c.token, COPIES.c.number == 0, COPIES.c.is_bounce == 0
     )
     return select(CANARIES, *_PLACE).select_from(CANARIES.outerjoin(COPIES, is_first))
+
+
+def _overtaker() -> Select[Any]:
+    """A canary that overtook another one, see `Store.is_overtaken`."""
+    is_first = and_(
+        COPIES.c.token == CANARIES.c.token, COPIES.c.number == 0, COPIES.c.is_bounce == 0
+    )
+    lies_before = and_(
+        COPIES.c.folder == bindparam("in_folder"),
+        COPIES.c.uid_validity == bindparam("under_validity"),
+        COPIES.c.uid < bindparam("below_uid"),
+    )
+    was_seen_before = and_(
+        CANARIES.c.state == State.ARRIVED.value,
+        CANARIES.c.settled_at <= bindparam("missed_at"),
+    )
+    return (
+        select(CANARIES.c.token)
+        .join_from(CANARIES, COPIES, is_first)
+        .where(CANARIES.c.path == bindparam("of_path"), CANARIES.c.tick > bindparam("after_tick"))
+        .where(CANARIES.c.sending_at >= bindparam("accepted_at"), or_(lies_before, was_seen_before))
+        .limit(1)
+    )
 
 
 class Store:
@@ -101,6 +125,7 @@ class Store:
             .where(COPIES.c.is_bounce == bindparam("is_bounce"))
             .order_by(COPIES.c.number)
         )
+        self._overtaker = prepared(_overtaker())
         self._upsert_copy = prepared(upsert(COPIES))
         self._upsert_cursor = prepared(upsert(CURSORS))
         self._upsert_run = prepared(upsert(RUNS))
@@ -172,6 +197,27 @@ class Store:
         change = update(COPIES).where(*where, COPIES.c.is_bounce == int(is_bounce))
         place = {"folder": copy.folder, "uid_validity": copy.uid_validity, "uid": copy.uid}
         self._connection.execute(change.values(**place, digest=copy.digest, gone_at=None))
+
+    def is_overtaken(self, record: CanaryRecord, sighting: Sighting) -> bool:
+        """Whether a later canary of the path came before this copy of `record`.
+
+        Only what is certain counts: the other one was sent by a later tick, after this one had been
+        accepted; it lies before this copy in the same folder (RFC 3501 §2.3.1.1: UIDs ascend), or
+        was seen when this one was looked for and not there.
+        """
+        if record.accepted_at is None or record.tick < 0:
+            return False
+        missed = sighting.not_before
+        values = {
+            "of_path": record.path,
+            "after_tick": record.tick,
+            "accepted_at": to_micros(record.accepted_at),
+            "in_folder": sighting.folder,
+            "under_validity": sighting.uid_validity,
+            "below_uid": sighting.uid,
+            "missed_at": to_micros(None if missed is None else missed.utc),
+        }
+        return self._overtaker.run(self._cursor, values).fetchone() is not None
 
     def unsettled(self, mailbox: str | None, limit: int) -> tuple[CanaryRecord, ...]:
         """Canaries without an outcome, the oldest first."""

@@ -161,6 +161,8 @@ class Metrics:
         if state is None or change.record.tick < 0:
             return
         flight = self._follow(state, change.record)
+        for outcome in change.beside:
+            self._counters["mailcanary_canaries_total"].at(change.record.path, outcome).increase()
         if change.outcome is not None:
             self._count(change, change.outcome)
             if change.outcome not in BESIDE:  # those say nothing about the path as it is now

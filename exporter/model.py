@@ -140,13 +140,15 @@ class CanaryRecord:
 class Change:
     """One step in a canary's life, durable in the ledger when this value exists.
 
-    `outcome` is what this very step is to be counted as, None when nothing is.
+    `outcome` is what this very step is to be counted as, None when nothing is; `beside` is what it
+    is counted as beside that.
     """
 
     record: CanaryRecord
     event: Event
     outcome: Outcome | None
     at: datetime
+    beside: tuple[Outcome, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,13 @@
 """What every finished value does to the exposition."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from exporter.exposition import Format
 from exporter.metrics import Metrics
-from probes.canary.lifecycle import Event, Outcome, State
+from probes.canary.lifecycle import BESIDE, Event, Outcome, State
 from probes.result import Owner, Phase, Reason
 from tests.exporter.metric_rig import (
     START,
@@ -253,9 +254,7 @@ def test_an_old_canary_given_up_does_not_contradict_a_newer_one_that_arrived(
     assert read("path_up", "a") == 1
 
 
-@pytest.mark.parametrize(
-    "outcome", [Outcome.RECOVERED, Outcome.DUPLICATED, Outcome.BOUNCED_AFTER_ARRIVAL]
-)
+@pytest.mark.parametrize("outcome", sorted(BESIDE))
 def test_what_is_counted_beside_the_settling_does_not_touch_the_path(
     metrics: Metrics, read: Reader, outcome: Outcome
 ) -> None:
@@ -265,6 +264,16 @@ def test_what_is_counted_beside_the_settling_does_not_touch_the_path(
     assert read("path_up", "a") == 0
     expected = 1 if outcome is Outcome.RECOVERED else 0
     assert read("round_trip_seconds_count", "a") == expected
+
+
+def test_a_canary_out_of_order_counts_twice_and_its_path_is_up(
+    metrics: Metrics, read: Reader
+) -> None:
+    arrived = change(Event.SEEN, State.ARRIVED, Outcome.ARRIVED, round_trip=4.0)
+    metrics.canary_changed(replace(arrived, beside=(Outcome.OUT_OF_ORDER,)))
+    assert read("canaries_total", Outcome.ARRIVED, "a") == 1
+    assert read("canaries_total", Outcome.OUT_OF_ORDER, "a") == 1
+    assert read("path_up", "a") == 1
 
 
 def test_slow_mail_shows_from_its_first_second_and_until_it_is_settled(
