@@ -7,19 +7,23 @@ from functools import partial
 from typing import Any
 
 from exporter.cleaning import Cleaner
+from exporter.examining import Examiner
 from exporter.ledger import Ledger, LedgerError
 from exporter.metrics import Metrics
-from exporter.model import CanaryRecord, Change, Mailbox
+from exporter.model import CanaryRecord, Change, Examined, Mailbox
 from exporter.runs import event_of
 from exporter.watcher import MailboxWatcher, WatchState
 from probes.canary.lifecycle import UNSETTLED
 from probes.clock import Clock, Instant
-from probes.mailboxes import Cursor, Look, News, Report, Sighting
+from probes.mailboxes import Content, Cursor, Look, News, Report, Sighting, place_of
 from probes.net import Net
 from probes.registry import MAILBOXES
 from probes.result import Owner, ProbeFailure, Reason
 
 LOG = logging.getLogger("mailcanary")
+
+COPIES_AT_A_TIME = 2
+"""Whole messages of all mailboxes that are held in memory, 16 MiB each at most."""
 
 
 class Arrivals:
@@ -42,6 +46,8 @@ class Arrivals:
         self._metrics = metrics
         self._clock = clock
         self._on_change = on_change
+        self._examiner = Examiner(ledger, self._on_examined, metrics.ledger_error)
+        self._room = asyncio.Semaphore(COPIES_AT_A_TIME)
         self._cleaner = Cleaner(net, ledger, metrics, clock)
         self._watchers: dict[str, MailboxWatcher] = {}
         self._watching: dict[str, asyncio.Task[None]] = {}
@@ -105,7 +111,10 @@ class Arrivals:
             report=partial(self._on_report, mailbox.name),
             changed_state=partial(self._on_watch_state, mailbox.name),
             cursors=await self._ledger.cursors(mailbox.name),
+            room=self._room,
         )
+        for place in await self._ledger.unexamined(mailbox.name):
+            watcher.want(place)
         self._watchers[mailbox.name] = watcher
         for record in await self._ledger.in_flight():
             _tell(watcher, record)
@@ -136,6 +145,8 @@ class Arrivals:
                 await self._ledger.save_cursor(mailbox, report)
             elif isinstance(report, Sighting):
                 await self._to_its_end(self._on_sighting(mailbox, report))
+            elif isinstance(report, Content):
+                await self._on_content(self._watched[mailbox], report)
         except LedgerError as error:
             self._metrics.ledger_error()
             raise ProbeFailure(Reason.UNTESTABLE, str(error), owner=Owner.MONITOR) from error
@@ -156,12 +167,34 @@ class Arrivals:
         if event is None:
             LOG.info("mailbox %s: %s was passed on, says a report", mailbox, sighting.token)
             return
-        change = await self._ledger.record(sighting.token, event, sighting.seen, sighting=sighting)
+        change = await self._ledger.record(
+            sighting.token, event, sighting.seen, sighting=sighting, mailbox=mailbox
+        )
         if change is None:
             self._metrics.forged(mailbox)
             LOG.warning("mailbox %s: a message with a token never issued", mailbox)
         else:
             self._on_change(change)
+            watcher = self._watchers.get(mailbox)
+            if watcher is not None:
+                watcher.want(place_of(sighting))
+
+    async def _on_content(self, mailbox: Mailbox, content: Content) -> None:
+        if content.octets is None:
+            LOG.warning(
+                "mailbox %s: %s not read: %s", mailbox.name, content.place.token, content.why
+            )
+        trusted = MAILBOXES[mailbox.kind].trusted_authserv_ids(mailbox.target)
+        await self._examiner.examine(self._net(), content, trusted)
+
+    def _on_examined(self, examined: Examined) -> None:
+        record = examined.copy.record
+        if record.tick >= 0:
+            self._metrics.copy_examined(examined)
+        codes = sorted({finding.code for finding in examined.evidence.findings})
+        LOG.info(
+            "evidence path=%s token=%s findings=%s", record.path, record.token, ",".join(codes)
+        )
 
 
 def _tell(watcher: MailboxWatcher, record: CanaryRecord) -> None:

@@ -18,21 +18,23 @@ LOG = logging.getLogger("mailcanary.evidence")
 
 
 async def examine_copy(
-    net: Net, copy: ArrivedCopy, content: Content, trusted_ids: Collection[str], placement: str
+    net: Net, copy: ArrivedCopy, content: Content, trusted_ids: Collection[str]
 ) -> Evidence:
     """Everything the copy proves. DKIM keys are looked up first, so that nothing waits in a thread.
 
     A message that could not be read is evidence too, which says so.
     """
     if content.octets is None:
-        return unread(content.why, placement)
+        return unread(content.why, copy.placement)
     keys = None if content.is_header_only else await keys_for(content.octets, net.resolver)
     known = Circumstances(
         at=copy.times.seen_at or net.clock.utc(),
         times=copy.times,
         lookup=keys,
         trusted_ids=trusted_ids,
-        placement=placement,
+        placement=copy.placement,
+        folder=content.place.folder,
+        category=content.category,
         is_header_only=content.is_header_only,
     )
     return await asyncio.to_thread(examine, content.octets, copy.sent, known)
@@ -54,9 +56,7 @@ class Examiner:
         self._publish = publish
         self._ledger_error = ledger_error
 
-    async def examine(
-        self, net: Net, content: Content, trusted_ids: Collection[str], placement: str
-    ) -> None:
+    async def examine(self, net: Net, content: Content, trusted_ids: Collection[str]) -> None:
         """Examine one message and keep what it proves.
 
         A ledger that refuses costs the evidence, not the watch: at the next start the copy is
@@ -66,7 +66,7 @@ class Examiner:
             copy = await self._ledger.copy_at(content.place)
             if copy is None:
                 return  # forgotten meanwhile, or moved on
-            evidence = await examine_copy(net, copy, content, trusted_ids, placement)
+            evidence = await examine_copy(net, copy, content, trusted_ids)
             self._publish(await self._ledger.add_evidence(copy, evidence))
         except LedgerError as error:
             LOG.error("evidence not kept: %s", error)  # noqa: TRY400 - our own words

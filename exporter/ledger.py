@@ -280,12 +280,12 @@ class Ledger:
         is_bounce = event in _NEWS
         copy = None if sighting is None else copy_of(sighting)
         number = 0
-        if copy is not None and (is_bounce or record.uid is not None):
+        if copy is not None and sighting is not None and (is_bounce or record.uid is not None):
             copies = self._store.copies(token, is_bounce=is_bounce)
             number = len(copies)
             known = _number_of(copy, copies)
             if known is not None and copies[known] != copy:
-                self._store.move_copy(token, known, copy, is_bounce=is_bounce)
+                self._store.move_copy(token, known, copy, sighting.placement, is_bounce=is_bounce)
             settles = record.state in UNSETTLED and event is not Event.DELAY_SEEN
             if known is not None or (number >= MAX_COPIES and not settles):
                 return Change(record, event, None, at.utc)

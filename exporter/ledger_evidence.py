@@ -58,7 +58,7 @@ class EvidenceStore:
     def copy_at(self, record: CanaryRecord, place: Place, run: Run | None) -> ArrivedCopy | None:
         """The copy that lies there; `run` is the canary's sending."""
         columns = (COPIES.c.is_bounce, COPIES.c.number, COPIES.c.missed_at, COPIES.c.seen_at)
-        query = select(*columns).where(
+        query = select(*columns, COPIES.c.placement).where(
             COPIES.c.token == place.token,
             COPIES.c.folder == place.folder,
             COPIES.c.uid_validity == place.uid_validity,
@@ -75,7 +75,7 @@ class EvidenceStore:
         )
         is_bounce = bool(row.is_bounce)
         sent = None if is_bounce else self._sent(record.token)
-        return ArrivedCopy(record, row.number, is_bounce, sent, times)
+        return ArrivedCopy(record, row.number, is_bounce, row.placement, sent, times)
 
     def put(self, copy: ArrivedCopy, evidence: Evidence, slots: int) -> bool:
         """Keep what a copy proves, and drop that of the canary whose slot it takes.

@@ -97,6 +97,7 @@ COPIES = Table(
     Column("gone_at", BigInteger, comment="when we removed it"),
     Column("missed_at", BigInteger, comment="the look before the one that found it"),
     Column("seen_at", BigInteger),
+    Column("placement", Text),
 )
 _PRESENT = COPIES.c.gone_at.is_(None)
 Index("copies_present", COPIES.c.mailbox, sqlite_where=_PRESENT, postgresql_where=_PRESENT)
@@ -275,8 +276,8 @@ def _make_or_touch(connection: Connection) -> None:
 
 def _convert(connection: Connection) -> None:
     """From version 1: it did not know when a copy was seen, what was sent, what copies prove."""
-    for column in (COPIES.c.missed_at, COPIES.c.seen_at):
-        connection.exec_driver_sql(f"ALTER TABLE {COPIES.name} ADD COLUMN {column.name} BIGINT")
+    for column in ("missed_at BIGINT", "seen_at BIGINT", "placement TEXT"):
+        connection.exec_driver_sql(f"ALTER TABLE {COPIES.name} ADD COLUMN {column}")
     METADATA.create_all(connection)
     connection.execute(update(VERSION).values(version=SCHEMA_VERSION))
 

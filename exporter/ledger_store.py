@@ -34,7 +34,7 @@ from exporter.ledger_values import (
 )
 from exporter.model import CanaryRecord, Run
 from probes.canary.lifecycle import State
-from probes.mailboxes import Cursor, Sighting
+from probes.mailboxes import Cursor, Placement, Sighting
 
 RUNS_KEPT = 1_000
 """Runs kept of one job or path: a run lies in the slot `tick` modulo this."""
@@ -188,15 +188,19 @@ class Store:
             "gone_at": None,
             "missed_at": to_micros(None if missed is None else missed.utc),
             "seen_at": to_micros(sighting.seen.utc),
+            "placement": sighting.placement.value,
         }
         self._upsert_copy.run(self._cursor, values)
 
-    def move_copy(self, token: str, number: int, copy: Copy, *, is_bounce: bool) -> None:
+    def move_copy(
+        self, token: str, number: int, copy: Copy, placement: Placement, *, is_bounce: bool
+    ) -> None:
         """The copy lies elsewhere now; when it was seen first stays as it is."""
         where = (COPIES.c.token == token, COPIES.c.number == number)
         change = update(COPIES).where(*where, COPIES.c.is_bounce == int(is_bounce))
         place = {"folder": copy.folder, "uid_validity": copy.uid_validity, "uid": copy.uid}
-        self._connection.execute(change.values(**place, digest=copy.digest, gone_at=None))
+        values = {**place, "placement": placement.value, "digest": copy.digest, "gone_at": None}
+        self._connection.execute(change.values(values))
 
     def is_overtaken(self, record: CanaryRecord, sighting: Sighting) -> bool:
         """Whether a later canary of the path came before this copy of `record`.

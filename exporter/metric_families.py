@@ -107,6 +107,43 @@ FAMILIES = (
         "Configured age at which a canary is lost.",
         ("path",),
     ),
+    # what the newest copy proves
+    Family(
+        "mailcanary_hop_delay_min_seconds",
+        GAUGE,
+        "Least time the newest copy can have taken from the relay before to this one.",
+        ("path", "hop"),
+    ),
+    Family(
+        "mailcanary_hop_delay_max_seconds",
+        GAUGE,
+        "Greatest time the newest copy can have taken from the relay before to this one.",
+        ("path", "hop"),
+    ),
+    Family(
+        "mailcanary_authentication_result",
+        GAUGE,
+        "Always 1; the labels say what was found about the newest copy, and by whom.",
+        ("path", "by", "method", "result"),
+    ),
+    Family(
+        "mailcanary_spam_score",
+        GAUGE,
+        "Score that a filter wrote into the newest copy.",
+        ("path", "system"),
+    ),
+    Family(
+        "mailcanary_evidence_finding",
+        GAUGE,
+        "Always 1; the labels say what is to be complained of in the newest copy.",
+        ("path", "code", "status"),
+    ),
+    Family(
+        "mailcanary_mutations_total",
+        COUNTER,
+        "Changes that were made to canaries on their way.",
+        ("path", "kind"),
+    ),
     # jobs
     Family(
         "mailcanary_probe_runs_total",

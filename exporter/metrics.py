@@ -16,6 +16,7 @@ from prometheus_client.exposition import generate_latest as process_text
 from prometheus_client.openmetrics.exposition import generate_latest as process_openmetrics
 
 from exporter.exposition import Format, Registry, chunks
+from exporter.metric_evidence import EVIDENCE_GAUGES, authentication, hop_delays, spam_scores
 from exporter.metric_families import FAMILIES
 from exporter.metric_values import (
     DELIVERY_FAILURES,
@@ -31,9 +32,11 @@ from exporter.metric_values import (
     transit_seconds,
     verdict_of,
 )
-from exporter.model import CanaryRecord, Change, Config, Job, Path, Run
+from exporter.model import CanaryRecord, Change, Config, Examined, Job, Path, Run
 from exporter.rolling import RollingMaximum
+from probes.canary.evidence import Evidence
 from probes.canary.lifecycle import BESIDE, UNSETTLED, Outcome, State
+from probes.canary.mutation import MutationKind
 from probes.clock import Clock
 from probes.result import Failure, Phase, ProbeResult, Reason, owner_of
 
@@ -72,6 +75,7 @@ class _Flight:
 class _PathState:
     in_flight: dict[str, _Flight] = field(default_factory=dict)
     newest_settled: int = -1
+    newest_examined: int = -1
 
 
 class Metrics:
@@ -183,6 +187,23 @@ class Metrics:
             name = "mailcanary_last_success_timestamp_seconds"
             self._stamp(name, record.path, record.settled_at)
 
+    def copy_examined(self, examined: Examined) -> None:
+        """Count what was changed in a copy, and show what the newest canary's first one proves.
+
+        Bounces and canaries sent by hand are passed over.
+        """
+        copy, evidence = examined.copy, examined.evidence
+        path, tick = copy.record.path, copy.record.tick
+        state = self._paths.get(path)
+        if state is None or tick < 0 or copy.is_bounce:
+            return
+        if examined.is_new:
+            for mutation in evidence.mutations:
+                self._counters["mailcanary_mutations_total"].at(path, mutation.kind).increase()
+        if copy.number == 0 and tick >= state.newest_examined:
+            state.newest_examined = tick
+            self._show_evidence(path, evidence)
+
     def forged(self, mailbox: str) -> None:
         """Count a message whose token was never issued."""
         if mailbox in self._mailboxes:
@@ -241,8 +262,26 @@ class Metrics:
         else:
             yield process_text(self._process)
 
+    def _show_evidence(self, path: str, evidence: Evidence) -> None:
+        for name in EVIDENCE_GAUGES:
+            self._gauges[name].drop(path)
+        for hop, delay in hop_delays(evidence).items():
+            self._gauges["mailcanary_hop_delay_min_seconds"].at(path, hop).set(delay.min)
+            if delay.max is not None:
+                self._gauges["mailcanary_hop_delay_max_seconds"].at(path, hop).set(delay.max)
+        results = self._gauges["mailcanary_authentication_result"]
+        for (by, method), result in authentication(evidence).items():
+            results.at(path, by, method, result).set(1)
+        for system, score in spam_scores(evidence).items():
+            self._gauges["mailcanary_spam_score"].at(path, system).set(score)
+        for finding in evidence.findings:
+            found = self._gauges["mailcanary_evidence_finding"]
+            found.at(path, finding.code, finding.status).set(1)
+
     def _configure_path(self, path: Path) -> None:
         name = path.name
+        for kind in MutationKind:
+            self._counters["mailcanary_mutations_total"].at(name, kind)
         for outcome in Outcome:
             self._counters["mailcanary_canaries_total"].at(name, outcome)
         phases = _ROUTE_PHASES.get(path.route.kind, ())

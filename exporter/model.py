@@ -155,7 +155,8 @@ class Change:
 class ArrivedCopy:
     """A message in a mailbox that is a copy of a canary or, `is_bounce`, news about it.
 
-    `number` counts the canary's copies (or its bounces), 0 is the first. `sent` is the message as
+    `number` counts the canary's copies (or its bounces), 0 is the first. `placement` is None for
+    one that a version before saw. `sent` is the message as
     we sent it, None where that is not kept any more, or for a bounce. `times` are what we saw of
     its way ourselves.
     """
@@ -163,6 +164,7 @@ class ArrivedCopy:
     record: CanaryRecord
     number: int
     is_bounce: bool
+    placement: str | None
     sent: bytes | None
     times: OurTimes
 

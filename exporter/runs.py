@@ -52,8 +52,10 @@ async def send(
     not sent (LedgerError), and one that was sent is written down however long that takes.
     """
     token = new_token()
+    canary = _composed(path, token, net)
+    content = canary.content if isinstance(canary, Canary) else b""
     claimed = await ledger.claim(
-        path.name, path.mailbox.name, tick, token, path.late_after, path.lost_after
+        path.name, path.mailbox.name, tick, token, path.late_after, path.lost_after, content
     )
     if not claimed:
         return None
@@ -64,7 +66,7 @@ async def send(
         return None
     if started is not None:
         publish.change(started)
-    result = await _hand_over(path, token, net, listener, lag)
+    result = await _hand_over(path, canary, net, listener, lag)
     ended = await _written_down(
         lambda: ledger.record(token, sending_ended(result), net.clock.now(), result=result),
         publish,
@@ -132,13 +134,26 @@ def log_bug(error: BaseException) -> None:
     LOG.error("unexpected error in a run", exc_info=error)
 
 
+def _composed(path: Path, token: str, net: Net) -> Canary | ValueError:
+    """The canary; or why it cannot be written, which its run will say."""
+    try:
+        return compose(path.message, token, net.clock.utc())
+    except ValueError as error:
+        return error
+
+
 async def _hand_over(
-    path: Path, token: str, net: Net, listener: Listener | None, lag: Lag | None
+    path: Path,
+    canary: Canary | ValueError,
+    net: Net,
+    listener: Listener | None,
+    lag: Lag | None,
 ) -> ProbeResult:
     hand_over = ROUTES[path.route.kind].hand_over
 
     async def work(trace: Trace) -> None:
-        canary = compose(path.message, token, net.clock.utc())
+        if isinstance(canary, ValueError):
+            raise canary
         await hand_over(net, path.route.target, canary, trace)
 
     return await run_once(

@@ -40,7 +40,8 @@ class Evidence:
     """Everything one copy tells; tuples of fields are top down, hops in travel order.
 
     `dkim` is None where no keys could be asked for, empty where nothing was signed. `arc` is
-    reported and never scored. `placement` is what the caller knows of the folder. `is_cut` is True
+    reported and never scored. `placement`, `folder` and
+    `category` (Gmail's) are what the caller knows of where it lies. `is_cut` is True
     where not all of the message was read: nothing is then said of its body, nor of signatures,
     which cover it.
     """
@@ -54,6 +55,8 @@ class Evidence:
     alignment: Alignment
     mutations: tuple[Mutation, ...]
     placement: str | None
+    folder: str | None
+    category: str | None
     bounce: Bounce | None
     findings: tuple[Finding, ...]
     is_cut: bool
@@ -74,6 +77,8 @@ class Circumstances:
     trusted_ids: Collection[str] = ()
     organisation: OrganisationalDomain = last_two_labels
     placement: str | None = None
+    folder: str | None = None
+    category: str | None = None
     is_header_only: bool = False
 
 
@@ -106,6 +111,8 @@ def examine(message: bytes, sent: bytes | None, known: Circumstances) -> Evidenc
         alignment=aligned,
         mutations=changed,
         placement=known.placement,
+        folder=known.folder,
+        category=known.category,
         bounce=parse_dsn(message),
         findings=findings(chain, verdicts, results, aligned, changed, spam, is_cut=raw.is_cut),
         is_cut=raw.is_cut,
@@ -124,6 +131,8 @@ def unread(why: str, placement: str | None) -> Evidence:
         alignment=Alignment(),
         mutations=(),
         placement=placement,
+        folder=None,
+        category=None,
         bounce=None,
         findings=(unreadable(why),),
         is_cut=True,
@@ -166,6 +175,8 @@ def evidence_json(evidence: Evidence) -> dict[str, Any]:
         "alignment": to_json(evidence.alignment) | {"is_aligned": evidence.alignment.is_aligned},
         "spam": to_json(evidence.spam),
         "placement": evidence.placement,
+        "folder": evidence.folder,
+        "category": evidence.category,
         "mutations": to_json(evidence.mutations),
         "bounce": _bounce_json(evidence.bounce),
         "findings": to_json(evidence.findings),

@@ -86,6 +86,11 @@ class Place:
     uid: int
 
 
+def place_of(sighting: Sighting) -> Place:
+    """Where the message lies that was seen."""
+    return Place(sighting.token, sighting.folder, sighting.uid_validity, sighting.uid)
+
+
 @dataclass(frozen=True, slots=True)
 class Content:
     """A message that was wanted, as its octets; None where it cannot be had, and `why` not.

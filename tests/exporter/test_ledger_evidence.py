@@ -69,6 +69,7 @@ async def test_what_was_sent_and_when_is_known_after_a_restart(path: Path) -> No
         assert await rig.ledger.unexamined("m") == (INBOX,)
         copy = await copy_at(rig, INBOX)
         assert (copy.number, copy.is_bounce, copy.sent) == (0, False, CONTENT)
+        assert copy.placement == "inbox"
         assert copy.times == OurTimes(
             began_at=BEGIN,
             accepted_at=BEGIN + timedelta(seconds=0.5),
@@ -114,8 +115,8 @@ async def test_a_copy_that_moved_keeps_the_time_at_which_it_was_first_seen(path:
         await send(rig)
         first = rig.hands.elapse(1.0)
         await rig.see(seen(INBOX, first))
-        moved = sighting("t", rig.hands.elapse(60.0), folder="Lists", uid=3)
-        moved = sighting("t", moved.seen, folder="Lists", uid=3, header=seen(INBOX, first).header)
+        again = rig.hands.elapse(60.0)
+        moved = sighting("t", again, folder="Lists", uid=3, header=seen(INBOX, first).header)
         assert (await rig.see(moved)).outcome is None
         copy = await copy_at(rig, Place("t", "Lists", 1, 3))
         assert (copy.number, copy.times.seen_at) == (0, first.utc)
@@ -206,7 +207,7 @@ def make_older(path: Path) -> None:
     with closing(sqlite3.connect(path, isolation_level=None)) as old:
         for table in ("sent", "evidence"):
             old.execute(f"drop table {table}")
-        for column in ("missed_at", "seen_at"):
+        for column in ("missed_at", "seen_at", "placement"):
             old.execute(f"alter table copies drop column {column}")
         old.execute("update ledger_schema set version = 1")
 

@@ -13,7 +13,7 @@ import pytest_asyncio
 import uvloop
 
 from exporter.demo.imap_server import ImapServer
-from probes.mailboxes import Content, Cursor, Look, Place, Placement, Sighting
+from probes.mailboxes import Content, Cursor, Look, Place, Placement, Sighting, place_of
 from probes.mailboxes.imap import ImapMailbox, remove, watch
 from probes.net import Net
 from probes.net.imap import ImapSession
@@ -300,10 +300,6 @@ async def test_a_place_that_means_nothing_any_more_is_answered_with_the_reason(
     assert (renumbered.octets, renumbered.why) == (None, "INBOX was numbered anew")
     assert unknown.octets is None
     assert "Nowhere" in unknown.why or "EXAMINE" in unknown.why
-
-
-def place_of(sighting: Sighting) -> Place:
-    return Place(sighting.token, sighting.folder, sighting.uid_validity, sighting.uid)
 
 
 # pymap
