@@ -22,9 +22,14 @@ ConfigFile = Annotated[Path, typer.Option("--config", "-c", help="The configurat
 
 
 def _command(module: str, name: str, *arguments: Any) -> int:
-    """Load a command's code and run it; the one place where imports wait for their use."""
-    code: int = getattr(import_module(module), name)(*arguments)
+    """Load a command's code and run it."""
+    code: int = _load(module, name)(*arguments)
     return code
+
+
+def _load(module: str, name: str) -> Any:
+    """The one place where imports wait for their use."""
+    return getattr(import_module(module), name)
 
 
 @app.command()
@@ -175,7 +180,10 @@ def diagnose(  # noqa: PLR0913, PLR0917 - one parameter an option
         "catch_all": catch_all,
         "open_relay": open_relay,
     }
-    return _command("exporter.diagnose_command", "diagnose_now", options)
+    request = _load("exporter.diagnose_request", "prepare")(options)
+    if request is None:
+        return USAGE
+    return _command("exporter.diagnose_command", "diagnose_now", request, as_json)
 
 
 @app.command()

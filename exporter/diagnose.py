@@ -1,96 +1,22 @@
 """Diagnose a mail domain from where we stand: all areas at once, partial results always."""
 
 import asyncio
-import re
-import socket
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, dataclass, fields
 from datetime import datetime
-from ipaddress import ip_address
 from typing import Any
-from urllib.parse import urlsplit
 
+from exporter.diagnose_request import AREAS, Area, Request
 from exporter.terminal import ExitCode
+from probes.clock import Clock
 from probes.net import Net
 from probes.net.dial import Dialer
 from probes.net.resolver import Resolver
 from probes.net.tls import TrustStore
-from probes.records import RecordError
-from probes.records.address import parse_address, parse_domain
 from probes.registry import KINDS
 from probes.result import Finding, Owner, ProbeFailure, ProbeResult, Reason, Status
 from probes.run import run_once
 from probes.trace import Listener, Step, Trace
-
-MAX_TARGET = 1000
-"""Characters of a domain or an address that are looked at."""
-
-_URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
-
-
-@dataclass(frozen=True, slots=True)
-class Area:
-    """What is diagnosed by one kind of probe, and the sentences for its good and its bad end."""
-
-    name: str
-    title: str
-    good: str
-    bad: str
-
-
-AREAS = (
-    Area(
-        "mx",
-        "Receiving mail",
-        "mail for {domain} is taken",
-        "mail for {domain} cannot be delivered",
-    ),
-    Area(
-        "policy",
-        "Transport security",
-        "what {domain} promises about TLS is kept",
-        "senders that hold {domain} to its word do not deliver",
-    ),
-    Area(
-        "sender",
-        "Sending mail",
-        "receivers can tell mail of {domain} from forged mail",
-        "mail of {domain} is refused or taken for forged",
-    ),
-    Area(
-        "nameservers",
-        "Name servers",
-        "the name servers of {domain} agree",
-        "the name servers of {domain} are in trouble",
-    ),
-)
-"""The areas in the order of the report; one whose kind is not registered is left out."""
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What is to be diagnosed. `options` are passed to every kind that has an option of the name.
-
-    `seconds` bounds each area. `note` says what was made of the text that was typed, "" for
-    nothing worth saying.
-    """
-
-    typed: str
-    domain: str
-    address: str | None
-    only: tuple[str, ...]
-    options: Mapping[str, Any]
-    seconds: float
-    note: str = ""
-
-    @property
-    def areas(self) -> tuple[Area, ...]:
-        """Those that are wanted and whose kind there is."""
-        return tuple(
-            area
-            for area in AREAS
-            if area.name in KINDS and (not self.only or area.name in self.only)
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,97 +42,22 @@ AreaListener = Callable[[str, Step], None]
 """Hears every step with the name of its area."""
 
 
-def read_target(typed: str) -> tuple[str, str | None, str]:
-    """The domain, the address (None for a domain alone) and what was made of the text.
-
-    Brackets, `mailto:`, a final dot and the rest of a URL are taken off; any script is taken.
-    Raises ValueError with one line for people.
-    """
-    if len(typed) > MAX_TARGET:
-        raise ValueError(f"{len(typed)} characters are no domain (255 is the longest)")
-    text, note = typed.strip(), ""
-    if _URL.match(text):
-        text = _host_of_url(text)
-        note = f"a URL was given; its host is {text!r}"
-    if text.lower().startswith("mailto:"):
-        text = text[7:]
-    if text.startswith("<") and text.endswith(">"):
-        text = text[1:-1]
-    text = text.removesuffix(".")
-    _refuse_ip(text.rpartition("@")[2])
-    try:
-        address = str(parse_address(text)) if "@" in text else None
-        domain = parse_address(text).domain if address else parse_domain(text)
-    except RecordError as error:
-        raise ValueError(str(error)) from error
-    if not text.isascii():
-        note = f"asked for in A-labels: {domain}"
-    return domain, address, note
-
-
-def _host_of_url(text: str) -> str:
-    try:
-        host = urlsplit(text).hostname
-    except ValueError as error:
-        raise ValueError(f"not a domain, and no URL either: {text[:80]!r}") from error
-    if not host:
-        raise ValueError(f"a URL without a host: {text[:80]!r}")
-    return host
-
-
-def _refuse_ip(text: str) -> None:
-    bare = text.strip("[]").removeprefix("IPv6:")
-    try:
-        ip_address(bare)
-    except ValueError:
-        return
-    raise ValueError(f"{bare} is an IP address, which has no MX records; name a mail domain")
-
-
-def read_server(text: str) -> tuple[str, int]:
-    """A DNS server of `IP`, `IP:PORT` or `[IPv6]:PORT`. Raises ValueError."""
-    address, separator, port = text.rpartition(":")
-    if not separator or (":" in address and not address.startswith("[")):
-        address, port = text, "53"
-    if not (port.isascii() and port.isdecimal()) or not 0 < int(port) < 65536:
-        raise ValueError(f"--resolver {text[:80]!r}: {port[:20]!r} is no port")
-    address = address.strip("[]")
-    try:
-        ip_address(address)
-    except ValueError as error:
-        raise ValueError(f"--resolver {text[:80]!r}: no IP address") from error
-    return address, int(port)
-
-
-def build_net(
-    servers: tuple[tuple[str, int], ...], source: str | None, ehlo_name: str | None, clock: Any
-) -> Net:
-    """The network of a diagnosis; without servers those of the system are asked."""
+def build_net(request: Request, clock: Clock) -> Net:
+    """The network of a diagnosis."""
+    servers, source = request.servers, request.options.get("source_address")
     resolver = Resolver(servers, clock) if servers else Resolver.from_system(clock=clock)
     is_v6 = source is not None and ":" in source
     dialer = Dialer(source_v4=None if is_v6 else source, source_v6=source if is_v6 else None)
-    name = ehlo_name or own_name(source or local_address(resolver.servers[0]))
-    return Net(resolver, dialer, TrustStore(clock=clock), clock, name)
+    return Net(resolver, dialer, TrustStore(clock=clock), clock, request.ehlo_name)
 
 
-def own_name(address: str) -> str:
-    """The machine's name where it is a qualified one, else the address as a literal."""
-    name = socket.gethostname().rstrip(".")
-    if "." in name and name.isascii():
-        return name
-    # RFC 5321 §4.1.1.1: a client without a name gives an address literal
-    return f"[IPv6:{address}]" if ":" in address else f"[{address}]"
-
-
-def local_address(server: tuple[str, int]) -> str:
-    """The address from which packets to `server` leave; sends none. 127.0.0.1 without a route."""
-    family = socket.AF_INET6 if ":" in server[0] else socket.AF_INET
-    with socket.socket(family, socket.SOCK_DGRAM) as sock:
-        try:
-            sock.connect(server)
-        except OSError:
-            return "127.0.0.1"
-        return str(sock.getsockname()[0])
+def areas_of(request: Request) -> tuple[Area, ...]:
+    """Those that are wanted and whose kind there is."""
+    return tuple(
+        area
+        for area in AREAS
+        if area.name in KINDS and (not request.only or area.name in request.only)
+    )
 
 
 async def diagnose(
@@ -215,13 +66,16 @@ async def diagnose(
     """Run every area at once. When `stop` is set they end where they are, with what they know."""
     started_at, began = net.clock.utc(), net.clock.monotonic()
     results = await asyncio.gather(
-        *(_run(net, request, area, _for_area(listener, area.name), stop) for area in request.areas)
+        *(
+            _run(net, request, area, _for_area(listener, area.name), stop)
+            for area in areas_of(request)
+        )
     )
     return Diagnosis(
         request,
         started_at,
         net.clock.monotonic() - began,
-        tuple(AreaResult(*pair) for pair in zip(request.areas, results, strict=True)),
+        tuple(AreaResult(*pair) for pair in zip(areas_of(request), results, strict=True)),
         stop.is_set(),
     )
 

@@ -11,10 +11,10 @@ from exporter.diagnose import (
     area_code,
     exit_code,
     findings_of,
-    local_address,
     takes_no_mail,
     verdict,
 )
+from exporter.diagnose_request import local_address
 from probes.catalogue import ENTRIES, filled, owner_of_finding
 from probes.net import Net
 from probes.result import Failure, Finding, Owner, Part, Phase, Status, one_line, to_json

@@ -11,8 +11,9 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-from exporter.diagnose import Area, Diagnosis, Request, area_code, owner_words, verdict
+from exporter.diagnose import Diagnosis, area_code, owner_words, verdict
 from exporter.diagnose_advice import MAX_CASES, Problem
+from exporter.diagnose_request import Area
 from exporter.terminal import ExitCode, milliseconds
 from probes.result import Failure, Phase, Status, one_line
 from probes.trace import Step
@@ -125,15 +126,6 @@ class PlainLines:
         if step.failure is not None:
             line += f"  {step.failure.reason}: {step.failure.detail}"
         self._console.print(Text(line.rstrip()), soft_wrap=True)
-
-
-def opening(request: Request, ehlo_name: str, resolver: str) -> Text:
-    """The first line, printed before anything is asked."""
-    line = Text(f"{request.address or request.domain}", style="bold")
-    line.append(f"  as {ehlo_name}, asking {resolver}", style="dim")
-    if request.note:
-        line.append(f"\n{one_line(request.note)}", style="dim")
-    return line
 
 
 def report(diagnosis: Diagnosis, found: tuple[Problem, ...], width: int) -> RenderableType:
