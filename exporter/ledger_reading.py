@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from exporter.ledger_file import Holder, holder, sqlite_path
 from exporter.ledger_schema import LedgerError
@@ -52,6 +52,10 @@ class LedgerReader:
     def run_at(self, name: str, tick: int) -> Run | None:
         """The run of that tick, None when it is not kept any more."""
         return next(iter(self._ask(lambda: self._store.run_at(name, tick))), None)
+
+    def evidence(self, token: str) -> tuple[dict[str, Any], ...]:
+        """What its copies and bounces prove, in the shape of docs/json.md, the first copy first."""
+        return self._ask(lambda: self._store.evidence.documents(token))
 
     def _ask(self, question: Callable[[], T]) -> T:
         with self._store.transaction():

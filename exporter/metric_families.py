@@ -256,6 +256,13 @@ FAMILIES = (
         "Messages with a token that was never issued.",
         ("mailbox",),
     ),
+    # fault localisation
+    Family(
+        "mailcanary_suspect",
+        GAUGE,
+        "Failures that speak against a part which failing paths have in common, absent if none do.",
+        ("part", "name"),
+    ),
     # the service
     Family(
         "mailcanary_event_loop_lag_seconds",

@@ -6,7 +6,7 @@ belongs to a path, job or mailbox that is no longer configured is ignored.
 """
 
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import chain, count
@@ -234,6 +234,14 @@ class Metrics:
         """Say when a mailbox was last looked at."""
         if mailbox in self._mailboxes:
             self._stamp("mailcanary_mailbox_last_look_timestamp_seconds", mailbox, at)
+
+    def suspects(self, failed: Mapping[tuple[str, str], int]) -> None:
+        """Show whom failures speak against: kind of part and name -> how many; others disappear."""
+        gauges = self._gauges["mailcanary_suspect"]
+        for gone in set(gauges.labels()) - failed.keys():
+            gauges.drop(*gone)
+        for suspect, failures in failed.items():
+            gauges.at(*suspect).set(failures)
 
     def loop_lag(self, seconds: float) -> None:
         """Record how much later than asked for the event loop woke up."""

@@ -36,6 +36,16 @@ def complain(text: str) -> None:
     sys.stderr.write(f"{text}\n")
 
 
+def visible(text: str) -> str:
+    """What somebody else wrote, with every character written out that a terminal would obey.
+
+    Escape sequences, changes of direction and their like become `\\x1b` and `\\u202e`.
+    """
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
+    )
+
+
 _OUTCOME_CODES = {
     Outcome.ARRIVED: ExitCode.OK,
     Outcome.RECOVERED: ExitCode.WARNING,
@@ -48,6 +58,11 @@ _CODE_STYLES = {
     ExitCode.FAILURE: "red",
     ExitCode.UNTESTABLE: "magenta",
 }
+
+
+def style_of(code: ExitCode) -> str:
+    """The colour of an exit code."""
+    return _CODE_STYLES.get(code, "red")
 
 
 def result_code(result: ProbeResult) -> ExitCode:
@@ -87,7 +102,7 @@ def show_step(console: Console, step: Step) -> None:
     """Print one finished step of a live run as a line."""
     if step.timing is None:
         return
-    where = " ".join(filter(None, (step.host, step.address)))
+    where = visible(" ".join(filter(None, (step.host, step.address))))
     line = Text(f"  {step.phase:<12}", style="bold")
     line.append(f"{milliseconds(step.timing.seconds):>10}", style="cyan")
     if where:
@@ -121,7 +136,7 @@ def canary_view(record: CanaryRecord, result: ProbeResult) -> RenderableType:
     if record.folder is not None and record.resolution is not None:
         blocks.append(
             Text(
-                f"found in {record.folder} ({record.placement}), "
+                f"found in {visible(record.folder)} ({record.placement}), "
                 f"to within {milliseconds(record.resolution)}",
                 style="dim",
             )
@@ -175,7 +190,8 @@ def waterfall(
 
 def _part_view(part: Part, total: float) -> RenderableType:
     mark, style = ("✓", "green") if part.ok else ("✗", "red")
-    title = Text(f"{mark} {part.host} {part.address or '(no address)'}", style=f"bold {style}")
+    where = f"{visible(part.host)} {part.address or '(no address)'}"
+    title = Text(f"{mark} {where}", style=f"bold {style}")
     facts = [str(part.facts[name]) for name in ("tls.version", "tls.cipher") if name in part.facts]
     if facts:
         title.append("  " + " ".join(facts), style="dim")
@@ -189,17 +205,18 @@ def finding_line(finding: Finding) -> Text:
     """One finding as a line: status, code, subject, evidence and where it is written."""
     styles = {Status.WARNING: "yellow", Status.FAILURE: "red", Status.UNTESTABLE: "magenta"}
     line = Text(f"{finding.status}: ", style=styles.get(finding.status, "dim"))
-    line.append(f"{finding.code} {finding.subject}", style="default")
-    line.append(f"  {finding.evidence}  [{finding.reference}]", style="dim")
+    line.append(f"{finding.code} {visible(finding.subject)}", style="default")
+    reference = f"  [{finding.reference}]" if finding.reference else ""
+    line.append(f"  {visible(finding.evidence)}{reference}", style="dim")
     return line
 
 
 def failure_view(failure: Failure) -> Text:
     """Phase, reason, owner, detail and the reply of a failure."""
     line = Text(f"{failure.phase}: {failure.reason}", style="red")
-    line.append(f" (owner: {failure.owner}) {failure.detail}", style="default")
+    line.append(f" (owner: {failure.owner}) {visible(failure.detail)}", style="default")
     if failure.reply is not None:
-        line.append(f"\n    {failure.reply}", style="dim")
+        line.append(f"\n    {visible(str(failure.reply))}", style="dim")
     return line
 
 
