@@ -16,7 +16,7 @@ from probes.mailboxes import Placement, Sighting
 from probes.records.bounce_values import Action, Bounce, BouncedRecipient
 from tests.exporter.service_rig import record_of, running, write_config
 from tests.probes.mailboxes.watching import canary
-from tests.servers.imap import OK, Answers, ImapPeer, Raw, Say, Tell
+from tests.servers.imap import OK, Answer, Answers, ImapPeer, Raw, Say, Tell
 
 ELSEWHERE = """mailboxes:
   elsewhere:
@@ -62,10 +62,14 @@ async def test_a_token_that_was_never_issued_is_counted_and_settles_nothing(
     _, message = canary(new_token())
     header = message.partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
     fetched = Raw(b"* 1 FETCH (UID 1 BODY[HEADER]<0> {%d}\r\n%s)\r\n" % (len(header), header))
+    idle: list[Answer] = [
+        (Say("+ idling", "* 1 EXISTS"), OK),
+        (Tell("read"), Say("+ idling")),
+    ]
     answers: Answers = {
         "LIST": (Say('* LIST () "/" INBOX', "{tag} OK done"),),
         "NOOP": [(Say("* 1 EXISTS", "{tag} OK done"),), (OK,)],
-        "IDLE": [(Say("+ idling", "* 1 EXISTS"), OK), (Tell("read"), Say("+ idling"))],
+        "IDLE": idle,
         "UID FETCH": (fetched, OK),
     }
     async with ImapPeer(answers) as peer:
