@@ -11,7 +11,7 @@ from itertools import count
 from pathlib import Path
 
 from bench.worker import Answer, main, serve
-from exporter.app import build_net
+from exporter.app import build_net, set_apart
 from exporter.commands import set_up_logging
 from exporter.config import parse
 from exporter.ledger import Ledger
@@ -119,6 +119,7 @@ async def run(folder: str, ca: str, ports: dict[str, int]) -> None:
         async def handle(request: Answer) -> Answer:
             return await (probing.hold if "seconds" in request else probing.measure)(request)
 
+        set_apart()
         await serve(handle, {"ready": True})
     await ledger.close()
 

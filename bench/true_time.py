@@ -20,7 +20,7 @@ import uvloop
 
 from bench.certificates import issue
 from bench.worker import worker
-from exporter.app import build_net
+from exporter.app import build_net, set_apart
 from exporter.config import parse
 from exporter.ledger import Ledger
 from exporter.metrics import Metrics
@@ -107,6 +107,7 @@ async def _level(folder: Path, ca: str, port: int, rate: int, takes: float) -> L
             job, tick = config.jobs["slow"], next(ticks)
             finish(await probe(job, tick, net, lag=monitor.worst_since), book, publish)
 
+        set_apart()
         warm_up = takes + 1.0
         random.seed(rate)
         span = warm_up + SECONDS

@@ -54,6 +54,7 @@ async def mx_session(
             source_for(options.source_address, address),
             findings=trace.findings,
             turn=turn,
+            on_reply=trace.heard,
         )
     async with session:
         with trace.phase(Phase.GREETING):

@@ -12,6 +12,8 @@ from probes.records.reply import Reply
 class Phase(StrEnum):
     """The steps of a mail path in protocol order; the value is the metric label."""
 
+    __hash__ = str.__hash__  # that of its text, to which it is equal; and ten times as fast
+
     DNS_MX = "dns_mx"
     DNS_ADDRESS = "dns_address"
     CONNECT = "connect"

@@ -191,6 +191,7 @@ async def _connect(
                         source_for(server.source_address, address),
                         findings=trace.findings,
                         turn=turn,
+                        on_reply=trace.heard,
                     )
         except ProbeFailure as failure:
             failures.append(failure)

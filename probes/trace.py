@@ -101,6 +101,7 @@ class Trace:
         self._is_broken = False
         self._deadline_passed = False
         self._awaited: str | None = None
+        self._heard: float | None = None
         self._standstill = standstill or Standstill(clock)
 
     @property
@@ -153,6 +154,14 @@ class Trace:
     def phase(self, phase: Phase) -> AbstractContextManager[None]:
         """Time one step. What is raised inside is recorded with the time it took and passes on."""
         return _Timed(self, phase)
+
+    def heard(self, late: float) -> None:
+        """Take down that the answer which ends the current phase came `late` seconds ago.
+
+        Called where it is read. The phase ends then, and not when its task gets round to it: what
+        other probes do meanwhile is not the peer's time.
+        """
+        self._heard = self.clock.monotonic() - late
 
     @contextmanager
     def part(self, host: str, address: str | None) -> Iterator["Trace"]:
@@ -215,8 +224,10 @@ class _Timed:
     def __enter__(self) -> None:
         trace = self._trace
         trace.current = self._phase
+        trace._heard = None
         self._began = trace.clock.monotonic()
-        trace._tell(self._phase, None, None)
+        if trace._listener is not None:
+            trace._tell(self._phase, None, None)
 
     def __exit__(
         self,
@@ -225,8 +236,13 @@ class _Timed:
         traceback: TracebackType | None,
     ) -> None:
         trace, phase, began = self._trace, self._phase, self._began
-        timing = PhaseTiming(phase, began - trace.origin, trace.clock.monotonic() - began)
+        # what fails may do so long after it heard something
+        heard = trace._heard if error is None else None
+        ended = trace.clock.monotonic() if heard is None else max(began, heard)
+        timing = PhaseTiming(phase, began - trace.origin, ended - began)
         trace.timings.append(timing)
+        if error is None and trace._listener is None:
+            return
         failure: Failure | None = None
         if isinstance(error, ProbeFailure | ExceptionGroup):
             failure = failure_of(error, phase)

@@ -12,8 +12,12 @@ from probes.trace import Trace
 @asynccontextmanager
 async def turn_at(net: Net, address: str, port: int, trace: Trace) -> AsyncIterator[Turn]:
     """The turn, which ends with the block unless a connection keeps it for itself."""
-    with trace.waiting(Phase.CONNECT, f"an earlier session of ours with {address} port {port}"):
+    if net.gate.is_free(address, port):
         turn = await net.gate.enter(address, port)
+    else:
+        awaited = f"an earlier session of ours with {address} port {port}"
+        with trace.waiting(Phase.CONNECT, awaited):
+            turn = await net.gate.enter(address, port)
     try:
         yield turn
     finally:

@@ -44,6 +44,11 @@ class Gate:
         self._places = places
         self._lines: dict[tuple[str, int], _Line] = {}
 
+    def is_free(self, address: str, port: int) -> bool:
+        """Whether `enter`, called now, would not wait."""
+        line = self._lines.get((canonical(address), port))
+        return line is None or not line.places.locked()
+
     async def enter(self, address: str, port: int) -> Turn:
         """Wait for a turn, which the caller ends; `address` is an IP address in any spelling."""
         key = (canonical(address), port)

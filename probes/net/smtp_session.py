@@ -5,7 +5,7 @@ Each step is a method of its own, so that the caller can time it.
 
 import asyncio
 import ipaddress
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Literal, Self, cast
@@ -56,14 +56,17 @@ class SmtpSession:
         *,
         findings: list[Finding] | None = None,
         turn: Turn | None = None,
+        on_reply: Callable[[float], None] | None = None,
     ) -> Self:
         """The TCP connection alone. `findings` is the list to add to, the caller's trace's say.
+
+        `on_reply` is told of every awaited reply as it is read, and how many seconds ago it came.
 
         A `turn` at the address is kept until nothing is left of the connection; without one the
         caller answers for how many sessions there are.
         """
         loop = asyncio.get_running_loop()
-        wire = await dialer.open(lambda: SmtpWire(loop), address, port, source=source)
+        wire = await dialer.open(lambda: SmtpWire(loop, on_reply), address, port, source=source)
         if turn is not None:
             turn.keep()
             wire.when_gone(turn.end)
@@ -275,12 +278,12 @@ class SmtpSession:
         if wire.is_expecting:
             raise RuntimeError("an answer is still outstanding")
         with mapped(self._where, SMTP_ROWS):
-            await wire.execute_command(*words)
+            await wire.ask(*words)
         return self._expect(phase, wanted)
 
     async def _answer(self) -> None:
         with mapped(self._where, SMTP_ROWS):
-            await self._wire.read_response()
+            await self._wire.answer()
 
     def _expect(self, phase: Phase, wanted: tuple[int, ...]) -> Reply:
         """The reply that was just read, if its code is wanted."""

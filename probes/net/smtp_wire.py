@@ -9,10 +9,10 @@ import socket
 from collections.abc import Callable
 from typing import cast
 
-from aiosmtplib import SMTPException, SMTPResponse, SMTPServerDisconnected, SMTPTimeoutError
-from aiosmtplib.protocol import SMTPProtocol
+from aiosmtplib import SMTPException, SMTPServerDisconnected, SMTPTimeoutError
+from aiosmtplib.protocol import COMMAND_INJECTION_REGEX, SMTPProtocol
 
-from probes.net.dial import quickack
+from probes.net.dial import quickack, seconds_behind
 from probes.net.errors import NetError, Row, net_error
 from probes.records import RecordError
 from probes.records.reply import Reply, ReplyAssembler
@@ -41,7 +41,10 @@ class SmtpWire(SMTPProtocol):
     first MAX_STRAY of `stray_total` octets that were no answer to anything.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, on_reply: Callable[[float], None] | None = None
+    ) -> None:
+        """`on_reply` is told when an awaited reply is whole, and how many seconds ago it came."""
         super().__init__(loop=loop)
         self.loop = loop
         self.is_expecting = True  # the greeting
@@ -61,13 +64,14 @@ class SmtpWire(SMTPProtocol):
         self._socket: socket.socket | None = None
         self._tcp: asyncio.Transport | None = None
         self._on_gone: Callable[[], None] | None = None
+        self._on_reply = on_reply
 
     # -- what the event loop calls
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(transport)
+        # Not the library's way: what it prepares here is for its own reading and taking of turns.
+        self.transport = self._tcp = cast(asyncio.Transport, transport)
         self._socket = transport.get_extra_info("socket")
-        self._tcp = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
         if self._is_leaving:
@@ -88,6 +92,8 @@ class SmtpWire(SMTPProtocol):
             self.abort()
             return
         if reply is not None:
+            if self._on_reply is not None:
+                self._on_reply(seconds_behind(self.loop))
             self._settle(reply)
             if self._assembler.rest:
                 self._keep_stray(self._assembler.rest)
@@ -133,8 +139,19 @@ class SmtpWire(SMTPProtocol):
                 return False
         return True
 
-    async def read_response(self, timeout: float | None = None) -> SMTPResponse:  # noqa: ARG002
-        """The next reply, also kept whole in `reply`; the caller's deadline is the only timeout."""
+    async def ask(self, *words: bytes) -> Reply:
+        """Send one command and read its reply.
+
+        Raises ValueError for a control character: no word brings a command of its own along.
+        """
+        line = b" ".join(words)
+        if COMMAND_INJECTION_REGEX.search(line):
+            raise ValueError("a control character in a command")
+        self.write(line + b"\r\n")
+        return await self.answer()
+
+    async def answer(self) -> Reply:
+        """The next reply, also kept in `reply`; the caller's deadline is the only timeout."""
         while self._outcome is None:
             await self._sleep()
         outcome, self._outcome = self._outcome, None
@@ -142,7 +159,7 @@ class SmtpWire(SMTPProtocol):
         if isinstance(outcome, ProbeFailure):
             raise outcome
         self.reply = outcome
-        return SMTPResponse(outcome.code, outcome.text)
+        return outcome
 
     def forget(self) -> None:
         """TLS begins: nothing said in clear counts any more, RFC 3207 §4.2."""

@@ -125,3 +125,23 @@ def test_the_listener_hears_of_a_part_by_host_and_address() -> None:
     assert [(step.host, step.address, step.phase) for step in heard] == [
         ("a.test", "192.0.2.1", Phase.CONNECT)
     ] * 2
+
+
+def test_a_phase_ends_when_its_answer_is_heard_not_when_its_task_comes_round() -> None:
+    seconds = Seconds()
+    trace = Trace(seconds.clock())
+    with trace.phase(Phase.EHLO):
+        seconds.now += 3.0
+        trace.heard(1.0)
+        seconds.now += 5.0
+    with trace.phase(Phase.QUIT):
+        seconds.now += 4.0
+    assert [timing.seconds for timing in trace.timings] == [2.0, 4.0]
+
+
+def test_an_answer_that_was_there_before_its_phase_takes_no_time() -> None:
+    seconds = Seconds()
+    trace = Trace(seconds.clock())
+    with trace.phase(Phase.GREETING):
+        trace.heard(2.5)
+    assert [timing.seconds for timing in trace.timings] == [0.0]

@@ -33,7 +33,9 @@ async def waits(gate: Gate, address: str, port: int = 25) -> bool:
 
 async def test_one_turn_at_a_time_for_each_address_and_port() -> None:
     gate = Gate()
+    assert gate.is_free(ADDRESS, 25)
     turn = await gate.enter(ADDRESS, 25)
+    assert not gate.is_free(ADDRESS, 25)
     assert await waits(gate, ADDRESS)
     assert not await waits(gate, ADDRESS, 587)
     assert not await waits(gate, "192.0.2.2")

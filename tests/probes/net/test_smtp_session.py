@@ -1,6 +1,7 @@
 """The SMTP session against peers that behave, and peers that do not."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from email.message import Message
@@ -11,12 +12,14 @@ import uvloop
 from aiosmtpd import smtp as aiosmtpd
 from aiosmtpd.handlers import Message as MessageHandler
 
+from probes.clock import SYSTEM_CLOCK
 from probes.net.dial import Dialer
 from probes.net.errors import NetError, net_error
 from probes.net.smtp_session import SmtpSession
 from probes.net.smtp_wire import MAX_STRAY, SMTP_ROWS, SmtpWire
 from probes.options import Secret
-from probes.result import Owner, ProbeFailure, Reason, Status
+from probes.result import Owner, Phase, ProbeFailure, Reason, Status
+from probes.trace import Trace
 from tests.servers.certificates import Authority
 from tests.servers.smtp import Act, Close, Deaf, Flood, Script, Send, SmtpPeer, StartTls, Wait
 
@@ -369,7 +372,7 @@ async def test_what_is_said_unasked_is_never_the_next_answer() -> None:
 async def test_unasked_bytes_are_bounded() -> None:
     wire = SmtpWire(asyncio.get_running_loop())
     wire.data_received(b"220 peer.test\r\n")
-    await wire.read_response()
+    await wire.answer()
     for _ in range(20_000):
         wire.data_received(b"250 more\r\n")
     assert (len(wire.stray), wire.stray_total) == (MAX_STRAY, 200_000)
@@ -585,3 +588,22 @@ def test_every_exception_of_the_client_library_is_mapped() -> None:
     for kind in descendants(aiosmtplib.SMTPException):
         error = kind.__new__(kind)
         assert isinstance(net_error(error, "here", SMTP_ROWS), NetError), kind
+
+
+async def test_what_our_own_tasks_do_after_a_reply_was_read_is_not_the_servers_time() -> None:
+    loop = asyncio.get_running_loop()
+    trace = Trace(SYSTEM_CLOCK)
+
+    def heard(late: float) -> None:
+        trace.heard(late)
+        loop.call_soon(time.sleep, 0.5)  # others are before the task that waits
+
+    async with (
+        SmtpPeer() as peer,
+        await SmtpSession.connect(Dialer(), peer.address, peer.port, on_reply=heard) as session,
+    ):
+        with trace.phase(Phase.GREETING):
+            await session.greeting()
+        with trace.phase(Phase.EHLO):
+            await session.ehlo("probe.test")
+    assert max(timing.seconds for timing in trace.timings) < 0.4
