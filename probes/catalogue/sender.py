@@ -54,7 +54,7 @@ _NAMES = (
         },
     ),
     Entry(
-        "ehlo_name.unresolvable",
+        "ehlo.unresolvable",
         "The EHLO name does not exist, or has no address of the family we send from",
         "Receivers may refuse the session at EHLO.",
         "Publish the sending address at {ehlo_name}, or use another EHLO name.",
@@ -64,7 +64,7 @@ _NAMES = (
         always(Status.WARNING),
     ),
     Entry(
-        "ehlo_name.elsewhere",
+        "ehlo.elsewhere",
         "The EHLO name has other addresses than the one we send from",
         "It must not be refused for that, but spam filters count it against the mail.",
         "Publish the sending address at {ehlo_name} as well.",
@@ -74,7 +74,7 @@ _NAMES = (
         always(Status.NOTICE),
     ),
     Entry(
-        "ehlo_name.literal",
+        "ehlo.literal",
         "The EHLO name is an address literal",
         "It is allowed, and many spam filters take it for a sign of spam.",
         "Use a fully qualified domain name that resolves to the sending address.",
@@ -84,7 +84,7 @@ _NAMES = (
         always(Status.NOTICE),
     ),
     Entry(
-        "ehlo_name.lookup_failed",
+        "ehlo.lookup_failed",
         "The EHLO name could not be looked up",
         "Receivers that meet the same failure may refuse or defer the session.",
         "Repair the name servers of {ehlo_name}.",

@@ -56,24 +56,24 @@ async def _probe_ehlo_name(part: Trace, ip: str, ehlo_name: str, lookup: Lookup)
     if ehlo_name.startswith("["):
         evidence = "an address literal"
         part.findings.append(
-            Finding("ehlo_name.literal", Status.NOTICE, ehlo_name, evidence, "RFC 5321 §4.1.3")
+            Finding("ehlo.literal", Status.NOTICE, ehlo_name, evidence, "RFC 5321 §4.1.3")
         )
         return
     found = await lookup(ehlo_name, _address_type(ip))
     if found.failed:
         status = Status.UNTESTABLE if found.is_ours else Status.WARNING
         part.findings.append(
-            Finding("ehlo_name.lookup_failed", status, ehlo_name, found.detail, _EHLO)
+            Finding("ehlo.lookup_failed", status, ehlo_name, found.detail, _EHLO)
         )
     elif not found.records:
         evidence = f"{_address_type(ip)}: {found.status}"
         part.findings.append(
-            Finding("ehlo_name.unresolvable", Status.WARNING, ehlo_name, evidence, _EHLO)
+            Finding("ehlo.unresolvable", Status.WARNING, ehlo_name, evidence, _EHLO)
         )
     elif not _has(found, ip):
         evidence = f"it has {', '.join(found.records[:5])}, not {ip}"
         part.findings.append(
-            Finding("ehlo_name.elsewhere", Status.NOTICE, ehlo_name, evidence, _EHLO)
+            Finding("ehlo.elsewhere", Status.NOTICE, ehlo_name, evidence, _EHLO)
         )
 
 

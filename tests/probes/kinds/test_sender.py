@@ -338,9 +338,9 @@ NAME_CASES: list[tuple[Mapping[str, str], str, dict[str, Status], bool]] = [
         {"rdns.generic": Status.NOTICE},
         True,
     ),
-    (REVERSE, "absent.example.test", {"ehlo_name.unresolvable": Status.WARNING}, True),
-    (REVERSE, "elsewhere.example.test", {"ehlo_name.elsewhere": Status.NOTICE}, True),
-    (REVERSE, "[192.0.2.25]", {"ehlo_name.literal": Status.NOTICE}, True),
+    (REVERSE, "absent.example.test", {"ehlo.unresolvable": Status.WARNING}, True),
+    (REVERSE, "elsewhere.example.test", {"ehlo.elsewhere": Status.NOTICE}, True),
+    (REVERSE, "[192.0.2.25]", {"ehlo.literal": Status.NOTICE}, True),
 ]
 
 
@@ -414,7 +414,7 @@ SILENT: list[tuple[str, str]] = [
     ("_dmarc.example.test", "dmarc.lookup_failed"),
     ("s1._domainkey.example.test", "dkim.lookup_failed"),
     ("25.2.0.192.in-addr.arpa", "rdns.lookup_failed"),
-    ("other.example.test", "ehlo_name.lookup_failed"),
+    ("other.example.test", "ehlo.lookup_failed"),
 ]
 
 
