@@ -4,22 +4,28 @@ import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from exporter.app import build_net
+from exporter.examining import Examiner
 from exporter.ledger import Ledger
-from exporter.model import CanaryRecord, Change, Config, Path, Run
+from exporter.model import CanaryRecord, Change, Config, Examined, Path, Run
 from exporter.runs import Publisher, event_of, probe, send
 from exporter.watcher import MailboxWatcher, WatchState
 from exporter.web.health import LoopMonitor
+from probes.canary.evidence import Evidence, evidence_json
 from probes.canary.lifecycle import UNSETTLED, Event, ImpossibleEvent
 from probes.clock import SYSTEM_CLOCK
-from probes.mailboxes import Cursor, News, Report, Sighting
+from probes.mailboxes import Content, Cursor, News, Report, Sighting, place_of
 from probes.net import Net
 from probes.registry import MAILBOXES
-from probes.result import Failure, ProbeResult
+from probes.result import Failure, ProbeResult, to_json
 from probes.trace import Listener
 
 LAST_LOOK_SECONDS = 5.0
+
+EVIDENCE_SECONDS = 20.0
+"""How long a settled canary's copy may take to be fetched and examined."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +33,29 @@ class CanaryStory:
     """A canary sent by hand and what became of it.
 
     `record` is None when it was not sent because its mailbox could not be read: `mailbox_failure`
-    says why.
+    says why. `evidence` is that of the copies we saw, the first one first, then of bounces; empty
+    where nothing came or nothing could be examined in time.
     """
 
     record: CanaryRecord | None
     result: ProbeResult | None
     mailbox_failure: Failure | None
+    evidence: tuple[Evidence, ...] = ()
+
+
+RUN_SCHEMA_VERSION = 1
+"""The version of the documents that `story_json` makes."""
+
+
+def story_json(story: CanaryStory) -> dict[str, Any]:
+    """The document of `run PATH --json` in JSON types, see docs/json.md."""
+    return {
+        "version": RUN_SCHEMA_VERSION,
+        "record": to_json(story.record),
+        "result": to_json(story.result),
+        "mailbox_failure": to_json(story.mailbox_failure),
+        "evidence": [evidence_json(one) for one in story.evidence],
+    }
 
 
 async def run_job(config: Config, name: str, listener: Listener) -> ProbeResult:
@@ -65,6 +88,10 @@ class _Follower:
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     record: CanaryRecord | None = None
     result: ProbeResult | None = None
+    examined: dict[tuple[bool, int], Evidence] = field(default_factory=dict)
+    """By whether it is a bounce, and number."""
+    wanted: int = 0
+    """Messages whose evidence is still to come."""
     since: float = 0.0
     """When the waiting began: with the sending, then anew when it was handed over; monotonic."""
 
@@ -82,7 +109,9 @@ class _Follower:
                 tick, lag = -time.time_ns(), monitor.worst_since
                 await send(self.path, tick, self.net, self.ledger, publish, listener, lag=lag)
             await self._settle(watcher)
-            return CanaryStory(self.record, self.result, None)
+            await self._examine()
+            evidence = tuple(self.examined[key] for key in sorted(self.examined))
+            return CanaryStory(self.record, self.result, None, evidence)
         finally:
             watching.cancel()
             await asyncio.gather(watching, return_exceptions=True)
@@ -95,14 +124,18 @@ class _Follower:
         ) -> None:
             await kind.watch(self.net, self.path.mailbox.target, watcher, cursors, report)
 
-        return MailboxWatcher(
+        async def report(news: News) -> None:
+            await self._on_report(watcher, news)
+
+        watcher = MailboxWatcher(
             self.path.mailbox.name,
             watch,
             self.net.clock,
-            report=self._on_report,
+            report=report,
             changed_state=_ignore_state,
             cursors={},
         )
+        return watcher
 
     async def _settle(self, watcher: MailboxWatcher) -> None:
         """Wait for the copy; when it is overdue and the mailbox was read since, call it lost."""
@@ -117,6 +150,18 @@ class _Follower:
                     await self.changed.wait()
             except TimeoutError:
                 continue
+
+    async def _examine(self) -> None:
+        """Wait for what the copy proves; where the service was faster, for our own look at it."""
+        record = self.record
+        is_there = record is not None and record.uid is not None
+        try:
+            async with asyncio.timeout(EVIDENCE_SECONDS):
+                while self.wanted or (is_there and not self.examined):
+                    self.changed.clear()
+                    await self.changed.wait()
+        except TimeoutError:
+            return  # what there is is told
 
     async def _give_up(self, watcher: MailboxWatcher, token: str, event: Event) -> None:
         try:
@@ -149,8 +194,10 @@ class _Follower:
     def _on_run(self, run: Run) -> None:
         self.result = run.result
 
-    async def _on_report(self, report: News) -> None:
+    async def _on_report(self, watcher: MailboxWatcher, report: News) -> None:
         record = self.record
+        if isinstance(report, Content):
+            await self._on_content(report)
         if not isinstance(report, Sighting) or record is None or report.token != record.token:
             return
         event = event_of(report)
@@ -159,7 +206,21 @@ class _Follower:
         change = await self.ledger.record(report.token, event, report.seen, sighting=report)
         if change is not None:
             self.record = change.record
+            self.wanted += 1
+            watcher.want(place_of(report))
             self.changed.set()
+
+    async def _on_content(self, content: Content) -> None:
+        mailbox = self.path.mailbox
+        trusted = MAILBOXES[mailbox.kind].trusted_authserv_ids(mailbox.target)
+        examiner = Examiner(self.ledger, self._on_examined, lambda: None)
+        await examiner.examine(self.net, content, trusted)
+        self.wanted -= 1
+        self.changed.set()
+
+    def _on_examined(self, examined: Examined) -> None:
+        copy = examined.copy
+        self.examined[copy.is_bounce, copy.number] = examined.evidence
 
 
 def _ignore_lag(seconds: float) -> None:

@@ -61,6 +61,12 @@ def evidence_view(evidence: Evidence) -> RenderableType:
         blocks.append(_bounce_view(evidence.bounce))
     if evidence.chain.hops:
         blocks.append(_hops_view(evidence))
+    if evidence.mutations:
+        blocks.append(
+            _table(
+                "changes on the way", ("what", "detail", "where", "broke"), _mutation_rows(evidence)
+            )
+        )
     rows = [*_authentication_rows(evidence), *_dkim_rows(evidence), *_spam_rows(evidence)]
     if rows:
         blocks.append(_table("verdicts", ("who", "what", "result", "detail"), rows))
@@ -122,6 +128,18 @@ def _dkim_rows(evidence: Evidence) -> list[tuple[str, ...]]:
         what = "dkim" if signature is None else f"dkim d={signature.domain} s={signature.selector}"
         rows.append(("mailcanary", what, str(one.status), one.detail))
     return rows
+
+
+def _mutation_rows(evidence: Evidence) -> list[tuple[str, ...]]:
+    return [
+        (
+            one.kind,
+            one.detail,
+            "" if one.between is None else f"hop {one.between[0]} to {one.between[1]}",
+            ", ".join(one.broke),
+        )
+        for one in evidence.mutations
+    ]
 
 
 def _spam_rows(evidence: Evidence) -> list[tuple[str, ...]]:
