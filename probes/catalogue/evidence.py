@@ -121,8 +121,30 @@ _VERDICTS = (
     Entry(
         "arrival.message.too_large",
         "The copy is larger than what is read of a message",
-        "What stands behind the first 16 MiB was not looked at.",
+        "Of a message above 16 MiB only the header is looked at: nothing is said of its body or of "
+        "signatures over it.",
         "Send smaller canaries.",
+        _EXPLAIN,
+        "",
+        Owner.MONITOR,
+        always(Status.NOTICE),
+    ),
+    Entry(
+        "arrival.copy.unread",
+        "The mailbox did not give the copy that was seen in it",
+        "The canary is settled, but nothing is known of its way: no hops, verdicts or changes.",
+        "Where somebody or something else moves or removes mail in that mailbox, make it wait an "
+        "hour; where the server refuses, see its reason in the evidence.",
+        "mailcanary run PATH --json",
+        "",
+        Owner.THEIR_MAILBOX,
+        always(Status.UNTESTABLE),
+    ),
+    Entry(
+        "arrival.evidence.shortened",
+        "A copy proves more than is kept of it",
+        "Of each list only the first ten entries are in the ledger, and long texts are cut.",
+        "Nothing, as a rule: such a header is made by a mail loop or by somebody who plays.",
         _EXPLAIN,
         "",
         Owner.MONITOR,
