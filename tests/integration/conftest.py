@@ -1,4 +1,4 @@
-"""One running chain for all tests that use it."""
+"""One running chain for all tests that use it, in whatever file."""
 
 from collections.abc import Iterator
 
@@ -9,9 +9,9 @@ from tests.integration.chain.chain import Chain
 from tests.servers.real import require, require_root_and_namespaces
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def chain() -> Iterator[Chain]:
-    """The real chain, started once for each file of tests."""
+    """The real chain, started once. Tests leave it as they found it, mail apart."""
     require_root_and_namespaces()
     require(*layout.PACKAGES)
     with Chain.start() as running:

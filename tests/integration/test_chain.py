@@ -93,7 +93,7 @@ def test_after_postfix_stop_at_the_mx_canaries_are_lost_and_recovered(watch: Wat
     watch.chain.stop_daemon("mx")
     try:
         watch.wait_for('mailcanary_mx_up{probe="mx",host="mx.example.test"} == 0')
-        watch.wait_for('mailcanary_oldest_in_flight_age_seconds{path="impatient"} > 3')
+        watch.wait_for('mailcanary_oldest_in_flight_age_seconds{path="impatient"} > 2')
         watch.wait_for(counted("impatient", "lost") + " >= 1")
         watch.wait_for('mailcanary_path_up{path="impatient"} == 0')
     finally:

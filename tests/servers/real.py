@@ -15,6 +15,10 @@ import pytest
 SEARCH_PATH = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"))
 """Debian keeps daemons in directories that are not on an ordinary user's PATH."""
 
+_ROOT = Path(__file__).resolve().parents[2]
+UNPACKED = _ROOT / ".cache" / "debian"
+"""Where `./run test` unpacks a package that cannot be installed beside the others."""
+
 SKIP_PREFIX = "real server missing: "
 """How every such skip reason begins; the closing summary collects by it."""
 
@@ -26,7 +30,8 @@ def _read_packages() -> Mapping[str, str]:
 
 
 PACKAGES = _read_packages()
-"""Debian package -> a program name or an absolute path that exists when it is installed."""
+"""Debian package -> a program name or a path that exists when it is there: an absolute one, or
+one of this checkout for what is only unpacked."""
 
 
 def program(name: str) -> str:
@@ -71,6 +76,8 @@ def needs(*packages: str) -> pytest.MarkDecorator:
 
 
 def _is_there(proof: str) -> bool:
+    if proof.startswith(".cache/debian/"):
+        return (_ROOT / proof).exists()
     if proof.startswith("/"):
         return Path(proof).exists()
     return shutil.which(proof, path=SEARCH_PATH) is not None

@@ -30,7 +30,7 @@ def submit(place: Layout, recipient: str, text: str) -> str:
     with smtplib.SMTP(
         layout.OUT_HOST, layout.OUT[1], local_hostname=layout.CANARY_HOST, timeout=10
     ) as session:
-        session.starttls(context=_trust(place))
+        session.starttls(context=trust(place))
         session.login(layout.SENDER, layout.PASSWORD)
         session.send_message(message)
     return str(message["Message-ID"])
@@ -46,16 +46,20 @@ def rcpt(_place: Layout, sender: str, recipient: str) -> tuple[int, str]:
 
 
 def find(place: Layout, user: str, header: str, value: str) -> dict[str, object]:
-    """Wait for a message with a header; where it is, after how long, and its whole header."""
+    """Wait for a message with a header; where it is, after how long, and its whole header.
+
+    Without the name of a header, `value` may stand anywhere in the message.
+    """
+    criterion = ("HEADER", header) if header else ("TEXT",)
     began = time.monotonic()
     with imaplib.IMAP4_SSL(
-        layout.IMAP_HOST, layout.IMAP[1], ssl_context=_trust(place), timeout=10
+        layout.IMAP_HOST, layout.IMAP[1], ssl_context=trust(place), timeout=10
     ) as session:
         session.login(user, layout.PASSWORD)
         while time.monotonic() - began < ARRIVES_WITHIN:
             for folder in ("INBOX", "Junk"):
                 session.select(folder, readonly=True)
-                _, found = session.search(None, "HEADER", header, f'"{value}"')
+                _, found = session.search(None, *criterion, f'"{value}"')
                 if found[0]:
                     waited = time.monotonic() - began
                     return {"folder": folder, "waited": waited, **_fetch(session, found[0])}
@@ -82,7 +86,8 @@ def _compose(recipient: str, text: str) -> EmailMessage:
     return message
 
 
-def _trust(place: Layout) -> ssl.SSLContext:
+def trust(place: Layout) -> ssl.SSLContext:
+    """The chain's authority, and no other."""
     return ssl.create_default_context(cafile=str(place.ca_file))
 
 

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import os
 import shutil
 import string
 from pathlib import Path
@@ -13,12 +14,15 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.integration.chain import layout
 from tests.integration.chain.layout import Layout
+from tests.servers.real import UNPACKED
 
 TEMPLATES = Path(__file__).parent / "templates"
 TXT_STRING = 255
 """Octets one character-string of a TXT record holds (RFC 1035 §3.3)."""
 
-DIRECTORIES = {
+EXIM_USER = 64999
+"""The user Debian compiled into its Exim, who is known only inside; see `_users`."""
+DIRECTORIES: dict[str, str | int] = {
     "tls": "root",
     "log": "root",
     "pid": "root",
@@ -34,6 +38,12 @@ DIRECTORIES = {
     "rspamd/local.d": "_rspamd",
     "out": "root",
     "mx": "root",
+    "exim": "root",
+    "skewed": "root",
+    "exim/spool": EXIM_USER,
+    "exim/log": EXIM_USER,
+    "skewed/spool": EXIM_USER,
+    "skewed/log": EXIM_USER,
     "queue": "root",
     "queue/out": "root",
     "queue/mx": "root",
@@ -68,10 +78,17 @@ def render(place: Layout) -> None:
         "root": str(place.root),
         "password": layout.PASSWORD,
         "mx_tlsa": mx_tlsa,
+        "roundabout": " ".join(
+            f"{{{recipient}=smtp:[{relay[0]}]:{relay[1]}}}"
+            for recipient, relay in layout.ROUNDABOUT.items()
+        ),
         "dkim_record": _dkim_key(place.root / "opendkim" / "s1.pem"),
     }
     _plain_files(place.root, names)
     _rspamd(place.root, names)
+    _exim(place, names, "exim", layout.EXIM[0], layout.EXIM_HOST)
+    _exim(place, names, "skewed", layout.SKEWED[0], layout.SKEWED_HOST)
+    _users(place.root)
     _postfix(place, names, "out", layout.OUT)
     _postfix(place, names, "mx", layout.MX)
 
@@ -118,6 +135,33 @@ def _postfix(place: Layout, names: dict[str, str], instance: str, listen: tuple[
     fill("master.cf", directory / "master.cf", names)
 
 
+def _exim(place: Layout, names: dict[str, str], instance: str, address: str, host: str) -> None:
+    own = {"instance": instance, "address": address, "host": host, "footer": layout.FOOTER}
+    fill("exim.conf", place.root / instance / "exim.conf", {**names, **own})
+    certificate = place.root / instance / "tls.pem"
+    shutil.copyfile(place.root / "tls" / f"{instance}.pem", certificate)
+    log = place.root / instance / "log" / "main"
+    log.touch()
+    place.log(instance).symlink_to(log)
+    for file in (certificate, log):
+        os.chown(file, EXIM_USER, EXIM_USER)
+    # Its own copy, where its user gets to, and without the privilege to be root for anybody.
+    binary = place.root / "exim" / "exim4"
+    shutil.copyfile(UNPACKED / "usr" / "sbin" / "exim4", binary)
+    binary.chmod(0o755)
+
+
+def _users(root: Path) -> None:
+    """The machine's users and groups, and Exim's."""
+    for name, line in (
+        ("passwd", f"Debian-exim:x:{EXIM_USER}:{EXIM_USER}::/nonexistent:/usr/sbin/nologin"),
+        ("group", f"Debian-exim:x:{EXIM_USER}:"),
+    ):
+        lines = Path("/etc", name).read_text().splitlines()
+        others = [one for one in lines if not one.startswith("Debian-exim:")]
+        (root / name).write_text("\n".join([*others, line, ""]))
+
+
 def _certificates(place: Layout) -> str:
     """One PEM (key, chain) for each server; returns the MX's TLSA 3 1 1 (RFC 6698 §2.1)."""
     authority = trustme.CA()
@@ -127,6 +171,8 @@ def _certificates(place: Layout) -> str:
         ("out", layout.OUT_HOST),
         ("mx", layout.MX_HOST),
         ("imap", layout.IMAP_HOST),
+        ("exim", layout.EXIM_HOST),
+        ("skewed", layout.SKEWED_HOST),
     ):
         leaves[name] = leaf = authority.issue_cert(host)
         leaf.private_key_and_cert_chain_pem.write_to_path(place.root / "tls" / f"{name}.pem")
