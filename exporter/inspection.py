@@ -82,7 +82,9 @@ def show(run: str, file: Path, as_json: bool) -> int:  # noqa: FBT001 - called b
 
 
 def _unknown(what: str, name: str, known: Iterable[str]) -> int:
-    complain(f"mailcanary: {what}; {suggestion(name, known)}")
+    names = tuple(known)
+    remedy = "" if name in names else f"; {suggestion(name, names)}"
+    complain(f"mailcanary: {what}{remedy}")
     return ExitCode.USAGE
 
 
