@@ -124,7 +124,7 @@ def parse_dmarc(text: str) -> DmarcRecord:
         is_spf_strict=_word(tags, "aspf", ("r", "s"), problems) == "s",
         aggregate=_uris(tags, "rua", problems),
         failure=_uris(tags, "ruf", problems),
-        failure_options=_word(tags, "fo", ("0", "1", "d", "s", "d:s", "s:d"), problems),
+        failure_options=_failure_options(tags, problems),
         problems=tuple(problems),
         retired=tuple((name, tags[name]) for name in sorted(RETIRED & tags.keys())),
         unknown=tuple(name for name in tags if name not in _KNOWN),
@@ -175,6 +175,17 @@ def _word(
         return "".join(value.split())
     problems.append((name, f"{name}={value[:40]} is not one of {', '.join(words)}"))
     return words[0]
+
+
+def _failure_options(tags: Mapping[str, str], problems: list[tuple[str, str]]) -> str:
+    """RFC 9989 §4.7: each option at most once, and not both 0 and 1."""
+    value = "".join(tags.get("fo", "0").lower().split())
+    options = value.split(":")
+    is_known = set(options) <= {"0", "1", "d", "s"} and not {"0", "1"} <= set(options)
+    if is_known and len(set(options)) == len(options):
+        return value
+    problems.append(("fo", f"fo={value[:40]} is no list of 0, 1, d and s"))
+    return "0"
 
 
 def _uris(

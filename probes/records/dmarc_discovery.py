@@ -90,7 +90,7 @@ async def walk_up(domain: str, lookup: Lookup) -> Walk:
     for name in _names(domain):
         step = _step(name, await lookup(f"_dmarc.{name}", "TXT"))
         steps.append(step)
-        if step.status is LookupStatus.FAILED or _is_last(step, domain):
+        if step.status is LookupStatus.FAILED or _is_last(step):
             break
     return Walk(domain, tuple(steps))
 
@@ -168,11 +168,9 @@ def _names(domain: str) -> Iterator[str]:
         yield ".".join(labels[index:])
 
 
-def _is_last(step: WalkStep, domain: str) -> bool:
-    """psd=n ends a walk anywhere, psd=y everywhere but where it began."""
-    if step.record is None:
-        return False
-    return step.record.psd == "n" or (step.record.psd == "y" and step.domain != domain)
+def _is_last(step: WalkStep) -> bool:
+    """RFC 9989 §4.10: psd=n and psd=y end a walk."""
+    return step.record is not None and step.record.psd != "u"
 
 
 def _step(name: str, found: LookedUp) -> WalkStep:

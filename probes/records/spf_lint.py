@@ -8,6 +8,7 @@ from probes.records.spf_record import Directive, Mechanism, SpfRecord, SpfResult
 WIDEST = {4: 8, 6: 19}
 """Prefix lengths below which a network is wider than any organisation's."""
 
+_REPORTING = frozenset({"ra", "rp", "rr"})  # RFC 6652 §3
 _COMFORTABLE = 450
 
 
@@ -57,9 +58,9 @@ def _about_terms(record: SpfRecord) -> Iterator[Unwise]:
         if directive.text.lower() in seen:
             yield Unwise("spf.term_repeated", directive.text, "RFC 7208 §4.6.2")
         seen.add(directive.text.lower())
-    if record.modifiers:
-        names = " ".join(f"{name}={value}" for name, value in record.modifiers)
-        yield Unwise("spf.modifier_unknown", names, "RFC 7208 §6")
+    unknown = [f"{name}={value}" for name, value in record.modifiers if name not in _REPORTING]
+    if unknown:
+        yield Unwise("spf.modifier_unknown", " ".join(unknown), "RFC 7208 §6")
 
 
 def _is_wide(directive: Directive) -> bool:
