@@ -13,6 +13,7 @@ from probes.canary.evidence import Circumstances, Evidence, examine, unread
 from probes.dkim_keys import keys_for
 from probes.mailboxes import Content
 from probes.net import Net
+from probes.organisations import organisations_for
 
 LOG = logging.getLogger("mailcanary.evidence")
 
@@ -32,6 +33,7 @@ async def examine_copy(
         times=copy.times,
         lookup=keys,
         trusted_ids=trusted_ids,
+        organisation=await organisations_for(content.octets, net.resolver),
         placement=copy.placement,
         folder=content.place.folder,
         category=content.category,

@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -16,6 +17,7 @@ from probes.canary.evidence import Circumstances, Evidence, examine
 from probes.clock import SYSTEM_CLOCK
 from probes.dkim_keys import keys_for
 from probes.net.resolver import Resolver
+from probes.organisations import organisations_for
 from probes.records.bounce_values import Bounce
 from probes.records.raw_message import MAX_MESSAGE
 from probes.result import Finding, Status
@@ -42,10 +44,12 @@ def _read(stream: BinaryIO) -> bytes:
 
 async def explain_message(message: bytes, resolver: Resolver | None) -> Evidence:
     """Examine a message; its DKIM keys are asked of `resolver`, of nobody where it is None."""
-    lookup = None if resolver is None else await keys_for(message, resolver)
-    return await asyncio.to_thread(
-        examine, message, None, Circumstances(SYSTEM_CLOCK.utc(), lookup=lookup)
-    )
+    known = Circumstances(SYSTEM_CLOCK.utc())
+    if resolver is not None:
+        keys = await keys_for(message, resolver)
+        organisation = await organisations_for(message, resolver)
+        known = replace(known, lookup=keys, organisation=organisation)
+    return await asyncio.to_thread(examine, message, None, known)
 
 
 def evidence_code(evidence: Evidence) -> ExitCode:
