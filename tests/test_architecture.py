@@ -24,7 +24,7 @@ ROOMS = (
     ("probes.canary",),
     ("probes.catalogue",),
     ("probes.trace", "probes.net"),
-    ("probes.turns", "probes.dkim_keys"),
+    ("probes.turns", "probes.dkim_keys", "probes.organisations"),
     ("probes.sessions",),
     ("probes.mx_session", "probes.mx_records", "probes.mx_dialogue"),
     ("probes.rcpt",),
