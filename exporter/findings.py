@@ -26,6 +26,8 @@ _AREA_TITLES = {
     "smtp": "SMTP dialogues",
     "sender": "Sender policy and reputation",
     "policy": "Transport policy and DNS",
+    "nameservers": "Name servers",
+    "mailbox": "Mailboxes",
     "evidence": "What an arrived copy shows",
     "monitor": "Ourselves",
 }

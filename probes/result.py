@@ -22,6 +22,8 @@ class Phase(StrEnum):
     EHLO = "ehlo"
     STARTTLS = "starttls"
     AUTH = "auth"
+    SELECT = "select"
+    SEARCH = "search"
     MAIL = "mail"
     RCPT = "rcpt"
     DATA = "data"
@@ -287,6 +289,8 @@ _OWNER_BY_PHASE = {
     Phase.DNS_ADDRESS: Owner.THEIR_DNS,
     Phase.ARRIVAL: Owner.THEIR_MAILBOX,
     Phase.FETCH: Owner.THEIR_MAILBOX,
+    Phase.SELECT: Owner.THEIR_MAILBOX,
+    Phase.SEARCH: Owner.THEIR_MAILBOX,
 }
 
 

@@ -27,7 +27,7 @@ ROOMS = (
     ("probes.turns", "probes.dkim_keys", "probes.organisations"),
     ("probes.sessions",),
     ("probes.mx_session", "probes.mx_records", "probes.mx_dialogue"),
-    ("probes.rcpt",),
+    ("probes.rcpt", "probes.mailboxes.imap_login"),
     ("probes.fetch",),
     ("probes.kinds", "probes.routes", "probes.mailboxes"),
     ("probes.registry",),

@@ -7,7 +7,17 @@ One file = one area. Finding codes are dotted; the page `docs/findings.md`, the 
 from collections.abc import Mapping
 from difflib import get_close_matches
 
-from probes.catalogue import evidence, monitor, mx, sender, smtp, smtp_answers
+from probes.catalogue import (
+    evidence,
+    mailbox,
+    monitor,
+    mx,
+    nameservers,
+    policy,
+    sender,
+    smtp,
+    smtp_answers,
+)
 from probes.catalogue.entry import PLACEHOLDERS, Entry, always, filled, placeholders
 from probes.result import Finding, Owner
 
@@ -26,7 +36,10 @@ __all__ = [
 AREAS: Mapping[str, tuple[Entry, ...]] = {
     "mx": mx.ENTRIES,
     "smtp": (*smtp.ENTRIES, *smtp_answers.ENTRIES),
+    "policy": policy.ENTRIES,
     "sender": sender.ENTRIES,
+    "nameservers": nameservers.ENTRIES,
+    "mailbox": mailbox.ENTRIES,
     "evidence": evidence.ENTRIES,
     "monitor": monitor.ENTRIES,
 }

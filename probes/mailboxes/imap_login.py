@@ -102,25 +102,27 @@ async def _addresses(net: Net, server: ImapServer) -> tuple[str, ...]:
 
 async def _introduce(net: Net, server: ImapServer, session: ImapSession) -> None:
     if server.tls == "implicit":
-        await _handshake(net, server, session)
+        await handshake(net, server, session)
     async with step(Phase.GREETING, server.timeout):
         greeting = await session.greeting()
     if server.tls == "starttls":
         async with step(Phase.STARTTLS, server.timeout):
             await session.starttls()
-        await _handshake(net, server, session)
+        await handshake(net, server, session)
     if greeting.condition is not Condition.PREAUTH:
         async with step(Phase.AUTH, server.timeout):
-            await _log_in(server, session)
+            await log_in(server, session)
 
 
-async def _handshake(net: Net, server: ImapServer, session: ImapSession) -> None:
+async def handshake(net: Net, server: ImapServer, session: ImapSession) -> None:
+    """TLS as the options want it; an untrusted certificate is a failure where `verify` is on."""
     store = net.trust.with_ca(server.ca_file)
     async with step(Phase.TLS, server.timeout):
         await session.handshake(store.verifying if server.verify else store.recording, server.host)
 
 
-async def _log_in(server: ImapServer, session: ImapSession) -> None:
+async def log_in(server: ImapServer, session: ImapSession) -> None:
+    """Prove who we are by the best way the server offers."""
     if "AUTH=PLAIN" in await session.known_capabilities():
         mechanism = Plain(server.username, server.password)
         await session.authenticate(mechanism, insecure=server.insecure)

@@ -25,6 +25,7 @@ from probes.records.imap_responses import (
     Identity,
     Listed,
     Other,
+    Quota,
     Recent,
     Response,
     Search,
@@ -206,6 +207,16 @@ def _read_folder_status(raw: Raw) -> FolderStatus:
     return FolderStatus(_mailbox(values[0]), items)
 
 
+def _read_quota(raw: Raw) -> Quota:
+    values = read_values(raw)
+    if len(values) != 2 or not isinstance(values[1], tuple):
+        raise RecordError("a QUOTA response without root and resources")
+    said = values[1]
+    triples = zip(said[::3], said[1::3], said[2::3], strict=False)
+    resources = {_word(name).upper(): (_number(u), _number(limit)) for name, u, limit in triples}
+    return Quota(_mailbox(values[0]), resources)
+
+
 def _read_identity(raw: Raw) -> Identity:
     values = read_values(raw)
     pairs = values[0] if values and isinstance(values[0], tuple) else ()
@@ -225,6 +236,7 @@ _READERS: Mapping[bytes, Callable[[Raw], Response]] = {
     b"FLAGS": _read_flags,
     b"ID": _read_identity,
     b"LIST": _read_list,
+    b"QUOTA": _read_quota,
     b"SEARCH": _read_search,
     b"STATUS": _read_folder_status,
 }

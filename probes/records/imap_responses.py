@@ -148,6 +148,17 @@ class FolderStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class Quota:
+    """What a quota root holds, RFC 9208 §4.2.1: resource in capitals -> (used, limit).
+
+    STORAGE counts 1024 octets, MESSAGE messages.
+    """
+
+    root: str
+    resources: Mapping[str, tuple[int, int]]
+
+
+@dataclass(frozen=True, slots=True)
 class Identity:
     """What the server says it is, RFC 2971; empty for NIL."""
 
@@ -175,5 +186,6 @@ Response = (
     | Search
     | FolderStatus
     | Identity
+    | Quota
     | Other
 )
