@@ -42,6 +42,7 @@ MANNERS: Answers = {
     "LIST": (Say('* LIST () "/" INBOX', '* LIST (\\Junk) "/" Junk', "{tag} OK done"),),
     "EXAMINE": OPENED,
     "SELECT": OPENED,
+    "CLOSE": (OK,),
     "NOOP": (OK,),
     "IDLE": (Say("+ idling"), Read(), OK),
     "UID SEARCH": (Say("* SEARCH", "{tag} OK done"),),

@@ -16,6 +16,7 @@ from probes.mailboxes.imap_folder import (
     sections,
 )
 from probes.mailboxes.imap_login import ImapServer, open_session, step
+from probes.mailboxes.imap_others import FEWEST, SharedWatch, can_share
 from probes.net import Net
 from probes.net.imap import ImapSession, quote, uid_set
 from probes.options import Seconds, option
@@ -83,8 +84,9 @@ async def watch(
     cursors: Mapping[str, Cursor],
     report: Report,
 ) -> None:
-    """Watch INBOX, Junk and the further folders, each on a connection of its own.
+    """Watch INBOX, Junk and the further folders, all at once.
 
+    Each has a connection of its own, or all but INBOX share one where the server offers NOTIFY.
     Runs until it is cancelled or one of the connections fails, which ends all of them: raises
     ProbeFailure.
     """
@@ -224,9 +226,27 @@ class _MailboxWatch:
 
     async def _follow_others(self, session: ImapSession) -> None:
         junk = self._target.junk or await self._find_junk(session)
+        fresh: dict[str, FolderWatch] = {}
         for name in filter(None, (self._target.quarantine, junk, *self._target.folders)):
             if name not in self._folders and name.upper() != "INBOX":
-                self._tasks.create_task(self._follow(self._folder(name, self._kind(name, junk))))
+                fresh[name] = self._folder(name, self._kind(name, junk))
+        if len(fresh) >= FEWEST and "NOTIFY" in await session.known_capabilities():
+            self._tasks.create_task(self._follow_together(fresh))
+        else:
+            self._follow_apart(fresh)
+
+    def _follow_apart(self, folders: Mapping[str, FolderWatch]) -> None:
+        for folder in folders.values():
+            self._tasks.create_task(self._follow(folder))
+
+    async def _follow_together(self, folders: Mapping[str, FolderWatch]) -> None:
+        """All of them on one connection; each on its own where the server will not have it."""
+        async with await open_session(self._net, self._target) as session:
+            if await can_share(session, tuple(folders), self._target.timeout):
+                pace = self._pace(Placement.OTHER)
+                clock = self._net.clock
+                await SharedWatch(folders, session, pace, self._interest, clock).run()
+        self._follow_apart(folders)
 
     def _kind(self, name: str, junk: str | None) -> Placement:
         """What the operator says of a folder counts more than what the server does."""
@@ -244,18 +264,21 @@ class _MailboxWatch:
         return self._relist_at is not None and self._net.clock.monotonic() >= self._relist_at
 
     def _folder(self, name: str, placement: Placement) -> FolderWatch:
-        target = self._target
-        fast = target.fast_poll * (1 if placement is Placement.INBOX else SLOWER)
         self._folders[name] = FolderWatch(
             name,
             placement,
-            Pace(target.fast_poll, fast, target.poll, target.idle_renew, target.timeout),
+            self._pace(placement),
             self._net.clock,
             self._interest,
             self._report,
             self._cursors.get(name),
         )
         return self._folders[name]
+
+    def _pace(self, placement: Placement) -> Pace:
+        target = self._target
+        fast = target.fast_poll * (1 if placement is Placement.INBOX else SLOWER)
+        return Pace(target.fast_poll, fast, target.poll, target.idle_renew, target.timeout)
 
 
 def junk_among(folders: Iterable[Listed]) -> str | None:

@@ -100,14 +100,23 @@ class FolderWatch:
         self._counted = 0
         self._not_before: Instant | None = None
 
+    @property
+    def next_uid(self) -> int:
+        """The lowest UID that has not been read."""
+        return self._last_uid + 1
+
     def wake(self) -> None:
         """Look now: the interest has changed."""
         self._wake.set()
         if self._session is not None:
             self._session.interrupt()
 
-    async def open(self, session: ImapSession) -> None:
-        """Open the folder on `session` and look for the first time."""
+    async def open(self, session: ImapSession, *, again: bool = False) -> None:
+        """Open the folder on `session` and look for the first time.
+
+        With `again` it was open before, and something else since: as long as its UIDs hold, what
+        was not there at the look before is known to have come after it.
+        """
         self._session = session
         began = self._clock.now()
         async with step(Phase.FETCH, self._pace.answer):
@@ -115,8 +124,9 @@ class FolderWatch:
             self._can_idle = "IDLE" in await session.known_capabilities()
         self._known = session.changes
         self._counted = folder.exists + session.expunged
+        if not again or folder.uid_validity != self._uid_validity:
+            self._not_before = None
         self._uid_validity = folder.uid_validity
-        self._not_before = None
         await self._first_read(session, folder)
         await self._tell([], began)
 

@@ -4,7 +4,7 @@ import asyncio
 import base64
 import binascii
 import ipaddress
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
@@ -24,7 +24,6 @@ from probes.records.imap_responses import (
     Fetch,
     Identity,
     Listed,
-    Quota,
     Search,
     Status,
 )
@@ -167,17 +166,25 @@ class ImapSession(Dialogue):
         """Open a folder for reading only: nothing in it changes, not even \\Recent."""
         return await self._open("EXAMINE", name)
 
+    async def close_folder(self) -> None:
+        """Leave a folder that was opened for reading only; nothing is removed, RFC 3501 §6.4.2."""
+        await self._ask("CLOSE")
+
+    async def notify(self, names: Collection[str]) -> None:
+        """Have the server tell of mail that comes to these folders, RFC 5465 §3.1.
+
+        It tells in any of its answers, IDLE among them; `stirred` has what it said last, and that
+        is something for every folder when this returns. Raises ValueError for no names.
+        """
+        if not names:
+            raise ValueError("no folder to be told of")
+        self._notified, self.stirred = frozenset(names), {}
+        listed = " ".join(quote(encode_name(name)) for name in names)
+        await self._ask(f"NOTIFY SET STATUS (mailboxes ({listed}) (MessageNew MessageExpunge))")
+
     async def select(self, name: str) -> Folder:
         """Open a folder for changing it."""
         return await self._open("SELECT", name)
-
-    async def quota(self, name: str) -> tuple[Quota, ...]:
-        """What the folder's quota roots hold; () where the server has no QUOTA or no limit."""
-        offered = await self.known_capabilities()
-        if not any(word == "QUOTA" or word.startswith("QUOTA=") for word in offered):
-            return ()
-        # RFC 9208 §4.1.2
-        return await self._collect(Quota, f"GETQUOTAROOT {quote(encode_name(name))}")
 
     async def noop(self) -> None:
         """Have the server say what is new."""

@@ -23,9 +23,9 @@ from probes.records.imap_responses import (
     Exists,
     Expunge,
     Fetch,
+    FolderStatus,
     Identity,
     Listed,
-    Quota,
     Response,
     Search,
     Status,
@@ -48,7 +48,7 @@ _SHOWN = 200
 _OVERHEAD = 512  # octets that the smallest response takes when it is kept, generously
 _NUMBER = 36  # a number and its place in a tuple
 
-_R = TypeVar("_R", Fetch, Identity, Quota, Listed, Search)
+_R = TypeVar("_R", Fetch, Identity, Listed, Search)
 
 
 class Command:
@@ -82,7 +82,10 @@ class Dialogue:
         """Messages that went away since the connection was made."""
         self.changes = 0
         """Grows whenever a message may have come or the folder became another one."""
+        self.stirred: dict[str, FolderStatus] = {}
+        """The latest unasked STATUS of every folder that NOTIFY was asked to tell of."""
         self.idle_answer = IDLE_ANSWER
+        self._notified: frozenset[str] = frozenset()
         self._is_read_only = False
         self._greeting: Status | None = None
         self._waiter: asyncio.Future[None] | None = None
@@ -201,6 +204,8 @@ class Dialogue:
             self.expunged += 1
         elif isinstance(response, Capability):
             self.capabilities = response.names
+        elif isinstance(response, FolderStatus):
+            self._take_folder_status(response)
         if self._command is not None and self._command.wanted is type(response):
             self._keep(self._command, response)
 
@@ -215,6 +220,12 @@ class Dialogue:
     def _take_exists(self, count: int) -> None:
         if count != self.exists:
             self.exists = count
+            self._changed()
+
+    def _take_folder_status(self, status: FolderStatus) -> None:
+        """What NOTIFY tells of folders that are not open, RFC 5465 §5.2."""
+        if status.name in self._notified:
+            self.stirred[status.name] = status
             self._changed()
 
     def _take_status(self, status: Status) -> None:
