@@ -9,9 +9,9 @@ from tests.integration.chain.chain import Chain
 from tests.servers.real import require, require_root_and_namespaces
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def chain() -> Iterator[Chain]:
-    """The real chain, started once. Tests leave it as they found it, mail apart."""
+    """The real chain, started once for this folder. Tests leave it as they found it, mail apart."""
     require_root_and_namespaces()
     require(*layout.PACKAGES)
     with Chain.start() as running:
