@@ -22,7 +22,7 @@ ROOMS = (
     ("probes.records",),
     ("probes.result",),
     ("probes.canary",),
-    ("probes.catalogue",),
+    ("probes.catalogue", "probes.consequences"),
     ("probes.trace", "probes.net"),
     ("probes.turns", "probes.dkim_keys", "probes.organisations"),
     ("probes.sessions",),
@@ -64,7 +64,10 @@ ROOM_OF_FILES = {
 
 CLIENTS = {
     "aiosmtplib": ("probes/net/smtp_wire.py",),
-    "cryptography": ("probes/net/tls.py", "probes/records/dkim_verification.py"),
+    "cryptography": (
+        *("probes/net/tls.py", "probes/net/certificates.py"),
+        "probes/records/dkim_verification.py",
+    ),
     "dkim": ("probes/canary/message.py",),
     "dns": ("probes/net/resolver.py",),
     "h11": ("probes/net/https.py",),

@@ -56,6 +56,10 @@ class Misbehaviour(StrEnum):
     """The TC flag over UDP, and over TCP half of the answer."""
     TCP_LONG = "tcp_long"
     """The TC flag over UDP, and over TCP a length the answer never comes to."""
+    SHORT_TLSA = "short_tlsa"
+    """One TLSA record (3 1 1), signed, whose digest has two octets."""
+    INVENTED = "invented"
+    """An address for every name, as resolvers give it that live on advertisements."""
     HUGE = "huge"
     """As many records as a message can hold (over TCP)."""
 
@@ -133,6 +137,20 @@ def _pointer_loop(query: dns.message.Message) -> bytes:
     return head + pointer + struct.pack("!HHIH", dns.rdatatype.MX, dns.rdataclass.IN, 300, 0)
 
 
+def _short_tlsa(query: dns.message.Message) -> bytes:
+    wire = bytearray(_announcing(query, 1))
+    wire[3] |= 0x20  # AD
+    head = struct.pack("!HHHIH", 0xC00C, dns.rdatatype.TLSA, dns.rdataclass.IN, 300, 5)
+    return bytes(wire) + head + b"\x03\x01\x01\xab\xcd"
+
+
+def _invented(query: dns.message.Message) -> bytes:
+    response = dns.message.make_response(query, recursion_available=True)
+    name = query.question[0].name
+    response.answer.append(dns.rrset.from_text(name, 300, "IN", "A", "192.0.2.77"))
+    return response.to_wire()
+
+
 def _huge(query: dns.message.Message) -> bytes:
     """Written without dnspython, which takes a second for so many records."""
     # RFC 1035 §4.1.4: 0xC00C points to the question's name
@@ -174,5 +192,7 @@ _FORGERIES: Mapping[Misbehaviour, Callable[[dns.message.Message], bytes]] = {
     Misbehaviour.ECHO: lambda query: query.to_wire(),
     Misbehaviour.WRONG_ID: _wrong_id,
     Misbehaviour.WRONG_QUESTION: _wrong_question,
+    Misbehaviour.SHORT_TLSA: _short_tlsa,
+    Misbehaviour.INVENTED: _invented,
     Misbehaviour.HUGE: _huge,
 }

@@ -59,10 +59,10 @@ class Answer(Generic[RecordT_co]):
 
     `canonical_name` is where the CNAME chain ended. `ttl` (seconds) is the smallest of the chain,
     `negative_ttl` that of RFC 2308 §5; None where the answer carries none. `authenticated` is the
-    server's AD flag, RFC 4035 §3.2.3: worth as much as the way to that server. `server` is who
-    decided the status, `tries` how many waits it took, `seconds` the whole resolution. `rcode` is
-    None when no message was read; `note` is the extended error (RFC 8914), the operating system's
-    error or what is wrong with the message.
+    server's AD flag, RFC 4035 §3.2.3: worth as much as the way to that server; `authoritative` is
+    its AA flag. `server` is who decided the status, `tries` how many waits it took, `seconds` the
+    whole resolution. `rcode` is None when no message was read; `note` is the extended error (RFC
+    8914), the operating system's error or what is wrong with the message.
     """
 
     name: str
@@ -76,6 +76,7 @@ class Answer(Generic[RecordT_co]):
     ttl: int | None = None
     negative_ttl: int | None = None
     authenticated: bool = False
+    authoritative: bool = False
     rcode: str | None = None
     note: str | None = None
 

@@ -13,14 +13,19 @@ _OPCODE = 0x78
 _TRUNCATED = 0x02
 # RFC 1035 §4.1.1: recursion desired; RFC 6840 §5.7: AD in a query asks for AD in the answer
 _QUERY_FLAGS = 0x0100 | 0x0020
+_CHECKING_DISABLED = 0x0010  # RFC 4035 §3.2.2
 # RFC 6891 §6.1.2: root, OPT, payload size, extended RCODE and version 0, DO (RFC 3225), no options
 _OPT = struct.pack("!BHHBBHH", 0, 41, _UDP_PAYLOAD, 0, 0, 0x8000, 0)
 _RCODES_WITHOUT_QUESTION = frozenset({1, 2, 4, 5})  # FORMERR SERVFAIL NOTIMP REFUSED
 
 
-def query_message(query_id: int, question: bytes) -> bytes:
-    """A recursive query for one question (name, type and class as on the wire)."""
-    return struct.pack("!HHHHHH", query_id, _QUERY_FLAGS, 1, 0, 0, 1) + question + _OPT
+def query_message(
+    query_id: int, question: bytes, *, recursive: bool = True, check_disabled: bool = False
+) -> bytes:
+    """A query for one question (name, type and class as on the wire)."""
+    flags = _QUERY_FLAGS if recursive else 0
+    flags |= _CHECKING_DISABLED if check_disabled else 0
+    return struct.pack("!HHHHHH", query_id, flags, 1, 0, 0, 1) + question + _OPT
 
 
 def is_truncated(message: bytes) -> bool:

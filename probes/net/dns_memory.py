@@ -91,6 +91,16 @@ class AnswerMemory:
             self._known.popitem(last=False)
 
 
+def rdata_of(message: bytes, kind: int) -> tuple[bytes, ...]:
+    """The data of every record of one type in the answer, unread; () where it is not whole."""
+    try:
+        records = _records(message)
+    except (IndexError, struct.error):
+        return ()
+    wanted = (r for r in records if r.section == 0 and r.kind == kind and r.end <= len(message))
+    return tuple(message[r.place + 6 : r.end] for r in wanted)
+
+
 def _told(answer: Answer[Any]) -> int | None:
     return answer.ttl if answer.status is DnsStatus.ANSWERED else answer.negative_ttl
 

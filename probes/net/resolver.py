@@ -22,7 +22,7 @@ import dns.rdatatype
 from probes.clock import SYSTEM_CLOCK, Clock
 from probes.net.dns_answer import Answer, DnsStatus, ServerAddress, merged, most_telling
 from probes.net.dns_exchange import ask_tcp, ask_udp, is_answer_to, is_truncated, query_message
-from probes.net.dns_memory import AnswerMemory
+from probes.net.dns_memory import AnswerMemory, rdata_of
 from probes.records import RecordError
 from probes.records.mx import MxRecord, by_preference
 
@@ -120,13 +120,64 @@ class Resolver:
             most_telling(heard), seconds=self.clock.monotonic() - began, tries=len(heard)
         )
 
+    async def ask(
+        self,
+        server: ServerAddress,
+        name: str,
+        rdtype: str,
+        *,
+        recursive: bool = True,
+        check_disabled: bool = False,
+        over_tcp: bool = False,
+    ) -> Answer[Any]:
+        """One question to one server, once, within `timeout` for each of UDP and TCP.
+
+        Without `recursive` it is asked what it knows by itself, as a name server is; with
+        `check_disabled` (CD) a resolver hands out what it found bogus. Raises RecordError as
+        `query` does.
+        """
+        question = _Question.of(name, rdtype)
+        query = query_message(
+            secrets.randbits(16),
+            question.wire,
+            recursive=recursive,
+            check_disabled=check_disabled,
+        )
+        until = asyncio.get_running_loop().time() + 2 * self.timeout
+        began = self.clock.monotonic()
+        heard = await self._exchange(question, server, query, until, over_tcp=over_tcp)
+        answer = heard if isinstance(heard, Answer) else _read(question, server, heard)
+        return replace(answer, seconds=self.clock.monotonic() - began)
+
     async def _try(self, question: "_Question", server: ServerAddress, until: float) -> Answer[Any]:
         """One server: UDP, then TCP when the answer did not fit."""
         query = query_message(secrets.randbits(16), question.wire)
+        wire = await self._exchange(question, server, query, until)
+        if isinstance(wire, Answer):
+            return wire
+        key = (server, question.wire)
+        answer = self._memory.recall(key, wire)
+        if answer is None or answer.name != question.name:
+            answer = _read(question, server, wire)
+            self._memory.remember(key, wire, answer)
+        return answer
+
+    async def _exchange(
+        self,
+        question: "_Question",
+        server: ServerAddress,
+        query: bytes,
+        until: float,
+        *,
+        over_tcp: bool = False,
+    ) -> bytes | Answer[Any]:
+        """The message that answers `query`, or the Answer that says why there is none."""
         try:
-            async with self._one_wait(until):
-                wire = await ask_udp(server, query)
-            if is_truncated(wire):
+            wire = b""
+            if not over_tcp:
+                async with self._one_wait(until):
+                    wire = await ask_udp(server, query)
+            if over_tcp or is_truncated(wire):
                 # RFC 7766 §5: a truncated answer is asked for again over TCP
                 async with self._one_wait(until):
                     wire = await ask_tcp(server, query)
@@ -136,12 +187,7 @@ class Resolver:
             return question.failed(server, DnsStatus.UNREACHABLE, error.strerror or str(error))
         if not is_answer_to(wire, query):
             return question.failed(server, DnsStatus.MALFORMED, "an answer to something else")
-        key = (server, question.wire)
-        answer = self._memory.recall(key, wire)
-        if answer is None or answer.name != question.name:
-            answer = _read(question, server, wire)
-            self._memory.remember(key, wire, answer)
-        return answer
+        return wire
 
     def _one_wait(self, until: float) -> asyncio.Timeout:
         return asyncio.timeout_at(min(asyncio.get_running_loop().time() + self.timeout, until))
@@ -183,11 +229,13 @@ def _read(question: _Question, server: ServerAddress, wire: bytes) -> Answer[Any
     if count > MAX_RECORDS:
         return question.failed(server, DnsStatus.MALFORMED, f"an answer of {count} records")
     try:
-        message = dns.message.from_wire(wire, ignore_trailing=True)
+        is_tlsa = question.rdtype == "TLSA"
+        message = dns.message.from_wire(wire, ignore_trailing=True, continue_on_error=is_tlsa)
         if not isinstance(message, dns.message.QueryMessage):
             return question.failed(server, DnsStatus.MALFORMED, "not an answer to a query")
         if message.rcode() in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
-            return _resolved(question, server, message)
+            answer = _resolved(question, server, message)
+            return _with_odd_tlsa(answer, wire, message) if message.errors else answer
     except dns.message.ChainTooLong:
         return question.failed(server, DnsStatus.SERVFAIL, "a CNAME chain without end")
     except (dns.exception.DNSException, ValueError) as error:
@@ -200,6 +248,20 @@ def _read(question: _Question, server: ServerAddress, wire: bytes) -> Answer[Any
     rcode = dns.rcode.to_text(message.rcode())
     note = _extended_errors(message) or rcode
     return question.failed(server, status, note, rcode)
+
+
+def _with_odd_tlsa(
+    answer: Answer[Any], wire: bytes, message: dns.message.QueryMessage
+) -> Answer[Any]:
+    """The answer with all of its TLSA records: dnspython reads none whose digest is too short.
+
+    Such records are the domain's mistake (RFC 7672 §3.1: unusable), not a malformed message.
+    """
+    found = [data for data in rdata_of(wire, dns.rdatatype.TLSA) if len(data) >= 3]
+    if not found or answer.status is DnsStatus.NXDOMAIN:
+        raise ValueError(str(message.errors[0].exception))
+    records = tuple(f"{d[0]} {d[1]} {d[2]} {d[3:].hex()}".rstrip() for d in found)
+    return replace(answer, status=DnsStatus.ANSWERED, records=records)
 
 
 def _resolved(
@@ -228,6 +290,7 @@ def _resolved(
         ttl=None if rrset is None else chain.minimum_ttl,
         negative_ttl=_negative_ttl(message) if rrset is None else None,
         authenticated=bool(message.flags & dns.flags.AD),
+        authoritative=bool(message.flags & dns.flags.AA),
         rcode=dns.rcode.to_text(message.rcode()),
         note=_extended_errors(message) or None,
     )

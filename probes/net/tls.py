@@ -222,7 +222,7 @@ class TrustStore:
             return Reason.UNTESTABLE, "this machine knows no certification authority"
         builder = PolicyBuilder().store(self._store).time(at)
         verifier = builder.extension_policies(
-            ca_policy=_AUTHORITIES, ee_policy=ExtensionPolicy.permit_all()
+            ca_policy=AUTHORITIES, ee_policy=ExtensionPolicy.permit_all()
         ).build_client_verifier()  # names are compared by us; the verifier for servers would insist
         try:
             verifier.verify(leaf, intermediates)
@@ -305,7 +305,7 @@ def _may_sign(_: Policy, __: x509.Certificate, usage: x509.KeyUsage | None) -> N
         raise ValueError("an issuer that may not sign certificates")
 
 
-_AUTHORITIES = (
+AUTHORITIES = (
     ExtensionPolicy.permit_all()
     .require_present(x509.BasicConstraints, Criticality.AGNOSTIC, _is_authority)
     .may_be_present(x509.KeyUsage, Criticality.AGNOSTIC, _may_sign)

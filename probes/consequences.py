@@ -1,0 +1,238 @@
+"""What each kind of sender would do with mail for a domain, as things stand; and by which rule."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Sender(StrEnum):
+    """Which rules a sending server follows."""
+
+    OPPORTUNISTIC = "opportunistic"
+    MTA_STS = "mta_sts"
+    DANE = "dane"
+    REQUIRETLS = "requiretls"
+
+
+class Outcome(StrEnum):
+    """What becomes of a message that is sent now."""
+
+    AUTHENTICATED = "delivered_authenticated"
+    ENCRYPTED = "delivered_encrypted"
+    IN_CLEAR = "delivered_in_clear"
+    DEFERRED = "deferred"
+    BOUNCED = "bounced"
+    UNTESTABLE = "untestable"
+
+    @property
+    def is_delivery(self) -> bool:
+        """Whether the message arrives, well protected or not."""
+        return self.value.startswith("delivered")
+
+
+class MxState(StrEnum):
+    """What the look-up of the domain's hosts said."""
+
+    FOUND = "found"
+    NONE = "none"
+    """No such domain, no hosts, or null MX."""
+    FAILED = "failed"
+    """Bogus, or the domain's servers fail."""
+    UNTESTABLE = "untestable"
+
+
+class TlsState(StrEnum):
+    """How far STARTTLS came with one address."""
+
+    WORKS = "works"
+    FAILED = "failed"
+    NOT_OFFERED = "not_offered"
+    UNREACHABLE = "unreachable"
+    UNTESTABLE = "untestable"
+
+
+class StsState(StrEnum):
+    """The policy a sender without an older copy finds."""
+
+    ABSENT = "absent"
+    """None, mode none, or one that cannot be had or read."""
+    TESTING = "testing"
+    ENFORCE = "enforce"
+    UNTESTABLE = "untestable"
+
+
+class DaneState(StrEnum):
+    """What the TLSA records say of one address."""
+
+    ABSENT = "absent"
+    MATCH = "match"
+    MISMATCH = "mismatch"
+    """Usable records of which none matches, or there is no TLS to match them with."""
+    UNUSABLE = "unusable"
+    LOOKUP_FAILED = "lookup_failed"
+    UNTESTABLE = "untestable"
+
+
+@dataclass(frozen=True, slots=True)
+class HostView:
+    """One address of one host, as a sender would meet it.
+
+    `is_trusted` says that the certificate is valid for the host's name (PKIX), `sts_covers` that
+    the policy names the host, `requiretls` that the extension is offered under TLS.
+    """
+
+    name: str
+    tls: TlsState
+    is_trusted: bool = False
+    sts_covers: bool = False
+    dane: DaneState = DaneState.ABSENT
+    requiretls: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DomainView:
+    """A domain; `hosts` in the order of preference.
+
+    `mx_secure` says that the MX records are signed and valid; None: not to be known from here.
+    """
+
+    mx: MxState
+    mx_secure: bool | None = None
+    sts: StsState = StsState.ABSENT
+    hosts: tuple[HostView, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Consequence:
+    """What one sender does: `host` is where it delivers (None: nowhere), `rule` an RFC section."""
+
+    sender: Sender
+    outcome: Outcome
+    host: str | None
+    rule: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """What a sender does at one address; an outcome that is no delivery goes on to the next."""
+
+    outcome: Outcome
+    rule: str
+    why: str
+
+
+_Judge = Callable[[DomainView, HostView], _Step]
+
+
+def consequences(view: DomainView) -> tuple[Consequence, ...]:
+    """One row per kind of sender, in the order of Sender."""
+    return tuple(_consequence(sender, view) for sender in Sender)
+
+
+def _consequence(sender: Sender, view: DomainView) -> Consequence:
+    early = _BEFORE_HOSTS.get(view.mx)
+    if early is not None:
+        return Consequence(sender, early.outcome, None, early.rule, early.why)
+    judge = _JUDGES[sender]
+    refused: list[tuple[HostView, _Step]] = []
+    for host in view.hosts:
+        step = judge(view, host)
+        # RFC 5321 §5.1: hosts are tried in their order; one that is unknown to us leaves it open
+        if step.outcome.is_delivery or step.outcome is Outcome.UNTESTABLE:
+            return Consequence(sender, step.outcome, host.name, step.rule, step.why)
+        refused.append((host, step))
+    if not refused:
+        return Consequence(sender, Outcome.DEFERRED, None, "RFC 5321 §4.5.4.1", "no host was found")
+    host, worst = min(refused, key=lambda pair: pair[1].outcome is not Outcome.DEFERRED)
+    return Consequence(sender, worst.outcome, None, worst.rule, f"{host.name}: {worst.why}")
+
+
+_BEFORE_HOSTS = {
+    MxState.NONE: _Step(Outcome.BOUNCED, "RFC 5321 §5.1", "the domain takes no mail"),
+    MxState.FAILED: _Step(
+        Outcome.DEFERRED, "RFC 5321 §5.1", "the domain's hosts cannot be looked up"
+    ),
+    MxState.UNTESTABLE: _Step(Outcome.UNTESTABLE, "RFC 5321 §5.1", "our resolver has no answer"),
+}
+_UNTOUCHED = {
+    TlsState.UNREACHABLE: _Step(Outcome.DEFERRED, "RFC 5321 §4.5.4.1", "it cannot be reached"),
+    TlsState.UNTESTABLE: _Step(Outcome.UNTESTABLE, "", "it could not be tried from here"),
+}
+
+
+def _opportunistic(_: DomainView, host: HostView) -> _Step:
+    # RFC 7435 §3: encrypt where that can be had, authenticate nobody, else send in clear
+    if host.tls in _UNTOUCHED:
+        return _UNTOUCHED[host.tls]
+    if host.tls is TlsState.WORKS:
+        return _Step(Outcome.ENCRYPTED, "RFC 7435 §3", "STARTTLS works; nobody looks at the name")
+    why = "STARTTLS is not offered" if host.tls is TlsState.NOT_OFFERED else "STARTTLS fails"
+    return _Step(Outcome.IN_CLEAR, "RFC 7435 §3", f"{why}: the mail goes in clear")
+
+
+def _mta_sts(view: DomainView, host: HostView) -> _Step:
+    if view.sts is StsState.UNTESTABLE:
+        return _Step(Outcome.UNTESTABLE, "RFC 8461 §5", "whether there is a policy is not known")
+    if view.sts is StsState.ABSENT:
+        return _opportunistic(view, host)
+    if view.sts is StsState.TESTING:
+        # RFC 8461 §5: a policy in testing stops no delivery
+        step = _opportunistic(view, host)
+        return _Step(step.outcome, step.rule, f"{step.why} (policy in testing: it is reported)")
+    if not host.sts_covers:
+        return _Step(Outcome.DEFERRED, "RFC 8461 §5.1", "the policy does not name it")
+    if host.tls in _UNTOUCHED:
+        return _UNTOUCHED[host.tls]
+    if host.tls is not TlsState.WORKS:
+        return _Step(Outcome.DEFERRED, "RFC 8461 §5.1", "it has no working STARTTLS")
+    if not host.is_trusted:
+        return _Step(Outcome.DEFERRED, "RFC 8461 §4.2", "its certificate is not valid for its name")
+    return _Step(Outcome.AUTHENTICATED, "RFC 8461 §4.2", "its certificate satisfies the policy")
+
+
+def _dane(view: DomainView, host: HostView) -> _Step:
+    if view.mx_secure is None or host.dane is DaneState.UNTESTABLE:
+        return _Step(Outcome.UNTESTABLE, "RFC 7672 §2.1", "our resolver does not validate")
+    if not view.mx_secure or host.dane is DaneState.ABSENT:
+        return _opportunistic(view, host)  # RFC 7672 §2.2.1: without DNSSEC there is no DANE
+    if host.dane is DaneState.LOOKUP_FAILED:
+        why = "its TLSA records cannot be looked up, which might be an attack"
+        return _Step(Outcome.DEFERRED, "RFC 7672 §2.1.2", why)
+    if host.tls in _UNTOUCHED:
+        return _UNTOUCHED[host.tls]
+    if host.tls is not TlsState.WORKS:
+        return _Step(Outcome.DEFERRED, "RFC 7672 §2.2", "TLSA records exist and STARTTLS does not")
+    if host.dane is DaneState.UNUSABLE:
+        why = "no TLSA record is usable: TLS is compulsory, the name is not looked at"
+        return _Step(Outcome.ENCRYPTED, "RFC 7672 §2.2", why)
+    if host.dane is DaneState.MISMATCH:
+        return _Step(Outcome.DEFERRED, "RFC 7672 §2.2", "no TLSA record matches its certificate")
+    return _Step(Outcome.AUTHENTICATED, "RFC 7672 §3.1", "a TLSA record matches its certificate")
+
+
+def _requiretls(view: DomainView, host: HostView) -> _Step:
+    """RFC 8689 §4.2.1: a known host, an authenticated peer, and its promise to pass it on so."""
+    rule = "RFC 8689 §4.2.1"
+    if host.tls in _UNTOUCHED:
+        return _UNTOUCHED[host.tls]
+    if host.tls is not TlsState.WORKS:
+        return _Step(Outcome.BOUNCED, rule, "it has no working STARTTLS")
+    if not host.requiretls:
+        return _Step(Outcome.BOUNCED, rule, "it does not offer REQUIRETLS")
+    is_named_by_policy = view.sts is StsState.ENFORCE and host.sts_covers
+    if not is_named_by_policy and not view.mx_secure:
+        if view.mx_secure is None or view.sts is StsState.UNTESTABLE:
+            return _Step(Outcome.UNTESTABLE, rule, "our resolver does not validate")
+        return _Step(Outcome.BOUNCED, rule, "neither DNSSEC nor MTA-STS vouches for its name")
+    if host.is_trusted or (view.mx_secure and host.dane is DaneState.MATCH):
+        return _Step(Outcome.AUTHENTICATED, rule, "known host, valid certificate, REQUIRETLS")
+    return _Step(Outcome.BOUNCED, rule, "its certificate is not valid for its name")
+
+
+_JUDGES: dict[Sender, _Judge] = {
+    Sender.OPPORTUNISTIC: _opportunistic,
+    Sender.MTA_STS: _mta_sts,
+    Sender.DANE: _dane,
+    Sender.REQUIRETLS: _requiretls,
+}

@@ -1,0 +1,264 @@
+"""Kind `nameservers`: does every authoritative server say the same, over UDP and over TCP?"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from probes.net import Net
+from probes.net.dns_answer import Answer, DnsStatus
+from probes.net.resolver import Resolver
+from probes.options import Count, Domain, Port, option
+from probes.records.mx import MxRecord
+from probes.result import Finding, Owner, Phase, ProbeFailure, Reason, Status
+from probes.trace import MAX_PARTS, Trace
+
+MAX_LABELS = 16
+"""Names that are asked on the way up to the zone."""
+
+MAX_TLSA_HOSTS = 4
+"""MX hosts within the zone whose TLSA records are compared."""
+
+_SPOKEN = frozenset({DnsStatus.ANSWERED, DnsStatus.NO_DATA, DnsStatus.NXDOMAIN})
+
+
+@dataclass(frozen=True, slots=True)
+class NameserversTarget:
+    """A mail domain."""
+
+    domain: Domain = option("The mail domain whose name servers are asked.")
+    dns_port: Port = option("UDP and TCP port of the name servers.", Port(53))
+    max_servers: Count = option("Addresses of name servers that are asked.", Count(32))
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    name: str
+    rdtype: str
+
+    def __str__(self) -> str:
+        return f"{self.rdtype} of {self.name}"
+
+
+@dataclass(slots=True)
+class _Said:
+    """What one address of one server answered."""
+
+    subject: str
+    answers: dict[_Question, Answer[Any]] = field(default_factory=dict)
+
+
+def host(target: NameserversTarget) -> str:
+    """Whom a run loads."""
+    return target.domain
+
+
+async def probe(net: Net, target: NameserversTarget, trace: Trace) -> None:
+    """Fails when no server answers with authority; what one does otherwise is a finding."""
+    resolver = net.resolver
+    with trace.phase(Phase.DNS_ADDRESS):
+        zone, names = await _find_zone(resolver, target.domain)
+        addresses = await asyncio.gather(*(resolver.addresses(name) for name in names))
+    trace.facts["nameservers.zone"] = zone
+    trace.facts["nameservers.names"] = names
+    servers = list(_servers(names, addresses, trace))
+    most = min(target.max_servers, MAX_PARTS)
+    if len(servers) > most:
+        evidence = f"{len(servers) - most} addresses were not asked"
+        _note(trace, "nameservers.left_out", Status.INFO, zone, evidence, "")
+    questions = await _questions(resolver, target.domain, zone)
+    async with asyncio.TaskGroup() as group:
+        tasks = [
+            group.create_task(_ask(resolver, name, address, target.dns_port, questions, trace))
+            for name, address in servers[:most]
+        ]
+    said = [task.result() for task in tasks]
+    _compare([one for one in said if one.answers], questions, zone, trace)
+    if not any(one.answers for one in said):
+        raise _nobody(zone, trace)
+
+
+async def _find_zone(resolver: Resolver, domain: str) -> tuple[str, tuple[str, ...]]:
+    """The zone a domain is in, and the names of its servers."""
+    name = domain
+    for _ in range(MAX_LABELS):
+        answer = await resolver.query(name, "NS")
+        if answer.status is DnsStatus.ANSWERED and answer.canonical_name == name:
+            return name, tuple(sorted(set(answer.records)))
+        if answer.status not in _SPOKEN:
+            answer.require(Phase.DNS_ADDRESS)
+        name = name.partition(".")[2]
+        if "." not in name:  # the servers of a top level domain are not the domain's
+            break
+    raise ProbeFailure(
+        Reason.NXDOMAIN, f"{domain} is in no zone of its own", phase=Phase.DNS_ADDRESS
+    )
+
+
+def _servers(
+    names: Sequence[str], addresses: Sequence[Answer[str]], trace: Trace
+) -> Iterator[tuple[str, str]]:
+    """Name and address of every server; one without an address is a finding."""
+    if len(names) == 1:
+        # RFC 1034 §4.1: a zone is to be available in spite of a failure
+        evidence = "the zone has one name server only"
+        _note(trace, "nameservers.single", Status.NOTICE, names[0], evidence, "RFC 1034 §4.1")
+    for name, answer in zip(names, addresses, strict=True):
+        if answer.status is not DnsStatus.ANSWERED:
+            status = Status.UNTESTABLE if answer.is_ours else Status.WARNING
+            _note(
+                trace,
+                "nameservers.unresolved",
+                status,
+                name,
+                answer.explain(),
+                "RFC 1035 §3.3.11",
+            )
+        for address in answer.records:
+            yield name, address
+
+
+async def _questions(resolver: Resolver, domain: str, zone: str) -> tuple[_Question, ...]:
+    """What is compared: the domain's records and the TLSA records of hosts in the same zone."""
+    hosts = [record.exchange for record in (await resolver.mx(domain)).records]
+    inside = [name for name in hosts if name == zone or name.endswith(f".{zone}")]
+    return (
+        _Question(zone, "SOA"),
+        _Question(domain, "MX"),
+        _Question(domain, "TXT"),
+        *(_Question(f"_25._tcp.{name}", "TLSA") for name in inside[:MAX_TLSA_HOSTS]),
+    )
+
+
+async def _ask(
+    resolver: Resolver,
+    name: str,
+    address: str,
+    port: int,
+    questions: Sequence[_Question],
+    trace: Trace,
+) -> _Said:
+    """Every question over UDP, the first over TCP too; the part fails where nothing is of use."""
+    said = _Said(f"{name} [{address}]")
+    server = (address, port)
+    with trace.part(name, address) as part, part.phase(Phase.EVALUATE):
+        first, *rest = questions
+        soa = await resolver.ask(server, first.name, first.rdtype, recursive=False)
+        part.facts["dns.udp_seconds"] = soa.seconds
+        _require_authority(soa, said.subject, trace)
+        said.answers[first] = soa
+        tcp = await resolver.ask(server, first.name, first.rdtype, recursive=False, over_tcp=True)
+        part.facts["dns.tcp_seconds"] = tcp.seconds
+        part.facts["dns.serial"] = _serial(soa)
+        if tcp.status not in _SPOKEN:
+            # RFC 7766 §5: TCP is no fallback one may leave out
+            evidence = tcp.explain()
+            _note(
+                trace,
+                "nameservers.tcp_failed",
+                Status.WARNING,
+                said.subject,
+                evidence,
+                "RFC 7766 §5",
+            )
+        for question in rest:
+            said.answers[question] = await resolver.ask(
+                server, question.name, question.rdtype, recursive=False
+            )
+    return said
+
+
+def _require_authority(answer: Answer[Any], subject: str, trace: Trace) -> None:
+    """Raise what a server that is of no use is recorded as."""
+    if answer.status is DnsStatus.ANSWERED and answer.authoritative:
+        return
+    is_silent = answer.status in (DnsStatus.TIMEOUT, DnsStatus.UNREACHABLE)
+    # RFC 1912 §2.8: lame is who is delegated to and does not answer with authority
+    code = "nameservers.unreachable" if is_silent else "nameservers.lame"
+    _note(trace, code, Status.WARNING, subject, answer.explain(), "RFC 1912 §2.8")
+    raise ProbeFailure(
+        _REASONS.get(answer.status, Reason.UNEXPECTED_REPLY),
+        answer.explain(),
+        phase=Phase.EVALUATE,
+        owner=Owner.THEIR_DNS,
+        is_transient=True,
+    )
+
+
+_REASONS: Mapping[DnsStatus, Reason] = {
+    DnsStatus.TIMEOUT: Reason.TIMEOUT,
+    DnsStatus.UNREACHABLE: Reason.UNREACHABLE,
+    DnsStatus.SERVFAIL: Reason.SERVFAIL,
+    DnsStatus.REFUSED: Reason.REFUSED,
+    DnsStatus.MALFORMED: Reason.MALFORMED_REPLY,
+    DnsStatus.NXDOMAIN: Reason.NXDOMAIN,
+    DnsStatus.NO_DATA: Reason.NO_DATA,
+}
+
+
+def _compare(
+    said: Sequence[_Said], questions: Sequence[_Question], zone: str, trace: Trace
+) -> None:
+    serials = {one.subject: _serial(one.answers[questions[0]]) for one in said}
+    if len(set(serials.values())) > 1:
+        shown = ", ".join(f"{subject} {serial}" for subject, serial in serials.items())
+        # RFC 1034 §4.3.5: until the next refresh a spread is usual, for long it is not
+        _note(trace, "nameservers.serials_differ", Status.NOTICE, zone, shown, "RFC 1034 §4.3.5")
+    for question in questions[1:]:
+        heard: defaultdict[str, list[str]] = defaultdict(list)
+        for one in said:
+            heard[_content(one.answers[question])].append(one.subject)
+        if len(heard) > 1:
+            shown = "; ".join(f"{', '.join(who)}: {what}" for what, who in heard.items())
+            _note(
+                trace,
+                "nameservers.answers_differ",
+                Status.WARNING,
+                str(question),
+                shown[:1000],
+                "RFC 1034 §4.3.5",
+            )
+
+
+def _content(answer: Answer[Any]) -> str:
+    """An answer for comparison: its records in order, or why there are none."""
+    if answer.status is not DnsStatus.ANSWERED:
+        return str(answer.status)
+    return ", ".join(sorted(map(_shown, answer.records)))
+
+
+def _shown(record: Any) -> str:
+    if isinstance(record, MxRecord):
+        return f"{record.preference} {record.exchange}"
+    return record.decode("utf-8", "backslashreplace") if isinstance(record, bytes) else str(record)
+
+
+def _serial(soa: Answer[Any]) -> int | None:
+    words = str(soa.records[0]).split() if soa.records else []
+    return int(words[2]) if len(words) > 2 and words[2].isdigit() else None
+
+
+def _nobody(zone: str, trace: Trace) -> ProbeFailure:
+    failures = [part.failure for part in trace.parts if part.failure is not None]
+    if not failures:
+        return ProbeFailure(
+            Reason.NO_DATA,
+            f"no name server of {zone} has an address",
+            phase=Phase.DNS_ADDRESS,
+            owner=Owner.THEIR_DNS,
+        )
+    is_silent = all(one.reason in (Reason.TIMEOUT, Reason.UNREACHABLE) for one in failures)
+    return ProbeFailure(
+        failures[0].reason,
+        f"no name server of {zone} answers with authority: {failures[0].detail}",
+        phase=Phase.EVALUATE,
+        owner=Owner.NETWORK if is_silent else Owner.THEIR_DNS,
+        is_transient=True,
+    )
+
+
+def _note(
+    trace: Trace, code: str, status: Status, subject: str, evidence: str, reference: str
+) -> None:
+    trace.findings.append(Finding(code, status, subject, evidence, reference))

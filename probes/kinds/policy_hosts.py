@@ -1,0 +1,208 @@
+"""Every address of every MX host as a sender that cares for TLS meets it."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from probes.consequences import DaneState, HostView, TlsState
+from probes.mx_session import MxOptions, at_most, mx_session
+from probes.net import Net
+from probes.net.certificates import read_chain
+from probes.net.dane import DaneVerdict, TlsaSet, find_tlsa, judge
+from probes.net.dns_answer import DnsStatus, merged
+from probes.net.dnssec import Dnssec, ResolverState, settled
+from probes.net.mx_hosts import MxHost, find_addresses
+from probes.net.tls import TlsFacts
+from probes.records.ehlo import Ehlo
+from probes.records.mta_sts import StsPolicy, covers
+from probes.records.mx import MxRecord
+from probes.result import Failure, Phase, ProbeFailure
+from probes.sessions import say_quit
+from probes.trace import Trace
+from probes.turns import turn_at
+
+
+class HostOptions(MxOptions, Protocol):
+    """What a visit needs to know."""
+
+    @property
+    def address_timeout(self) -> float:
+        """The longest handshake with one address."""
+
+    @property
+    def max_concurrent(self) -> int:
+        """Addresses that are visited at the same time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """A host with its addresses and TLSA records."""
+
+    mx: MxHost
+    tlsa: TlsaSet
+
+    @property
+    def name(self) -> str:
+        """As the MX record has it."""
+        return self.mx.record.exchange
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """What one address showed; `address` is None where the host has none."""
+
+    host: Host
+    address: str | None
+    failure: Failure | None = None
+    tls: TlsFacts | None = None
+    offer: Ehlo | None = None
+    dane: DaneVerdict | None = None
+
+    @property
+    def subject(self) -> str:
+        """Host and address for people."""
+        return self.host.name if self.address is None else f"{self.host.name} [{self.address}]"
+
+    def view(self, policy: StsPolicy | None) -> HostView:
+        """The same as the table of consequences wants it."""
+        return HostView(
+            self.subject,
+            self.tls_state,
+            is_trusted=self.tls is not None and self.tls.trusted,
+            sts_covers=policy is not None and covers(policy, self.host.name),
+            dane=self.dane_state,
+            requiretls=self.offer is not None and self.offer.offers("REQUIRETLS"),
+        )
+
+    @property
+    def tls_state(self) -> TlsState:
+        """How far STARTTLS came."""
+        if self.failure is None:
+            return TlsState.WORKS if self.tls is not None else TlsState.NOT_OFFERED
+        if self.failure.is_untestable:
+            return TlsState.UNTESTABLE
+        is_tls = self.failure.phase in (Phase.STARTTLS, Phase.TLS)
+        return TlsState.FAILED if is_tls else TlsState.UNREACHABLE
+
+    @property
+    def dane_state(self) -> DaneState:
+        """What a sender that honours DANE makes of it."""
+        tlsa = self.host.tlsa
+        if tlsa.state is Dnssec.UNTESTABLE:
+            return DaneState.UNTESTABLE
+        if tlsa.state is Dnssec.BOGUS or (tlsa.failure and tlsa.state is Dnssec.SECURE):
+            return DaneState.LOOKUP_FAILED
+        if not tlsa.applies:
+            return DaneState.ABSENT
+        if not tlsa.usable:
+            return DaneState.UNUSABLE
+        is_matched = self.dane is not None and self.dane.matched
+        return DaneState.MATCH if is_matched else DaneState.MISMATCH
+
+
+async def find_hosts(
+    net: Net, records: Sequence[MxRecord], port: int, state: ResolverState
+) -> tuple[Host, ...]:
+    """Addresses and TLSA records of every host, side by side; no outcome is an exception."""
+    hosts = await find_addresses(net.resolver, records)
+    return tuple(await asyncio.gather(*(_host(net, host, port, state) for host in hosts)))
+
+
+async def _host(net: Net, host: MxHost, port: int, state: ResolverState) -> Host:
+    lookups = await asyncio.gather(*(settled(net.resolver, answer) for answer in host.lookups))
+    host = replace(host, addresses=merged(*lookups), lookups=tuple(lookups))
+    answered = [answer for answer in lookups if answer.status is DnsStatus.ANSWERED]
+    # Where one family cannot be looked up, senders go by the other one.
+    addresses = answered[0] if host.half_failed is not None else host.addresses
+    state = state.having_heard(lookups)
+    return Host(host, await find_tlsa(net.resolver, host.record.exchange, port, addresses, state))
+
+
+async def visit_all(
+    net: Net, options: HostOptions, domain: str, hosts: Sequence[Host], trace: Trace, most: int
+) -> tuple[Visit, ...]:
+    """Shake hands with every address, `most` at the most, in the order of preference."""
+    wanted: list[Visit] = []
+    for host in hosts:
+        wanted += [Visit(host, address) for address in host.mx.addresses.records] or [
+            _homeless(host, trace)
+        ]
+    limit = asyncio.Semaphore(options.max_concurrent)
+    async with asyncio.TaskGroup() as group:
+        tasks = [
+            group.create_task(_visit(net, options, domain, visit, trace, limit))
+            for visit in wanted[:most]
+        ]
+    return tuple(task.result() for task in tasks)
+
+
+def _homeless(host: Host, trace: Trace) -> Visit:
+    failure: Failure | None = None
+    with trace.part(host.name, None):
+        try:
+            host.mx.addresses.require(Phase.DNS_ADDRESS)
+        except ProbeFailure as error:
+            failure = error.to_failure(Phase.DNS_ADDRESS)
+            raise
+    return Visit(host, None, failure)
+
+
+async def _visit(
+    net: Net,
+    options: HostOptions,
+    domain: str,
+    visit: Visit,
+    trace: Trace,
+    limit: asyncio.Semaphore,
+) -> Visit:
+    if visit.address is None:
+        return visit
+    name, address = visit.host.name, visit.address
+    failure: Failure | None = None
+    async with limit:
+        with trace.part(name, address) as part:
+            try:
+                async with (
+                    turn_at(net, address, options.port, part) as turn,
+                    at_most(options.address_timeout, part),
+                    mx_session(net, options, name, address, turn, part) as session,
+                ):
+                    visit = replace(visit, tls=session.tls, offer=session.offer)
+                    await say_quit(session, part)
+            except ProbeFailure as error:
+                failure = error.to_failure(part.current)
+                raise
+            finally:
+                visit = _judged(net, domain, visit)
+                part.facts.update(_facts(net, visit))
+    return replace(visit, failure=failure)
+
+
+def _judged(net: Net, domain: str, visit: Visit) -> Visit:
+    tlsa = visit.host.tlsa
+    if visit.tls is None or not tlsa.usable:
+        return visit
+    names = (tlsa.base, visit.host.name, domain)  # RFC 7672 §3.2.2
+    verdict = judge(tlsa.usable, visit.tls.chain_der, names, net.clock.utc())
+    return replace(visit, dane=verdict)
+
+
+def _facts(net: Net, visit: Visit) -> dict[str, object]:
+    facts: dict[str, object] = {
+        "mx.preference": visit.host.mx.record.preference,
+        "dane.state": visit.dane_state.value,
+        "dane.tlsa_name": visit.host.tlsa.name,
+        "dane.tlsa": tuple(str(record) for record in visit.host.tlsa.records),
+        "dnssec.tlsa": visit.host.tlsa.state.value,
+    }
+    if visit.tls is not None:
+        chain = read_chain(visit.tls.chain_der)
+        now = net.clock.utc()
+        facts["tls.chain"] = tuple(one.subject for one in chain)
+        facts["tls.keys"] = tuple(one.key for one in chain)
+        facts["tls.signatures"] = tuple(one.signature for one in chain)
+        facts["tls.sha256"] = tuple(one.sha256 for one in chain)
+        facts["tls.key_sha256"] = tuple(one.key_sha256 for one in chain)
+        facts["tls.days_left"] = tuple(one.days_left(now) for one in chain)
+    return facts

@@ -1,0 +1,95 @@
+"""What our resolver can say about DNSSEC, and what it said: tested first, then believed."""
+
+import asyncio
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any
+
+from probes.net.dns_answer import Answer, DnsStatus
+from probes.net.resolver import Resolver
+
+_SPOKEN = frozenset({DnsStatus.ANSWERED, DnsStatus.NO_DATA, DnsStatus.NXDOMAIN})
+
+
+class Dnssec(StrEnum):
+    """The security state of an answer, RFC 4035 §4.3."""
+
+    SECURE = "secure"
+    INSECURE = "insecure"
+    BOGUS = "bogus"
+    UNTESTABLE = "untestable"
+    """Our resolver does not validate, or has no answer: nothing is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResolverState:
+    """What our own resolver is worth.
+
+    `validates` and `rewrites_nxdomain` are None where the test had no outcome; `proof` says in
+    words how the first is known.
+    """
+
+    validates: bool | None
+    proof: str
+    rewrites_nxdomain: bool | None
+
+    def having_heard(self, answers: Iterable[Answer[Any]]) -> "ResolverState":
+        """The same, after answers some of which may carry the AD flag that was missing so far."""
+        if self.validates is None and any(answer.authenticated for answer in answers):
+            return replace(self, validates=True, proof="it says that an answer is authenticated")
+        return self
+
+
+async def examine(resolver: Resolver, broken_name: str | None) -> ResolverState:
+    """Ask for what tells: a name whose signatures are broken, the root, a name nobody has.
+
+    Without `broken_name` the AD flag of the root zone has to do, RFC 4035 §3.2.3.
+    """
+    nobody = f"mailcanary-{secrets.token_hex(8)}.invalid"  # RFC 6761 §6.4: it cannot exist
+    (validates, proof), missing = await asyncio.gather(
+        _by_broken_name(resolver, broken_name) if broken_name else _by_root(resolver),
+        resolver.query(nobody, "A"),
+    )
+    rewrites = {DnsStatus.ANSWERED: True, DnsStatus.NXDOMAIN: False, DnsStatus.NO_DATA: False}
+    return ResolverState(validates, proof, rewrites.get(missing.status))
+
+
+async def _by_broken_name(resolver: Resolver, name: str) -> tuple[bool | None, str]:
+    answer = await settled(resolver, await resolver.query(name, "A"))
+    if answer.status is DnsStatus.ANSWERED:
+        return False, f"it answers for {name}, whose signatures are broken"
+    if answer.status is DnsStatus.DNSSEC_BOGUS:
+        return True, f"it refuses {name}, whose signatures are broken"
+    return None, f"{name} cannot be tested with: {answer.explain()}"
+
+
+async def _by_root(resolver: Resolver) -> tuple[bool | None, str]:
+    answer = await resolver.query(".", "SOA")
+    if answer.status is not DnsStatus.ANSWERED:
+        return None, answer.explain()
+    if answer.authenticated:
+        return True, "it says that the root zone is authenticated"
+    return False, "it does not say that the root zone is authenticated"
+
+
+async def settled(resolver: Resolver, answer: Answer[Any]) -> Answer[Any]:
+    """`answer`, a failure being told apart: bogus where the data can be had without validation."""
+    if answer.status is not DnsStatus.SERVFAIL:
+        return answer
+    # RFC 4035 §3.2.2: with CD set the resolver hands out what did not validate
+    unchecked = await resolver.ask(answer.server, answer.name, answer.rdtype, check_disabled=True)
+    if unchecked.status not in _SPOKEN:
+        return answer
+    note = "it answers where validation is switched off"
+    return replace(answer, status=DnsStatus.DNSSEC_BOGUS, note=answer.note or note)
+
+
+def state_of(answer: Answer[Any], resolver: ResolverState) -> Dnssec:
+    """What `answer` (after `settled`) says of the name, as far as our resolver can be believed."""
+    if answer.status is DnsStatus.DNSSEC_BOGUS:
+        return Dnssec.BOGUS
+    if answer.status not in _SPOKEN or resolver.validates is not True:
+        return Dnssec.UNTESTABLE
+    return Dnssec.SECURE if answer.authenticated else Dnssec.INSECURE

@@ -1,0 +1,64 @@
+"""TLS reporting, RFC 8460: the record that says where senders report failed TLS to."""
+
+import re
+from dataclasses import dataclass
+
+from probes.records import RecordError
+
+MAX_URIS = 100
+"""Destinations of one record that are read."""
+
+_MAX_RECORD = 16 * 1024
+_VERSION = "v=TLSRPTv1"
+_EXTENSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}=[!-:<>-~]+\Z")
+_MAILTO = re.compile(r"mailto:[^@\s,;!]+@[^@\s,;!?]+(?:\?[^\s,;!]*)?\Z", re.IGNORECASE)
+_HTTPS = re.compile(r"https://[^\s,;!/]+(?:/[^\s,;!]*)?\Z", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class TlsRptRecord:
+    """Where reports go: `mailto:` and `https:` URIs as written."""
+
+    rua: tuple[str, ...]
+    extensions: tuple[str, ...] = ()
+
+
+def is_tlsrpt_record(text: bytes) -> bool:
+    """Whether a TXT record counts as one; all others are discarded."""
+    # RFC 8460 §3: records that do not begin with "v=TLSRPTv1;" are discarded
+    return re.match(rb"v=TLSRPTv1[ \t]*;", text) is not None
+
+
+def parse_tlsrpt_record(text: bytes) -> TlsRptRecord:
+    """Read one TXT record (its strings joined). Raises RecordError."""
+    fields = [field.strip(" \t") for field in _ascii(text).split(";")]
+    if fields[0] != _VERSION:
+        raise RecordError(f"it does not begin with {_VERSION}; but with {fields[0][:80]!r}")
+    if len(fields) > 1 and not fields[-1]:
+        fields.pop()
+    if len(fields) < 2 or not fields[1].startswith("rua="):
+        raise RecordError("no rua behind the version")  # RFC 8460 §3: it stands second
+    wrong = next((field for field in fields[2:] if not _EXTENSION.match(field)), None)
+    if wrong is not None:
+        raise RecordError(f"not a field: {wrong[:80]!r}")
+    return TlsRptRecord(_uris(fields[1].removeprefix("rua=")), tuple(fields[2:]))
+
+
+def _uris(text: str) -> tuple[str, ...]:
+    uris = tuple(uri.strip(" \t") for uri in text.split(","))
+    if len(uris) > MAX_URIS:
+        raise RecordError(f"more than {MAX_URIS} destinations")
+    for uri in uris:
+        # RFC 8460 §3: only mailto and https; "!", "," and ";" stand encoded in them
+        if not _MAILTO.match(uri) and not _HTTPS.match(uri):
+            raise RecordError(f"neither a mailto: nor an https: URI: {uri[:80]!r}")
+    return uris
+
+
+def _ascii(text: bytes) -> str:
+    if len(text) > _MAX_RECORD:
+        raise RecordError(f"a record of more than {_MAX_RECORD} octets")
+    try:
+        return text.decode("ascii")
+    except UnicodeDecodeError as error:
+        raise RecordError(f"not ASCII: {text[:80]!r}") from error

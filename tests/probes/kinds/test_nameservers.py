@@ -1,0 +1,209 @@
+"""Kind `nameservers` against authoritative servers that agree, differ, lie or are silent."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import pytest
+
+from exporter.liars.dns_messages import Misbehaviour
+from exporter.liars.dns_server import DnsServer, Fault
+from probes.clock import SYSTEM_CLOCK
+from probes.kinds.nameservers import NameserversTarget, host, probe
+from probes.net import Net
+from probes.net.dial import Dialer
+from probes.net.resolver import Resolver
+from probes.net.tls import TrustStore
+from probes.options import Count, Domain, Port
+from probes.result import Finding, Owner, Phase, ProbeResult, Reason, Status
+from probes.run import run_once
+from tests.servers.certificates import Authority
+
+DOMAIN = "example.test"
+SECOND = "127.0.0.2"
+ZONE = f"@ NS second\nsecond A {SECOND}\n@ MX 10 mx\n@ TXT v=spf1\n"
+TLSA = "_25._tcp.mx TLSA 3 1 1 " + "ab" * 32 + "\n"
+
+
+@pytest.fixture(scope="module")
+def trust(tmp_path_factory: pytest.TempPathFactory) -> TrustStore:
+    return Authority(tmp_path_factory.mktemp("authority")).trust
+
+
+Running = tuple[Net, int, Sequence[DnsServer]]
+
+
+@asynccontextmanager
+async def two_servers(
+    trust: TrustStore,
+    second: str | None = ZONE,
+    *,
+    first: str = ZONE,
+    faults: Mapping[tuple[str, str], Fault] | None = None,
+) -> AsyncIterator[Running]:
+    """A resolver and two name servers (None: nobody at the second's address) on one port."""
+    async with AsyncExitStack() as stack:
+        one = await stack.enter_async_context(DnsServer({DOMAIN: first}))
+        resolving = await stack.enter_async_context(DnsServer({DOMAIN: first}))
+        servers = [one]
+        if second is not None:
+            other = DnsServer({DOMAIN: second}, faults, address=SECOND, port=one.port)
+            servers.append(await stack.enter_async_context(other))
+        resolver = Resolver(((resolving.address, resolving.port),), timeout=0.4, lifetime=0.8)
+        net = Net(resolver, Dialer(), trust, SYSTEM_CLOCK, "probe.example.test")
+        yield net, one.port, servers
+
+
+async def run(running: Running, domain: str = DOMAIN, most: int = 32) -> ProbeResult:
+    net, port, _ = running
+    target = NameserversTarget(Domain(domain), Port(port), Count(most))
+    return await run_once(
+        "nameservers", lambda trace: probe(net, target, trace), clock=SYSTEM_CLOCK, deadline=20
+    )
+
+
+def found(result: ProbeResult, code: str) -> list[Finding]:
+    return [finding for finding in result.findings if finding.code == code]
+
+
+async def test_servers_that_agree_are_measured_and_nothing_is_found(trust: TrustStore) -> None:
+    async with two_servers(trust, ZONE + TLSA, first=ZONE + TLSA) as running:
+        result = await run(running)
+        asked = {(query.rdtype, query.over_tcp) for query in running[2][1].queries}
+    assert result.ok, result
+    assert not result.findings
+    assert result.facts["nameservers.zone"] == DOMAIN
+    assert {(p.host, p.address) for p in result.parts} == {
+        ("ns.example.test", "127.0.0.1"),
+        ("second.example.test", SECOND),
+    }
+    for part in result.parts:
+        assert part.facts["dns.serial"] == 1
+        assert part.facts["dns.udp_seconds"] > 0
+        assert part.facts["dns.tcp_seconds"] > 0
+    assert asked == {("SOA", False), ("SOA", True), ("MX", False), ("TXT", False), ("TLSA", False)}
+
+
+async def test_a_domain_within_a_zone_is_asked_of_the_zones_servers(trust: TrustStore) -> None:
+    async with two_servers(trust) as running:
+        result = await run(running, f"deep.under.{DOMAIN}")
+    assert result.ok
+    assert result.facts["nameservers.zone"] == DOMAIN
+
+
+@pytest.mark.parametrize(
+    ("second", "question"),
+    [
+        (ZONE.replace("MX 10", "MX 20"), "MX of example.test"),
+        (ZONE.replace("v=spf1", "other"), "TXT of example.test"),
+        (ZONE, "TLSA of _25._tcp.mx.example.test"),
+    ],
+)
+async def test_answers_that_differ_are_told_with_who_says_what(
+    trust: TrustStore, second: str, question: str
+) -> None:
+    first = ZONE + TLSA
+    second = second if question.startswith("TLSA") else second + TLSA
+    async with two_servers(trust, second, first=first) as running:
+        result = await run(running)
+    (finding,) = found(result, "nameservers.answers_differ")
+    assert finding.subject == question
+    assert SECOND in finding.evidence
+    assert result.ok
+
+
+async def test_serials_that_differ_are_told(trust: TrustStore) -> None:
+    second = ZONE + "@ SOA ns hostmaster 7 3600 600 86400 60\n"
+    async with two_servers(trust, second) as running:
+        result = await run(running)
+    (finding,) = found(result, "nameservers.serials_differ")
+    assert finding.status is Status.NOTICE
+    assert "7" in finding.evidence
+
+
+@pytest.mark.parametrize(
+    ("lie", "code", "reason"),
+    [
+        (Misbehaviour.REFUSED, "nameservers.lame", Reason.REFUSED),
+        (Misbehaviour.LAME, "nameservers.lame", Reason.REFUSED),
+        (Misbehaviour.SERVFAIL, "nameservers.lame", Reason.SERVFAIL),
+        (Misbehaviour.NXDOMAIN, "nameservers.lame", Reason.NXDOMAIN),
+        (Misbehaviour.SCRAMBLED, "nameservers.lame", Reason.MALFORMED_REPLY),
+        (Misbehaviour.SILENCE, "nameservers.unreachable", Reason.TIMEOUT),
+        (Misbehaviour.WRONG_SOURCE, "nameservers.unreachable", Reason.TIMEOUT),
+    ],
+)
+async def test_a_server_that_is_of_no_use_is_told_beside_one_that_is(
+    trust: TrustStore, lie: Misbehaviour, code: str, reason: Reason
+) -> None:
+    async with two_servers(trust, faults={("*", "*"): Fault(lie)}) as running:
+        result = await run(running)
+    assert result.ok
+    (finding,) = found(result, code)
+    assert SECOND in finding.subject
+    (part,) = [part for part in result.parts if part.address == SECOND]
+    assert part.failure is not None
+    assert (part.failure.reason, part.failure.owner) == (reason, Owner.THEIR_DNS)
+
+
+@pytest.mark.parametrize("lie", [Misbehaviour.TRUNCATED_FOR_EVER, Misbehaviour.TCP_SILENCE])
+async def test_a_server_whose_long_answers_never_come_is_told(
+    trust: TrustStore, lie: Misbehaviour
+) -> None:
+    async with two_servers(trust, faults={("*", "*"): Fault(lie)}) as running:
+        result = await run(running)
+    assert found(result, "nameservers.unreachable")
+
+
+async def test_a_server_without_tcp_is_told(trust: TrustStore) -> None:
+    async with two_servers(trust) as running:
+        other = running[2][1]
+        assert other._tcp is not None
+        other._tcp.close()
+        await other._tcp.wait_closed()
+        result = await run(running)
+    assert SECOND in found(result, "nameservers.tcp_failed")[0].subject
+    assert result.ok
+
+
+async def test_nobody_who_answers_with_authority_is_a_failure(trust: TrustStore) -> None:
+    async with two_servers(trust, faults={("*", "*"): Fault(Misbehaviour.REFUSED)}) as running:
+        running[2][0].faults[("*", "*")] = Fault(Misbehaviour.REFUSED)
+        result = await run(running)
+    assert result.failure is not None
+    assert (result.failure.phase, result.failure.reason) == (Phase.EVALUATE, Reason.REFUSED)
+    assert result.failure.owner is Owner.THEIR_DNS
+
+
+async def test_when_all_are_silent_it_may_be_the_network(trust: TrustStore) -> None:
+    async with two_servers(trust, faults={("*", "*"): Fault(Misbehaviour.SILENCE)}) as running:
+        running[2][0].faults[("*", "*")] = Fault(Misbehaviour.SILENCE)
+        result = await run(running)
+    assert result.failure is not None
+    assert (result.failure.reason, result.failure.owner) == (Reason.TIMEOUT, Owner.NETWORK)
+
+
+async def test_one_server_alone_and_one_without_an_address_are_told(trust: TrustStore) -> None:
+    async with two_servers(trust, None, first="@ MX 10 mx\n") as running:
+        alone = await run(running)
+    async with two_servers(trust, None, first="@ NS ghost\n@ MX 10 mx\n") as running:
+        ghost = await run(running)
+    assert found(alone, "nameservers.single")[0].status is Status.NOTICE
+    assert found(ghost, "nameservers.unresolved")[0].subject == "ghost.example.test"
+
+
+async def test_no_more_servers_are_asked_than_wanted(trust: TrustStore) -> None:
+    async with two_servers(trust) as running:
+        result = await run(running, most=1)
+    assert len(result.parts) == 1
+    assert found(result, "nameservers.left_out")
+
+
+async def test_a_domain_in_no_zone_is_a_failure(trust: TrustStore) -> None:
+    async with two_servers(trust) as running:
+        result = await run(running, "elsewhere.invalid")
+    assert result.failure is not None
+    assert result.failure.phase is Phase.DNS_ADDRESS
+
+
+def test_a_run_loads_its_domain() -> None:
+    assert host(NameserversTarget(Domain(DOMAIN))) == DOMAIN
