@@ -24,6 +24,7 @@ from probes.records.imap_responses import (
     Fetch,
     Identity,
     Listed,
+    Quota,
     Search,
     Status,
 )
@@ -185,6 +186,14 @@ class ImapSession(Dialogue):
     async def select(self, name: str) -> Folder:
         """Open a folder for changing it."""
         return await self._open("SELECT", name)
+
+    async def quota(self, name: str) -> tuple[Quota, ...]:
+        """What the folder's quota roots hold; () where the server has no QUOTA or no limit."""
+        offered = await self.known_capabilities()
+        if not any(word == "QUOTA" or word.startswith("QUOTA=") for word in offered):
+            return ()
+        # RFC 9208 §4.1.2
+        return await self._collect(Quota, f"GETQUOTAROOT {quote(encode_name(name))}")
 
     async def noop(self) -> None:
         """Have the server say what is new."""

@@ -26,6 +26,7 @@ from probes.records.imap_responses import (
     FolderStatus,
     Identity,
     Listed,
+    Quota,
     Response,
     Search,
     Status,
@@ -48,7 +49,7 @@ _SHOWN = 200
 _OVERHEAD = 512  # octets that the smallest response takes when it is kept, generously
 _NUMBER = 36  # a number and its place in a tuple
 
-_R = TypeVar("_R", Fetch, Identity, Listed, Search)
+_R = TypeVar("_R", Fetch, Identity, Quota, Listed, Search)
 
 
 class Command:

@@ -138,12 +138,15 @@ class Dovecot:
 
 
 @asynccontextmanager
-async def running_dovecot() -> AsyncIterator[Dovecot]:
-    """Start Dovecot and stop it. As root it runs under `nobody`, who may own mail."""
+async def running_dovecot(extra: str = "") -> AsyncIterator[Dovecot]:
+    """Start Dovecot and stop it. As root it runs under `nobody`, who may own mail.
+
+    `extra` is added to its configuration and prevails there.
+    """
     user = pwd.getpwnam("nobody") if os.geteuid() == 0 else pwd.getpwuid(os.geteuid())
     home = Path(tempfile.mkdtemp(prefix="dovecot-"))
     try:
-        dovecot = _configured(home, user)
+        dovecot = _configured(home, user, extra)
         process = _started(home, user)
         try:
             async with asyncio.timeout(15):
@@ -163,7 +166,7 @@ def _started(home: Path, user: pwd.struct_passwd) -> subprocess.Popen[bytes]:
     return subprocess.Popen(command, user=user.pw_uid, group=user.pw_gid, extra_groups=[])
 
 
-def _configured(home: Path, user: pwd.struct_passwd) -> Dovecot:
+def _configured(home: Path, user: pwd.struct_passwd, extra: str) -> Dovecot:
     ca = trustme.CA()
     certificate = ca.issue_cert("imap.test", "127.0.0.1")
     certificate.private_key_pem.write_to_path(str(home / "key.pem"))
@@ -181,7 +184,8 @@ def _configured(home: Path, user: pwd.struct_passwd) -> Dovecot:
             password=PASSWORD,
             plain_port=plain_port,
             tls_port=tls_port,
-        ),
+        )
+        + extra,
         "ascii",
     )
     if os.geteuid() == 0:
