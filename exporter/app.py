@@ -40,6 +40,8 @@ EXPIRY_SECONDS = 1.0
 CLEANING_SECONDS = 30.0
 STOP_SECONDS = 10.0
 RECENT_CANARIES = 20
+COLLECT_AFTER = (10_000, 10, 10)
+"""Objects after which the youngest are looked through for garbage, a run leaving some hundred."""
 
 
 def build_net(config: Config, clock: Clock = SYSTEM_CLOCK) -> Net:
@@ -225,21 +227,23 @@ class Service:
         self._observations.finished(run)
 
     async def _take_stock(self) -> None:
-        """Say again and again whom the failures speak against, and which mailboxes are read.
-
-        What the ledger refuses is told again a moment later.
-        """
+        """Again and again; the suspects of one moment may be cleared in the next."""
         while True:
             await asyncio.sleep(STANDING_SECONDS)
-            now = self._clock.utc()
-            watchers = self.arrivals.watchers
-            unreadable = [name for name, one in watchers.items() if not one.state.is_up]
-            suspects = find_suspects(self._observations.at(now), unreadable)
-            self.metrics.suspects({(one.part, one.name): one.failed for one in suspects})
-            for name, one in watchers.items():
-                looked = None if one.looked is None else one.looked.utc
-                standing = Standing(name, now, one.state.is_up, looked, one.state.failure)
-                self.run_book.add(to_run(standing))
+            await self.take_stock()
+
+    async def take_stock(self) -> None:
+        """Say whom the failures speak against, and tell the ledger which mailboxes are read."""
+        now = self._clock.utc()
+        watchers = self.arrivals.watchers
+        unreadable = [name for name, one in watchers.items() if not one.state.is_up]
+        seen = self._observations.at(now)
+        suspects = await asyncio.to_thread(find_suspects, seen, unreadable)
+        self.metrics.suspects({(one.part, one.name): one.failed for one in suspects})
+        for name, one in watchers.items():
+            looked = None if one.looked is None else one.looked.utc
+            standing = Standing(name, now, one.state.is_up, looked, one.state.failure)
+            self.run_book.add(to_run(standing))
 
     async def _expire(self) -> None:
         """Settle as lost what was looked for in vain."""
@@ -311,6 +315,7 @@ def set_apart() -> None:
     """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(*COLLECT_AFTER)
 
 
 @asynccontextmanager

@@ -69,9 +69,6 @@ class _Lane(NamedTuple):
         return bool(self.succeeded) and not self.failed
 
 
-_Beside = Callable[[_Key, _Key], bool]
-
-
 def find_suspects(
     observations: Iterable[Observation], unreadable: Collection[str] = ()
 ) -> tuple[Suspect, ...]:
@@ -80,45 +77,45 @@ def find_suspects(
     `unreadable` are the mailboxes that cannot be read now: what ended in them is left out, so that
     nobody is suspected, or cleared, by what we could not see.
     """
-    seen = [one for one in observations if one.mailbox is None or one.mailbox not in unreadable]
+    seen = [one for one in observations if one.mailbox not in unreadable]
+    if not any(map(_has_failed, seen)):
+        return ()
     ways, hosts, families = _ways(seen), _hosts(seen), _families(seen)
     return (
-        *_of_kind(PartKind.ROUTE, ways, lambda key: key.route, _into_the_same_mailbox),
-        *_of_kind(PartKind.MAILBOX, ways, lambda key: key.mailbox, _along_the_same_route),
-        *_of_kind(PartKind.MX_HOST, hosts, lambda key: key.host, _of_the_same_source),
-        *_of_kind(PartKind.ADDRESS_FAMILY, families, lambda key: key.family, _of_the_same_host),
+        *_of_kind(PartKind.ROUTE, ways, lambda key: key.route, lambda key: key.mailbox),
+        *_of_kind(PartKind.MAILBOX, ways, lambda key: key.mailbox, lambda key: key.route),
+        *_of_kind(PartKind.MX_HOST, hosts, lambda key: key.host, lambda key: key.source),
+        *_of_kind(PartKind.ADDRESS_FAMILY, families, lambda key: key.family, _to_host),
     )
 
 
-def _into_the_same_mailbox(one: _Key, other: _Key) -> bool:
-    return one.mailbox == other.mailbox
+def _to_host(key: _Key) -> tuple[str, str | None]:
+    return key.source, key.host
 
 
-def _along_the_same_route(one: _Key, other: _Key) -> bool:
-    return one.route == other.route
-
-
-def _of_the_same_source(one: _Key, other: _Key) -> bool:
-    return one.source == other.source
-
-
-def _of_the_same_host(one: _Key, other: _Key) -> bool:
-    return (one.source, one.host) == (other.source, other.host)
+def _has_failed(one: Observation) -> bool:
+    return one.verdict is Verdict.FAILED or any(
+        attempt.verdict is Verdict.FAILED for attempt in one.attempts
+    )
 
 
 def _of_kind(
     part: PartKind,
     lanes: Sequence[_Lane],
     value_of: Callable[[_Key], str | None],
-    is_beside: _Beside,
+    rest_of: Callable[[_Key], object],
 ) -> list[Suspect]:
+    """`value_of` is the part a lane goes through, `rest_of` what lanes beside it share with it."""
     by_value: defaultdict[str, list[_Lane]] = defaultdict(list)
+    good: defaultdict[object, list[_Lane]] = defaultdict(list)
     for lane in lanes:
         value = value_of(lane.key)
         if value is not None:
             by_value[value].append(lane)
+        if lane.is_ok:
+            good[rest_of(lane.key)].append(lane)
     found = [
-        _accuse(part, value, members, lanes, is_beside)
+        _accuse(part, value, members, good, rest_of)
         for value, members in by_value.items()
         if _speak_against_it(members)
     ]
@@ -136,21 +133,18 @@ def _accuse(
     part: PartKind,
     name: str,
     members: Sequence[_Lane],
-    lanes: Sequence[_Lane],
-    is_beside: _Beside,
+    good: Mapping[object, Sequence[_Lane]],
+    rest_of: Callable[[_Key], object],
 ) -> Suspect | None:
     """The suspect, if something that differs in this part alone succeeded meanwhile.
 
-    No lane of `members` is OK, so those that are do not go through the part.
+    No lane of `members` is OK, so the `good` ones do not go through the part.
     """
     failing = [lane for lane in members if lane.failed]
     failed = {_identity(one) for lane in failing for one in lane.failed}
     since = min(one.at for lane in failing for one in lane.failed)
-    beside = [
-        lane
-        for lane in lanes
-        if lane.is_ok and any(is_beside(one.key, lane.key) for one in failing)
-    ]
+    rests = {rest_of(lane.key) for lane in failing}
+    beside = [lane for rest in rests for lane in good.get(rest, ())]
     succeeded = {_identity(one) for lane in beside for one in lane.succeeded if one.at >= since}
     if not succeeded:
         return None
