@@ -10,7 +10,7 @@ from pathlib import Path
 
 import uvloop
 
-from bench import handshakes, mail, service
+from bench import handshakes, mail, service, true_time
 from bench.table import Measured, to_document, to_table
 
 PROBES_PER_ROUND = 300
@@ -29,6 +29,10 @@ async def _postfix(folder: Path, rounds: int) -> Sequence[Measured]:  # noqa: AR
 
 async def _canaries(folder: Path, rounds: int) -> Sequence[Measured]:
     return await mail.canaries(folder, rounds)
+
+
+async def _true_time(folder: Path, rounds: int) -> Sequence[Measured]:  # noqa: ARG001
+    return [await true_time.measured()]
 
 
 async def _scrapes(folder: Path, rounds: int) -> Sequence[Measured]:  # noqa: ARG001
@@ -55,7 +59,11 @@ FAMILIES: tuple[Family, ...] = (
         _handshakes,
     ),
     (("post_tls_ehlo_ms",), _postfix),
-    (("detection_p50_ms", "roundtrip_cpu_ms"), _canaries),
+    (
+        ("detection_p50_ms", "roundtrip_cpu_ms", "roundtrip_with_sending_records_cpu_ms"),
+        _canaries,
+    ),
+    (("true_time_p99_ms_1000_in_flight",), _true_time),
     (("scrape_10k_series_loop_ms", "scrape_100k_series_loop_stall_ms"), _scrapes),
     (("scheduler_100k_jobs_idle_cpu_percent",), _schedule),
     (("help_ms", "demo_ready_ms"), _starting),

@@ -76,7 +76,7 @@ async def canaries(folder: Path, rounds: int) -> list[Measured]:
             "password": dovecot.password,
         }
         async with worker("watching", folder=str(folder), **options) as ours:
-            cpu = [await _cost(ours, dovecot) for _ in range(rounds)]
+            costs = [await _cost(ours, dovecot) for _ in range(rounds)]
             delays = [await _delay(ours, dovecot) for _ in range(ARRIVALS)]
         async with idle(dovecot.tls_port, IDLER, dovecot.password) as client:
             idling = [await _idle_delay(client, dovecot) for _ in range(IDLE_ARRIVALS)]
@@ -85,19 +85,29 @@ async def canaries(folder: Path, rounds: int) -> list[Measured]:
             "detection_p50_ms", median(delays), median(delays), "ms", median(idling), "IDLE",
             tuple(delays),
         ),
-        Measured("roundtrip_cpu_ms", median(cpu), median(cpu), "ms", rounds=tuple(cpu)),
+        _figure("roundtrip_cpu_ms", [arrival for arrival, _ in costs]),
+        _figure("roundtrip_with_sending_records_cpu_ms", [whole for _, whole in costs]),
     ]  # fmt: skip
 
 
-async def _cost(ours: Worker, dovecot: Dovecot) -> float:
-    """Milliseconds of CPU per canary, many being in flight."""
+def _figure(name: str, cpu: list[float]) -> Measured:
+    return Measured(name, median(cpu), median(cpu), "ms", rounds=tuple(cpu))
+
+
+async def _cost(ours: Worker, dovecot: Dovecot) -> tuple[float, float]:
+    """Milliseconds of CPU per canary, many being in flight.
+
+    The first from when it was handed over, which is what comes after the sending: looks, sighting,
+    settling, metrics. The second with what the ledger and the metrics do about the sending.
+    """
     messages = await ours.ask(compose=CANARIES)
     before = await ours.ask(tokens=list(messages))
     for content in messages.values():
         dovecot.deliver(USER, content.encode())
         await asyncio.sleep(PACE)
     after = await ours.ask(settled=list(messages))
-    return float(after["cpu"] - before["cpu"]) / CANARIES * 1000
+    arrival, whole = after["cpu"] - before["handed_over"], after["cpu"] - before["cpu"]
+    return arrival / CANARIES * 1000, whole / CANARIES * 1000
 
 
 async def _delay(ours: Worker, dovecot: Dovecot) -> float:

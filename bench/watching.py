@@ -16,7 +16,7 @@ from exporter.watcher import MailboxWatcher, WatchState
 from probes.canary.lifecycle import Event, sending_ended
 from probes.canary.message import compose, new_token
 from probes.clock import SYSTEM_CLOCK
-from probes.mailboxes import Cursor, Look, Report, Sighting
+from probes.mailboxes import Cursor, Look, News, Report, Sighting
 from probes.registry import MAILBOXES
 from probes.result import ProbeResult
 
@@ -76,7 +76,7 @@ class Watching:
         return {token: compose(options, token, now).content.decode() for token in tokens}
 
     async def hand_over(self, tokens: list[str]) -> Answer:
-        """Hand the canaries over, to nobody; CPU seconds of the process before the first one."""
+        """Hand the canaries over, to nobody; CPU seconds of the process before and after it."""
         began = time.process_time()
         left = iter(tokens)
 
@@ -85,7 +85,7 @@ class Watching:
                 await self._hand_over(token)
 
         await asyncio.gather(*(lane() for _ in range(TOGETHER)))
-        return {"cpu": began}
+        return {"cpu": began, "handed_over": time.process_time()}
 
     async def settled(self, tokens: list[str]) -> Answer:
         """Wait until all are seen; CPU seconds of the process then, token -> when it was seen."""
@@ -117,12 +117,12 @@ class Watching:
         if change.outcome is not None:
             self._settled.release()
 
-    async def _on_report(self, report: Look | Sighting | Cursor) -> None:
+    async def _on_report(self, report: News) -> None:
         if isinstance(report, Look):
             self._metrics.looked("inbox", report.began.utc)
         elif isinstance(report, Cursor):
             await self._ledger.save_cursor("inbox", report)
-        else:
+        elif isinstance(report, Sighting):
             self._seen[report.token] = report.seen.monotonic
             self._on_change(
                 await self._ledger.record(report.token, Event.SEEN, report.seen, sighting=report)

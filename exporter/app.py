@@ -18,6 +18,7 @@ from exporter.ledger import Ledger, LedgerError
 from exporter.metrics import Metrics
 from exporter.model import Change, Config, Run
 from exporter.observations import KEPT, RecentObservations
+from exporter.probing import Prober
 from exporter.run_book import RunBook
 from exporter.runs import Publisher, finish, log_bug, path_host, probe, send
 from exporter.scheduler import Entry, Scheduler, tick_at
@@ -101,6 +102,10 @@ class Service:
             on_missed=self.metrics.missed_slots,
             on_bug=log_bug,
         )
+
+    def net(self) -> Net:
+        """The network of the configuration in force."""
+        return self._net
 
     async def start(self) -> None:
         """Take up what an earlier process left, then watch; nothing is sent yet."""
@@ -322,7 +327,8 @@ def set_apart() -> None:
 async def serving(service: Service, address: str, port: int) -> AsyncIterator[str]:
     """A started service with its pages; yields the address of the pages."""
     monitor = service.loop_monitor
-    state = HttpState(service.metrics, monitor, service.arrivals.not_ready)
+    prober = Prober(lambda: service.config, service.net)
+    state = HttpState(service.metrics, monitor, service.arrivals.not_ready, prober.answer)
     async with monitor, service.run_book, serve(state, address, port) as bound:
         url = f"http://{f'[{address}]' if ':' in address else address}:{bound}"
         LOG.info("serving %s/metrics", url)
