@@ -11,7 +11,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from exporter.terminal import ExitCode, finding_line, milliseconds
+from exporter.terminal import ExitCode, finding_line, milliseconds, visible
 from probes.canary.clocks import Interval
 from probes.canary.evidence import Circumstances, Evidence, examine
 from probes.clock import SYSTEM_CLOCK
@@ -85,7 +85,7 @@ def _table(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) -
     for heading in headings:
         table.add_column(heading, overflow="fold")
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
+        table.add_row(*(Text(visible(cell)) for cell in row))
     return table
 
 
@@ -103,6 +103,8 @@ def _hops_view(evidence: Evidence) -> Table:
                 _delay(hop.delay) + slowest + skew,
             )
         )
+    if evidence.chain.arrival is not None:
+        rows.append(("", "", "the mailbox", "", _delay(evidence.chain.arrival)))
     return _table("hops, first to last", ("", "from", "by", "with", "delay"), rows)
 
 
@@ -110,6 +112,8 @@ def _delay(delay: Interval | None) -> str:
     if delay is None:
         return "unknown"
     least = milliseconds(delay.min)
+    if delay.min == 0 and delay.max is not None:
+        return f"at most {milliseconds(delay.max)}"
     return f"at least {least}" if delay.max is None else f"{least} to {milliseconds(delay.max)}"
 
 
