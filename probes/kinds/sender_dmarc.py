@@ -41,7 +41,7 @@ def _take_down(part: Trace, found: Discovery) -> None:
     part.facts["dmarc.asked"] = tuple(f"_dmarc.{step.domain}" for step in found.walk.steps)
     part.facts["dmarc.found_at"] = found.found_at
     part.facts["dmarc.policy"] = found.policy
-    part.facts["dmarc.record"] = None if found.record is None else found.record.text
+    part.facts["dmarc.record"] = None if found.record is None else found.record.text[:4096]
 
 
 def _required(part: Trace, found: Discovery) -> DmarcRecord:

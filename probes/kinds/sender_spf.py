@@ -22,6 +22,7 @@ from probes.result import Finding, Owner, Phase, ProbeFailure, Reason, Status
 from probes.trace import Trace
 
 _MAX_LINES = 200
+_MAX_TEXT = 4096
 _LOOKUPS = DEFAULT_LIMITS.lookups
 
 _STATUS = {
@@ -52,7 +53,7 @@ async def probe_policy(trace: Trace, domain: str, lookup: Lookup) -> None:
     """The record: that there is one, that it can be read, and what is unwise in it."""
     with trace.part(domain, None) as part, part.phase(Phase.EVALUATE):
         record = _only_record(part, domain, await lookup(domain, "TXT"))
-        part.facts["spf.record"] = record.text
+        part.facts["spf.record"] = record.text[:_MAX_TEXT]
         for remark in lint(record):
             evidence = remark.evidence[:300]
             status = _STATUS[remark.code]
@@ -111,8 +112,8 @@ def _about_cost(domain: str, cost: SpfCost) -> Iterator[Finding]:
 
 def _take_down(part: Trace, verdict: SpfVerdict) -> None:
     part.facts["spf.result"] = verdict.result
-    part.facts["spf.matched"] = verdict.matched
-    part.facts["spf.path"] = verdict.path
+    part.facts["spf.matched"] = None if verdict.matched is None else verdict.matched[:300]
+    part.facts["spf.path"] = tuple(step[:300] for step in verdict.path)
     part.facts["spf.lookups"] = verdict.lookups
     part.facts["spf.void_lookups"] = verdict.void_lookups
     part.facts["spf.explanation"] = verdict.explanation
@@ -178,5 +179,5 @@ def _look_up_failed(part: Trace, subject: str, detail: str, *, is_ours: bool) ->
 def _fail(
     part: Trace, code: str, reason: Reason, subject: str, evidence: str, reference: str
 ) -> NoReturn:
-    part.findings.append(Finding(code, Status.FAILURE, subject, evidence, reference))
+    part.findings.append(Finding(code, Status.FAILURE, subject, evidence[:400], reference))
     raise ProbeFailure(reason, evidence, owner=Owner.THEIR_DNS, is_transient=False)

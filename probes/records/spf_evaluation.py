@@ -17,6 +17,11 @@ from probes.records.spf_record import (
 )
 from probes.records.spf_verdict import SpfLimits, SpfNode, SpfStep, StepOutcome
 
+MAX_EXPLANATION = 4096
+"""Characters of an explanation that are kept; macros can make it any length."""
+
+_MAX_WORDS = 120
+
 
 @dataclass(frozen=True, slots=True)
 class Session:
@@ -42,7 +47,7 @@ class Session:
             "l": self.local_part,
             "o": self.sender_domain,
             "d": domain,
-            "i": str(self.ip) if is_v4 else ".".join(self.ip.packed.hex()),
+            "i": str(self.ip) if is_v4 else ".".join(self.ip.packed.hex().upper()),
             "p": validated,
             "v": "in-addr" if is_v4 else "ip6",
             "h": self.helo,
@@ -130,7 +135,7 @@ class Evaluation:
             if not text.isascii():
                 return None
             parsed = parse_macro_string(text, is_explanation=True)
-            return parsed.expand(await self._values(parsed, domain))
+            return parsed.expand(await self._values(parsed, domain))[:MAX_EXPLANATION]
         except (RecordError, Stopped):
             return None
 
@@ -182,13 +187,13 @@ class Evaluation:
     async def _inner(self, policy: _Policy, term: str, *, is_ours: bool) -> SpfResult:
         """A policy another one refers to: there has to be one, RFC 7208 §5.2, §6.1."""
         if not is_domain_name(policy.domain) or "." not in policy.domain:
-            raise Stopped(SpfResult.PERMERROR, f"{term} leads to no domain name")
+            raise Stopped(SpfResult.PERMERROR, f"{term[:_MAX_WORDS]} leads to no domain name")
         try:
             return await self._policy(policy, is_ours=is_ours)
         except Stopped as stop:
             if stop.result is not SpfResult.NONE:
                 raise
-            problem = f"{term} leads to no policy: {stop.problem}"
+            problem = f"{term[:_MAX_WORDS]} leads to no policy: {stop.problem}"
             raise Stopped(SpfResult.PERMERROR, problem) from stop
 
     async def _record(self, policy: _Policy) -> SpfRecord:
@@ -237,7 +242,8 @@ class Evaluation:
     async def _match_mx(self, directive: Directive, name: str) -> bool:
         hosts = (await self._ask(name, "MX")).records
         if len(hosts) > self._limits.names:
-            problem = f"{directive.text}: {len(hosts)} MX hosts are more than {self._limits.names}"
+            term, most = directive.text[:_MAX_WORDS], self._limits.names
+            problem = f"{term}: {len(hosts)} MX hosts are more than {most}"
             raise Stopped(SpfResult.PERMERROR, problem)  # RFC 7208 §4.6.4
         for host in hosts:
             exchange = host.exchange.removesuffix(".")

@@ -139,6 +139,13 @@ async def test_a_bomb_costs_at_most_ten_terms_of_eleven_questions_each() -> None
     assert verdict.questions == asked == 1 + 10 * 11
 
 
+async def test_an_explanation_of_any_length_is_cut() -> None:
+    lookup = zone(a="v=spf1 -all exp=b.test", b="%{s}" * 10_000)
+    verdict = await check_host("192.0.2.1", f"{'l' * 300}@a.test", "h.test", lookup)
+    assert verdict.explanation is not None
+    assert len(verdict.explanation) == 4096
+
+
 @pytest.mark.parametrize(
     "text",
     [
