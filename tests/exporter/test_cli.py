@@ -46,7 +46,17 @@ def good(tmp_path: Path) -> Path:
 def test_help_names_every_command() -> None:
     shown = mailcanary("--help")
     assert shown.returncode == 0
-    for command in ("serve", "check-config", "config-schema", "run", "explain", "demo"):
+    for command in (
+        "serve",
+        "check-config",
+        "config-schema",
+        "run",
+        "status",
+        "history",
+        "show",
+        "explain",
+        "demo",
+    ):
         assert command in shown.stdout
 
 
