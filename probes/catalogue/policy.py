@@ -173,7 +173,7 @@ _DANE = (
 
 _MTA_STS = (
     Entry(
-        "mta_sts.absent",
+        "sts.absent",
         "The domain has no MTA-STS policy",
         "Senders without DANE take any certificate, or none: whoever is in between can read along.",
         'Publish `_mta-sts.{domain}. IN TXT "v=STSv1; id=1;"` and a policy at '
@@ -184,7 +184,7 @@ _MTA_STS = (
         always(Status.INFO),
     ),
     Entry(
-        "mta_sts.lookup_failed",
+        "sts.lookup_failed",
         "The MTA-STS record cannot be looked up",
         "Senders without a copy of the policy deliver without it.",
         "Have the name servers answer for the name; no record is NODATA or NXDOMAIN.",
@@ -194,7 +194,7 @@ _MTA_STS = (
         _LOOKUP,
     ),
     Entry(
-        "mta_sts.record_multiple",
+        "sts.record_multiple",
         "There is more than one MTA-STS record",
         "Senders take none of them: the domain has no policy.",
         "Keep one record, with a new id.",
@@ -204,7 +204,7 @@ _MTA_STS = (
         always(Status.FAILURE),
     ),
     Entry(
-        "mta_sts.record_syntax",
+        "sts.record_syntax",
         "The MTA-STS record cannot be read",
         "Senders take it for none: the domain has no policy.",
         'Publish `_mta-sts.{domain}. IN TXT "v=STSv1; id=1;"`; the id is letters and digits.',
@@ -214,7 +214,7 @@ _MTA_STS = (
         always(Status.FAILURE),
     ),
     Entry(
-        "mta_sts.policy_fetch",
+        "sts.policy_fetch",
         "The MTA-STS policy cannot be had",
         "Senders without a copy of it deliver without any policy; with a copy they go by the old.",
         "Serve it at https://mta-sts.{domain}/.well-known/mta-sts.txt with status 200, as "
@@ -228,7 +228,7 @@ _MTA_STS = (
         },
     ),
     Entry(
-        "mta_sts.policy_invalid",
+        "sts.policy_invalid",
         "The MTA-STS policy cannot be read",
         "Senders take it for none.",
         "Serve lines `version: STSv1`, `mode: enforce`, `mx: {host}`, `max_age: 2592000`.",
@@ -238,7 +238,7 @@ _MTA_STS = (
         always(Status.FAILURE),
     ),
     Entry(
-        "mta_sts.policy_lint",
+        "sts.policy_lint",
         "The MTA-STS policy is valid and weaker than it could be",
         "It protects for a short time, or nobody, or not as its author may think.",
         "Use mode enforce, a max_age of weeks, and every field once; then change the record's id.",
@@ -248,7 +248,7 @@ _MTA_STS = (
         always(Status.NOTICE),
     ),
     Entry(
-        "mta_sts.host_not_covered",
+        "sts.host_not_covered",
         "The policy does not name an MX host",
         "Senders that honour it do not deliver to that host.",
         "Add `mx: {host}` to the policy and change the record's id, before the MX record is used.",
@@ -258,7 +258,7 @@ _MTA_STS = (
         _BY_MODE,
     ),
     Entry(
-        "mta_sts.pattern_unused",
+        "sts.pattern_unused",
         "The policy names a host the domain does not have",
         "Harmless until somebody else gets that name.",
         "Take the mx line out of the policy and change the record's id.",
@@ -268,7 +268,7 @@ _MTA_STS = (
         always(Status.NOTICE),
     ),
     Entry(
-        "mta_sts.host_untrusted",
+        "sts.host_untrusted",
         "An MX host does not do as the policy promises",
         "Senders that honour the policy do not deliver to that address.",
         "Serve a certificate of a public authority for {host}, with every intermediate one.",

@@ -47,23 +47,19 @@ def sts_findings(sts: Sts, visits: Sequence[Visit]) -> Iterator[Finding]:
     for name in names:
         if not covers(policy, name):
             evidence = f"none of {', '.join(policy.mx[:8])} matches it"
-            yield Finding("mta_sts.host_not_covered", status, name, evidence, "RFC 8461 §4.1")
+            yield Finding("sts.host_not_covered", status, name, evidence, "RFC 8461 §4.1")
     for pattern in policy.mx:
         if not any(matches_mx(pattern, name) for name in names):
             evidence = "no MX host matches the pattern"
-            yield Finding(
-                "mta_sts.pattern_unused", Status.NOTICE, pattern, evidence, "RFC 8461 §4.1"
-            )
+            yield Finding("sts.pattern_unused", Status.NOTICE, pattern, evidence, "RFC 8461 §4.1")
     for visit in visits:
         if visit.tls is not None and not visit.tls.trusted:
             yield Finding(
-                "mta_sts.host_untrusted", status, visit.subject, visit.tls.detail, "RFC 8461 §4.2"
+                "sts.host_untrusted", status, visit.subject, visit.tls.detail, "RFC 8461 §4.2"
             )
         elif visit.tls_state in _NOT_TLS:
             evidence = f"STARTTLS is {visit.tls_state}"
-            yield Finding(
-                "mta_sts.host_untrusted", status, visit.subject, evidence, "RFC 8461 §4.2"
-            )
+            yield Finding("sts.host_untrusted", status, visit.subject, evidence, "RFC 8461 §4.2")
 
 
 def dane_findings(hosts: Sequence[Host], visits: Sequence[Visit]) -> Iterator[Finding]:

@@ -51,12 +51,12 @@ async def find_sts(net: Net, domain: str, timeout: float, trace: Trace) -> Sts:
         return Sts(StsState.UNTESTABLE if is_ours else StsState.ABSENT)
     texts = [text for text in answer.records if is_sts_record(text)]
     if not texts:
-        trace.findings.append(_absent(answer, "mta_sts", "RFC 8461 §3.1"))
+        trace.findings.append(_absent(answer, "sts", "RFC 8461 §3.1"))
         return Sts(StsState.ABSENT)
-    record = _read_one(texts, parse_sts_record, answer.name, "mta_sts", "RFC 8461 §3.1", trace)
+    record = _read_one(texts, parse_sts_record, answer.name, "sts", "RFC 8461 §3.1", trace)
     if record is None:
         return Sts(StsState.ABSENT)
-    trace.facts["mta_sts.id"] = record.id
+    trace.facts["sts.id"] = record.id
     return await _policy(net, domain, timeout, trace)
 
 
@@ -77,9 +77,9 @@ async def find_tlsrpt(net: Net, domain: str, trace: Trace) -> None:
 
 async def _txt(net: Net, name: str, trace: Trace) -> Answer[bytes] | Finding:
     """The TXT records of a name, none being an answer; a failed look-up is a finding."""
-    area = "mta_sts" if name.startswith("_mta-sts.") else "tlsrpt"
+    area = "sts" if name.startswith("_mta-sts.") else "tlsrpt"
     code = f"{area}.lookup_failed"
-    reference = "RFC 8461 §3.1" if area == "mta_sts" else "RFC 8460 §3"
+    reference = "RFC 8461 §3.1" if area == "sts" else "RFC 8460 §3"
     try:
         answer = await net.resolver.query(name, "TXT")
     except RecordError as error:  # the domain's name leaves no room for it
@@ -142,7 +142,7 @@ def _unfetched(host: str, failure: ProbeFailure | None, part: Trace, trace: Trac
     broken = (failure or ProbeFailure(Reason.UNEXPECTED, "")).to_failure(part.current)
     evidence = f"{broken.phase} {broken.reason}: {broken.detail}"
     status = Status.UNTESTABLE if broken.is_untestable else Status.FAILURE
-    trace.findings.append(Finding("mta_sts.policy_fetch", status, host, evidence, "RFC 8461 §3.3"))
+    trace.findings.append(Finding("sts.policy_fetch", status, host, evidence, "RFC 8461 §3.3"))
     return Sts(StsState.UNTESTABLE if broken.is_untestable else StsState.ABSENT)
 
 
@@ -163,21 +163,21 @@ def _read_policy(host: str, response: HttpsResponse, trace: Trace) -> Sts:
     objection = _objection(response)
     if objection is not None:
         trace.findings.append(
-            Finding("mta_sts.policy_fetch", Status.FAILURE, host, objection, "RFC 8461 §3.3")
+            Finding("sts.policy_fetch", Status.FAILURE, host, objection, "RFC 8461 §3.3")
         )
         return Sts(StsState.ABSENT)
     try:
         policy = parse_sts_policy(response.body)
     except RecordError as error:
         trace.findings.append(
-            Finding("mta_sts.policy_invalid", Status.FAILURE, host, str(error), "RFC 8461 §3.2")
+            Finding("sts.policy_invalid", Status.FAILURE, host, str(error), "RFC 8461 §3.2")
         )
         return Sts(StsState.ABSENT)
-    trace.facts["mta_sts.mode"] = policy.mode.value
-    trace.facts["mta_sts.max_age"] = policy.max_age
-    trace.facts["mta_sts.mx"] = policy.mx
+    trace.facts["sts.mode"] = policy.mode.value
+    trace.facts["sts.max_age"] = policy.max_age
+    trace.facts["sts.mx"] = policy.mx
     trace.findings.extend(
-        Finding("mta_sts.policy_lint", Status.NOTICE, host, said, "RFC 8461 §3.2")
+        Finding("sts.policy_lint", Status.NOTICE, host, said, "RFC 8461 §3.2")
         for said in _lint(policy)
     )
     if policy.mode is StsMode.NONE:

@@ -82,8 +82,8 @@ async def settled(resolver: Resolver, answer: Answer[Any]) -> Answer[Any]:
     unchecked = await resolver.ask(answer.server, answer.name, answer.rdtype, check_disabled=True)
     if unchecked.status not in _SPOKEN:
         return answer
-    note = "it answers where validation is switched off"
-    return replace(answer, status=DnsStatus.DNSSEC_BOGUS, note=answer.note or note)
+    note = f"{answer.note or 'failed'}; it answers where validation is switched off"
+    return replace(answer, status=DnsStatus.DNSSEC_BOGUS, note=note)
 
 
 def state_of(answer: Answer[Any], resolver: ResolverState) -> Dnssec:

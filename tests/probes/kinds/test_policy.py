@@ -71,8 +71,8 @@ async def test_a_domain_that_does_everything_is_delivered_to_by_everybody(
     assert result.ok, result
     assert outcomes(result) == [ENCRYPTED, PROVEN, PROVEN, PROVEN]
     assert not result.findings
-    assert result.facts["mta_sts.mode"] == "enforce"
-    assert result.facts["mta_sts.id"] == "20261123"
+    assert result.facts["sts.mode"] == "enforce"
+    assert result.facts["sts.id"] == "20261123"
     assert result.facts["tlsrpt.rua"] == ("mailto:t@example.test",)
     assert result.facts["dnssec.mx"] == "secure"
     (part,) = [part for part in result.parts if part.address == MX_ADDRESS]
@@ -87,7 +87,7 @@ async def test_a_domain_that_publishes_nothing_is_delivered_to_without_proof(
         result = await run(net)
     assert result.ok
     assert outcomes(result) == [ENCRYPTED, ENCRYPTED, ENCRYPTED, BOUNCED]
-    assert {f.code for f in result.findings} == {"mta_sts.absent", "tlsrpt.absent", "dane.absent"}
+    assert {f.code for f in result.findings} == {"sts.absent", "tlsrpt.absent", "dane.absent"}
     assert all(finding.status is Status.INFO for finding in result.findings)
 
 
@@ -107,7 +107,7 @@ async def test_without_starttls_mail_goes_in_clear_and_who_insists_does_not_deli
     assert result.failure.reason is Reason.STARTTLS_NOT_SUPPORTED
     assert (result.failure.phase, result.failure.owner) == (Phase.EVALUATE, Owner.THEIR_MX)
     assert found(result, "dane.no_starttls")
-    assert found(result, "mta_sts.host_untrusted")
+    assert found(result, "sts.host_untrusted")
 
 
 # -- DANE
@@ -326,8 +326,8 @@ async def test_hosts_and_patterns_are_compared_both_ways(
     assert outcomes(result)[1] == DEFERRED
     assert result.failure is not None
     assert result.failure.reason is Reason.STS_POLICY_INVALID
-    assert found(result, "mta_sts.host_not_covered")[0].subject == MX
-    assert found(result, "mta_sts.pattern_unused")[0].subject == "*.elsewhere.test"
+    assert found(result, "sts.host_not_covered")[0].subject == MX
+    assert found(result, "sts.pattern_unused")[0].subject == "*.elsewhere.test"
 
 
 @pytest.mark.parametrize(("mode", "outcome"), [("enforce", DEFERRED), ("testing", ENCRYPTED)])
@@ -344,17 +344,17 @@ async def test_a_certificate_nobody_trusts_matters_as_the_mode_says(
         result = await run(net)
     assert outcomes(result)[1] == outcome
     status = Status.FAILURE if mode == "enforce" else Status.WARNING
-    assert found(result, "mta_sts.host_untrusted")[0].status is status
+    assert found(result, "sts.host_untrusted")[0].status is status
     assert result.ok == (mode == "testing")
 
 
 @pytest.mark.parametrize(
     ("records", "code"),
     [
-        ('_mta-sts TXT "v=STSv1; id=1"\n_mta-sts TXT "v=STSv1; id=2"', "mta_sts.record_multiple"),
-        ('_mta-sts TXT "v=STSv1; id=not-letters"', "mta_sts.record_syntax"),
-        ('_mta-sts TXT "v=STSv1; key=value"', "mta_sts.record_syntax"),
-        ('_mta-sts TXT "hello"', "mta_sts.absent"),
+        ('_mta-sts TXT "v=STSv1; id=1"\n_mta-sts TXT "v=STSv1; id=2"', "sts.record_multiple"),
+        ('_mta-sts TXT "v=STSv1; id=not-letters"', "sts.record_syntax"),
+        ('_mta-sts TXT "v=STSv1; key=value"', "sts.record_syntax"),
+        ('_mta-sts TXT "hello"', "sts.absent"),
         ('_smtp._tls TXT "v=TLSRPTv1; rua=ftp://x"', "tlsrpt.record_syntax"),
         (
             '_smtp._tls TXT "v=TLSRPTv1; rua=mailto:a@b"\n_smtp._tls TXT "v=TLSRPTv1; rua=x"',
@@ -371,7 +371,7 @@ async def test_a_record_that_senders_do_not_take_is_told(
     assert outcomes(result)[1] == ENCRYPTED
 
 
-@pytest.mark.parametrize("area", ["mta_sts", "tlsrpt"])
+@pytest.mark.parametrize("area", ["sts", "tlsrpt"])
 @pytest.mark.parametrize(
     ("lie", "status"),
     [(Misbehaviour.SERVFAIL, Status.WARNING), (Misbehaviour.SILENCE, Status.UNTESTABLE)],
@@ -379,13 +379,13 @@ async def test_a_record_that_senders_do_not_take_is_told(
 async def test_a_record_that_cannot_be_looked_up_is_not_a_missing_one(
     trust: TrustStore, mx: Identity, area: str, lie: Misbehaviour, status: Status
 ) -> None:
-    name = f"_mta-sts.{DOMAIN}" if area == "mta_sts" else f"_smtp._tls.{DOMAIN}"
+    name = f"_mta-sts.{DOMAIN}" if area == "sts" else f"_smtp._tls.{DOMAIN}"
     faults = {(name, "TXT"): Fault(lie)}
     async with policy_world(ZONE, trust=trust, hosts=serving(mx), faults=faults) as net:
         result = await run(net)
     assert found(result, f"{area}.lookup_failed")[0].status is status
     assert not found(result, f"{area}.absent")
-    if area == "mta_sts":
+    if area == "sts":
         assert outcomes(result)[1] == (UNKNOWN if status is Status.UNTESTABLE else ENCRYPTED)
 
 
@@ -430,7 +430,7 @@ async def test_a_policy_that_cannot_be_had_is_no_policy(
         policy_context=authority.context(POLICY),
     ) as net:
         result = await run(net, target)
-    (finding,) = found(result, "mta_sts.policy_fetch")
+    (finding,) = found(result, "sts.policy_fetch")
     assert said in finding.evidence
     assert outcomes(result)[:2] == [ENCRYPTED, ENCRYPTED]
     assert result.ok
@@ -447,7 +447,7 @@ async def test_a_policy_host_needs_a_certificate_for_its_own_name(
         policy_context=authority.context(MX),
     ) as net:
         result = await run(net)
-    assert "certificate_host_mismatch" in found(result, "mta_sts.policy_fetch")[0].evidence
+    assert "certificate_host_mismatch" in found(result, "sts.policy_fetch")[0].evidence
 
 
 async def test_a_policy_host_at_a_metadata_address_is_never_asked(
@@ -458,7 +458,7 @@ async def test_a_policy_host_at_a_metadata_address_is_never_asked(
         result = await run(net)
     (part,) = [part for part in result.parts if part.host == POLICY]
     assert Phase.CONNECT not in {timing.phase for timing in part.timings}
-    assert "169.254.169.254" in found(result, "mta_sts.policy_fetch")[0].evidence
+    assert "169.254.169.254" in found(result, "sts.policy_fetch")[0].evidence
 
 
 @pytest.mark.parametrize(
@@ -476,7 +476,7 @@ async def test_a_policy_that_is_none_is_told(
         policy_context=authority.context(POLICY),
     ) as net:
         result = await run(net)
-    assert found(result, "mta_sts.policy_invalid")
+    assert found(result, "sts.policy_invalid")
     assert outcomes(result)[1] == ENCRYPTED
 
 
@@ -491,7 +491,7 @@ async def test_a_policy_that_is_kept_too_briefly_is_told(
         policy_context=authority.context(POLICY),
     ) as net:
         result = await run(net)
-    assert "less than a week" in found(result, "mta_sts.policy_lint")[0].evidence
+    assert "less than a week" in found(result, "sts.policy_lint")[0].evidence
 
 
 # -- certificates
