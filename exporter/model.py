@@ -10,7 +10,7 @@ from probes.canary.hops import OurTimes
 from probes.canary.lifecycle import Event, Outcome, State
 from probes.canary.message import MessageOptions
 from probes.mailboxes import Placement
-from probes.options import FilePath, Host, IpAddress, Port
+from probes.options import Domain, FilePath, Host, IpAddress, Port
 from probes.result import Failure, ProbeResult
 
 
@@ -36,6 +36,7 @@ class ServiceOptions:
     max_concurrent: int
     max_concurrent_per_host: int
     keep_runs: float
+    probe_targets: tuple[Domain, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

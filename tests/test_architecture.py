@@ -42,7 +42,7 @@ ROOMS = (
     ("exporter.web", "exporter.runs", "exporter.cleaning", "exporter.examining"),
     ("exporter.observations", "exporter.standing"),
     ("exporter.suspects",),
-    ("exporter.arrivals",),
+    ("exporter.arrivals", "exporter.probing"),
     ("exporter.app",),
     ("exporter.by_hand", "exporter.explain", "exporter.findings", "exporter.diagnose"),
     ("exporter.status", "exporter.history", "exporter.story"),

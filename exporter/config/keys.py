@@ -14,7 +14,7 @@ from exporter.config.option_types import (
     RouteName,
 )
 from exporter.model import Server
-from probes.options import Count, FilePath, IpAddress, Port, Seconds, option
+from probes.options import Count, Domain, FilePath, IpAddress, Port, Seconds, option
 
 SECTIONS = {
     "routes": "Ways to hand canaries over, by name.",
@@ -60,6 +60,9 @@ class ServiceKeys:
     )
     keep_runs: Seconds = option(
         "How long the ledger keeps finished runs and settled canaries.", Seconds(14 * 86400.0)
+    )
+    probe_targets: tuple[Domain, ...] = option(
+        "Domains that `/probe` may be asked for, beside those of the jobs and paths.", ()
     )
 
 

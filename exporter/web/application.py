@@ -2,7 +2,7 @@
 
 import asyncio
 import zlib
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from starlette.applications import Starlette
@@ -42,6 +42,8 @@ class HttpState:
     metrics: Metrics
     loop_monitor: LoopMonitor
     not_ready: Callable[[], Sequence[str]]
+    probe: Callable[[Mapping[str, str], str | None], Awaitable[tuple[int, str]]] | None = None
+    """Runs one probe: the parameters and Prometheus' timeout to an HTTP status and a text."""
 
 
 def create_app(state: HttpState) -> Starlette:
@@ -57,6 +59,13 @@ def create_app(state: HttpState) -> Starlette:
     async def ready(request: Request) -> Response:  # noqa: ARG001
         return _verdict(state.not_ready(), good="ready")
 
+    async def probe(request: Request) -> Response:
+        if state.probe is None:
+            return PlainTextResponse("nothing is probed here\n", 404)
+        timeout = request.headers.get("x-prometheus-scrape-timeout-seconds")
+        status, text = await state.probe(request.query_params, timeout)
+        return PlainTextResponse(text, status, {"Cache-Control": "no-store"})
+
     async def index(request: Request) -> Response:  # noqa: ARG001
         return HTMLResponse(INDEX)
 
@@ -64,6 +73,7 @@ def create_app(state: HttpState) -> Starlette:
         routes=[
             Route("/", index),
             Route("/metrics", metrics),
+            Route("/probe", probe, methods=["GET"]),
             Route("/-/healthy", healthy),
             Route("/-/ready", ready),
         ]

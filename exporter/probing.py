@@ -1,0 +1,192 @@
+"""`GET /probe`: one probe on demand, for Prometheus set-ups that shard their targets by URL.
+
+`module` is the name of a job, whose options are taken, or of a kind that needs no more than a
+domain. `target` is the domain; only configured ones are probed, so that nobody aims our prober.
+"""
+
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import MISSING, fields, replace
+from difflib import get_close_matches
+from typing import Any
+
+from exporter.model import Config, Job
+from exporter.runs import probe
+from probes.net import Net
+from probes.records import RecordError
+from probes.records.address import domain_of, parse_domain
+from probes.registry import KINDS
+from probes.result import ProbeResult, Status, one_line, to_json
+from probes.trace import Step
+
+TIMEOUT_HEADER = "x-prometheus-scrape-timeout-seconds"
+TIMEOUT_OFFSET = 0.5
+"""Seconds kept back of what Prometheus waits, for the way of the answer."""
+
+MAX_SECONDS = 25.0
+MAX_AT_ONCE = 10
+"""Probes that run at the same time by request; more are answered 503."""
+
+MAX_STEPS = 1000
+_KNOWN = frozenset({"target", "module", "debug"})
+
+Answer = tuple[int, str]
+"""HTTP status and text."""
+
+
+class _Refused(Exception):
+    """A request that is not probed; carries its HTTP status."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+class Prober:
+    """Answers requests from the configuration in force."""
+
+    def __init__(self, config: Callable[[], Config], net: Callable[[], Net]) -> None:
+        self._config = config
+        self._net = net
+        self._running = 0
+
+    async def answer(self, query: Mapping[str, str], timeout: str | None) -> Answer:
+        """The metrics of one run, or why there is none; `timeout` is the header of Prometheus."""
+        try:
+            job = _job(self._config(), query)
+            deadline = _deadline(job.deadline, timeout)
+        except _Refused as refused:
+            return refused.status, f"{one_line(str(refused))}\n"
+        if self._running >= MAX_AT_ONCE:
+            return 503, f"{MAX_AT_ONCE} probes are running already\n"
+        steps: list[Step] = []
+
+        def listen(step: Step) -> None:
+            if len(steps) < MAX_STEPS:
+                steps.append(step)
+
+        self._running += 1
+        try:
+            run = await probe(replace(job, deadline=deadline), 0, self._net(), listen)
+        finally:
+            self._running -= 1
+        if query.get("debug") == "true":
+            return 200, _transcript(run.result, steps)
+        return 200, "".join(f"{line}\n" for line in _lines(run.result))
+
+
+def allowed(config: Config) -> frozenset[str]:
+    """The domains and hosts that may be asked for: what is configured, and `probe_targets`."""
+    jobs = {KINDS[job.kind].host(job.target) for job in config.jobs.values()}
+    paths = {
+        domain_of(address)
+        for path in config.paths.values()
+        for address in (path.message.mail_from, path.message.rcpt_to)
+    }
+    return frozenset(str(name).lower() for name in (*jobs, *paths, *config.service.probe_targets))
+
+
+def _job(config: Config, query: Mapping[str, str]) -> Job:
+    """The job of the request, with its target."""
+    unknown = sorted(set(query) - _KNOWN)
+    if unknown:
+        raise _Refused(400, f"unknown parameter {unknown[0][:40]!r}; target, module, debug")
+    typed, name = query.get("target", ""), query.get("module", "mx")
+    job = config.jobs.get(name)
+    if job is None and not _needs_domain_only(name):
+        known = [*config.jobs, *(kind for kind in KINDS if _needs_domain_only(kind))]
+        alike = get_close_matches(name[:80], known, n=1) or known
+        raise _Refused(404, f"no job or kind {name[:80]!r}; there is {', '.join(alike)}")
+    domain = _domain(typed, config)
+    if job is None:
+        target = KINDS[name].target(domain=domain)
+        return Job(name, name, target, every=MAX_SECONDS, deadline=MAX_SECONDS)
+    if KINDS[job.kind].host(job.target) == domain:
+        return job
+    if "domain" not in {field.name for field in fields(job.target)}:
+        # a password of ours goes to the host it is for and to no other
+        raise _Refused(403, f"the job {name!r} has one target, its own host")
+    return replace(job, target=replace(job.target, domain=domain))
+
+
+def _domain(typed: str, config: Config) -> str:
+    try:
+        domain = parse_domain(typed.strip().removesuffix("."))
+    except RecordError as error:
+        raise _Refused(400, f"target: {error}") from error
+    if domain not in allowed(config):
+        raise _Refused(403, f"{domain} is not configured here; add it to `probe_targets`")
+    return domain
+
+
+def _needs_domain_only(name: str) -> bool:
+    kind = KINDS.get(name)
+    if kind is None:
+        return False
+    needed = [field.name for field in fields(kind.target) if field.default is MISSING]
+    return needed == ["domain"]
+
+
+def _deadline(usual: float, header: str | None) -> float:
+    """What the job wants, less where Prometheus does not wait as long. Seconds."""
+    limit = MAX_SECONDS
+    if header is not None:
+        try:
+            told = float(header)
+        except ValueError:
+            told = math.nan
+        if not (math.isfinite(told) and told > 0):
+            raise _Refused(400, f"{TIMEOUT_HEADER}: {header[:40]!r} are no seconds")
+        # a wait that is all offset leaves half of itself for the probe
+        limit = min(limit, max(told - TIMEOUT_OFFSET, told / 2))
+    return min(usual, limit)
+
+
+def _lines(result: ProbeResult) -> Iterator[str]:
+    """The text format of Prometheus. Every label value is of a closed set."""
+    yield from _gauge("probe_success", "Whether nothing stopped the probe.", int(result.ok))
+    yield from _gauge("probe_duration_seconds", "How long it took.", f"{result.seconds:.6f}")
+    yield "# HELP probe_phase_duration_seconds The longest step of each phase."
+    yield "# TYPE probe_phase_duration_seconds gauge"
+    for phase, seconds in _phases(result).items():
+        yield f'probe_phase_duration_seconds{{phase="{phase}"}} {seconds:.6f}'
+    yield "# HELP probe_findings Findings by how bad they are."
+    yield "# TYPE probe_findings gauge"
+    statuses = [
+        f.status for f in (*result.findings, *(f for p in result.parts for f in p.findings))
+    ]
+    for status in Status:
+        yield f'probe_findings{{status="{status}"}} {statuses.count(status)}'
+    failure = result.failure
+    if failure is not None:
+        labels = f'phase="{failure.phase}",reason="{failure.reason}",owner="{failure.owner}"'
+        yield "# HELP probe_failure_info What stopped the probe, and whose it is."
+        yield "# TYPE probe_failure_info gauge"
+        yield f"probe_failure_info{{{labels}}} 1"
+
+
+def _gauge(name: str, doc: str, value: Any) -> Iterator[str]:
+    yield f"# HELP {name} {doc}"
+    yield f"# TYPE {name} gauge"
+    yield f"{name} {value}"
+
+
+def _phases(result: ProbeResult) -> Mapping[str, float]:
+    longest: dict[str, float] = {}
+    for timing in (*result.timings, *(t for part in result.parts for t in part.timings)):
+        longest[timing.phase] = max(longest.get(timing.phase, 0.0), timing.seconds)
+    return longest
+
+
+def _transcript(result: ProbeResult, steps: list[Step]) -> str:
+    """Every step as it happened, the metrics, and the whole result as JSON; for people."""
+    lines = []
+    for step in steps:
+        if step.timing is None:
+            continue
+        where = " ".join(filter(None, (step.host, step.address)))
+        said = f"{step.failure.reason}: {step.failure.detail}" if step.failure else "ok"
+        at, took = step.timing.start, step.timing.seconds
+        lines.append(one_line(f"{at:8.3f} s {took:8.3f} s {step.phase} {where} {said}"))
+    return "\n".join((*lines, "", *_lines(result), "", json.dumps(to_json(result), indent=2), ""))

@@ -1,0 +1,211 @@
+"""`GET /probe`: one probe on demand, as existing Prometheus set-ups ask for it."""
+
+import asyncio
+import ssl
+from pathlib import Path
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from exporter.config import load
+from exporter.metrics import Metrics
+from exporter.model import Config
+from exporter.probing import MAX_AT_ONCE, Prober, allowed
+from exporter.web.server import HttpState, LoopMonitor, serve
+from probes.clock import SYSTEM_CLOCK
+from probes.net.tls import TrustStore
+from tests.probes.mail_world import MailWorld, mail_world
+from tests.servers.certificates import Authority
+from tests.servers.smtp import Close, Say, Script, Wait
+
+ZONE = "@ MX 10 mx1\nmx1 A 192.0.2.1"
+CONFIG = """\
+ehlo_name: probe.sender.test
+resolvers: ["127.0.0.1:1"]
+probe_targets: [example.test]
+routes:
+  out: {type: submission, host: 127.0.0.1, port: 1, tls: none}
+mailboxes:
+  inbox: {type: imap, host: 127.0.0.1, port: 1, tls: none, username: u, password: p}
+paths:
+  out-in: {route: out, mailbox: inbox, mail_from: a@sender.test, rcpt_to: b@reader.test}
+jobs:
+  careful: {kind: mx, domain: other.test, postmaster: true, deadline: 20s}
+  hand-over: {kind: submission, host: relay.test, username: u, password: p}
+"""
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture(scope="module")
+def trust(authority: Authority) -> TrustStore:
+    return authority.trust
+
+
+@pytest.fixture(scope="module")
+def context(authority: Authority) -> ssl.SSLContext:
+    return authority.context("mx1.example.test")
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    file = tmp_path / "mailcanary.yaml"
+    file.write_text(CONFIG)
+    return load(file, {})
+
+
+def prober(config: Config, world: MailWorld) -> Prober:
+    return Prober(lambda: config, lambda: world.net)
+
+
+def samples(text: str) -> dict[str, float]:
+    """By name and labels, read by somebody else's parser."""
+    return {
+        sample.name + "".join(f" {value}" for value in sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def test_what_is_configured_may_be_asked_for_and_nothing_else(config: Config) -> None:
+    assert allowed(config) == {
+        *("example.test", "other.test", "relay.test", "sender.test", "reader.test")
+    }
+
+
+async def test_a_probe_is_answered_as_prometheus_reads_it(
+    config: Config, trust: TrustStore, context: ssl.SSLContext
+) -> None:
+    async with mail_world(ZONE, {"192.0.2.1": Script(tls=context)}, trust=trust) as world:
+        status, text = await prober(config, world).answer(
+            {"target": "Example.TEST.", "module": "mx"}, "10"
+        )
+        assert world.verbs("192.0.2.1") == [["EHLO", "STARTTLS", "EHLO", "QUIT"]]
+    found = samples(text)
+    assert status == 200
+    assert found["probe_success"] == 1
+    assert 0 < found["probe_duration_seconds"] < 20
+    phases = {name.split()[1] for name in found if name.startswith("probe_phase_duration")}
+    assert phases == {
+        *("dns_mx", "dns_address", "connect", "greeting", "ehlo", "starttls", "tls", "quit")
+    }
+    assert found["probe_findings failure"] == 0
+
+
+async def test_a_jobs_options_are_used_with_another_target(
+    config: Config, trust: TrustStore
+) -> None:
+    async with mail_world(ZONE, {"192.0.2.1": Script()}, trust=trust) as world:
+        status, _ = await prober(config, world).answer(
+            {"target": "example.test", "module": "careful"}, None
+        )
+        assert status == 200
+        assert world.verbs("192.0.2.1") == [["EHLO", "MAIL", "RCPT", "RSET", "QUIT"]]
+
+
+async def test_a_failure_is_a_success_of_0_with_its_owner(
+    config: Config, trust: TrustStore
+) -> None:
+    evil = Script(on={"connect": (Say('554 "}\\n probe_success 1'), Close())})
+    async with mail_world(ZONE, {"192.0.2.1": evil}, trust=trust) as world:
+        status, text = await prober(config, world).answer({"target": "example.test"}, None)
+    found = samples(text)
+    assert status == 200
+    assert found["probe_success"] == 0
+    assert found["probe_failure_info greeting rejected their_mx"] == 1
+
+
+async def test_a_transcript_shows_every_step_and_the_whole_result(
+    config: Config, trust: TrustStore
+) -> None:
+    evil = Script(on={"connect": (Say("554 \x1b[2Jno"), Close())})
+    async with mail_world(ZONE, {"192.0.2.1": evil}, trust=trust) as world:
+        query = {"target": "example.test", "debug": "true"}
+        status, text = await prober(config, world).answer(query, None)
+    assert status == 200
+    assert "greeting mx1.example.test 192.0.2.1 rejected" in text
+    assert '"reason": "rejected"' in text
+    assert text.replace("\n", "").isprintable()
+
+
+REFUSALS = [
+    ({"target": "stranger.test"}, 403, "probe_targets"),
+    ({"target": "192.0.2.1"}, 403, "not configured"),
+    ({"target": "a..b"}, 400, "not a domain"),
+    ({}, 400, "not a domain"),
+    ({"target": "example.test", "module": "mxx"}, 404, "mx"),
+    ({"target": "example.test", "module": "submission"}, 404, "no job or kind"),
+    ({"target": "example.test", "module": "hand-over"}, 403, "its own host"),
+    ({"target": "example.test", "hostname": "x"}, 400, "unknown parameter"),
+]
+
+
+@pytest.mark.parametrize(("query", "status", "says"), REFUSALS)
+async def test_what_is_not_probed_is_refused_before_anything_is_asked(
+    config: Config, trust: TrustStore, query: dict[str, str], status: int, says: str
+) -> None:
+    async with mail_world(ZONE, {"192.0.2.1": Script()}, trust=trust) as world:
+        answered = await prober(config, world).answer(query, None)
+        assert not world.peers["192.0.2.1"].conversations
+    assert answered[0] == status
+    assert says in answered[1]
+
+
+@pytest.mark.parametrize("header", ["soon", "nan", "-1", "0", "inf", ""])
+async def test_a_timeout_that_is_none_is_refused(
+    config: Config, trust: TrustStore, header: str
+) -> None:
+    async with mail_world(ZONE, {}, trust=trust) as world:
+        status, _ = await prober(config, world).answer({"target": "example.test"}, header)
+    assert status == 400
+
+
+async def test_the_answer_comes_before_prometheus_gives_up(
+    config: Config, trust: TrustStore
+) -> None:
+    silent = Script(on={"connect": (Wait(),)})
+    async with mail_world(ZONE, {"192.0.2.1": silent}, trust=trust) as world:
+        status, text = await prober(config, world).answer({"target": "example.test"}, "0.8")
+    found = samples(text)
+    assert status == 200
+    assert found["probe_failure_info greeting timeout their_mx"] == 1
+    assert found["probe_duration_seconds"] >= 0.3
+
+
+async def test_more_probes_than_may_run_at_once_are_told_to_come_back(
+    config: Config, trust: TrustStore
+) -> None:
+    silent = Script(on={"connect": (Wait(),)})
+    async with mail_world(ZONE, {"192.0.2.1": silent}, trust=trust) as world:
+        one = prober(config, world)
+        query = {"target": "example.test"}
+        answers = await asyncio.gather(*(one.answer(query, "1") for _ in range(MAX_AT_ONCE + 3)))
+        assert sorted(status for status, _ in answers) == [200] * MAX_AT_ONCE + [503] * 3
+        assert (await one.answer({"target": "stranger.test"}, None))[0] == 403
+
+
+async def test_it_is_served_over_http_beside_the_metrics(
+    config: Config, trust: TrustStore, context: ssl.SSLContext
+) -> None:
+    metrics = Metrics("1.2.3", SYSTEM_CLOCK)
+    metrics.configure(config)
+    monitor = LoopMonitor(metrics.loop_lag)
+    async with mail_world(ZONE, {"192.0.2.1": Script(tls=context)}, trust=trust) as world:
+        state = HttpState(metrics, monitor, lambda: (), prober(config, world).answer)
+        async with (
+            monitor,
+            serve(state, "127.0.0.1", 0) as port,
+            httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client,
+        ):
+            good = await client.get("/probe", params={"target": "example.test"})
+            bad = await client.get("/probe", params={"target": "stranger.test"})
+            headers = {"X-Prometheus-Scrape-Timeout-Seconds": "never"}
+            late = await client.get("/probe?target=example.test", headers=headers)
+            posted = await client.post("/probe?target=example.test")
+    assert (good.status_code, samples(good.text)["probe_success"]) == (200, 1)
+    assert good.headers["content-type"].startswith("text/plain")
+    assert [bad.status_code, late.status_code, posted.status_code] == [403, 400, 405]
