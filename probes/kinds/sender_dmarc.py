@@ -5,9 +5,10 @@ from collections.abc import Iterator, Sequence
 from probes.records.dmarc import DmarcRecord, Policy, ReportUri
 from probes.records.dmarc_discovery import (
     Discovery,
+    WalkStep,
     discover,
     older_readers_differ,
-    organisational_domain,
+    walk_up,
 )
 from probes.records.dmarc_reports import Authorisation, authorisation
 from probes.records.looked_up import Lookup
@@ -50,13 +51,10 @@ def _required(part: Trace, found: Discovery) -> DmarcRecord:
     if found.record is not None:
         return found.record
     if failed is not None:
-        status = Status.UNTESTABLE if failed.is_ours else Status.WARNING
-        subject = f"_dmarc.{failed.domain}"
-        part.findings.append(
-            Finding("dmarc.lookup_failed", status, subject, failed.detail, _DISCOVERY)
-        )
+        part.findings.append(_look_up_failed(failed))
         owner = Owner.OUR_DNS if failed.is_ours else Owner.THEIR_DNS
-        raise ProbeFailure(Reason.SERVFAIL, f"TXT of {subject}: {failed.detail}", owner=owner)
+        detail = f"TXT of _dmarc.{failed.domain}: {failed.detail}"
+        raise ProbeFailure(Reason.SERVFAIL, detail, owner=owner)
     evidence = f"none at {', '.join(f'_dmarc.{step.domain}' for step in found.walk.steps)}"
     several = next((step for step in found.walk.steps if step.count > 1), None)
     reason = Reason.RECORD_MISSING if several is None else Reason.RECORD_MULTIPLE
@@ -64,6 +62,12 @@ def _required(part: Trace, found: Discovery) -> DmarcRecord:
         Finding("dmarc.record_missing", Status.FAILURE, found.domain, evidence[:400], _DISCOVERY)
     )
     raise ProbeFailure(reason, evidence, owner=Owner.THEIR_DNS, is_transient=False)
+
+
+def _look_up_failed(step: WalkStep) -> Finding:
+    status = Status.UNTESTABLE if step.is_ours else Status.WARNING
+    subject = f"_dmarc.{step.domain}"
+    return Finding("dmarc.lookup_failed", status, subject, step.detail, _DISCOVERY)
 
 
 def _about_walk(found: Discovery) -> Iterator[Finding]:
@@ -118,14 +122,20 @@ def _about_tags(found: Discovery, record: DmarcRecord) -> Iterator[Finding]:
 async def _about_alignment(
     found: Discovery, record: DmarcRecord, identifiers: Sequence[str], lookup: Lookup
 ) -> list[Finding]:
-    """RFC 9989 §4.4: what authenticates has to be the author domain's own."""
+    """RFC 9989 §4.4: what authenticates has to be the author domain's own.
+
+    Where an organisation could not be looked up, that is what is said, and nothing of alignment.
+    """
     findings: list[Finding] = []
     strict = (record.is_spf_strict, record.is_dkim_strict)
     for method, identifier, is_strict in zip(("SPF", "DKIM"), identifiers, strict, strict=True):
         if identifier == found.domain:
             continue
-        organisation = await organisational_domain(identifier, lookup)
-        if is_strict or organisation != found.organisational_domain:
+        walk = await walk_up(identifier, lookup)
+        failed = None if is_strict else walk.failed or found.walk.failed
+        if failed is not None:
+            findings.append(_look_up_failed(failed))
+        elif is_strict or walk.organisational_domain != found.organisational_domain:
             mode = "strictly" if is_strict else "relaxed"
             evidence = f"{method} authenticates {identifier}, {mode} not {found.domain}"
             findings.append(

@@ -1,7 +1,7 @@
 """Which DMARC record holds for a domain: the tree walk of RFC 9989 §4.10, look-ups injected."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -95,22 +95,6 @@ async def walk_up(domain: str, lookup: Lookup) -> Walk:
     return Walk(domain, tuple(steps))
 
 
-async def organisational_domain(domain: str, lookup: Lookup) -> str:
-    """The Organizational Domain, RFC 9989 §4.10.2, as far as the DNS answers."""
-    return (await walk_up(domain, lookup)).organisational_domain
-
-
-async def organisations(domains: frozenset[str], lookup: Lookup) -> Callable[[str], str]:
-    """The Organizational Domain of each of `domains`, and of any other name the name itself.
-
-    All are looked up at the same time; bound the set.
-    """
-    wanted = sorted(domains)
-    found = await asyncio.gather(*(organisational_domain(domain, lookup) for domain in wanted))
-    known = dict(zip(wanted, found, strict=True))
-    return lambda domain: known.get(domain, domain)
-
-
 async def discover(domain: str, lookup: Lookup) -> Discovery:
     """The policy that holds for mail in the name of `domain`."""
     walk = await walk_up(domain, lookup)
@@ -126,11 +110,6 @@ async def discover(domain: str, lookup: Lookup) -> Discovery:
         if record is not None:
             return await _holding(walk, record, (place, source), lookup)
     return Discovery(domain, walk, organisation)
-
-
-def is_aligned(identifier: str, author: str, organisation: Callable[[str], str]) -> bool:
-    """Relaxed alignment of an authenticated identifier, RFC 9989 §4.4; strict is equality."""
-    return identifier == author or organisation(identifier) == organisation(author)
 
 
 def older_readers_differ(discovery: Discovery) -> Iterator[str]:

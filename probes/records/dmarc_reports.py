@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from probes.records.dmarc import is_dmarc
-from probes.records.dmarc_discovery import organisational_domain
+from probes.records.dmarc_discovery import WalkStep, walk_up
 from probes.records.looked_up import Lookup, is_domain_name, texts
 
 
@@ -35,11 +35,26 @@ async def authorisation(
     policy_domain: str, destination: str, lookup: Lookup
 ) -> ReportAuthorisation:
     """Whether `destination` takes reports about the domain whose record names it."""
-    if destination == policy_domain or (
-        await organisational_domain(destination, lookup)
-        == await organisational_domain(policy_domain, lookup)
-    ):
+    if destination == policy_domain:
         return ReportAuthorisation(destination, Authorisation.SAME_ORGANISATION)
+    theirs, ours = await walk_up(destination, lookup), await walk_up(policy_domain, lookup)
+    failed = theirs.failed or ours.failed
+    if failed is not None:
+        return _unknown(destination, failed)
+    if theirs.organisational_domain == ours.organisational_domain:
+        return ReportAuthorisation(destination, Authorisation.SAME_ORGANISATION)
+    return await _agreement(policy_domain, destination, lookup)
+
+
+def _unknown(destination: str, failed: WalkStep) -> ReportAuthorisation:
+    """Whose organisation it is could not be looked up: whether it has to agree is not known."""
+    name = f"_dmarc.{failed.domain}"
+    return ReportAuthorisation(
+        destination, Authorisation.UNKNOWN, name, failed.detail, failed.is_ours
+    )
+
+
+async def _agreement(policy_domain: str, destination: str, lookup: Lookup) -> ReportAuthorisation:
     name = f"{policy_domain}._report._dmarc.{destination}"
     if not is_domain_name(name):
         detail = "the name to ask would be too long"

@@ -324,6 +324,23 @@ async def test_a_mail_from_of_another_organisation_is_not_aligned() -> None:
     assert told(await World(strict).run(sub)) == {"dmarc.unaligned": Status.WARNING}
 
 
+async def test_an_organisation_that_cannot_be_looked_up_is_not_called_unaligned() -> None:
+    zone = f'{GOOD}\nsub TXT "v=spf1 ip4:{IP} -all"'
+    target = replace(TARGET, mail_from=EmailAddress("b@sub.example.test"))
+    faults = {("_dmarc.sub.example.test", "TXT"): Fault(Misbehaviour.SERVFAIL)}
+    assert told(await World(zone, faults=faults).run(target)) == {
+        "dmarc.lookup_failed": Status.WARNING
+    }
+
+
+async def test_an_ipv6_address_is_found_on_a_list_that_has_some() -> None:
+    test_entry = f"2.0.0.0.0.0.f.7.f.f.f.f.{'0.' * 19}0 A 127.0.0.2"
+    nibbles = f"5.2.0.0.{'0.' * 20}8.b.d.0.1.0.0.2 A 127.0.0.3"
+    target = replace(TARGET, sending_ips=(IpAddress(IP6),))
+    result = await World(lists={"list.test": f"{test_entry}\n{nibbles}"}).run(target)
+    assert told(result) == {"dnsbl.listed": Status.FAILURE}
+
+
 NAME_CASES: list[tuple[Mapping[str, str], str, dict[str, Status], bool]] = [
     ({}, "mail.example.test", {"rdns.missing": Status.FAILURE}, False),
     (

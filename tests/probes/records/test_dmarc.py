@@ -10,10 +10,7 @@ from probes.records.dmarc_discovery import (
     MOST_QUESTIONS,
     Source,
     discover,
-    is_aligned,
     older_readers_differ,
-    organisational_domain,
-    organisations,
     walk_up,
 )
 from probes.records.dmarc_reports import Authorisation, authorisation
@@ -193,7 +190,7 @@ async def test_the_walk_asks_no_more_than_eight_names() -> None:
 async def test_the_organisation_is_where_the_walk_finds_it(
     domain: str, records: dict[str, object], organisation: str
 ) -> None:
-    assert await organisational_domain(domain, zone(records)) == organisation
+    assert (await walk_up(domain, zone(records))).organisational_domain == organisation
 
 
 async def test_the_policy_is_the_domains_the_organisations_or_the_suffixs() -> None:
@@ -235,17 +232,6 @@ async def test_a_failed_look_up_is_never_taken_for_no_record() -> None:
     assert above.policy is Policy.NONE
 
 
-async def test_alignment_is_by_organisation() -> None:
-    lookup = zone({"example.com": "v=DMARC1; p=none"})
-    organisation = await organisations(
-        frozenset({"a.example.com", "b.example.com", "c.test"}), lookup
-    )
-    assert is_aligned("a.example.com", "b.example.com", organisation)
-    assert is_aligned("c.test", "c.test", organisation)
-    assert not is_aligned("c.test", "a.example.com", organisation)
-    assert organisation("never.asked.test") == "never.asked.test"
-
-
 async def test_what_older_readers_do_otherwise_is_said() -> None:
     text = "v=DMARC1; t=y; np=reject; pct=20; psd=n"
     found = await discover("example.com", zone({"example.com": text}))
@@ -278,6 +264,13 @@ async def test_reports_go_to_another_organisation_only_where_it_agrees(
     agreed = await authorisation("example.com", destination, lookup)
     assert agreed.status is status
     assert agreed.name == ("" if status is Authorisation.SAME_ORGANISATION else name)
+
+
+@pytest.mark.parametrize("failing", ["_dmarc.example.com", "_dmarc.reports.example.com"])
+async def test_nobody_refuses_where_the_organisation_is_not_known(failing: str) -> None:
+    lookup = ZoneLookup({failing: {"TXT": "failed"}})
+    agreed = await authorisation("example.com", "reports.example.com", lookup)
+    assert (agreed.status, agreed.name) == (Authorisation.UNKNOWN, failing)
 
 
 async def test_a_report_address_too_long_to_ask_about_is_refused() -> None:
