@@ -143,7 +143,8 @@ def _reasons(
 def _reason(name: str, failure: Failure) -> Padding:
     line = Text(name, style="bold").append(f"  {failure.phase} {failure.reason}", style="red")
     line.append(f", owner {failure.owner}: ", style="dim")
-    said = failure.detail if failure.reply is None else str(failure.reply)
+    reply = failure.reply
+    said = failure.detail if reply is None or reply.text in failure.detail else str(reply)
     line.append(visible(said[:_LONGEST_REASON]), style="default")
     return Padding(line, (0, 0, 0, 2))
 

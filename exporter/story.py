@@ -141,7 +141,7 @@ def timeline(story: Story) -> tuple[Step, ...]:
     result, record = story.result, story.record
     steps = [] if result is None else _timed(result)
     if record is None or record.round_trip is None:
-        return tuple(steps)
+        return (*steps, *_in_vain(record, _end_of_data(result)))
     resolution = min(record.resolution or 0.0, record.round_trip)
     last_look = record.round_trip - resolution
     accepted = _end_of_data(result)
@@ -157,6 +157,15 @@ def timeline(story: Story) -> tuple[Step, ...]:
         Step(Phase.ARRIVAL, arrived_from, arrived_from, record.round_trip, record.round_trip)
     )
     return tuple(steps)
+
+
+def _in_vain(record: CanaryRecord | None, accepted: float | None) -> Iterable[Step]:
+    """How long a canary was waited for that was taken over and did not come."""
+    if record is None or record.settled_at is None or record.sending_at is None:
+        return
+    waited = (record.settled_at - record.sending_at).total_seconds()
+    if accepted is not None and record.accepted_at is not None and waited > accepted:
+        yield Step(Phase.TRANSIT, accepted, accepted, waited, waited, is_failed=True)
 
 
 def _timed(result: ProbeResult) -> list[Step]:

@@ -214,6 +214,7 @@ def _broke(mutation: Mapping[str, Any]) -> str:
 
 def _grid(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Padding:
     table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False, header_style="dim")
+    table.show_header = any(headings)
     for heading in headings:
         table.add_column(heading, overflow="fold")
     for row in rows:

@@ -296,6 +296,16 @@ async def test_the_hops_stand_in_the_way_as_far_as_their_clocks_tell(file: Path)
             assert words in text
 
 
+async def test_a_canary_that_did_not_come_shows_how_long_it_was_waited_for(file: Path) -> None:
+    async with past(file) as (life, reader):
+        token = await life.send("out-in")
+        life.rig.hands.elapse(900.0)
+        await life.rig.happen(token, Event.LOOKED_IN_VAIN)
+        last = timeline(take_story(reader, life.config, token))[-1]
+        assert (last.name, last.is_failed) == ("transit", True)
+        assert (last.begin, last.end) == pytest.approx((0.3, 901.0))
+
+
 async def test_nothing_of_what_peers_wrote_acts_on_the_terminal(file: Path) -> None:
     async with past(file) as (life, reader):
         token = await life.refuse("out-in")
