@@ -85,7 +85,7 @@ def failure_of(bounce: Bounce) -> Failure:
         reason = recipient.reason or BounceReason.UNKNOWN
         said_by = recipient.remote_mta or said_by
         if recipient.reply_code is not None:
-            reply = Reply(recipient.reply_code, (recipient.reply or "",), recipient.status)
+            reply = Reply(recipient.reply_code, (_text(recipient),), recipient.status)
     return Failure(
         phase=Phase.TRANSIT,
         reason=Reason.BOUNCED,
@@ -94,6 +94,13 @@ def failure_of(bounce: Bounce) -> Failure:
         is_transient=reason is BounceReason.TEMPORARY,
         reply=reply,
     )
+
+
+def _text(recipient: BouncedRecipient) -> str:
+    """The reply's text after its code, as a Reply keeps it."""
+    code = str(recipient.reply_code)
+    said = recipient.reply or ""
+    return said.removeprefix(code).lstrip(" -") if said.startswith(code) else said
 
 
 def _words(recipient: BouncedRecipient | None, bounce: Bounce) -> str:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probes.canary.bounce import FoundIn, bounced_token
+from probes.canary.bounce import FoundIn, bounced_token, failure_of
 from probes.canary.envelope import tagged_sender
 from probes.canary.message import (
     Canary,
@@ -20,7 +20,8 @@ from probes.canary.message import (
 )
 from probes.options import EmailAddress
 from probes.records.address import parse_address
-from probes.records.bounce_values import Action
+from probes.records.bounce_values import Action, Bounce, BouncedRecipient
+from probes.records.reply import Reply
 
 CORPUS = Path(__file__).parents[2] / "corpus" / "bounces"
 IN_CORPUS = "mailcanary-abcdefghijklmnopqrstuvwxyz"
@@ -252,3 +253,11 @@ _PIECES = st.sampled_from(
 @given(st.binary() | st.lists(_PIECES).map(b"".join))
 def test_any_bytes_are_read(message: bytes) -> None:
     assert bounced_token(message) is None or message
+
+
+@pytest.mark.parametrize("code", ["550 ", "550-", ""])
+def test_the_reply_that_a_bounce_quotes_has_its_code_once(code: str) -> None:
+    said = f"{code}5.1.1 no such user"
+    recipient = BouncedRecipient("b@reader.test", action=Action.FAILED, reply=said, reply_code=550)
+    failure = failure_of(Bounce((recipient,), is_report=True))
+    assert failure.reply == Reply(550, ("5.1.1 no such user",))
