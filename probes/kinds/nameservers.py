@@ -1,6 +1,8 @@
 """Kind `nameservers`: does every authoritative server say the same, over UDP and over TCP?"""
 
 import asyncio
+import errno
+import os
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -176,15 +178,26 @@ def _require_authority(answer: Answer[Any], subject: str, trace: Trace) -> None:
     is_silent = answer.status in (DnsStatus.TIMEOUT, DnsStatus.UNREACHABLE)
     # RFC 1912 §2.8: lame is who is delegated to and does not answer with authority
     code = "nameservers.unreachable" if is_silent else "nameservers.lame"
-    _note(trace, code, Status.WARNING, subject, answer.explain(), "RFC 1912 §2.8")
+    is_ours = answer.status is DnsStatus.UNREACHABLE and answer.note in _OUR_ERRORS
+    status = Status.UNTESTABLE if is_ours else Status.WARNING
+    _note(trace, code, status, subject, answer.explain(), "RFC 1912 §2.8")
     raise ProbeFailure(
         _REASONS.get(answer.status, Reason.UNEXPECTED_REPLY),
         answer.explain(),
         phase=Phase.EVALUATE,
-        owner=Owner.THEIR_DNS,
+        owner=Owner.MONITOR if is_ours else Owner.THEIR_DNS,
         is_transient=True,
     )
 
+
+_OUR_ERRORS = frozenset(
+    os.strerror(code)
+    for code in (
+        *(errno.ENETUNREACH, errno.ENETDOWN, errno.EAFNOSUPPORT),
+        *(errno.EADDRNOTAVAIL, errno.EACCES, errno.EPERM),
+    )
+)
+"""What the system says where nothing left this machine: no IPv6 here, say."""
 
 _REASONS: Mapping[DnsStatus, Reason] = {
     DnsStatus.TIMEOUT: Reason.TIMEOUT,
@@ -248,12 +261,13 @@ def _nobody(zone: str, trace: Trace) -> ProbeFailure:
             phase=Phase.DNS_ADDRESS,
             owner=Owner.THEIR_DNS,
         )
+    told = min(failures, key=lambda failure: failure.is_untestable)
     is_silent = all(one.reason in (Reason.TIMEOUT, Reason.UNREACHABLE) for one in failures)
     return ProbeFailure(
-        failures[0].reason,
-        f"no name server of {zone} answers with authority: {failures[0].detail}",
+        told.reason,
+        f"no name server of {zone} answers with authority: {told.detail}",
         phase=Phase.EVALUATE,
-        owner=Owner.NETWORK if is_silent else Owner.THEIR_DNS,
+        owner=Owner.NETWORK if is_silent and not told.is_untestable else told.owner,
         is_transient=True,
     )
 

@@ -125,6 +125,11 @@ async def _visits(
 ) -> tuple[Visit, ...]:
     with trace.phase(Phase.DNS_ADDRESS):
         hosts = await find_hosts(net, mx.hosts[: target.max_hosts], target.port, resolver)
+    if len(mx.hosts) > len(hosts):
+        evidence = f"{len(mx.hosts) - len(hosts)} hosts were not probed"
+        trace.findings.append(
+            Finding("mx.hosts_left_out", Status.INFO, target.domain, evidence, "RFC 5321 §5.1")
+        )
     visits = await visit_all(net, target, target.domain, hosts, trace, _WITHOUT_HOSTS)
     trace.findings.extend(dane_findings(hosts, visits))
     return visits

@@ -17,7 +17,7 @@ from probes.net.tls import TlsFacts
 from probes.records.ehlo import Ehlo
 from probes.records.mta_sts import StsPolicy, covers
 from probes.records.mx import MxRecord
-from probes.result import Failure, Phase, ProbeFailure
+from probes.result import Failure, Finding, Phase, ProbeFailure, Status
 from probes.sessions import say_quit
 from probes.trace import Trace
 from probes.turns import turn_at
@@ -125,9 +125,10 @@ async def visit_all(
     """Shake hands with every address, `most` at the most, in the order of preference."""
     wanted: list[Visit] = []
     for host in hosts:
-        wanted += [Visit(host, address) for address in host.mx.addresses.records] or [
-            _homeless(host, trace)
-        ]
+        addresses: Sequence[str | None] = host.mx.addresses.records or (None,)
+        wanted += [Visit(host, address) for address in addresses]
+    if len(wanted) > most:
+        trace.findings.append(_left_out(domain, len(wanted) - most))
     limit = asyncio.Semaphore(options.max_concurrent)
     async with asyncio.TaskGroup() as group:
         tasks = [
@@ -135,6 +136,11 @@ async def visit_all(
             for visit in wanted[:most]
         ]
     return tuple(task.result() for task in tasks)
+
+
+def _left_out(domain: str, count: int) -> Finding:
+    evidence = f"{count} addresses were not probed"
+    return Finding("mx.hosts_left_out", Status.INFO, domain, evidence, "RFC 5321 §5.1")
 
 
 def _homeless(host: Host, trace: Trace) -> Visit:
@@ -157,7 +163,7 @@ async def _visit(
     limit: asyncio.Semaphore,
 ) -> Visit:
     if visit.address is None:
-        return visit
+        return _homeless(visit.host, trace)
     name, address = visit.host.name, visit.address
     failure: Failure | None = None
     async with limit:

@@ -182,6 +182,19 @@ async def test_when_all_are_silent_it_may_be_the_network(trust: TrustStore) -> N
     assert (result.failure.reason, result.failure.owner) == (Reason.TIMEOUT, Owner.NETWORK)
 
 
+async def test_an_address_that_this_machine_has_no_way_to_is_nobodys_fault(
+    trust: TrustStore,
+) -> None:
+    first = "@ NS broad\nbroad A 255.255.255.255\n@ MX 10 mx\n"  # the system refuses to send there
+    async with two_servers(trust, None, first=first) as running:
+        result = await run(running)
+    assert result.ok
+    assert found(result, "nameservers.unreachable")[0].status is Status.UNTESTABLE
+    (part,) = [part for part in result.parts if part.address == "255.255.255.255"]
+    assert part.failure is not None
+    assert part.failure.is_untestable
+
+
 async def test_one_server_alone_and_one_without_an_address_are_told(trust: TrustStore) -> None:
     async with two_servers(trust, None, first="@ MX 10 mx\n") as running:
         alone = await run(running)

@@ -10,7 +10,7 @@ from exporter.liars.dns_server import Fault
 from exporter.liars.https import page
 from probes.kinds.policy import PolicyTarget, host
 from probes.net.tls import TrustStore
-from probes.options import Domain, Seconds
+from probes.options import Count, Domain, Seconds
 from probes.options import Host as HostName
 from probes.result import Owner, Phase, Reason, Status
 from tests.probes.policy_world import (
@@ -298,6 +298,30 @@ async def test_a_domain_that_takes_no_mail_bounces_it(trust: TrustStore) -> None
     assert result.failure is not None
     assert result.failure.reason is Reason.NULL_MX
     assert outcomes(result) == [BOUNCED] * 4
+
+
+async def test_a_host_without_an_address_is_passed_over(trust: TrustStore, mx: Identity) -> None:
+    zone = "@ MX 5 ghost\n" + ZONE + mx.tlsa()
+    async with policy_world(zone, trust=trust, hosts=serving(mx)) as net:
+        result = await run(net)
+    assert result.ok
+    assert outcomes(result)[2] == PROVEN
+    (part,) = [part for part in result.parts if part.host == "ghost.example.test"]
+    assert part.failure is not None
+    assert part.failure.reason is Reason.NXDOMAIN
+
+
+async def test_hosts_and_addresses_that_are_left_out_are_told(
+    trust: TrustStore, mx: Identity
+) -> None:
+    zone = ZONE + "".join(f"mx A 198.51.100.{n}\n" for n in range(1, 80)) + "@ MX 20 other\n"
+    target = PolicyTarget(Domain(DOMAIN), max_hosts=Count(1))
+    async with policy_world(zone, trust=trust, hosts=serving(mx)) as net:
+        result = await run(net, target)
+    assert {finding.evidence for finding in found(result, "mx.hosts_left_out")} == {
+        "1 hosts were not probed",
+        "20 addresses were not probed",
+    }
 
 
 async def test_a_host_nobody_reaches_defers_the_mail(trust: TrustStore) -> None:
