@@ -97,6 +97,8 @@ class Store:
 
     def close(self) -> None:
         """Give the database back, and with it the log beside the file."""
+        if self._connection.closed:
+            return
         self._cursor.close()  # a statement of it that was not read to its end keeps the file open
         self._connection.close()
         self._engine.dispose()

@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 
 from exporter.liars.acts import Act
-from probes.mailboxes import Cursor, Following, Look, Placement, Sighting
+from probes.mailboxes import Content, Cursor, Following, Look, Place, Placement, Sighting
 from probes.mailboxes.imap import ImapMailbox, host, junk_among, keep, remove, watch
 from probes.mailboxes.imap_folder import CHUNK, SLICE
 from probes.net import Net
@@ -748,3 +748,44 @@ async def test_many_messages_are_removed_in_chunks(the_net: Net) -> None:
     async with ImapPeer(answers) as peer:
         assert await remove(the_net, target(peer), "INBOX", 7, tokens) == {TOKEN}
         assert asked(peer, "EXPUNGE") == [f"UID EXPUNGE 1:{CHUNK}", f"UID EXPUNGE {count}"]
+
+
+# Whole messages
+
+
+async def test_a_server_that_refuses_a_message_is_quoted_and_the_watch_goes_on(
+    the_net: Net,
+) -> None:
+    answers = {
+        **ONLY_INBOX,
+        "EXAMINE": opened(1, 6),
+        "UID FETCH": (Say("{tag} NO it cannot be read"),),
+    }
+    waiting = Waiting()
+    async with ImapPeer(answers) as peer, watched(the_net, target(peer), waiting) as told:
+        await told.looks(1)
+        for uid in (5, 4):
+            waiting.wanted.put_nowait(Place(TOKEN, "INBOX", 7, uid))
+        await told.until(lambda told: len(told.of(Content)) == 2)
+        waiting.expect(TOKEN)
+        await told.looks(1)
+    contents = told.of(Content)
+    assert [(content.place.uid, content.octets) for content in contents] == [(5, None), (4, None)]
+    assert all("it cannot be read" in content.why for content in contents)
+
+
+async def test_no_message_is_fetched_while_there_is_no_room_for_it(the_net: Net) -> None:
+    whole = Raw(b"* 1 FETCH (UID 5 RFC822.SIZE 4 BODY[]<0> {4}\r\nx\r\n\r)\r\n")
+    answers = {**ONLY_INBOX, "EXAMINE": opened(1, 6), "UID FETCH": (whole, OK)}
+    waiting = Waiting()
+    async with ImapPeer(answers) as peer, watched(the_net, target(peer), waiting) as told:
+        await told.looks(1)
+        await waiting.room.acquire()
+        waiting.wanted.put_nowait(Place(TOKEN, "INBOX", 7, 5))
+        waiting.expect(TOKEN)
+        await told.looks(3)
+        assert waiting.wanted.empty(), "it is known what is wanted"
+        assert asked(peer, "UID FETCH") == []
+        waiting.room.release()
+        await told.until(lambda told: bool(told.of(Content)))
+    assert [content.octets for content in told.of(Content)] == [b"x\r\n\r"]
