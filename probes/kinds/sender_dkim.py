@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import NoReturn
 
+from probes.kinds.sender_failure import not_looked_up
 from probes.records import RecordError
 from probes.records.dkim_records import KeyRecord, parse_key_record
 from probes.records.dkim_verification import WEAK_RSA_BITS, key_bits
@@ -46,8 +47,8 @@ def _record(part: Trace, name: str, found: LookedUp) -> KeyRecord:
         part.findings.append(
             Finding("dkim.lookup_failed", status, name, found.detail, "RFC 6376 §6.1.2")
         )
-        owner = Owner.OUR_DNS if found.is_ours else Owner.THEIR_DNS
-        raise ProbeFailure(Reason.SERVFAIL, f"TXT of {name}: {found.detail}", owner=owner)
+        detail = f"TXT of {name}: {found.detail}"
+        raise not_looked_up(found.failure, detail, is_ours=found.is_ours)
     records = texts(found)
     if not records:
         _fail(part, "dkim.key_missing", name, f"TXT: {found.status}", "RFC 6376 §3.6.2.2")

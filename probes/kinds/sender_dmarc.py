@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from probes.kinds.sender_failure import not_looked_up
 from probes.records.dmarc import DmarcRecord, Policy, ReportUri
 from probes.records.dmarc_discovery import (
     Discovery,
@@ -52,9 +53,8 @@ def _required(part: Trace, found: Discovery) -> DmarcRecord:
         return found.record
     if failed is not None:
         part.findings.append(_look_up_failed(failed))
-        owner = Owner.OUR_DNS if failed.is_ours else Owner.THEIR_DNS
         detail = f"TXT of _dmarc.{failed.domain}: {failed.detail}"
-        raise ProbeFailure(Reason.SERVFAIL, detail, owner=owner)
+        raise not_looked_up(failed.failure, detail, is_ours=failed.is_ours)
     evidence = f"none at {', '.join(f'_dmarc.{step.domain}' for step in found.walk.steps)}"
     several = next((step for step in found.walk.steps if step.count > 1), None)
     reason = Reason.RECORD_MISSING if several is None else Reason.RECORD_MULTIPLE

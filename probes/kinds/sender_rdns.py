@@ -4,6 +4,7 @@ import re
 from ipaddress import ip_address
 from typing import NoReturn
 
+from probes.kinds.sender_failure import not_looked_up
 from probes.records.looked_up import LookedUp, Lookup
 from probes.records.looked_up import is_domain_name as is_name
 from probes.result import Finding, Owner, Phase, ProbeFailure, Reason, Status
@@ -62,9 +63,7 @@ async def _probe_ehlo_name(part: Trace, ip: str, ehlo_name: str, lookup: Lookup)
     found = await lookup(ehlo_name, _address_type(ip))
     if found.failed:
         status = Status.UNTESTABLE if found.is_ours else Status.WARNING
-        part.findings.append(
-            Finding("ehlo.lookup_failed", status, ehlo_name, found.detail, _EHLO)
-        )
+        part.findings.append(Finding("ehlo.lookup_failed", status, ehlo_name, found.detail, _EHLO))
     elif not found.records:
         evidence = f"{_address_type(ip)}: {found.status}"
         part.findings.append(
@@ -72,9 +71,7 @@ async def _probe_ehlo_name(part: Trace, ip: str, ehlo_name: str, lookup: Lookup)
         )
     elif not _has(found, ip):
         evidence = f"it has {', '.join(found.records[:5])}, not {ip}"
-        part.findings.append(
-            Finding("ehlo.elsewhere", Status.NOTICE, ehlo_name, evidence, _EHLO)
-        )
+        part.findings.append(Finding("ehlo.elsewhere", Status.NOTICE, ehlo_name, evidence, _EHLO))
 
 
 async def _has_address(part: Trace, name: str, ip: str, lookup: Lookup) -> bool:
@@ -98,8 +95,8 @@ def _require_answer(part: Trace, code: str, ip: str, found: LookedUp) -> None:
         return
     status = Status.UNTESTABLE if found.is_ours else Status.WARNING
     part.findings.append(Finding(code, status, ip, found.detail, _IPREV))
-    owner = Owner.OUR_DNS if found.is_ours else Owner.THEIR_DNS
-    raise ProbeFailure(Reason.SERVFAIL, f"names of {ip}: {found.detail}", owner=owner)
+    detail = f"names of {ip}: {found.detail}"
+    raise not_looked_up(found.failure, detail, is_ours=found.is_ours)
 
 
 def _fail(part: Trace, code: str, reason: Reason, ip: str, evidence: str) -> NoReturn:

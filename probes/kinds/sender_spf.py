@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import NoReturn
 
+from probes.kinds.sender_failure import not_looked_up
 from probes.records import RecordError
 from probes.records.looked_up import LookedUp, Lookup, texts
 from probes.records.spf import (
@@ -70,7 +71,7 @@ async def probe_spf(trace: Trace, question: SpfQuestion, lookup: Lookup) -> None
         helo = await check_host(question.ip, "", question.helo, lookup)
         part.facts["spf.helo_result"] = helo.result
         if helo.result in (SpfResult.FAIL, SpfResult.PERMERROR):
-            evidence = f"{helo.result} for {question.ip}: {helo.matched or helo.problem}"
+            evidence = f"{helo.result} for {question.ip}: {(helo.matched or helo.problem)[:300]}"
             part.findings.append(
                 Finding("spf.helo_fails", Status.WARNING, question.helo, evidence, "RFC 7208 §2.3")
             )
@@ -81,7 +82,7 @@ async def probe_spf(trace: Trace, question: SpfQuestion, lookup: Lookup) -> None
 
 def _only_record(part: Trace, domain: str, found: LookedUp) -> SpfRecord:
     if found.failed:
-        _look_up_failed(part, domain, found.detail, is_ours=found.is_ours)
+        _look_up_failed(part, domain, found, f"TXT of {domain}: {found.detail}")
     records = [text for text in texts(found) if is_spf(text)]
     part.facts["spf.records"] = len(records)
     if not records:
@@ -133,7 +134,7 @@ def _require_pass(part: Trace, question: SpfQuestion, verdict: SpfVerdict) -> No
     if result is SpfResult.PASS:
         return
     if result is SpfResult.TEMPERROR:
-        _look_up_failed(part, subject, verdict.problem, is_ours=verdict.is_ours)
+        _look_up_failed(part, subject, verdict, verdict.problem)
     elif result is SpfResult.NONE:
         _fail(
             part,
@@ -167,13 +168,14 @@ def _not_authorised(part: Trace, subject: str, evidence: str, result: SpfResult)
     )
 
 
-def _look_up_failed(part: Trace, subject: str, detail: str, *, is_ours: bool) -> NoReturn:
-    status = Status.UNTESTABLE if is_ours else Status.WARNING
+def _look_up_failed(
+    part: Trace, subject: str, failed: LookedUp | SpfVerdict, detail: str
+) -> NoReturn:
+    status = Status.UNTESTABLE if failed.is_ours else Status.WARNING
     part.findings.append(
         Finding("spf.lookup_failed", status, subject, detail[:400], "RFC 7208 §2.6.6")
     )
-    owner = Owner.OUR_DNS if is_ours else Owner.THEIR_DNS
-    raise ProbeFailure(Reason.SERVFAIL, detail, owner=owner)
+    raise not_looked_up(failed.failure, detail, is_ours=failed.is_ours)
 
 
 def _fail(

@@ -63,7 +63,8 @@ def _looked_up(answer: Answer[Any]) -> LookedUp:
     detail = str(answer.status)
     if status is LookupStatus.FAILED and answer.note:
         detail = f"{detail} ({answer.note})"
-    return LookedUp(status, answer.records, detail, answer.is_ours)
+    failure = str(answer.status) if status is LookupStatus.FAILED else ""
+    return LookedUp(status, answer.records, detail, answer.is_ours, failure)
 
 
 def _presentation(name: str) -> str:

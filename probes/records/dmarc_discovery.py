@@ -22,6 +22,7 @@ class WalkStep:
     record: DmarcRecord | None = None
     detail: str = ""
     is_ours: bool = False
+    failure: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +157,9 @@ def _step(name: str, found: LookedUp) -> WalkStep:
     records = [text for text in texts(found) if is_dmarc(text)]
     # RFC 9989 §4.10: of several records none counts
     record = parse_dmarc(records[0][:65_535]) if len(records) == 1 else None
-    return WalkStep(name, found.status, len(records), record, found.detail, found.is_ours)
+    return WalkStep(
+        name, found.status, len(records), record, found.detail, found.is_ours, found.failure
+    )
 
 
 def _one_below(suffix: str, domain: str) -> str:

@@ -21,14 +21,15 @@ class LookedUp:
     """One outcome; `records` is empty unless `status` is `found`.
 
     Records are `bytes` for TXT (the strings of one record joined without a space), `str` for A,
-    AAAA and PTR, `MxRecord` for MX. `detail` says for people why a look-up failed; `is_ours` is
-    True where our own resolver is why.
+    AAAA and PTR, `MxRecord` for MX. `detail` says for people why a look-up failed, `failure` in a
+    word (`servfail`, `timeout`); `is_ours` is True where our own resolver is why.
     """
 
     status: LookupStatus
     records: tuple[Any, ...] = ()
     detail: str = ""
     is_ours: bool = False
+    failure: str = ""
 
     @property
     def is_void(self) -> bool:

@@ -88,9 +88,9 @@ async def _evaluated(evaluation: Evaluation, policy: str) -> SpfVerdict:
     try:
         root = await evaluation.evaluate(policy)
         explanation = await evaluation.explain()
-        result, problem, is_ours = root.result or SpfResult.NEUTRAL, "", False
+        result, problem, cause = root.result or SpfResult.NEUTRAL, "", None
     except Stopped as stop:
-        result, problem, is_ours, explanation = stop.result, stop.problem, stop.is_ours, None
+        result, problem, cause, explanation = stop.result, stop.problem, stop.cause, None
     has_matched = evaluation.path and not problem
     return SpfVerdict(
         result=result,
@@ -102,7 +102,8 @@ async def _evaluated(evaluation: Evaluation, policy: str) -> SpfVerdict:
         void_lookups=evaluation.voids,
         questions=evaluation.questions,
         problem=problem,
-        is_ours=is_ours,
+        is_ours=cause is not None and cause.is_ours,
+        failure="" if cause is None else cause.failure,
         tree=evaluation.tree(),
     )
 

@@ -60,11 +60,11 @@ class Session:
 class Stopped(Exception):
     """The evaluation ends with this result, wherever it is."""
 
-    def __init__(self, result: SpfResult, problem: str, *, is_ours: bool = False) -> None:
+    def __init__(self, result: SpfResult, problem: str, cause: LookedUp | None = None) -> None:
         super().__init__(problem)
         self.result = result
         self.problem = problem
-        self.is_ours = is_ours
+        self.cause = cause
 
 
 @dataclass(slots=True)
@@ -308,7 +308,7 @@ class Evaluation:
             self._step.questions.append(f"{rdtype} {name}: {found.status}")
         if found.failed and not is_lenient:
             problem = f"{rdtype} of {name} could not be looked up: {found.detail}"
-            raise Stopped(SpfResult.TEMPERROR, problem, is_ours=found.is_ours)
+            raise Stopped(SpfResult.TEMPERROR, problem, found)
         if found.is_void and not is_policy:
             self._count_void(name, found.status)
         return found

@@ -72,8 +72,9 @@ class SpfVerdict:
     nothing matched; `path` leads from the first policy to the innermost term that matched, as
     `domain: term`. `explanation` is the domain's own (§6.2), None where it gives none or the result
     is not fail. `lookups` and `void_lookups` are terms counted as §4.6.4 counts them, `questions`
-    all questions asked. `problem` says why for none and the errors, "" otherwise; `is_ours` is True
-    for a temperror that our own resolver caused. `tree` is None where no policy was asked for.
+    all questions asked. `problem` says why for none and the errors, "" otherwise. For a
+    temperror `failure` is that of the look-up, and `is_ours` True where our own resolver is why.
+    `tree` is None where no policy was asked for.
     """
 
     result: SpfResult
@@ -86,4 +87,5 @@ class SpfVerdict:
     questions: int = 0
     problem: str = ""
     is_ours: bool = False
+    failure: str = ""
     tree: SpfNode | None = None

@@ -450,6 +450,7 @@ async def test_a_look_up_that_fails_is_never_a_missing_record(
     told(result)
     if result.failure is not None:
         assert result.failure.is_untestable is is_ours
+        assert result.failure.reason is (Reason.REFUSED if is_ours else Reason.SERVFAIL)
 
 
 async def test_a_report_destination_that_cannot_be_asked_is_no_refusal() -> None:
