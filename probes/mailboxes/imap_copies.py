@@ -11,7 +11,6 @@ from probes.mailboxes import Content, Interest, Place, Report
 from probes.mailboxes.gmail import sorting_of
 from probes.mailboxes.imap_login import ImapServer, open_session, step
 from probes.net import Net
-from probes.net.errors import NetError
 from probes.net.imap import ImapSession
 from probes.records.raw_message import MAX_HEADER, MAX_MESSAGE
 from probes.result import Phase, ProbeFailure
@@ -69,14 +68,14 @@ class _Reader:
 
     async def read(self, place: Place) -> Content:
         """The message there; without it where the server does not give it."""
-        is_new = self._session is None
+        kept = self._session
         try:
             return await self._read(place)
         except ProbeFailure as failure:
             await self.close()
-            if is_new or not isinstance(failure, NetError):
+            if kept is None or not kept.has_ended:
                 return Content(place, None, why=failure.detail)
-        try:  # a connection that was kept may have been closed meanwhile
+        try:  # the connection that was kept had been closed meanwhile
             return await self._read(place)
         except ProbeFailure as failure:
             await self.close()
