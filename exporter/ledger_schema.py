@@ -207,9 +207,13 @@ def open_for_reading(path: Path) -> Engine:
 
     Raises LedgerError: the file is missing, no ledger, of another version, or cannot be read.
     """
-    if not path.exists():
+    try:
+        path.stat()
+    except FileNotFoundError:
         remedy = "there is none: no service has run with this configuration yet"
-        raise LedgerError(str(path), remedy)
+        raise LedgerError(str(path), remedy) from None
+    except OSError as error:
+        raise LedgerError(str(path), f"it cannot be read ({error.strerror})") from error
     engine = _engine(_url(path, "ro"), is_read_only=True)
     try:
         with named_errors(str(path), engine), engine.connect() as connection:

@@ -70,6 +70,13 @@ def test_a_ledger_that_is_not_there_is_not_made(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_ledger_that_would_lie_under_a_file_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / "under_a_file").write_bytes(b"")
+    file = tmp_path / "under_a_file" / "ledger.sqlite"
+    with pytest.raises(LedgerError, match="cannot be read"), reading(str(file)):
+        pass
+
+
 @pytest.mark.parametrize("content", [b"", b"no database at all" * 99])
 def test_a_file_that_is_no_ledger_is_refused(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "ledger.sqlite"
