@@ -66,6 +66,49 @@ def test_what_the_filter_marks_is_junked(watch: Watched) -> None:
     assert watch.value(counted("junked", "arrived")) == 0
 
 
+def test_a_footer_on_the_way_is_evidence_of_a_broken_signature(watch: Watched) -> None:
+    watch.wait_for(counted("footed", "arrived") + " >= 1")
+    (document,) = watch.wait_for_evidence("footed")
+    (change,) = document["mutations"]
+    assert (change["kind"], change["broke"]) == ("footer_added", ["d=sender.test s=s1"])
+    assert [one["status"] for one in document["dkim"]] == ["body_changed"]
+    results = {one["method"]: one["result"] for one in document["authentication"]}
+    assert results == {"dkim": "fail", "spf": "fail", "dmarc": "fail"}
+
+
+def test_a_relay_whose_clock_is_ahead_is_skewed_and_delays_nothing(watch: Watched) -> None:
+    watch.wait_for(counted("skewed", "arrived") + " >= 1")
+    (document,) = watch.wait_for_evidence("skewed")
+    hops = document["hops"]
+    assert [hop["by"] for hop in hops if hop["is_skewed"]] == [layout.SKEWED_HOST]
+    offset = hops[1]["clock_offset_seconds"]
+    assert offset["min"] <= layout.AHEAD <= offset["max"]
+    assert all(hop["delay_seconds"]["max"] < layout.AHEAD / 2 for hop in hops[1:])
+    watch.wait_for('mailcanary_hop_delay_max_seconds{path="skewed"}')
+    at_most = watch.promql('max(mailcanary_hop_delay_max_seconds{path="skewed"})')
+    assert at_most[0].value < layout.AHEAD / 2
+
+
+def test_a_relay_that_sends_twice_is_counted_and_both_copies_are_evidence(watch: Watched) -> None:
+    watch.wait_for(counted("twice", "duplicated") + " >= 1")
+    first, second = watch.wait_for_evidence("twice", copies=2)
+    assert first["hops"][1]["id"] == second["hops"][1]["id"]
+    assert first["hops"][2]["id"] != second["hops"][2]["id"]
+    assert (first["mutations"], second["mutations"]) == ([], [])
+
+
+def test_what_the_relay_could_not_pass_on_is_bounced_with_the_words_of_the_mx(
+    watch: Watched,
+) -> None:
+    watch.wait_for(counted("bounced", "bounced") + " >= 1")
+    (document,) = watch.wait_for_evidence("bounced")
+    bounce = document["bounce"]
+    assert (bounce["recipient"], bounce["status"]) == ("nobody@example.test", "5.1.1")
+    assert bounce["reason"] == "unknown_user"
+    assert (bounce["reporting_mta"], bounce["remote_mta"]) == (layout.OUT_HOST, layout.MX_HOST)
+    assert watch.value(counted("bounced", "lost")) == 0
+
+
 def test_the_jobs_see_the_servers_without_sending(watch: Watched) -> None:
     watch.wait_for('mailcanary_probe_up{probe="submission"} == 1')
     watch.wait_for('mailcanary_mx_up{probe="mx",host="mx.example.test"} == 1')
@@ -90,15 +133,16 @@ def test_after_postfix_stop_at_the_relay_sending_fails_and_recovers(watch: Watch
 
 def test_after_postfix_stop_at_the_mx_canaries_are_lost_and_recovered(watch: Watched) -> None:
     watch.wait_for('mailcanary_path_up{path="impatient"} == 1')
+    before = {name: watch.value(counted("impatient", name)) for name in ("lost", "recovered")}
     watch.chain.stop_daemon("mx")
     try:
         watch.wait_for('mailcanary_mx_up{probe="mx",host="mx.example.test"} == 0')
         watch.wait_for('mailcanary_oldest_in_flight_age_seconds{path="impatient"} > 2')
-        watch.wait_for(counted("impatient", "lost") + " >= 1")
+        watch.wait_for(counted("impatient", "lost") + f" > {before['lost']}")
         watch.wait_for('mailcanary_path_up{path="impatient"} == 0')
     finally:
         watch.chain.start_daemon("mx")
-    watch.wait_for(counted("impatient", "recovered") + " >= 1")
+    watch.wait_for(counted("impatient", "recovered") + f" > {before['recovered']}")
     watch.wait_for('mailcanary_path_up{path="impatient"} == 1')
 
 

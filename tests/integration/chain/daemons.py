@@ -52,9 +52,10 @@ def _rspamd(root: Path) -> tuple[str, ...]:
 
 
 def _postgrey(root: Path) -> tuple[str, ...]:
-    # Never whitelist a client by its merits: a new triplet is greylisted, always.
+    # Never whitelist a client by its merits: a new triplet is greylisted, always. It reckons in
+    # whole seconds, fractions cut off: a delay of 3 is one of more than 2.
     return (
-        *("postgrey", "--inet=127.0.0.1:10023", "--delay=2", "--auto-whitelist-clients=0"),
+        *("postgrey", "--inet=127.0.0.1:10023", "--delay=3", "--auto-whitelist-clients=0"),
         *(f"--dbdir={root}/postgrey", "--user=postgrey", "--group=postgrey"),
         f"--hostname={layout.MX_HOST}",
         *("--whitelist-clients=/dev/null", "--whitelist-recipients=/dev/null"),

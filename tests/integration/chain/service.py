@@ -7,7 +7,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from exporter.ledger_reading import reading
 from tests.integration.chain import layout
 from tests.integration.chain.chain import Chain, Process
 from tests.integration.chain.daemons import ChainError
@@ -54,6 +56,21 @@ class Watched:
                 raise AssertionError(f"{query} stayed empty for {within:.0f} s{self._story()}")
             time.sleep(ASK_EVERY)
         return answer
+
+    def wait_for_evidence(
+        self, path: str, copies: int = 1, within: float = 20.0
+    ) -> tuple[Mapping[str, Any], ...]:
+        """The documents of the path's newest canary that has so many, read from the ledger."""
+        end = time.monotonic() + within
+        while True:
+            with reading(str(self.chain.place.root / "service" / "mailcanary.sqlite")) as ledger:
+                for record in ledger.recent(path, 20):
+                    documents = ledger.evidence(record.token)
+                    if len(documents) >= copies:
+                        return documents
+            if time.monotonic() > end or self.service.poll() is not None:
+                raise AssertionError(f"no evidence of {path}{self._story()}")
+            time.sleep(ASK_EVERY)
 
     def value(self, query: str) -> float:
         """The value of a query that has exactly one series."""
