@@ -121,7 +121,8 @@ class Interest(Protocol):
     """Set by the caller whenever an answer below may have changed; cleared by the watch."""
 
     def tokens(self) -> Mapping[str, datetime]:
-        """Every canary in flight to this mailbox, with the UTC instant its sending began."""
+        """Every canary in flight whose copy or whose bounce may come to this mailbox, with the UTC
+        instant its sending began."""
 
     def is_fresh(self) -> bool:
         """True while a canary is young enough for fast looks to be worth their cost."""
