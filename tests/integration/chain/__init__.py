@@ -1,1 +1,1 @@
-"""A real mail chain in namespaces of its own: Postfix, Dovecot, rspamd, postgrey, Knot, unbound."""
+"""A real mail chain in namespaces of its own: Postfix, Exim, Dovecot, rspamd, postgrey, DNS."""

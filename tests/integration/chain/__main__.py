@@ -12,9 +12,10 @@ from tests.servers.real import SEARCH_PATH, missing
 
 BANNER = f"""\
 submission {layout.OUT_HOST}:587 STARTTLS, MX {layout.MX_HOST}:25
+relays {layout.EXIM_HOST} and {layout.SKEWED_HOST} for {", ".join(layout.ROUNDABOUT)}
 IMAP {layout.IMAP_HOST}:993 TLS, 143 STARTTLS
 users {layout.SENDER} and {layout.RECIPIENT}, password {layout.PASSWORD!r}
-files in $CHAIN (tls/ca.pem, log/out, log/mx, log/dovecot), resolver 127.0.0.1:53
+files in $CHAIN (tls/ca.pem, log/out, log/mx, log/exim, log/dovecot), resolver 127.0.0.1:53
 """
 
 
