@@ -15,6 +15,7 @@ from exporter.diagnose import Diagnosis, area_code, owner_words, verdict
 from exporter.diagnose_advice import MAX_CASES, Problem
 from exporter.diagnose_request import Area
 from exporter.terminal import ExitCode, milliseconds
+from probes.consequences import Sender
 from probes.result import Failure, Phase, Status, one_line
 from probes.trace import Step
 
@@ -135,7 +136,8 @@ def report(diagnosis: Diagnosis, found: tuple[Problem, ...], width: int) -> Rend
     """
     told = [problem for problem in found if problem.status in (*_GRAVE, Status.NOTICE)]
     remarks = [problem for problem in found if problem not in told]
-    blocks: list[RenderableType] = [Text(""), _verdicts(diagnosis)]
+    blocks: list[RenderableType] = [Text(""), _verdicts(diagnosis), *_senders(diagnosis)]
+    blocks += _consequences(diagnosis)
     for problem in told:
         blocks += [Text(""), _problem(problem, width)]
     if remarks:
@@ -145,6 +147,7 @@ def report(diagnosis: Diagnosis, found: tuple[Problem, ...], width: int) -> Rend
     return Group(*blocks)
 
 
+_SENDER = "consequence."
 _INDENT = 13  # what stands left of a row's text
 _GRAVE = (Status.FAILURE, Status.WARNING, Status.UNTESTABLE)
 
@@ -159,6 +162,51 @@ def _verdicts(diagnosis: Diagnosis) -> RenderableType:
         said = one_line(verdict(one, diagnosis.request.domain))
         table.add_row(Text(mark, style=f"bold {style}"), one.area.title, Text(said))
     return table
+
+
+def _consequences(diagnosis: Diagnosis) -> Iterator[RenderableType]:
+    """What each kind of sender would do with mail for the domain now, and by which rule."""
+    facts = {name: fact for one in diagnosis.areas for name, fact in one.result.facts.items()}
+    if f"consequence.{Sender.OPPORTUNISTIC}" not in facts:
+        return
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(style="dim", overflow="fold")
+    for sender, words in _SENDERS.items():
+        outcome = str(facts[f"consequence.{sender}"]).replace("_", " ")
+        why = one_line(str(facts[f"consequence.{sender}.why"]))
+        table.add_row(words, outcome, Text(why))
+    yield Text("\nMail from a sender that ...", style="bold")
+    yield Padding(table, (0, 0, 0, 2))
+
+
+_SENDERS = {
+    Sender.OPPORTUNISTIC: "verifies nothing",
+    Sender.MTA_STS: "honours MTA-STS",
+    Sender.DANE: "honours DANE",
+    Sender.REQUIRETLS: "requires TLS",
+}
+
+
+def _senders(diagnosis: Diagnosis) -> Iterator[RenderableType]:
+    """What each kind of sender does with the domain now, where a run has worked it out."""
+    facts = {k: v for one in diagnosis.areas for k, v in one.result.facts.items()}
+    names = [key for key in facts if key.startswith(_SENDER) and not key.endswith(".why")]
+    if not names:
+        return
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(style="dim", overflow="fold")
+    for key in names:
+        outcome = str(facts[key])
+        style = "green" if outcome.startswith("delivered") else "red"
+        text = Text(one_line(outcome.replace("_", " ")), style=style)
+        sender = key.removeprefix(_SENDER).replace("_", "-")
+        table.add_row(one_line(sender), text, one_line(str(facts.get(f"{key}.why", ""))))
+    yield Text("\nWhat senders do with mail for it now", style="bold")
+    yield Padding(table, (0, 0, 0, 2))
 
 
 def _problem(problem: Problem, width: int) -> RenderableType:

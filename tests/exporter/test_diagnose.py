@@ -12,16 +12,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from exporter.diagnose import Diagnosis, areas_of, build_target, diagnose, exit_code, verdict
+from exporter.diagnose import (
+    AREAS,
+    AreaResult,
+    Diagnosis,
+    areas_of,
+    build_net,
+    build_target,
+    diagnose,
+    exit_code,
+    verdict,
+)
 from exporter.diagnose_advice import document, problems
 from exporter.diagnose_request import Request, Typed, read_request, read_server, read_target
 from exporter.diagnose_view import LiveTree, PlainLines, pasteable, report
+from probes.clock import SYSTEM_CLOCK
 from probes.net import Net
 from probes.net.tls import TrustStore
 from probes.registry import KINDS
-from probes.result import Owner, Status
+from probes.result import Owner, ProbeResult, Status
 from probes.trace import Step
 from tests.probes.mail_world import mail_world
+from tests.probes.policy_world import policy_world
 from tests.servers.certificates import Authority
 from tests.servers.smtp import Close, Say, Script, Wait
 
@@ -240,7 +252,8 @@ async def test_a_failure_names_its_owner_and_how_to_see_it(trust: TrustStore) ->
     assert exit_code(diagnosis) == 2
     assert first.status is Status.FAILURE
     codes = [problem.code for problem in found]
-    assert codes[:2] == ["greeting.rejected", "smtp.greeting.rejected"]
+    assert codes[0] == "smtp.greeting.rejected"
+    assert "greeting.rejected" not in codes  # it is told once, by what says what to do
     (command,) = first.reproduce
     words = shlex.split(command)
     assert words[0] == "swaks"
@@ -355,6 +368,25 @@ async def test_the_report_and_the_tree_keep_within_the_terminal(
     assert "owner: their mail server" in told
 
 
+def test_what_each_kind_of_sender_does_is_a_table_with_its_rule() -> None:
+    facts = {
+        "consequence.opportunistic": "delivered_encrypted",
+        "consequence.opportunistic.why": "STARTTLS works (RFC 7435 §3)",
+        "consequence.mta_sts": "deferred",
+        "consequence.mta_sts.why": "no host is covered (RFC 8461 §5)",
+    }
+    began = SYSTEM_CLOCK.utc()
+    result = ProbeResult("policy", began, 0.1, (), None, facts=facts)
+    area = next(area for area in AREAS if area.name == "policy")
+    diagnosis = Diagnosis(request(), began, 0.1, (AreaResult(area, result),), False)
+    net = build_net(request(), SYSTEM_CLOCK)
+    lines = shown(diagnosis, net).splitlines()
+    rows = [line.split(maxsplit=1) for line in lines if line.startswith("  ")]
+    assert [row[0] for row in rows] == ["opportunistic", "mta-sts"]
+    assert rows[0][1].split() == "delivered encrypted STARTTLS works (RFC 7435 §3)".split()
+    assert rows[1][1].split() == "deferred no host is covered (RFC 8461 §5)".split()
+
+
 async def test_without_a_terminal_every_step_is_a_line(trust: TrustStore) -> None:
     file = io.StringIO()
     lines = PlainLines(Console(file=file, width=80))
@@ -382,3 +414,26 @@ async def test_the_whole_tree_is_json_and_its_page_names_every_key(trust: TrustS
     page = JSON_PAGE.read_text("utf-8").partition("diagnose --json")[2]
     keys = {*told, *told["areas"][0], *told["problems"][0]}
     assert [key for key in sorted(keys) if f"`{key}`" not in page] == []
+
+
+# -- what senders would do
+
+
+async def test_the_report_says_what_every_kind_of_sender_would_do(
+    trust: TrustStore, authority: Authority
+) -> None:
+    zone = "@ MX 10 mx\nmx A 192.0.2.1\n"
+    hosts = {"192.0.2.1": Script(tls=authority.context("mx.example.test"))}
+    asked = read_request(Typed("example.test", only="policy", resolver=("127.0.0.1",)))
+    async with policy_world(zone, trust=trust, hosts=hosts) as net:
+        diagnosis = await run(net, asked)
+        text = " ".join(shown(diagnosis, net, 200).split())
+    assert "verifies nothing delivered encrypted STARTTLS works" in text
+    assert "requires TLS bounced mx.example.test [192.0.2.1]: it does not offer" in text
+    assert "RFC 8689 §4.2.1" in text
+
+
+async def test_a_diagnosis_without_that_area_has_no_such_table(trust: TrustStore) -> None:
+    async with mail_world(ONE, {"192.0.2.1": Script()}, trust=trust) as world:
+        text = shown(await run(world.net), world.net)
+    assert "verifies nothing" not in text
