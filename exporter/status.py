@@ -26,6 +26,9 @@ STATUS_VERSION = 1
 _RECENT = 50
 """Canaries of a path that are read: the median is theirs."""
 
+_MOST_RUNS = 100
+"""Sendings of a path that are read, to know the hosts its canaries went to."""
+
 
 class State(StrEnum):
     """How a path, job or mailbox is now; `unknown`: nothing that was seen still speaks of now."""
@@ -120,7 +123,7 @@ def take_status(reader: LedgerReader, config: Config, now: datetime) -> Status:
     for path in config.paths.values():
         records = [one for one in reader.recent(path.name, _RECENT) if one.tick >= 0]
         paths.append(_path(path, records, flying[path.name], unreadable, now))
-        seen += _observed(reader, path, records, now)
+        seen += _observed(reader, path, records, now, len(flying[path.name]))
     for job in config.jobs.values():
         status, observed = _job(reader, job, now)
         jobs.append(status)
@@ -221,11 +224,15 @@ def _age(record: CanaryRecord, now: datetime) -> float:
 
 
 def _observed(
-    reader: LedgerReader, path: Path, records: Iterable[CanaryRecord], now: datetime
+    reader: LedgerReader, path: Path, records: Iterable[CanaryRecord], now: datetime, flying: int
 ) -> Iterable[Observation]:
-    """The observations the service holds in its memory, from the ledger."""
+    """The observations the service holds in its memory, from the ledger.
+
+    `flying` canaries have runs that are newer than those of the settled ones.
+    """
     settled = [one for one in records if one.outcome is not None][:KEPT]
-    runs = {run.tick: run.result for run in reader.runs(path.name, 2 * KEPT)} if settled else {}
+    most = min(KEPT + flying, _MOST_RUNS)
+    runs = {run.tick: run.result for run in reader.runs(path.name, most)} if settled else {}
     for record in settled:
         result = runs.get(record.tick)
         attempts = () if result is None else attempts_of(result)
