@@ -230,6 +230,7 @@ class Table(Generic[S_co]):
         self.family = family
         self._make = make
         self._series: dict[tuple[str, ...], S_co] = {}
+        self._by_first: dict[str, dict[tuple[str, ...], None]] = {}
 
     def at(self, *values: str) -> S_co:
         """The series with these label values, made at zero where there was none."""
@@ -237,19 +238,28 @@ class Table(Generic[S_co]):
         if series is None:
             series = self._make(self.family, label_text(self.family.labels, values))
             self._series[values] = series
+            if len(values) > 1:
+                self._by_first.setdefault(values[0], {})[values] = None
         return series
 
     def find(self, *values: str) -> S_co | None:
         """The series with these label values if it exists."""
         return self._series.get(values)
 
-    def drop(self, *values: str) -> None:
-        """Remove the series whose first labels have these values; there may be none."""
-        if len(values) == len(self.family.labels):
+    def drop(self, first: str, *others: str) -> None:
+        """Remove the series whose first labels have these values; there may be none.
+
+        The costs are those of the series with the first value, not those of the whole table.
+        """
+        values = (first, *others)
+        if len(self.family.labels) == 1:
             self._series.pop(values, None)
             return
-        for key in [key for key in self._series if key[: len(values)] == values]:
-            del self._series[key]
+        beside = self._by_first.get(first, {})
+        for key in [key for key in beside if key[: len(values)] == values]:
+            del self._series[key], beside[key]
+        if not beside:
+            self._by_first.pop(first, None)
 
     def labels(self) -> list[tuple[str, ...]]:
         """The label values of every series, in the order of their making."""

@@ -6,6 +6,7 @@ import struct
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -203,14 +204,7 @@ class _Question:
 
     @classmethod
     def of(cls, name: str, rdtype: str) -> "_Question":
-        if not name:
-            raise RecordError("not a domain name: ''")
-        try:
-            labels = dns.name.from_text(name.encode("ascii")).to_digestable()
-        except (dns.exception.DNSException, UnicodeEncodeError) as error:
-            raise RecordError(f"not a domain name: {name[:260]!r}") from error
-        kind = dns.rdatatype.from_text(rdtype)
-        return cls(name, rdtype, labels + struct.pack("!HH", kind, dns.rdataclass.IN))
+        return cls(name, rdtype, _question_wire(name, rdtype))
 
     def failed(
         self,
@@ -221,6 +215,19 @@ class _Question:
     ) -> Answer[Any]:
         note = None if note is None else note[:_NOTE_CHARACTERS]
         return Answer(self.name, self.rdtype, status, server, 0.0, note=note, rcode=rcode)
+
+
+@lru_cache(maxsize=4096)
+def _question_wire(name: str, rdtype: str) -> bytes:
+    """The question's octets: the same are asked for again and again, by every run of a job."""
+    if not name:
+        raise RecordError("not a domain name: ''")
+    try:
+        labels = dns.name.from_text(name.encode("ascii")).to_digestable()
+    except (dns.exception.DNSException, UnicodeEncodeError) as error:
+        raise RecordError(f"not a domain name: {name[:260]!r}") from error
+    kind = dns.rdatatype.from_text(rdtype)
+    return labels + struct.pack("!HH", kind, dns.rdataclass.IN)
 
 
 def _read(question: _Question, server: ServerAddress, wire: bytes) -> Answer[Any]:

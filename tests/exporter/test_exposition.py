@@ -11,7 +11,16 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.parser import text_string_to_metric_families as read_text
 
-from exporter.exposition import Family, FamilyType, Format, Histogram, Registry, chunks
+from exporter.exposition import (
+    Family,
+    FamilyType,
+    Format,
+    Gauge,
+    Histogram,
+    Registry,
+    Table,
+    chunks,
+)
 from tests.exporter.metric_rig import read_openmetrics
 
 COUNTER = Family("canaries_total", FamilyType.COUNTER, 'A "test"\nof \\ text.', ("path", "outcome"))
@@ -282,3 +291,19 @@ def test_two_families_cannot_share_a_name() -> None:
 def test_the_content_types_are_those_of_the_reference_client() -> None:
     assert Format.TEXT.value == CONTENT_TYPE_PLAIN_0_0_4
     assert Format.OPENMETRICS.value == CONTENT_TYPE_LATEST
+
+
+def test_what_is_dropped_is_gone_and_what_begins_otherwise_stays() -> None:
+    table = Table(Family("some_value", FamilyType.GAUGE, "A value.", ("a", "b", "c")), Gauge)
+    for key in (("x", "1", "p"), ("x", "1", "q"), ("x", "2", "p"), ("y", "1", "p")):
+        table.at(*key)
+    table.drop("x", "1")
+    table.drop("z")
+    table.drop("y", "1", "none")
+    assert table.labels() == [("x", "2", "p"), ("y", "1", "p")]
+    table.drop("y", "1", "p")
+    table.drop("x")
+    assert table.labels() == []
+    table.at("x", "1", "p")
+    table.drop("x")
+    assert table.labels() == []
