@@ -247,8 +247,11 @@ class DnsServer:
 
     def _mark(self, response: dns.message.Message, zone: dns.zone.Zone) -> None:
         response.flags |= dns.flags.AA
-        if zone.origin in self._authenticated:
+        is_first = not response.answer  # AD speaks of the whole chain, RFC 4035 §3.2.3
+        if zone.origin in self._authenticated and (is_first or response.flags & dns.flags.AD):
             response.flags |= dns.flags.AD
+        else:
+            response.flags &= ~dns.flags.AD
 
     def _zone_of(self, name: dns.name.Name) -> dns.zone.Zone | None:
         """The closest zone above (or at) a name."""

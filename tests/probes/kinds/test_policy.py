@@ -236,6 +236,19 @@ async def test_of_an_alias_the_records_under_its_target_count(
     assert outcomes(result)[2] == PROVEN
 
 
+async def test_an_alias_that_leads_out_of_the_signed_zone_is_protected_under_its_own_name(
+    trust: TrustStore, mx: Identity
+) -> None:
+    record = mx.tlsa().replace("_25._tcp.mx", "_25._tcp.alias")
+    zone = f"@ MX 10 alias\nalias CNAME mx.other.test.\n{record}"
+    zones = {"other.test": f"mx A {MX_ADDRESS}\n_25._tcp.mx TLSA 3 1 1 " + "00" * 32}
+    async with policy_world(zone, trust=trust, hosts=serving(mx), zones=zones) as net:
+        result = await run(net)
+    (part,) = [part for part in result.parts if part.address == MX_ADDRESS]
+    assert part.facts["dane.tlsa_name"] == f"_25._tcp.alias.{DOMAIN}"
+    assert outcomes(result)[2] == PROVEN
+
+
 async def test_one_host_with_records_beside_one_without_is_told(
     trust: TrustStore, mx: Identity
 ) -> None:
