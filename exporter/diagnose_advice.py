@@ -118,10 +118,17 @@ def _failures(diagnosis: Diagnosis, one: AreaResult, net: Net) -> Iterator[Probl
     """What ended the run; where parts failed it is one of theirs, and they are told instead."""
     parts = [(part, part.failure) for part in one.result.parts if part.failure is not None]
     whole = one.result.failure
-    if whole is not None and not parts:
+    if whole is not None and not parts and not _is_explained(whole, one.result.findings):
         yield _of_failure(diagnosis, one, diagnosis.request.domain, whole, net)
     for part, failure in parts:
-        yield _of_failure(diagnosis, one, _where(part), failure, net)
+        if not _is_explained(failure, part.findings):
+            yield _of_failure(diagnosis, one, _where(part), failure, net)
+
+
+def _is_explained(failure: Failure, findings: tuple[Finding, ...]) -> bool:
+    """True when a finding beside it is as grave: it says the same, and what to do."""
+    grave = Status.UNTESTABLE if failure.is_untestable else Status.FAILURE
+    return any(finding.status is grave for finding in findings)
 
 
 def _of_failure(
@@ -165,6 +172,7 @@ def _values(diagnosis: Diagnosis, one: AreaResult, subject: str, net: Net) -> Ma
         "source_address": source,
         "ehlo_name": request.options.get("ehlo_name") or net.ehlo_name,
         "resolver": server[0] if server[1] == 53 else f"{server[0]} -p {server[1]}",
+        "recipient": request.address or f"postmaster@{request.domain}",
         "mail_from": request.options.get("mail_from"),
         "selector": next(iter(request.options.get("selectors") or ()), None),
     }

@@ -45,7 +45,7 @@ AREAS = (
     Area(
         "policy",
         "Transport security",
-        "what {domain} promises about TLS is kept",
+        "nothing that {domain} promises about TLS is broken",
         "senders that hold {domain} to its word do not deliver",
     ),
     Area(

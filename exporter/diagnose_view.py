@@ -136,7 +136,7 @@ def report(diagnosis: Diagnosis, found: tuple[Problem, ...], width: int) -> Rend
     """
     told = [problem for problem in found if problem.status in (*_GRAVE, Status.NOTICE)]
     remarks = [problem for problem in found if problem not in told]
-    blocks: list[RenderableType] = [Text(""), _verdicts(diagnosis), *_senders(diagnosis)]
+    blocks: list[RenderableType] = [Text(""), _verdicts(diagnosis)]
     blocks += _consequences(diagnosis)
     for problem in told:
         blocks += [Text(""), _problem(problem, width)]
@@ -147,7 +147,6 @@ def report(diagnosis: Diagnosis, found: tuple[Problem, ...], width: int) -> Rend
     return Group(*blocks)
 
 
-_SENDER = "consequence."
 _INDENT = 13  # what stands left of a row's text
 _GRAVE = (Status.FAILURE, Status.WARNING, Status.UNTESTABLE)
 
@@ -187,26 +186,6 @@ _SENDERS = {
     Sender.DANE: "honours DANE",
     Sender.REQUIRETLS: "requires TLS",
 }
-
-
-def _senders(diagnosis: Diagnosis) -> Iterator[RenderableType]:
-    """What each kind of sender does with the domain now, where a run has worked it out."""
-    facts = {k: v for one in diagnosis.areas for k, v in one.result.facts.items()}
-    names = [key for key in facts if key.startswith(_SENDER) and not key.endswith(".why")]
-    if not names:
-        return
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column(no_wrap=True)
-    table.add_column(style="dim", overflow="fold")
-    for key in names:
-        outcome = str(facts[key])
-        style = "green" if outcome.startswith("delivered") else "red"
-        text = Text(one_line(outcome.replace("_", " ")), style=style)
-        sender = key.removeprefix(_SENDER).replace("_", "-")
-        table.add_row(one_line(sender), text, one_line(str(facts.get(f"{key}.why", ""))))
-    yield Text("\nWhat senders do with mail for it now", style="bold")
-    yield Padding(table, (0, 0, 0, 2))
 
 
 def _problem(problem: Problem, width: int) -> RenderableType:

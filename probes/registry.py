@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from probes.canary.message import Canary
-from probes.kinds import mailbox, mx, nameservers, policy, sender, submission
+from probes.kinds import mailbox_reading, mx, nameservers, policy, sender, submission
 from probes.mailboxes import Cursor, Interest, Report, imap
 from probes.net import Net
 from probes.routes import direct
@@ -52,7 +52,7 @@ class MailboxKind:
 
 KINDS: Mapping[str, Kind] = {
     "mx": Kind(mx.MxTarget, mx.probe, mx.host),
-    "mailbox": Kind(mailbox.MailboxTarget, mailbox.probe, mailbox.host),
+    "mailbox": Kind(mailbox_reading.MailboxTarget, mailbox_reading.probe, mailbox_reading.host),
     "submission": Kind(submission.SubmissionTarget, submission.probe, submission.host),
     "policy": Kind(policy.PolicyTarget, policy.probe, policy.host),
     "sender": Kind(sender.SenderTarget, sender.probe, sender.host),

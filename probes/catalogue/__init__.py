@@ -9,7 +9,7 @@ from difflib import get_close_matches
 
 from probes.catalogue import (
     evidence,
-    mailbox,
+    mailboxes,
     monitor,
     mx,
     nameservers,
@@ -39,7 +39,7 @@ AREAS: Mapping[str, tuple[Entry, ...]] = {
     "policy": policy.ENTRIES,
     "sender": sender.ENTRIES,
     "nameservers": nameservers.ENTRIES,
-    "mailbox": mailbox.ENTRIES,
+    "mailbox": mailboxes.ENTRIES,
     "evidence": evidence.ENTRIES,
     "monitor": monitor.ENTRIES,
 }

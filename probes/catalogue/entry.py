@@ -9,7 +9,7 @@ from probes.result import Owner, Status
 PLACEHOLDERS = frozenset(
     {
         *("subject", "domain", "host", "address", "port", "source_address", "ehlo_name"),
-        *("resolver", "mail_from", "selector"),
+        *("resolver", "mail_from", "recipient", "selector"),
     }
 )
 """What a remedy or a verification may leave open, written `{domain}`: told by who shows it."""

@@ -4,7 +4,7 @@ from probes.catalogue.entry import Entry, always
 from probes.result import Owner, Status
 
 _SWAKS = (
-    "swaks --to postmaster@{domain} --server {address} --port {port} --ehlo {ehlo_name} "
+    "swaks --to {recipient} --server {address} --port {port} --ehlo {ehlo_name} "
     "--local-interface {source_address}"
 )
 _EHLO = _SWAKS + " --quit-after EHLO"

@@ -13,11 +13,8 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from exporter.diagnose import (
-    AREAS,
-    AreaResult,
     Diagnosis,
     areas_of,
-    build_net,
     build_target,
     diagnose,
     exit_code,
@@ -26,11 +23,10 @@ from exporter.diagnose import (
 from exporter.diagnose_advice import document, problems
 from exporter.diagnose_request import Request, Typed, read_request, read_server, read_target
 from exporter.diagnose_view import LiveTree, PlainLines, pasteable, report
-from probes.clock import SYSTEM_CLOCK
 from probes.net import Net
 from probes.net.tls import TrustStore
 from probes.registry import KINDS
-from probes.result import Owner, ProbeResult, Status
+from probes.result import Owner, Status
 from probes.trace import Step
 from tests.probes.mail_world import mail_world
 from tests.probes.policy_world import policy_world
@@ -366,25 +362,6 @@ async def test_the_report_and_the_tree_keep_within_the_terminal(
     assert "mx1.example.test" in file.getvalue()
     assert "connection_refused" in file.getvalue()
     assert "owner: their mail server" in told
-
-
-def test_what_each_kind_of_sender_does_is_a_table_with_its_rule() -> None:
-    facts = {
-        "consequence.opportunistic": "delivered_encrypted",
-        "consequence.opportunistic.why": "STARTTLS works (RFC 7435 §3)",
-        "consequence.mta_sts": "deferred",
-        "consequence.mta_sts.why": "no host is covered (RFC 8461 §5)",
-    }
-    began = SYSTEM_CLOCK.utc()
-    result = ProbeResult("policy", began, 0.1, (), None, facts=facts)
-    area = next(area for area in AREAS if area.name == "policy")
-    diagnosis = Diagnosis(request(), began, 0.1, (AreaResult(area, result),), False)
-    net = build_net(request(), SYSTEM_CLOCK)
-    lines = shown(diagnosis, net).splitlines()
-    rows = [line.split(maxsplit=1) for line in lines if line.startswith("  ")]
-    assert [row[0] for row in rows] == ["opportunistic", "mta-sts"]
-    assert rows[0][1].split() == "delivered encrypted STARTTLS works (RFC 7435 §3)".split()
-    assert rows[1][1].split() == "deferred no host is covered (RFC 8461 §5)".split()
 
 
 async def test_without_a_terminal_every_step_is_a_line(trust: TrustStore) -> None:

@@ -10,7 +10,7 @@ from exporter.liars.acts import Act, Close, Say, Wait
 from exporter.liars.imap import ImapPeer
 from probes.catalogue import ENTRIES
 from probes.clock import SYSTEM_CLOCK
-from probes.kinds.mailbox import MailboxTarget, host, probe
+from probes.kinds.mailbox_reading import MailboxTarget, host, probe
 from probes.net import Net
 from probes.net.tls import TrustStore
 from probes.options import FilePath, Host, Port, Seconds, Secret
