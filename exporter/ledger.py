@@ -247,8 +247,9 @@ class Ledger:
         while gone:
             gone = await self._thread.call(partial(self._store.forget, before, _CHUNK))
             total += gone
-        stale = self._clock.utc() - timedelta(seconds=SENT_KEPT)
-        await self._thread.call(partial(self._store.evidence.drop_sent, stale, _CHUNK))
+        stale, gone = self._clock.utc() - timedelta(seconds=SENT_KEPT), 1
+        while gone:
+            gone = await self._thread.call(partial(self._store.evidence.drop_sent, stale, _CHUNK))
         return total
 
     # Below: on the ledger's thread.
