@@ -245,7 +245,8 @@ class Service:
         seen = self._observations.at(now)
         suspects = await asyncio.to_thread(find_suspects, seen, unreadable)
         self.metrics.suspects({(one.part, one.name): one.failed for one in suspects})
-        for name, one in watchers.items():
+        tried = {name: one for name, one in watchers.items() if one.settled.is_set()}
+        for name, one in tried.items():
             looked = None if one.looked is None else one.looked.utc
             standing = Standing(name, now, one.state.is_up, looked, one.state.failure)
             self.run_book.add(to_run(standing))
