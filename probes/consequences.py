@@ -157,7 +157,9 @@ _BEFORE_HOSTS = {
 }
 _UNTOUCHED = {
     TlsState.UNREACHABLE: _Step(Outcome.DEFERRED, "RFC 5321 §4.5.4.1", "it cannot be reached"),
-    TlsState.UNTESTABLE: _Step(Outcome.UNTESTABLE, "", "it could not be tried from here"),
+    TlsState.UNTESTABLE: _Step(
+        Outcome.UNTESTABLE, "RFC 5321 §5.1", "it could not be tried from here"
+    ),
 }
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from probes.net import Net
-from probes.net.dns_answer import Answer, DnsStatus
+from probes.net.dns_answer import Answer, DnsStatus, ServerAddress
 from probes.net.resolver import Resolver
 from probes.options import Count, Domain, Port, option
 from probes.records.mx import MxRecord
@@ -22,6 +22,7 @@ MAX_LABELS = 16
 MAX_TLSA_HOSTS = 4
 """MX hosts within the zone whose TLSA records are compared."""
 
+_SILENCE = (DnsStatus.TIMEOUT, DnsStatus.UNREACHABLE)
 _SPOKEN = frozenset({DnsStatus.ANSWERED, DnsStatus.NO_DATA, DnsStatus.NXDOMAIN})
 
 
@@ -146,7 +147,7 @@ async def _ask(
     server = (address, port)
     with trace.part(name, address) as part, part.phase(Phase.EVALUATE):
         first, *rest = questions
-        soa = await resolver.ask(server, first.name, first.rdtype, recursive=False)
+        soa = await _asked(resolver, server, first)
         part.facts["dns.udp_seconds"] = soa.seconds
         _require_authority(soa, said.subject, trace)
         said.answers[first] = soa
@@ -165,17 +166,34 @@ async def _ask(
                 "RFC 7766 §5",
             )
         for question in rest:
-            said.answers[question] = await resolver.ask(
-                server, question.name, question.rdtype, recursive=False
-            )
+            answer = await _asked(resolver, server, question)
+            said.answers[question] = answer
+            if answer.status in _SILENCE:
+                evidence = answer.explain()
+                _note(
+                    trace,
+                    "nameservers.unreachable",
+                    Status.WARNING,
+                    said.subject,
+                    evidence,
+                    "RFC 1912 §2.8",
+                )
     return said
+
+
+async def _asked(resolver: Resolver, server: ServerAddress, question: _Question) -> Answer[Any]:
+    """The answer over UDP; a datagram may be lost once."""
+    answer = await resolver.ask(server, question.name, question.rdtype, recursive=False)
+    if answer.status is not DnsStatus.TIMEOUT:
+        return answer
+    return await resolver.ask(server, question.name, question.rdtype, recursive=False)
 
 
 def _require_authority(answer: Answer[Any], subject: str, trace: Trace) -> None:
     """Raise what a server that is of no use is recorded as."""
     if answer.status is DnsStatus.ANSWERED and answer.authoritative:
         return
-    is_silent = answer.status in (DnsStatus.TIMEOUT, DnsStatus.UNREACHABLE)
+    is_silent = answer.status in _SILENCE
     # RFC 1912 §2.8: lame is who is delegated to and does not answer with authority
     code = "nameservers.unreachable" if is_silent else "nameservers.lame"
     is_ours = answer.status is DnsStatus.UNREACHABLE and answer.note in _OUR_ERRORS
@@ -221,7 +239,8 @@ def _compare(
     for question in questions[1:]:
         heard: defaultdict[str, list[str]] = defaultdict(list)
         for one in said:
-            heard[_content(one.answers[question])].append(one.subject)
+            if one.answers[question].status not in _SILENCE:
+                heard[_content(one.answers[question])].append(one.subject)
         if len(heard) > 1:
             shown = "; ".join(f"{', '.join(who)}: {what}" for what, who in heard.items())
             _note(

@@ -154,6 +154,16 @@ async def test_a_server_whose_long_answers_never_come_is_told(
     assert found(result, "nameservers.unreachable")
 
 
+async def test_silence_about_one_record_is_no_difference(trust: TrustStore) -> None:
+    faults = {(DOMAIN, "MX"): Fault(Misbehaviour.SILENCE)}
+    async with two_servers(trust, faults=faults) as running:
+        result = await run(running)
+        asked = [query.rdtype for query in running[2][1].queries]
+    assert asked.count("MX") == 2
+    assert "timeout" in found(result, "nameservers.unreachable")[0].evidence
+    assert not found(result, "nameservers.answers_differ")
+
+
 async def test_a_server_without_tcp_is_told(trust: TrustStore) -> None:
     async with two_servers(trust) as running:
         other = running[2][1]
