@@ -242,3 +242,20 @@ async def test_a_sender_that_is_refused_leaves_every_question_open(trust: TrustS
         assert world.verbs("192.0.2.1") == [["EHLO", "MAIL", "QUIT"]]
     assert result.ok
     assert only_part(result).facts["rcpt.open_relay"] == "undecided"
+
+
+async def test_four_hosts_with_two_addresses_each_are_one_round_of_sessions(
+    trust: TrustStore,
+) -> None:
+    addresses = [f"192.0.2.{number}" for number in range(1, 9)]
+    zone = "".join(f"@ MX {n} mx{n}\n" for n in range(1, 5))
+    zone += "".join(f"mx{1 + n // 2} A {address}\n" for n, address in enumerate(addresses))
+    slow = Script(latency=0.2)
+    async with mail_world(zone, dict.fromkeys(addresses, slow), trust=trust) as world:
+        result = await run(world)
+        talks = [world.peers[address].conversation for address in addresses]
+    assert result.ok
+    assert len(result.parts) == 8
+    last_begun = max(talk.heard[0][0] for talk in talks)
+    first_ended = min(talk.heard[-1][0] for talk in talks)
+    assert last_begun < first_ended
