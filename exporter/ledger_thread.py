@@ -60,8 +60,7 @@ class CommitThread:
         """What `work` returns, once that is durable.
 
         Calls are done in the order in which they came. A caller who is cancelled does not take the
-        work back. Raises LedgerError, and whatever `work` raises
-        (nothing of it is stored then).
+        work back. Raises LedgerError, and whatever `work` raises (nothing of it is stored then).
         """
         await self._room.acquire()
         if self._is_closed:
