@@ -18,6 +18,7 @@ from probes.canary.lifecycle import Event, Outcome, State
 from probes.clock import SYSTEM_CLOCK
 from probes.result import Phase, Reason
 from tests.exporter.metric_rig import TOKEN, Reader, change, config, failure, part, run
+from tests.exporter.test_metric_evidence import FULL, examined
 from tests.exporter.test_metrics_docs import sections
 from tests.servers.real import needs, program
 
@@ -48,6 +49,9 @@ def busy_metrics() -> Metrics:
     parts = (part("mx.test", expires="2027-01-01T00:00:00+00:00"), part("mx.test", problem))
     metrics.run_finished(run("mx-them", parts=parts, hosts=("mx.test",)))
     metrics.mailbox_watch("box", is_up=False, failure=problem)
+    metrics.cleaned("box", ok=True)
+    metrics.copy_examined(examined(FULL))
+    metrics.suspects({("route", "out"): 2})
     metrics.loop_lag(0.001)
     return metrics
 
