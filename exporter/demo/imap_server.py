@@ -1,6 +1,7 @@
 """The mailbox of the mail world: an IMAP server on memory."""
 
 import asyncio
+import logging
 from argparse import Namespace
 from collections import deque
 from collections.abc import Iterable, Sequence
@@ -21,6 +22,8 @@ from pymap.user import UserMetadata
 from pysasl.hashing import Cleartext
 
 from exporter.demo.listener import LOOPBACK, Listener
+
+_log = logging.getLogger(__name__)
 
 INBOX = "INBOX"
 JUNK = "Junk"
@@ -82,12 +85,12 @@ class ImapServer:
 
     async def go_down(self) -> None:
         """Refuse new connections and cut those there are."""
-        self._listener.close()
+        await self._listener.close()
         await self._cut()
 
     async def close(self) -> None:
         """Cut every session and give the port back."""
-        self._listener.release()
+        await self._listener.release()
         await self._cut()
 
     async def _cut(self) -> None:
@@ -101,18 +104,24 @@ class ImapServer:
     def _protocol(self) -> asyncio.StreamReaderProtocol:
         loop = asyncio.get_running_loop()
         reader = asyncio.StreamReader(limit=_MAX_LINE, loop=loop)
-        return asyncio.StreamReaderProtocol(reader, self._serve, loop=loop)
+        return asyncio.StreamReaderProtocol(reader, self._accept, loop=loop)
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.get_running_loop().create_task(self._serve(reader, writer))
+        self._connections[task] = writer
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._connections.pop(task).transport.abort()  # it may have ended before it began
+        if not task.cancelled() and task.exception() is not None:
+            _log.debug("session ended: %r", task.exception())
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101 - a coroutine that runs has a task
-        self._connections[task] = writer
         try:
             # A client that goes away in the middle is its own affair.
             with suppress(ConnectionError, EOFError):
                 await self._session(reader, writer, SocketInfo.get(writer, None))
         finally:
-            del self._connections[task]
             writer.close()
 
 

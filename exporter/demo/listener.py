@@ -5,6 +5,8 @@ import socket
 import ssl
 from collections.abc import Callable
 
+from exporter.liars.connection import stop_serving
+
 LOOPBACK = "127.0.0.1"
 
 
@@ -36,15 +38,16 @@ class Listener:
             sock = _bound(self.port)
             self._server = await loop.create_server(self._factory, sock=sock, ssl=self._tls)
 
-    def close(self) -> None:
-        """Refuse new connections; those there are remain their protocols' business."""
-        if self._server is not None:
-            self._server.close()
-            self._server = None
+    async def close(self) -> None:
+        """Refuse new connections; those there are have met their protocols, whose business they
+        remain."""
+        server, self._server = self._server, None
+        if server is not None:
+            await stop_serving(server)
 
-    def release(self) -> None:
+    async def release(self) -> None:
         """Close and give the port back."""
-        self.close()
+        await self.close()
         self._reserved.close()
 
 

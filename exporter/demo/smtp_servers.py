@@ -142,12 +142,12 @@ class SmtpServer:
 
     async def go_down(self) -> None:
         """Refuse new connections and cut those there are."""
-        self._listener.close()
+        await self._listener.close()
         await self._cut()
 
     async def close(self) -> None:
         """Cut every session and give the port back."""
-        self._listener.release()
+        await self._listener.release()
         await self._cut()
 
     def ended(self, task: asyncio.Task[None]) -> None:

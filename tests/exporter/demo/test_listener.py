@@ -28,13 +28,13 @@ async def test_a_listener_comes_back_on_the_same_port() -> None:
     try:
         await listener.open()
         assert await greeting(listener.port) == b"hello"
-        listener.close()
+        await listener.close()
         with pytest.raises(ConnectionRefusedError):
             await greeting(listener.port)
         await listener.open()
         assert await greeting(listener.port) == b"hello"
     finally:
-        listener.release()
+        await listener.release()
 
 
 async def test_a_listener_refuses_until_it_is_opened() -> None:
@@ -44,7 +44,7 @@ async def test_a_listener_refuses_until_it_is_opened() -> None:
         with pytest.raises(ConnectionRefusedError):
             await greeting(listener.port)
     finally:
-        listener.release()
+        await listener.release()
 
 
 async def test_opening_and_closing_twice_is_the_same_as_once() -> None:
@@ -52,7 +52,7 @@ async def test_opening_and_closing_twice_is_the_same_as_once() -> None:
     await listener.open()
     await listener.open()
     assert await greeting(listener.port) == b"hello"
-    listener.close()
-    listener.close()
-    listener.release()
-    listener.release()
+    await listener.close()
+    await listener.close()
+    await listener.release()
+    await listener.release()

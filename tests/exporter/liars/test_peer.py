@@ -8,10 +8,17 @@ from collections.abc import Callable
 
 import pytest
 
+from exporter.demo.imap_server import ImapServer
 from exporter.liars.dns_server import DnsServer
 from exporter.liars.peer import Peer
+from tests.servers.certificates import Authority
 from tests.servers.smtp import SmtpPeer
 from tests.servers.streams import conversing
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("authority"))
 
 
 async def _say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -31,6 +38,23 @@ async def test_a_server_that_goes_takes_the_connections_of_this_moment_along(
                 client.close()
             for _ in range(turns):
                 await asyncio.sleep(0)
+        gc.collect()
+    assert not told
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_the_demos_mailbox_takes_the_connections_of_this_moment_along(
+    turns: int, authority: Authority
+) -> None:
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", ResourceWarning)
+        server = ImapServer("mail.test", authority.context("mail.test"))
+        await server.open()
+        for _ in range(5):
+            socket.create_connection(("127.0.0.1", server.port)).close()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await server.close()
         gc.collect()
     assert not told
 
