@@ -2,12 +2,11 @@
 
 `python -m bench.true_time` prints it for itself. The error of a probe is its EHLO under TLS less
 what the server says it took for it: everything that our own process, full of others' handshakes,
-adds. Probes start as the scheduler lets them, evenly spread by chance.
+adds. The scheduler of the service starts them, over and over.
 """
 
 import asyncio
 import json
-import random
 import resource
 import sys
 import tempfile
@@ -28,6 +27,7 @@ from exporter.metrics import Metrics
 from exporter.model import Change, Run
 from exporter.run_book import RunBook
 from exporter.runs import Publisher, finish, probe
+from exporter.scheduler import Entry, Scheduler
 from exporter.web.health import LoopMonitor
 from probes.clock import SYSTEM_CLOCK
 from probes.result import LOOP_LAGGED, Phase, ProbeResult
@@ -127,25 +127,26 @@ async def _level(folder: Path, ca: str, port: int, rate: int, takes: float) -> L
     book = RunBook(ledger, _no_ledger_error)
     async with LoopMonitor(metrics.loop_lag) as monitor, book:
 
-        async def one(start: float) -> None:
-            await asyncio.sleep(start)
-            job, tick = config.jobs["slow"], next(ticks)
-            finish(await probe(job, tick, net, lag=monitor.worst_since), book, publish)
+        async def one(name: str, tick: int) -> None:  # noqa: ARG001 - the scheduler's words
+            job = config.jobs["slow"]
+            finish(await probe(job, next(ticks), net, lag=monitor.worst_since), book, publish)
 
         set_apart()
         warm_up = takes + 1.0
-        random.seed(rate)
-        span = warm_up + SECONDS
-        starts = [random.uniform(0, span) for _ in range(round(rate * span))]  # noqa: S311
-        tasks = [asyncio.create_task(one(start)) for start in starts]
+        period = warm_up + SECONDS
+        scheduler = Scheduler(
+            one, max_concurrent=5000, max_concurrent_per_host=5000, on_missed=_nothing_missed
+        )
+        scheduler.replace(Entry(f"job{n}", period, "server") for n in range(round(rate * period)))
+        scheduling = asyncio.create_task(scheduler.run())
         await asyncio.sleep(warm_up)
         usage, waited, began, skipped = _cpu(), _waited(), time.perf_counter(), len(results)
         await asyncio.sleep(SECONDS)
         span = time.perf_counter() - began
         cpu, waiting = (_cpu() - usage) / span, (_waited() - waited) / span
         measured = results[skipped:]
-        for task in tasks:
-            await task
+        await scheduler.stop(2 * takes)
+        await scheduling
     await ledger.close()
     return _summary(rate, cpu, waiting, measured)
 
@@ -191,6 +192,10 @@ def _waited() -> float:
 
 def _no_canary(change: Change) -> None:
     raise AssertionError(f"no canary was sent: {change}")
+
+
+def _nothing_missed(name: str, count: int) -> None:
+    raise AssertionError(f"{name} missed {count} slots")
 
 
 def _no_ledger_error() -> None:

@@ -19,6 +19,10 @@ from probes.clock import SYSTEM_CLOCK, Clock, Instant
 GRAIN_SECONDS = 0.01
 """Sleeps are rounded up to this: a timer that fires early, as uvloop's of 1 ms may, would spin."""
 
+START_SPACING = 0.002
+"""Seconds between two starts at least. Runs that start together come to their TLS handshakes, a
+millisecond of work each, together, and one's work would be in another's times."""
+
 _DUE_AT_ONCE = 500
 
 
@@ -253,6 +257,7 @@ class Scheduler:
         self._agenda = Agenda(max_concurrent, max_concurrent_per_host, on_missed)
         self._tasks: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
+        self._next_start = -math.inf
         self._is_stopping = False
 
     def replace(self, entries: Iterable[Entry], used: Mapping[str, int] | None = None) -> None:
@@ -279,14 +284,20 @@ class Scheduler:
         return len(running)
 
     def _start_due(self) -> None:
-        for start in self._agenda.advance(self._clock.now()):
-            task = asyncio.create_task(self._run_one(start), name=f"run {start.name}")
+        now = self._clock.now()
+        for start in self._agenda.advance(now):
+            delay = max(self._next_start - now.monotonic, 0.0)
+            self._next_start = now.monotonic + delay + START_SPACING
+            task = asyncio.create_task(self._run_one(start, delay), name=f"run {start.name}")
             self._tasks.add(task)
             task.add_done_callback(self._ended)
 
-    async def _run_one(self, start: Start) -> None:
+    async def _run_one(self, start: Start, delay: float) -> None:
         try:
-            await self._run_entry(start.name, start.tick)
+            if delay > 0:
+                await asyncio.sleep(delay)
+            if not self._is_stopping:
+                await self._run_entry(start.name, start.tick)
         finally:
             self._agenda.finished(start.name)
 
