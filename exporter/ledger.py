@@ -214,7 +214,7 @@ class Ledger:
 
     async def unexamined(self, mailbox: str) -> tuple[Place, ...]:
         """Where messages about canaries lie that were not examined, at most 1,000, the newest."""
-        work = partial(self._store.evidence.unexamined, mailbox, _CHUNK)
+        work = partial(self._store.evidence.unexamined, mailbox, _CHUNK, RUNS_KEPT)
         return await self._thread.call(work)
 
     async def copy_at(self, place: Place) -> ArrivedCopy | None:

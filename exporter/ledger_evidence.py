@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, and_, delete, select
+from sqlalchemy import Connection, Select, and_, delete, literal, select
 from sqlalchemy.dialects.sqlite import insert
 
 from exporter.ledger_schema import CANARIES, COPIES, EVIDENCE, SENT
@@ -43,13 +43,19 @@ class EvidenceStore:
         query = delete(SENT).where(SENT.c.token.in_(old.limit(limit)))
         return self._connection.execute(query).rowcount
 
-    def unexamined(self, mailbox: str, limit: int) -> tuple[Place, ...]:
-        """Messages that are in the mailbox, as far as we know, and have no evidence."""
+    def unexamined(self, mailbox: str, limit: int, slots: int) -> tuple[Place, ...]:
+        """Messages that are in the mailbox, as far as we know, and have no evidence.
+
+        But for those whose slot a later canary has taken: theirs was dropped, and stays so.
+        """
+        slot = (CANARIES.c.tick % slots + slots) % slots  # SQL's remainder may be negative
+        later = _later_holder(CANARIES.c.path, slot, CANARIES.c.planned_at)
         query = (
             select(COPIES.c.token, COPIES.c.folder, COPIES.c.uid_validity, COPIES.c.uid)
             .select_from(COPIES.outerjoin(EVIDENCE, _IS_EXAMINED))
+            .join(CANARIES, CANARIES.c.token == COPIES.c.token)
             .where(COPIES.c.mailbox == mailbox, COPIES.c.gone_at.is_(None))
-            .where(EVIDENCE.c.token.is_(None))
+            .where(EVIDENCE.c.token.is_(None), ~later.exists())
             .order_by(COPIES.c.seen_at.desc())
             .limit(limit)
         )
@@ -80,10 +86,13 @@ class EvidenceStore:
     def put(self, copy: ArrivedCopy, evidence: Evidence, slots: int) -> bool:
         """Keep what a copy proves, and drop that of the canary whose slot it takes.
 
-        False where the copy had been examined before.
+        False where the copy had been examined before, or where a later canary has the slot.
         """
         record, number = copy.record, copy.number
         slot = record.tick % slots
+        later = _later_holder(literal(record.path), literal(slot), to_micros(record.planned_at))
+        if self._connection.execute(later).first() is not None:
+            return False
         others = and_(EVIDENCE.c.path == record.path, EVIDENCE.c.slot == slot)
         self._connection.execute(delete(EVIDENCE).where(others, EVIDENCE.c.token != record.token))
         known = select(EVIDENCE.c.number).where(
@@ -113,6 +122,17 @@ class EvidenceStore:
         query = select(SENT.c.content).where(SENT.c.token == token)
         packed = self._connection.execute(query).scalar()
         return None if packed is None else unpack(packed)
+
+
+def _later_holder(path: Any, slot: Any, planned_at: Any) -> Select[Any]:
+    """The canary that holds a slot of the path, if it was planned after that instant."""
+    holder, held = CANARIES.alias("holder"), EVIDENCE.alias("held")
+    return (
+        select(held.c.token)
+        .join_from(held, holder, held.c.token == holder.c.token)
+        .where(held.c.path == path, held.c.slot == slot, holder.c.planned_at > planned_at)
+        .limit(1)
+    )
 
 
 def _answered_at(run: Run | None) -> datetime | None:

@@ -64,9 +64,8 @@ class RunBook:
 
     def add(self, run: Run) -> None:
         """Take a run down; it is on the disk a little later."""
-        if len(self._runs) == MOST_WAITING:
-            LOG.error("a finished run of %s is not stored: too many wait", self._runs.pop(0).name)
         self._runs.append(run)
+        self._drop_oldest()
         self._some.set()
         if len(self._runs) >= TOGETHER:
             self._many.set()
@@ -92,6 +91,7 @@ class RunBook:
             await self._ledger.add_runs(runs)
         except BaseException as error:
             self._runs = runs + self._runs
+            self._drop_oldest()
             self._some.set()
             if not isinstance(error, LedgerError):
                 raise
@@ -99,3 +99,9 @@ class RunBook:
             self._on_error()
             return False
         return True
+
+    def _drop_oldest(self) -> None:
+        """Runs that came while a write was refused come on top of those that it gives back."""
+        for run in self._runs[:-MOST_WAITING]:
+            LOG.error("a finished run of %s is not stored: too many wait", run.name)
+        del self._runs[:-MOST_WAITING]

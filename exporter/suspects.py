@@ -117,16 +117,24 @@ def _of_kind(
     found = [
         _accuse(part, value, members, good, rest_of)
         for value, members in by_value.items()
-        if _speak_against_it(members)
     ]
     suspects = [one for one in found if one is not None]
     return sorted(suspects, key=lambda one: (-one.failed, one.name))[:MAX_SUSPECTS]
 
 
-def _speak_against_it(members: Sequence[_Lane]) -> bool:
-    """Whether nothing got through the part, more than once."""
-    failed = {_identity(one) for lane in members for one in lane.failed}
-    return len(failed) >= LEAST_FAILED and not any(lane.is_ok for lane in members)
+def _since_success(members: Sequence[_Lane]) -> list[_Lane]:
+    """The lanes with the failures that came after the last success of any of them.
+
+    Before that the part worked: what failed then was not its doing.
+    """
+    worked = max((one.at for lane in members for one in lane.succeeded), default=None)
+    if worked is None:
+        return [lane for lane in members if lane.failed]
+    after = (
+        lane._replace(failed=tuple(one for one in lane.failed if one.at > worked))
+        for lane in members
+    )
+    return [lane for lane in after if lane.failed]
 
 
 def _accuse(
@@ -136,12 +144,16 @@ def _accuse(
     good: Mapping[object, Sequence[_Lane]],
     rest_of: Callable[[_Key], object],
 ) -> Suspect | None:
-    """The suspect, if something that differs in this part alone succeeded meanwhile.
+    """The suspect, if nothing got through the part and something that differs in it alone did.
 
-    No lane of `members` is OK, so the `good` ones do not go through the part.
+    No lane of `members` is OK then, so the `good` ones do not go through the part.
     """
-    failing = [lane for lane in members if lane.failed]
+    if any(lane.is_ok for lane in members):
+        return None
+    failing = _since_success(members)
     failed = {_identity(one) for lane in failing for one in lane.failed}
+    if len(failed) < LEAST_FAILED:
+        return None
     since = min(one.at for lane in failing for one in lane.failed)
     rests = {rest_of(lane.key) for lane in failing}
     beside = [lane for rest in rests for lane in good.get(rest, ())]

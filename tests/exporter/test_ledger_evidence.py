@@ -137,6 +137,23 @@ async def test_of_each_path_the_evidence_of_the_last_ticks_is_kept(path: Path) -
         }
 
 
+@pytest.mark.parametrize(("before", "after"), [(1, 1 + RUNS_KEPT), (-1, RUNS_KEPT - 1)])
+async def test_an_old_copy_neither_takes_the_slot_of_a_later_canary_nor_is_wanted_for_ever(
+    path: Path, before: int, after: int
+) -> None:
+    async with opened(path) as rig:
+        places = [Place("old", "INBOX", 1, 5), Place("new", "INBOX", 1, 6)]
+        for place, tick in zip(places, (before, after), strict=True):
+            await send(rig, place.token, tick)
+            await rig.see(seen(place, rig.hands.elapse(1.0)))
+        assert set(await rig.ledger.unexamined("m")) == set(places)
+        old, new = [await copy_at(rig, place) for place in places]
+        assert (await rig.ledger.add_evidence(new, proof())).is_new
+        assert not (await rig.ledger.add_evidence(old, proof())).is_new
+        assert [len(await rig.ledger.evidence(token)) for token in ("old", "new")] == [0, 1]
+        assert await rig.ledger.unexamined("m") == ()
+
+
 async def test_what_was_sent_is_forgotten_a_day_later_but_not_before_it_is_settled(
     path: Path,
 ) -> None:

@@ -102,3 +102,24 @@ async def test_what_cannot_be_written_for_long_does_not_grow_without_bound(
         assert caplog.text.count("is not stored: too many wait") == 2
         assert await book.write()
         assert {run.tick for run in await rig.ledger.runs("job", 9)} == {2, 3, 4}
+
+
+async def test_runs_that_come_while_the_ledger_refuses_do_not_pass_the_bound(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_book, "MOST_WAITING", 3)
+    async with opened(path) as rig:
+        book = RunBook(rig.ledger, lambda: None, span=NEVER)
+        execute(path, "CREATE TRIGGER no BEFORE INSERT ON runs BEGIN SELECT RAISE(FAIL, 'no'); END")
+        for run in runs(3):
+            book.add(run)
+        writing = asyncio.create_task(book.write())
+        await asyncio.sleep(0)
+        for run in runs(9)[3:6]:
+            book.add(run)
+        assert not await writing
+        for run in runs(9)[6:]:
+            book.add(run)
+        execute(path, "DROP TRIGGER no")
+        assert await book.write()
+        assert {run.tick for run in await rig.ledger.runs("job", 99)} == {6, 7, 8}

@@ -87,6 +87,10 @@ TABLE = {
         path("r1", "m1", "xxxx.") + path("r2", "m1", "....."),
         [],
     ),
+    "nobody, when another path got through it between two failures": (
+        path("r1", "m1", "x??") + path("r1", "m2", "?.x") + path("r2", "m1", "..."),
+        [],
+    ),
     "nobody, by canaries that could not be tested": (
         path("r1", "m1", "???") + path("r2", "m1", "..."),
         [],
