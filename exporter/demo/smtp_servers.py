@@ -45,6 +45,14 @@ class SmtpConnection(SMTP):
             if len(self._server.connections) > MAX_CONNECTIONS:
                 self.cut()
 
+    def eof_received(self) -> bool:
+        """A client that says no more is let go: its session ends here, and so does the connection.
+
+        The library ends the session and leaves a plain connection half open, for nobody.
+        """
+        super().eof_received()
+        return False
+
     async def push(self, status: Any) -> None:
         """Send one line; the last one of a reply waits as long as the server's behaviour says."""
         delay = self._server.behaviour().reply_delay

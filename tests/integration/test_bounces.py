@@ -29,7 +29,7 @@ with smtplib.SMTP("out.sender.test", 587, timeout=10) as session:
     session.login("canary@sender.test", password)
     mail, rcpt = options
     session.sendmail(sender, [recipient], base64.b64decode(content), mail, rcpt)
-until = time.monotonic() + 30
+until = time.monotonic() + 60
 with imaplib.IMAP4_SSL("imap.example.test", 993, ssl_context=trust, timeout=10) as session:
     session.login("canary@sender.test", password)
     while time.monotonic() < until:
@@ -60,7 +60,9 @@ def bounce(
     envelope = tagged_sender(sender, token) if is_tagged else sender
     mail = tuple(option.replace("TOKEN", token) for option in mail)
     order = json.dumps([content, token, envelope, recipient, (mail, rcpt)])
-    printed = chain.python(ROUND_TRIP, order, str(chain.place.ca_file), layout.PASSWORD)
+    place, password = str(chain.place.ca_file), layout.PASSWORD
+    printed = chain.python(ROUND_TRIP, order, place, password, within=90)
+    assert printed, f"nothing came back\n{chain.log('out')}\n{chain.log('mx')}"
     return token, base64.b64decode(printed)
 
 

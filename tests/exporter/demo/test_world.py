@@ -461,3 +461,13 @@ def test_the_world_starts_and_ends_in_a_fresh_process_without_a_word() -> None:
 def test_every_path_of_the_scenario_has_its_own_recipient() -> None:
     recipients = [path.recipient for path in scenario.EXAMPLE_PATHS]
     assert len(set(recipients)) == len(recipients)
+
+
+async def test_a_client_that_gives_up_before_the_greeting_is_let_go() -> None:
+    async with MailWorld([find("tarpit")]) as world:
+        reader, writer = await asyncio.open_connection("127.0.0.1", world.access.mx_port)
+        writer.write_eof()
+        async with asyncio.timeout(PATIENCE):
+            assert await reader.read() == b""
+        writer.close()
+        await writer.wait_closed()

@@ -96,25 +96,29 @@ class Chain:
     ) -> subprocess.CompletedProcess[str]:
         """Run a program inside to its end, `text` on its standard input.
 
-        Raises ChainError for an exit status that is not in `ok` (None: any will do).
+        Raises ChainError for an exit status that is not in `ok` (None: any will do), and when it
+        takes longer than `within` seconds; it then tells what every daemon wrote last.
         """
-        done = subprocess.run(
-            self.enter(command),
-            input=text,
-            capture_output=True,
-            text=True,
-            timeout=within,
-            check=False,
-            env=_environment(),
-        )
+        try:
+            done = subprocess.run(
+                self.enter(command),
+                input=text,
+                capture_output=True,
+                text=True,
+                timeout=within,
+                check=False,
+                env=_environment(),
+            )
+        except subprocess.TimeoutExpired as error:
+            raise ChainError(f"{error}{_all_logs(self.place)}") from error
         if ok is not None and done.returncode not in ok:
             told = f"{done.stdout}{done.stderr}"
             raise ChainError(f"{shlex.join(command)} gave {done.returncode}:\n{told}")
         return done
 
-    def python(self, code: str, *arguments: str) -> str:
+    def python(self, code: str, *arguments: str, within: float = 30.0) -> str:
         """Run Python inside with the test's interpreter; what it printed."""
-        return self.run([sys.executable, "-c", code, *arguments]).stdout
+        return self.run([sys.executable, "-c", code, *arguments], within=within).stdout
 
     @contextmanager
     def running(
