@@ -101,6 +101,7 @@ class Trace:
         self._is_broken = False
         self._deadline_passed = False
         self._awaited: str | None = None
+        self._held = 0.0
         self._heard: float | None = None
         self._standstill = standstill or Standstill(clock)
 
@@ -155,12 +156,15 @@ class Trace:
         """Time one step. What is raised inside is recorded with the time it took and passes on."""
         return _Timed(self, phase)
 
-    def heard(self, late: float) -> None:
-        """Take down that the answer which ends the current phase came `late` seconds ago.
+    def heard(self, held: float, late: float) -> None:
+        """Take down that the answer which ends the current phase came `late` seconds ago, and that
+        what it answers waited `held` seconds for us to send it.
 
-        Called where it is read. The phase ends then, and not when its task gets round to it: what
-        other probes do meanwhile is not the peer's time.
+        Called where it is read. The phase lasts from the sending to the coming, and not from when
+        its task said something until it gets round to hearing: what other probes do meanwhile is
+        not the peer's time.
         """
+        self._held = held
         self._heard = self.clock.monotonic() - late
 
     @contextmanager
@@ -238,7 +242,11 @@ class _Timed:
         trace, phase, began = self._trace, self._phase, self._began
         # what fails may do so long after it heard something
         heard = trace._heard if error is None else None
-        ended = trace.clock.monotonic() if heard is None else max(began, heard)
+        if heard is None:
+            ended = trace.clock.monotonic()
+        else:
+            began += trace._held
+            ended = max(began, heard)
         timing = PhaseTiming(phase, began - trace.origin, ended - began)
         trace.timings.append(timing)
         if error is None and trace._listener is None:

@@ -3,22 +3,16 @@
 import asyncio
 import ipaddress
 import socket
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from probes.net.errors import NetError, mapped
 from probes.result import Owner, Reason
 
-_QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
 _BIND_ADDRESS_NO_PORT = 24  # Linux, ip(7); the socket module names it from 3.12 on only
-
-_CLOCK_STEP = 0.001
-_BareSocket = socket.SocketType
-_INET, _STREAM, _TCP = int(socket.AF_INET), int(socket.SOCK_STREAM), int(socket.IPPROTO_TCP)
 
 ProtocolT = TypeVar("ProtocolT", bound=asyncio.BaseProtocol)
 
@@ -83,43 +77,6 @@ class Dialer:
 
     def _default_source(self, address: str) -> str | None:
         return self.source_v6 if ":" in address else self.source_v4
-
-
-class _HasDescriptor(Protocol):
-    def fileno(self) -> int: ...
-
-
-def quickack(sock: _HasDescriptor | None) -> None:
-    """Have the kernel acknowledge what comes next at once, where it can be asked to.
-
-    Linux forgets the wish after every exchange, so it is renewed after each write and after the
-    TLS handshake: a server under Nagle's rule (Postfix after its TLS 1.3 session tickets) waits for
-    our acknowledgement, and 40 ms of our kernel's delay would be measured as the server's.
-    """
-    if _QUICKACK is None or sock is None:
-        return
-    # A connection that is gone (its descriptor is -1) is not our affair: the next read or write
-    # says it better. The object is made by hand, and the socket's kind not asked for, because
-    # event loops' own way to set an option costs twice as much, at every command.
-    try:
-        borrowed = _BareSocket(_INET, _STREAM, 0, sock.fileno())
-    except (OSError, ValueError):
-        return
-    try:
-        borrowed.setsockopt(_TCP, _QUICKACK, 1)
-    except OSError:
-        return
-    finally:
-        borrowed.detach()
-
-
-def seconds_behind(loop: asyncio.AbstractEventLoop) -> float:
-    """How long ago at least what is read now was there to be read; to be called where it is read.
-
-    uvloop hands out one after the other what it found when it woke up, and its clock stands still
-    meanwhile, in steps of a millisecond; the standard loop's clock goes on and tells nothing.
-    """
-    return max(0.0, time.monotonic() - loop.time() - _CLOCK_STEP)
 
 
 async def _connect(address: str, port: int, source: str | None) -> socket.socket:

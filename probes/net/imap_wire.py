@@ -5,8 +5,8 @@ import socket
 from collections.abc import Callable
 from typing import cast
 
-from probes.net.dial import quickack
 from probes.net.errors import NetError, mapped, net_error
+from probes.net.tcp import quickack
 from probes.net.tls import (
     HANDSHAKE_TIMEOUT,
     SHUTDOWN_TIMEOUT,

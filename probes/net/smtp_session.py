@@ -56,11 +56,12 @@ class SmtpSession:
         *,
         findings: list[Finding] | None = None,
         turn: Turn | None = None,
-        on_reply: Callable[[float], None] | None = None,
+        on_reply: Callable[[float, float], None] | None = None,
     ) -> Self:
         """The TCP connection alone. `findings` is the list to add to, the caller's trace's say.
 
-        `on_reply` is told of every awaited reply as it is read, and how many seconds ago it came.
+        `on_reply` is told of every awaited reply as it is read: for how many seconds what it
+        answers waited for us to send it, and how many ago it came.
 
         A `turn` at the address is kept until nothing is left of the connection; without one the
         caller answers for how many sessions there are.

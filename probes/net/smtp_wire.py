@@ -12,8 +12,8 @@ from typing import cast
 from aiosmtplib import SMTPException, SMTPServerDisconnected, SMTPTimeoutError
 from aiosmtplib.protocol import COMMAND_INJECTION_REGEX, SMTPProtocol
 
-from probes.net.dial import quickack, seconds_behind
 from probes.net.errors import NetError, Row, net_error
+from probes.net.tcp import OwnTime, quickack
 from probes.records import RecordError
 from probes.records.reply import Reply, ReplyAssembler
 from probes.result import Owner, ProbeFailure, Reason
@@ -42,9 +42,12 @@ class SmtpWire(SMTPProtocol):
     """
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, on_reply: Callable[[float], None] | None = None
+        self,
+        loop: asyncio.AbstractEventLoop,
+        on_reply: Callable[[float, float], None] | None = None,
     ) -> None:
-        """`on_reply` is told when an awaited reply is whole, and how many seconds ago it came."""
+        """`on_reply` is told when an awaited reply is whole: for how many seconds what it answers
+        waited for us to send it, and how many ago it came."""
         super().__init__(loop=loop)
         self.loop = loop
         self.is_expecting = True  # the greeting
@@ -65,6 +68,7 @@ class SmtpWire(SMTPProtocol):
         self._tcp: asyncio.Transport | None = None
         self._on_gone: Callable[[], None] | None = None
         self._on_reply = on_reply
+        self._own_time: OwnTime | None = None
 
     # -- what the event loop calls
 
@@ -72,6 +76,7 @@ class SmtpWire(SMTPProtocol):
         # Not the library's way: what it prepares here is for its own reading and taking of turns.
         self.transport = self._tcp = cast(asyncio.Transport, transport)
         self._socket = transport.get_extra_info("socket")
+        self._own_time = OwnTime(self.loop, self._socket)
 
     def data_received(self, data: bytes) -> None:
         if self._is_leaving:
@@ -92,8 +97,8 @@ class SmtpWire(SMTPProtocol):
             self.abort()
             return
         if reply is not None:
-            if self._on_reply is not None:
-                self._on_reply(seconds_behind(self.loop))
+            if self._on_reply is not None and self._own_time is not None:
+                self._on_reply(*self._own_time.answered())
             self._settle(reply)
             if self._assembler.rest:
                 self._keep_stray(self._assembler.rest)
@@ -126,6 +131,8 @@ class SmtpWire(SMTPProtocol):
         if self.ended is not None:
             raise self.ended
         self.is_expecting = True
+        if self._own_time is not None:
+            self._own_time.asked()
         super().write(data)
         quickack(self._socket)
 

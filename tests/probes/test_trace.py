@@ -132,16 +132,27 @@ def test_a_phase_ends_when_its_answer_is_heard_not_when_its_task_comes_round() -
     trace = Trace(seconds.clock())
     with trace.phase(Phase.EHLO):
         seconds.now += 3.0
-        trace.heard(1.0)
+        trace.heard(0.0, 1.0)
         seconds.now += 5.0
     with trace.phase(Phase.QUIT):
         seconds.now += 4.0
     assert [timing.seconds for timing in trace.timings] == [2.0, 4.0]
 
 
+def test_a_phase_begins_when_its_question_is_sent_not_when_it_is_given_to_the_loop() -> None:
+    seconds = Seconds()
+    trace = Trace(seconds.clock())
+    with trace.phase(Phase.EHLO):
+        seconds.now += 8.0
+        trace.heard(5.0, 1.0)
+    with trace.phase(Phase.QUIT):
+        seconds.now += 4.0
+    assert [(timing.start, timing.seconds) for timing in trace.timings] == [(5.0, 2.0), (8.0, 4.0)]
+
+
 def test_an_answer_that_was_there_before_its_phase_takes_no_time() -> None:
     seconds = Seconds()
     trace = Trace(seconds.clock())
     with trace.phase(Phase.GREETING):
-        trace.heard(2.5)
+        trace.heard(0.0, 2.5)
     assert [timing.seconds for timing in trace.timings] == [0.0]

@@ -9,7 +9,7 @@ from typing import cast
 import pytest
 import uvloop
 
-from probes.net.dial import Dialer, quickack
+from probes.net.dial import Dialer
 from probes.net.errors import NetError
 from probes.result import Owner, Reason
 
@@ -95,13 +95,6 @@ async def test_a_cancelled_connection_leaves_no_socket_behind(listener: socket.s
         await task
     for sock in held:
         sock.close()
-
-
-async def test_quickack_is_harmless_on_a_closed_socket_and_on_none() -> None:
-    with socket.socket() as sock:
-        quickack(sock)
-    quickack(sock)
-    quickack(None)
 
 
 @pytest.mark.parametrize("source", [None, "127.0.0.4"])

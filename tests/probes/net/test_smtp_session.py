@@ -594,8 +594,8 @@ async def test_what_our_own_tasks_do_after_a_reply_was_read_is_not_the_servers_t
     loop = asyncio.get_running_loop()
     trace = Trace(SYSTEM_CLOCK)
 
-    def heard(late: float) -> None:
-        trace.heard(late)
+    def heard(held: float, late: float) -> None:
+        trace.heard(held, late)
         loop.call_soon(time.sleep, 0.5)  # others are before the task that waits
 
     async with (
