@@ -10,11 +10,12 @@ from pathlib import Path
 
 import uvloop
 
-from bench import handshakes, mail, service, true_time
+from bench import diagnosing, handshakes, mail, scheduled, service, true_time
 from bench.table import Measured, to_document, to_table
 
 PROBES_PER_ROUND = 300
 ROUNDS = 7
+LONG_ROUNDS = 3
 
 Family = tuple[tuple[str, ...], Callable[[Path, int], Awaitable[Sequence[Measured]]]]
 
@@ -47,6 +48,18 @@ async def _starting(folder: Path, rounds: int) -> Sequence[Measured]:  # noqa: A
     return await service.starting()
 
 
+async def _domains(folder: Path, rounds: int) -> Sequence[Measured]:
+    return [await scheduled.domains(folder, min(rounds, LONG_ROUNDS))]
+
+
+async def _diagnoses(folder: Path, rounds: int) -> Sequence[Measured]:
+    return await diagnosing.rounds_of_sessions(folder, rounds)
+
+
+async def _first_lines(folder: Path, rounds: int) -> Sequence[Measured]:  # noqa: ARG001
+    return [await diagnosing.first_line()]
+
+
 FAMILIES: tuple[Family, ...] = (
     (
         (
@@ -67,6 +80,9 @@ FAMILIES: tuple[Family, ...] = (
     (("scrape_10k_series_loop_ms", "scrape_100k_series_loop_stall_ms"), _scrapes),
     (("scheduler_100k_jobs_idle_cpu_percent",), _schedule),
     (("help_ms", "demo_ready_ms"), _starting),
+    (("diagnose_4mx_2addr_rounds", "diagnose_mx_only_4mx_2addr_rounds"), _diagnoses),
+    (("scheduled_domains_cpu_vs_blackbox",), _domains),
+    (("diagnose_first_line_ms",), _first_lines),
 )
 """Which figures are measured together, by what."""
 

@@ -4,6 +4,7 @@ import asyncio
 import os
 import shutil
 import socket
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -72,15 +73,23 @@ class Blackbox:
         """Resident memory in 10^6 bytes."""
         return resident_mb(self.pid)
 
-    async def probe(self, module: str, target_port: int, count: int, together: int) -> None:
-        """So many probes over `together` kept connections. Raises PeerError when one fails."""
+    async def probe(
+        self, module: str, target_port: int, count: int, together: int, *, seconds: float = 0.0
+    ) -> None:
+        """So many probes over `together` kept connections, spread over so many `seconds`.
+
+        Raises PeerError when one fails.
+        """
         left = iter(range(count))
+        began = time.monotonic()
         path = f"/probe?module={module}&target=127.0.0.1:{target_port}"
 
         async def lane() -> None:
             reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
             try:
-                for _ in left:
+                for number in left:
+                    due = began + seconds * number / count
+                    await asyncio.sleep(max(0.0, due - time.monotonic()))
                     await _get(reader, writer, path)
             finally:
                 writer.close()

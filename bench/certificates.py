@@ -5,7 +5,7 @@ from pathlib import Path
 
 import trustme
 
-NAMES = ("mx.bench.test", "127.0.0.1")
+NAMES = ("mx.bench.test", "127.0.0.1", "*.bench.test", "*.wide.bench.test")
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,7 +111,7 @@ def _no_ledger_error() -> None:
 
 async def run(folder: str, ca: str, ports: dict[str, int]) -> None:
     """Answer with `measure`, or with `hold` where the request says so."""
-    _log_to_nowhere()
+    log_to_nowhere()
     ledger = await Ledger.open(f"{folder}/ledger-{os.getpid()}.sqlite", SYSTEM_CLOCK)
     async with RunBook(ledger, _no_ledger_error) as book:
         probing = Probing(parse(configuration(folder, ca, ports), "bench"), book)
@@ -124,7 +124,7 @@ async def run(folder: str, ca: str, ports: dict[str, int]) -> None:
     await ledger.close()
 
 
-def _log_to_nowhere() -> None:
+def log_to_nowhere() -> None:
     """One line per run as the service logs it, formatted and written, but not seen."""
     set_up_logging(logging.INFO)
     nowhere = Path(os.devnull).open("w", encoding="ascii")  # noqa: SIM115 - open to the end

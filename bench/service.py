@@ -52,14 +52,15 @@ async def _scrape(series: int) -> tuple[list[tuple[float, float]], float]:
     async with worker("scraping", series=series) as ours:
         for _ in range(SCRAPES):
             await ours.ask(start=True)
-            await _get(int(ours.first["port"]), "/metrics")
+            await get(int(ours.first["port"]), "/metrics")
             answer = await ours.ask(stop=True)
             found.append((answer["spent"] * 1000, answer["longest"] * 1000))
         peer = await ours.ask(peer=3)
     return found, median(peer["seconds"]) * 1000
 
 
-async def _get(port: int, path: str) -> bytes:
+async def get(port: int, path: str) -> bytes:
+    """The answer to a GET on loopback. Raises WorkerError unless it is a 200."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=2**26)
     try:
         request = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
@@ -141,7 +142,7 @@ async def _port_of(process: asyncio.subprocess.Process) -> int:
 async def _ready(port: int) -> None:
     while True:
         try:
-            await _get(port, "/-/ready")
+            await get(port, "/-/ready")
         except WorkerError:
             await asyncio.sleep(0.01)
         else:

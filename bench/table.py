@@ -33,6 +33,10 @@ GOALS = (
     Goal("scheduler_100k_jobs_idle_cpu_percent", "scheduler with 100,000 jobs, % CPU", 5),
     Goal("help_ms", "mailcanary --help, ms", 200),
     Goal("demo_ready_ms", "mailcanary demo until it is ready, ms", 2000),
+    Goal("diagnose_4mx_2addr_rounds", "diagnose of 8 addresses / one session", 1.5),
+    Goal("diagnose_mx_only_4mx_2addr_rounds", "the same with --only mx", None),
+    Goal("scheduled_domains_cpu_vs_blackbox", "CPU of a scheduled MX run / blackbox tcp", 1),
+    Goal("diagnose_first_line_ms", "diagnose until its first line, ms", 500),
 )
 
 

@@ -1,9 +1,11 @@
 """The server that everybody talks to: SMTP with and without STARTTLS, and the DNS to find it."""
 
 import asyncio
+import socket
 import ssl
 import struct
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import cast
 
@@ -65,11 +67,15 @@ class Smtp(asyncio.Protocol):
     async def _secure(self, transport: asyncio.Transport, context: ssl.SSLContext) -> None:
         self._is_secure = True
         loop = asyncio.get_running_loop()
-        self._transport = await loop.start_tls(transport, self, context, server_side=True)
+        with suppress(ConnectionError):  # a client that was ended within its handshake
+            self._transport = await loop.start_tls(transport, self, context, server_side=True)
 
 
 class Dns(asyncio.DatagramProtocol):
-    """Answers for bench.test: one MX host, which has one A record and no AAAA record."""
+    """Answers for bench.test, WIDE, and any name below bench.test, which is its own MX host.
+
+    Every host has A records and no AAAA record; the hosts of WIDE have two addresses each.
+    """
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.DatagramTransport, transport)
@@ -78,24 +84,53 @@ class Dns(asyncio.DatagramProtocol):
         end = data.index(b"\0", 12) + 5
         question = data[12:end]
         (kind,) = struct.unpack_from("!H", data, end - 4)
-        answers, authority = _RECORDS.get(kind, (b"", b""))
+        answers = _RECORDS.get((question[:-4].lower(), kind), _OF_OTHERS.get(kind, ()))
         has_opt = data[11]
-        counts = (1, bool(answers), 0 if answers else 1, has_opt)
+        counts = (1, len(answers), 0 if answers else 1, has_opt)
         head = data[:2] + b"\x81\x80" + struct.pack("!HHHH", *counts)
         opt = struct.pack("!BHHIH", 0, 41, 1232, 0, 0) if has_opt else b""
-        body = question + (answers or authority or _SOA) + opt
+        body = question + (b"".join(answers) or _SOA) + opt
         self._transport.sendto(head + body, addr)
 
 
+WIDE = "wide.bench.test"
+"""A domain with four MX hosts with two addresses each."""
+
+WIDE_ADDRESSES = tuple(f"127.0.1.{number}" for number in range(1, 9))
+
+_MX, _A, _TO_QUESTION = 15, 1, b"\xc0\x0c"
+
+
 def _record(kind: int, data: bytes) -> bytes:
-    return b"\xc0\x0c" + struct.pack("!HHIH", kind, 1, 300, len(data)) + data
+    return _TO_QUESTION + struct.pack("!HHIH", kind, 1, 300, len(data)) + data
 
 
-_SOA = _record(6, b"\x02ns\xc0\x0c\xc0\x0c" + struct.pack("!IIIII", 1, 3600, 600, 86400, 300))
+def _mx(label: str) -> bytes:
+    """The host of that label below the name asked for; "" for that name itself."""
+    first = bytes((len(label),)) + label.encode() if label else b""
+    return _record(_MX, struct.pack("!H", 10) + first + _TO_QUESTION)
+
+
+def _addresses(*addresses: str) -> tuple[bytes, ...]:
+    return tuple(_record(_A, socket.inet_aton(address)) for address in addresses)
+
+
+def _wire(name: str) -> bytes:
+    labels = (bytes((len(label),)) + label.encode() for label in name.split("."))
+    return b"".join(labels) + b"\0"
+
+
+_SOA = _record(6, b"\x02ns" + _TO_QUESTION * 2 + struct.pack("!IIIII", 1, 3600, 600, 86400, 300))
+_HOSTS = ("mx1", "mx2", "mx3", "mx4")
 _RECORDS = {
-    15: (_record(15, struct.pack("!H", 10) + b"\x02mx\xc0\x0c"), b""),
-    1: (_record(1, bytes((127, 0, 0, 1))), b""),
+    (_wire("bench.test"), _MX): (_mx("mx"),),
+    (_wire(WIDE), _MX): tuple(_mx(host) for host in _HOSTS),
+    **{
+        (_wire(f"{host}.{WIDE}"), _A): _addresses(*WIDE_ADDRESSES[2 * number : 2 * number + 2])
+        for number, host in enumerate(_HOSTS)
+    },
 }
+_OF_OTHERS = {_MX: (_mx(""),), _A: _addresses("127.0.0.1")}
 
 
 async def run(pem: str) -> None:
