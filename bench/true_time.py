@@ -1,8 +1,8 @@
 """How true our times are while 1,000 probes are under way: the error against a known delay.
 
 `python -m bench.true_time` prints it for itself. The error of a probe is its EHLO under TLS less
-what the server says it took for it: everything that our own process, full of others' handshakes,
-adds. The scheduler of the service starts them, over and over.
+what the wire saw of it: everything that our own process, full of others' handshakes, adds or takes
+away. The scheduler of the service starts them, over and over.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ import uvloop
 
 from bench.certificates import issue
 from bench.table import Measured
-from bench.worker import ROOT, WorkerError, worker
+from bench.worker import ROOT, Answer, Worker, WorkerError, worker
 from exporter.app import build_net, set_apart
 from exporter.config import parse
 from exporter.ledger import Ledger
@@ -85,7 +85,9 @@ async def measure() -> dict[str, dict[str, float]]:
             delay = IN_FLIGHT / REPLIES / rate
             async with worker("delaying", pem=str(certificates.pem), delay=delay) as server:
                 port = server.first["port"]
-                level = await _level(folder, str(certificates.ca), port, rate, delay * REPLIES)
+                async with worker("wire", port=port, delay=delay) as wire:
+                    told = _Told(folder, str(certificates.ca), port, wire)
+                    level = await _level(told, rate, delay * REPLIES)
             levels[str(rate)] = {key: getattr(level, key) for key in Level.__slots__}
     return levels
 
@@ -111,8 +113,19 @@ async def measured() -> Measured:
     return Measured("true_time_p99_ms_1000_in_flight", p99, p99, "ms", rounds=rounds, note=note)
 
 
-async def _level(folder: Path, ca: str, port: int, rate: int, takes: float) -> Level:
-    config = parse(_CONFIG.format(folder=folder, ca=ca, port=port), "bench", {})
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What a level is measured against."""
+
+    folder: Path
+    ca: str
+    port: int
+    wire: Worker
+
+
+async def _level(told: _Told, rate: int, takes: float) -> Level:
+    text = _CONFIG.format(folder=told.folder, ca=told.ca, port=told.port)
+    config = parse(text, "bench", {})
     metrics = Metrics("0", SYSTEM_CLOCK)
     metrics.configure(config)
     ledger = await Ledger.open(config.service.ledger, SYSTEM_CLOCK)
@@ -148,15 +161,17 @@ async def _level(folder: Path, ca: str, port: int, rate: int, takes: float) -> L
         await scheduler.stop(2 * takes)
         await scheduling
     await ledger.close()
-    return _summary(rate, cpu, waiting, measured)
+    return _summary(rate, cpu, waiting, measured, await told.wire.ask())
 
 
-def _summary(rate: int, cpu: float, waiting: float, results: list[ProbeResult]) -> Level:
+def _summary(
+    rate: int, cpu: float, waiting: float, results: list[ProbeResult], truth: Answer
+) -> Level:
     if len(results) < FEWEST:
         raise AssertionError(
             f"only {len(results)} probes ended: the machine is too busy to measure"
         )
-    errors = [_error(result) * 1000 for result in results]
+    errors = [_error(result, truth) * 1000 for result in results]
     percentiles = quantiles(errors, n=100)
     lagged = sum(any(f.code == LOOP_LAGGED for f in result.findings) for result in results)
     return Level(
@@ -171,13 +186,13 @@ def _summary(rate: int, cpu: float, waiting: float, results: list[ProbeResult]) 
     )
 
 
-def _error(result: ProbeResult) -> float:
-    """Seconds by which EHLO under TLS is longer than the server took; every run must be well."""
+def _error(result: ProbeResult, truth: Answer) -> float:
+    """Seconds by which EHLO under TLS is off from what the wire saw; every run must be well."""
     if result.failure is not None:
         raise AssertionError(f"a probe failed: {result.failure}")
-    took = int(result.facts["ehlo.name"].removeprefix("took-")) / 1e6
+    took = truth[result.facts["ehlo.name"].removeprefix("port-")]
     _, under_tls = (timing.seconds for timing in result.timings if timing.phase is Phase.EHLO)
-    return under_tls - took
+    return abs(under_tls - float(took))
 
 
 def _cpu() -> float:

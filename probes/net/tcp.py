@@ -63,9 +63,10 @@ class OwnTime:
         """To be called when a question is given to the loop to write."""
         self._asked_at = time.monotonic()
         self._went_by = None
-        self._loop.call_soon(self._turned)  # what is written in this turn has gone by the next
+        # What is written in this turn has gone by the next, through TLS by the one after it.
+        self._loop.call_soon(self._loop.call_soon, self._has_gone)
 
-    def _turned(self) -> None:
+    def _has_gone(self) -> None:
         if self._went_by is None:
             self._went_by = time.monotonic()
 
