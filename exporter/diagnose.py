@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, fields, replace
 from datetime import datetime
 from typing import Any
 
@@ -63,7 +63,11 @@ def areas_of(request: Request) -> tuple[Area, ...]:
 async def diagnose(
     net: Net, request: Request, listener: AreaListener, stop: asyncio.Event
 ) -> Diagnosis:
-    """Run every area at once. When `stop` is set they end where they are, with what they know."""
+    """Run every area at once. When `stop` is set they end where they are, with what they know.
+
+    What one of them saw of an address of an MX host the others need not ask for again.
+    """
+    net = replace(net, met={})
     started_at, began = net.clock.utc(), net.clock.monotonic()
     results = await asyncio.gather(
         *(

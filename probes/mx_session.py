@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Protocol
 
-from probes.net import Net
+from probes.net import Met, Net
 from probes.net.gate import Turn
 from probes.net.smtp_session import SmtpSession
 from probes.options import Host, IpAddress, Port
@@ -72,6 +72,8 @@ async def mx_session(
             if not facts.trusted:  # no sender that verifies nothing minds, others do: RFC 7435 §3
                 trace.findings.append(untrusted(facts, "starttls", Status.NOTICE))
             await _ehlo(session, name, trace)  # RFC 3207 §4.2
+        if net.met is not None and use_tls:
+            net.met[host, address, options.port] = Met(session.tls, session.offer)
         yield session
 
 

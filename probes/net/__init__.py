@@ -6,7 +6,20 @@ from probes.clock import Clock
 from probes.net.dial import Dialer
 from probes.net.gate import Gate
 from probes.net.resolver import Resolver
-from probes.net.tls import TrustStore
+from probes.net.tls import TlsFacts, TrustStore
+from probes.records.ehlo import Ehlo
+
+
+@dataclass(frozen=True, slots=True)
+class Met:
+    """How an address of a mail host met us; `tls` is None where it does not offer STARTTLS."""
+
+    tls: TlsFacts | None
+    offer: Ehlo | None
+
+
+Acquaintances = dict[tuple[str, str, int], Met]
+"""By host, address and port. For as long as one person looks at one domain: nothing ages in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +28,8 @@ class Net:
 
     `ehlo_name` is how we introduce ourselves (RFC 5321 §4.1.1.1: a fully qualified domain name
     or an address literal) where a target does not say otherwise. `gate` bounds the SMTP sessions
-    with one address at a time.
+    with one address at a time. `met` is shared by probes that run at the same time for one purpose:
+    what one has seen the next need not ask again; None: each looks for itself.
     """
 
     resolver: Resolver
@@ -24,3 +38,4 @@ class Net:
     clock: Clock
     ehlo_name: str
     gate: Gate = field(default_factory=Gate)
+    met: Acquaintances | None = None

@@ -414,3 +414,18 @@ async def test_a_diagnosis_without_that_area_has_no_such_table(trust: TrustStore
     async with mail_world(ONE, {"192.0.2.1": Script()}, trust=trust) as world:
         text = shown(await run(world.net), world.net)
     assert "verifies nothing" not in text
+
+
+# -- manners
+
+
+async def test_areas_share_what_an_address_showed_one_of_them(
+    trust: TrustStore, context: ssl.SSLContext
+) -> None:
+    asked = read_request(Typed("example.test", only="mx,policy", resolver=("127.0.0.1",)))
+    async with mail_world(ONE, {"192.0.2.1": Script(tls=context)}, trust=trust) as world:
+        found = {area.area.name: area.result for area in (await run(world.net, asked)).areas}
+        assert len(world.verbs("192.0.2.1")) == 1
+    (host,) = (part for part in found["policy"].parts if part.address == "192.0.2.1")
+    assert host.timings == ()
+    assert host.facts["tls.chain"][0]
