@@ -1,5 +1,6 @@
-"""What all tests share: the `real` marker's condition and one closing line about what it cost."""
+"""What all tests share: the `real` marker's condition and its cost, and who left what open."""
 
+import gc
 from collections import Counter
 
 import pytest
@@ -11,6 +12,13 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """`@pytest.mark.real("postfix")` names the Debian packages a test cannot do without."""
     for mark in item.iter_markers("real"):
         require(*mark.args)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """What a file's tests left open is found at its end, and not in some innocent later test."""
+    if nextitem is None or nextitem.path != item.path:
+        gc.collect()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
