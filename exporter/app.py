@@ -15,9 +15,10 @@ from typing import Any
 
 from exporter.arrivals import Arrivals, cancel
 from exporter.config import ConfigError, load
+from exporter.learnt import informed
 from exporter.ledger import Ledger, LedgerError
 from exporter.metrics import Metrics
-from exporter.model import Change, Config, Run
+from exporter.model import Change, Config, Job, Run
 from exporter.observations import KEPT, RecentObservations
 from exporter.probing import Prober
 from exporter.run_book import RunBook
@@ -209,11 +210,21 @@ class Service:
             if path is not None:
                 await send(path, tick, self._net, self._ledger, self._publish, lag=lag)
             elif name in self.config.jobs:
-                run = await probe(self.config.jobs[name], tick, self._net, lag=lag)
+                job = await self.informed(self.config.jobs[name])
+                run = await probe(job, tick, self._net, lag=lag)
                 finish(run, self.run_book, self._publish)
         except LedgerError as error:
             LOG.error("%s: not started: %s", name, error)  # noqa: TRY400 - our own words
             self.metrics.ledger_error()
+
+    async def informed(self, job: Job) -> Job:
+        """The job with what canaries taught; as it is where the ledger does not say."""
+        try:
+            return await informed(job, self._ledger, self._clock.utc())
+        except LedgerError as error:
+            LOG.error("%s: %s", job.name, error)  # noqa: TRY400 - our own words
+            self.metrics.ledger_error()
+            return job
 
     def _on_change(self, change: Change) -> None:
         self.arrivals.follow(change.record)
@@ -334,7 +345,7 @@ def set_apart() -> None:
 async def serving(service: Service, address: str, port: int) -> AsyncIterator[str]:
     """A started service with its pages; yields the address of the pages."""
     monitor = service.loop_monitor
-    prober = Prober(lambda: service.config, service.net)
+    prober = Prober(lambda: service.config, service.net, service.informed)
     state = HttpState(service.metrics, monitor, service.arrivals.not_ready, prober.answer)
     async with monitor, service.run_book, serve(state, address, port) as bound:
         url = f"http://{f'[{address}]' if ':' in address else address}:{bound}"

@@ -1,6 +1,7 @@
 """One run of one path or job at a shell: the same steps as in the service, shown as they happen."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,8 +9,9 @@ from typing import Any
 
 from exporter.app import build_net
 from exporter.examining import Examiner
-from exporter.ledger import Ledger
-from exporter.model import CanaryRecord, Change, Config, Examined, Path, Run
+from exporter.learnt import informed_by_file
+from exporter.ledger import Ledger, LedgerError
+from exporter.model import CanaryRecord, Change, Config, Examined, Job, Path, Run
 from exporter.runs import Publisher, event_of, probe, send
 from exporter.watcher import MailboxWatcher, WatchState
 from exporter.web.health import LoopMonitor
@@ -21,6 +23,8 @@ from probes.net import Net
 from probes.registry import MAILBOXES
 from probes.result import Failure, ProbeResult, to_json
 from probes.trace import Listener
+
+LOG = logging.getLogger("mailcanary.run")
 
 LAST_LOOK_SECONDS = 5.0
 
@@ -59,10 +63,20 @@ def story_json(story: CanaryStory) -> dict[str, Any]:
 
 
 async def run_job(config: Config, name: str, listener: Listener) -> ProbeResult:
-    """Run one job now. Nothing is stored."""
+    """Run one job now, with what the service learnt about its target. Nothing is stored."""
+    job = await asyncio.to_thread(_informed, config.jobs[name], config.service.ledger)
     async with LoopMonitor(_ignore_lag) as monitor:
         net, lag = build_net(config), monitor.worst_since
-        return (await probe(config.jobs[name], 0, net, listener, lag=lag)).result
+        return (await probe(job, 0, net, listener, lag=lag)).result
+
+
+def _informed(job: Job, ledger: str) -> Job:
+    """As it is where no service has run yet, or its ledger cannot be read."""
+    try:
+        return informed_by_file(job, ledger, SYSTEM_CLOCK.utc())
+    except LedgerError as error:
+        LOG.info("nothing learnt from canaries: %s", error)
+        return job
 
 
 async def run_path(config: Config, name: str, listener: Listener) -> CanaryStory:

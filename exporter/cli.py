@@ -149,6 +149,10 @@ def diagnose(  # noqa: PLR0913, PLR0917 - one parameter an option
         str | None,
         typer.Option(metavar="LIST", help="Some areas only: mx,policy,sender,nameservers."),
     ] = None,
+    config: Annotated[
+        str | None,
+        typer.Option("--config", "-c", metavar="FILE", help="Use what this service learnt, too."),
+    ] = None,
     rcpt: Annotated[
         bool, typer.Option("--rcpt", help="Ask whether the address and postmaster are taken.")
     ] = False,
@@ -176,6 +180,7 @@ def diagnose(  # noqa: PLR0913, PLR0917 - one parameter an option
         "source_address": source_address,
         "timeout": timeout,
         "only": only,
+        "config": config,
         "rcpt": rcpt,
         "catch_all": catch_all,
         "open_relay": open_relay,

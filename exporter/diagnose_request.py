@@ -69,7 +69,8 @@ class Request:
     """What is to be diagnosed. `options` are passed to every kind that has an option of the name.
 
     `servers` are the resolvers to ask, empty for the system's. `seconds` bounds each area. `note`
-    says what was made of the text that was typed, "" for nothing worth saying.
+    says what was made of the text that was typed, "" for nothing worth saying. `config` is the file
+    of the service whose ledger may know the domain.
     """
 
     typed: str
@@ -81,6 +82,7 @@ class Request:
     ehlo_name: str
     seconds: float
     note: str = ""
+    config: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,7 @@ class Typed:
     source_address: str | None = None
     timeout: str = "30s"
     only: str | None = None
+    config: str | None = None
     rcpt: bool = False
     catch_all: bool = False
     open_relay: bool = False
@@ -151,6 +154,7 @@ def read_request(typed: Typed) -> Request:
         options["ehlo_name"] or own_name(source),
         _seconds(typed.timeout),
         note,
+        typed.config,
     )
 
 

@@ -14,6 +14,7 @@ from exporter.ledger_store import RUNS_KEPT, Store
 from exporter.ledger_thread import CommitThread
 from exporter.ledger_values import Copy, copy_of, pack_message
 from exporter.model import ArrivedCopy, CanaryRecord, Change, Examined, Run
+from probes.canary.dkim_selectors import LearntSelector
 from probes.canary.evidence import Evidence
 from probes.canary.lifecycle import UNSETTLED, Event, Outcome, State
 from probes.clock import Clock, Instant
@@ -222,9 +223,16 @@ class Ledger:
         return await self._thread.call(partial(self._copy_at, place))
 
     async def add_evidence(self, copy: ArrivedCopy, evidence: Evidence) -> Examined:
-        """Keep what a copy proves; of each path that of the last RUNS_KEPT ticks is kept."""
+        """Keep what a copy proves; of each path that of the last RUNS_KEPT ticks is kept.
+
+        The selectors with which a copy was signed are learnt with it.
+        """
         work = partial(self._store.evidence.put, copy, evidence, RUNS_KEPT)
         return await self._thread.call(lambda: Examined(copy, evidence, is_new=work()))
+
+    async def selectors(self, author: str, now: datetime) -> tuple[LearntSelector, ...]:
+        """DKIM selectors in use for an author domain, learnt from its canaries, newest first."""
+        return await self._thread.call(partial(self._store.evidence.selectors.known, author, now))
 
     async def evidence(self, token: str) -> tuple[dict[str, Any], ...]:
         """The documents of docs/json.md for every copy, the first copy first, then for bounces."""

@@ -7,9 +7,11 @@ from sqlalchemy import Connection, Select, and_, delete, literal, select
 from sqlalchemy.dialects.sqlite import insert
 
 from exporter.ledger_schema import CANARIES, COPIES, EVIDENCE, SENT
+from exporter.ledger_selectors import SelectorStore
 from exporter.ledger_statements import Prepared, upsert
 from exporter.ledger_values import from_micros, pack_document, to_micros, unpack, unpack_document
 from exporter.model import ArrivedCopy, CanaryRecord, Run
+from probes.canary.dkim_selectors import used_selectors
 from probes.canary.evidence import Evidence
 from probes.canary.hops import OurTimes
 from probes.mailboxes import Place
@@ -30,6 +32,7 @@ class EvidenceStore:
         self._cursor = cursor
         self._keep_sent = Prepared(insert(SENT), connection.dialect)
         self._upsert = Prepared(upsert(EVIDENCE), connection.dialect)
+        self.selectors = SelectorStore(connection, cursor)
 
     def keep_sent(self, token: str, packed: bytes, at: datetime) -> None:
         """Keep the message as it was sent, compressed."""
@@ -86,6 +89,7 @@ class EvidenceStore:
     def put(self, copy: ArrivedCopy, evidence: Evidence, slots: int) -> bool:
         """Keep what a copy proves, and drop that of the canary whose slot it takes.
 
+        The selectors with which the copy was signed for its author domain are learnt with it.
         False where the copy had been examined before, or where a later canary has the slot.
         """
         record, number = copy.record, copy.number
@@ -110,6 +114,7 @@ class EvidenceStore:
             "document": pack_document(evidence),
         }
         self._upsert.run(self._cursor, values)
+        self._learn(copy, evidence)
         return is_new
 
     def documents(self, token: str) -> tuple[dict[str, Any], ...]:
@@ -117,6 +122,13 @@ class EvidenceStore:
         query = select(EVIDENCE.c.document).where(EVIDENCE.c.token == token)
         rows = self._connection.execute(query.order_by(EVIDENCE.c.is_bounce, EVIDENCE.c.number))
         return tuple(unpack_document(row.document) for row in rows)
+
+    def _learn(self, copy: ArrivedCopy, evidence: Evidence) -> None:
+        author = evidence.alignment.author_domain
+        if author is not None and not copy.is_bounce:
+            used = used_selectors(evidence.dkim, evidence.alignment)
+            sent_at = copy.record.sending_at or copy.record.planned_at
+            self.selectors.learn(author, used, sent_at)
 
     def _sent(self, token: str) -> bytes | None:
         query = select(SENT.c.content).where(SENT.c.token == token)

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any, TypeVar
 
 from exporter.ledger_file import Holder, holder, sqlite_path
 from exporter.ledger_schema import LedgerError
 from exporter.ledger_store import Store
 from exporter.model import CanaryRecord, Run
+from probes.canary.dkim_selectors import LearntSelector
 from probes.canary.lifecycle import State
 
 MOST_IN_FLIGHT = 100_000
@@ -56,6 +58,10 @@ class LedgerReader:
     def evidence(self, token: str) -> tuple[dict[str, Any], ...]:
         """What its copies and bounces prove, in the shape of docs/json.md, the first copy first."""
         return self._ask(lambda: self._store.evidence.documents(token))
+
+    def selectors(self, author: str, now: datetime) -> tuple[LearntSelector, ...]:
+        """DKIM selectors in use for an author domain, learnt from its canaries, newest first."""
+        return self._ask(lambda: self._store.evidence.selectors.known(author, now))
 
     def _ask(self, question: Callable[[], T]) -> T:
         with self._store.transaction():

@@ -32,9 +32,9 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import StaticPool
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
-_CONVERTIBLE = frozenset({1})
+_CONVERTIBLE = frozenset({1, 2})
 """Older versions that are brought up to ours when the service opens them."""
 
 _BUSY_MILLISECONDS = 5_000
@@ -120,6 +120,15 @@ EVIDENCE = Table(
     Column("document", LargeBinary, nullable=False, comment="JSON by zlib, docs/json.md"),
 )
 Index("evidence_slots", EVIDENCE.c.path, EVIDENCE.c.slot)
+SELECTORS = Table(
+    "selectors",
+    METADATA,
+    Column("author", Text, primary_key=True, comment="the author domain of the canaries"),
+    Column("domain", Text, primary_key=True, comment="d= of the signature"),
+    Column("selector", Text, primary_key=True),
+    Column("seen_at", BigInteger, nullable=False, comment="when the last such canary was sent"),
+    sqlite_with_rowid=False,
+)
 CURSORS = Table(
     "cursors",
     METADATA,
@@ -279,9 +288,12 @@ def _make_or_touch(connection: Connection) -> None:
 
 
 def _convert(connection: Connection) -> None:
-    """From version 1: it did not know when a copy was seen, what was sent, what copies prove."""
-    for column in ("missed_at BIGINT", "seen_at BIGINT", "placement TEXT"):
-        connection.exec_driver_sql(f"ALTER TABLE {COPIES.name} ADD COLUMN {column}")
+    """Version 1 did not know when a copy was seen, what was sent, what copies prove; version 2 no
+    selectors."""
+    known = {column["name"] for column in inspect(connection).get_columns(COPIES.name)}
+    for name, kind in (("missed_at", "BIGINT"), ("seen_at", "BIGINT"), ("placement", "TEXT")):
+        if name not in known:
+            connection.exec_driver_sql(f"ALTER TABLE {COPIES.name} ADD COLUMN {name} {kind}")
     METADATA.create_all(connection)
     connection.execute(update(VERSION).values(version=SCHEMA_VERSION))
 

@@ -6,7 +6,7 @@ domain. `target` is the domain; only configured ones are probed, so that nobody 
 
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import MISSING, fields, replace
 from difflib import get_close_matches
 from typing import Any
@@ -46,9 +46,16 @@ class _Refused(Exception):
 class Prober:
     """Answers requests from the configuration in force."""
 
-    def __init__(self, config: Callable[[], Config], net: Callable[[], Net]) -> None:
+    def __init__(
+        self,
+        config: Callable[[], Config],
+        net: Callable[[], Net],
+        inform: Callable[[Job], Awaitable[Job]] | None = None,
+    ) -> None:
+        """`inform` adds to a job what canaries taught about its target."""
         self._config = config
         self._net = net
+        self._inform = inform
         self._running = 0
 
     async def answer(self, query: Mapping[str, str], timeout: str | None) -> Answer:
@@ -68,6 +75,7 @@ class Prober:
 
         self._running += 1
         try:
+            job = job if self._inform is None else await self._inform(job)
             run = await probe(replace(job, deadline=deadline), 0, self._net(), listen)
         finally:
             self._running -= 1

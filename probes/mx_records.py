@@ -20,6 +20,9 @@ def record_findings(domain: str, answer: Answer[MxRecord]) -> Iterator[Finding]:
     if answer.status is DnsStatus.NO_DATA:
         evidence = f"no MX record; {answer.canonical_name or domain} itself is the host"
         yield Finding("mx.implicit", Status.NOTICE, domain, evidence, "RFC 5321 §5.1")
+    if answer.status is DnsStatus.DNSSEC_BOGUS:
+        evidence = answer.explain()
+        yield Finding("dnssec.bogus", Status.FAILURE, domain, evidence, "RFC 7672 §2.1.1")
     yield from _null_findings(domain, records)
     counted = Counter(record.exchange for record in records)
     for exchange in [name for name, count in counted.items() if count > 1][:_SHOWN]:

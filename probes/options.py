@@ -63,3 +63,8 @@ class Secret:
 def option(doc: str, default: Any = MISSING) -> Any:
     """Declare one option of a target: a dataclass field with its documentation."""
     return field(default=default, metadata={"doc": doc})
+
+
+def given(default: Any) -> Any:
+    """A field of a target that no file holds: whoever runs the kind fills it in."""
+    return field(default=default, metadata={"given": True})

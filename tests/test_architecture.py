@@ -40,7 +40,7 @@ ROOMS = (
         "exporter.terminal",
     ),
     ("exporter.web", "exporter.runs", "exporter.cleaning", "exporter.examining"),
-    ("exporter.observations", "exporter.standing"),
+    ("exporter.observations", "exporter.standing", "exporter.learnt"),
     ("exporter.suspects",),
     ("exporter.arrivals", "exporter.probing"),
     ("exporter.app",),

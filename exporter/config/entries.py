@@ -96,7 +96,8 @@ def _fields(shapes: Shapes) -> list[tuple[dict[str, Any], "Field[Any]"]]:
     pairs = []
     for shape in shapes:
         hints = get_type_hints(shape)
-        pairs += [(hints, field) for field in fields(shape) if field.init]
+        declared = [field for field in fields(shape) if field.init]
+        pairs += [(hints, field) for field in declared if "given" not in field.metadata]
     return pairs
 
 

@@ -25,6 +25,8 @@ class Misbehaviour(StrEnum):
     NOTIMP = "notimp"
     BOGUS = "bogus"
     """SERVFAIL with the extended error DNSSEC Bogus, as a validating resolver says it."""
+    BOGUS_UNSAID = "bogus_unsaid"
+    """SERVFAIL without a reason, and the truth where validation is switched off (CD)."""
     LAME = "lame"
     """A referral to the root instead of an answer."""
     SILENCE = "silence"
@@ -79,6 +81,9 @@ TRUTHFUL = frozenset(
     }
 )
 """Misbehaviours that lie in how the message is sent, not in what it says."""
+
+UNCHECKED = frozenset({Misbehaviour.BOGUS_UNSAID})
+"""Misbehaviours that end where the query says that nothing is to be validated."""
 
 TRUNCATING = frozenset(
     {
@@ -165,6 +170,8 @@ def _refusal(misbehaviour: Misbehaviour, query: dns.message.Message) -> dns.mess
         response.set_rcode(dns.rcode.SERVFAIL)
         error = dns.edns.EDEOption(dns.edns.EDECode.DNSSEC_BOGUS, "no valid signature")
         response.use_edns(0, options=[error])
+    elif misbehaviour is Misbehaviour.BOGUS_UNSAID:
+        response.set_rcode(dns.rcode.SERVFAIL)
     elif misbehaviour is Misbehaviour.LAME:
         response.flags &= ~dns.flags.RA
         response.authority.append(dns.rrset.from_text(".", 300, "IN", "NS", "ns.invalid."))

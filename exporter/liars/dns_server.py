@@ -24,6 +24,7 @@ from exporter.liars.dns_messages import (
     MUTE,
     TRUNCATING,
     TRUTHFUL,
+    UNCHECKED,
     Misbehaviour,
     guesses,
     truncated,
@@ -266,7 +267,8 @@ class DnsServer:
             return truncated(query)
         if misbehaviour in MUTE:
             return None
-        if misbehaviour is None or misbehaviour in TRUTHFUL:
+        is_unchecked = bool(query.flags & dns.flags.CD) and misbehaviour in UNCHECKED
+        if misbehaviour is None or misbehaviour in TRUTHFUL or is_unchecked:
             return _sized(self._answer(query), query, over_tcp=over_tcp)
         return untrue(misbehaviour, query)
 

@@ -132,6 +132,30 @@ _LISTS = (
     ),
 )
 
+_DOMAIN_LISTS = (
+    Entry(
+        "rhsbl.listed",
+        "A domain of our mail is on a block list",
+        "Receivers that use the list refuse or junk mail that shows the domain, whoever sends it.",
+        "Read the list's reason, stop what caused it, then ask the list to remove {subject}.",
+        "dig @{resolver} A {subject}.ZONE\ndig @{resolver} TXT {subject}.ZONE",
+        "RFC 5782 §3",
+        Owner.US,
+        always(Status.FAILURE),
+    ),
+    Entry(
+        "rhsbl.list_unhealthy",
+        "A block list of domains fails its own test entries, or refuses to answer us",
+        "What it says is worth nothing here: neither listed nor not listed.",
+        "Ask it through a resolver of your own (large lists refuse public ones), check the key, or "
+        "take the list out of the configuration.",
+        "dig @{resolver} A test.{host}\ndig @{resolver} A invalid.{host}",
+        "RFC 5782 §5",
+        Owner.MONITOR,
+        always(Status.UNTESTABLE),
+    ),
+)
+
 _OURS = (
     Entry(
         "sender.left_out",
@@ -145,4 +169,4 @@ _OURS = (
     ),
 )
 
-ENTRIES = (*sender_spf.ENTRIES, *sender_dmarc.ENTRIES, *_NAMES, *_LISTS, *_OURS)
+ENTRIES = (*sender_spf.ENTRIES, *sender_dmarc.ENTRIES, *_NAMES, *_LISTS, *_DOMAIN_LISTS, *_OURS)

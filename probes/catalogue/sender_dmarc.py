@@ -3,20 +3,25 @@
 from probes.catalogue.entry import Entry, always
 from probes.result import Owner, Status
 
-_DIG_KEY = "dig @{resolver} TXT {selector}._domainkey.{domain}"
+_DIG_KEY = "dig @{resolver} TXT {subject}"
 _DIG = "dig @{resolver} TXT _dmarc.{domain}"
 _RECORD = "RFC 9989 §4.7"
+
+_WHERE_IN_USE = {
+    Status.FAILURE: "it is configured, or a canary of the last two days was signed with it",
+    Status.NOTICE: "it was learnt from canaries, and none of the last two days was signed with it",
+}
 
 _DKIM = (
     Entry(
         "dkim.key_missing",
-        "There is no key at a DKIM selector that is in use",
+        "There is no key at a DKIM selector",
         "Every signature made with it fails, and with it DMARC where SPF does not pass.",
-        'Publish the public key at {selector}._domainkey.{domain}: "v=DKIM1; k=rsa; p=...".',
+        'Publish the public key at {subject}: "v=DKIM1; k=rsa; p=...".',
         _DIG_KEY,
         "RFC 6376 §3.6.2.2",
         Owner.THEIR_DNS,
-        always(Status.FAILURE),
+        _WHERE_IN_USE,
     ),
     Entry(
         "dkim.key_multiple",
@@ -36,7 +41,7 @@ _DKIM = (
         _DIG_KEY,
         "RFC 6376 §3.6.1",
         Owner.THEIR_DNS,
-        always(Status.FAILURE),
+        _WHERE_IN_USE,
     ),
     Entry(
         "dkim.key_malformed",
@@ -46,7 +51,7 @@ _DKIM = (
         _DIG_KEY,
         "RFC 6376 §3.6.1",
         Owner.THEIR_DNS,
-        always(Status.FAILURE),
+        _WHERE_IN_USE,
     ),
     Entry(
         "dkim.key_unsuitable",
@@ -56,7 +61,7 @@ _DKIM = (
         _DIG_KEY,
         "RFC 6376 §6.1.2",
         Owner.THEIR_DNS,
-        always(Status.FAILURE),
+        _WHERE_IN_USE,
     ),
     Entry(
         "dkim.key_weak",
@@ -66,7 +71,7 @@ _DKIM = (
         _DIG_KEY,
         "RFC 8301 §3.2",
         Owner.THEIR_DNS,
-        always(Status.FAILURE),
+        _WHERE_IN_USE,
     ),
     Entry(
         "dkim.key_short",

@@ -21,7 +21,7 @@ from probes.mx_records import (
 from probes.mx_session import address_unusable, at_most, mx_session
 from probes.net import Net
 from probes.net.dns_answer import Answer, DnsStatus
-from probes.net.mx_hosts import MxHost, find_addresses, hosts_in
+from probes.net.mx_hosts import MxHost, find_addresses, hosts_in, mx_records
 from probes.net.smtp_session import SmtpSession
 from probes.options import Count, Domain, EmailAddress, Host, IpAddress, Port, Seconds, option
 from probes.rcpt import Question, ask_recipients
@@ -68,7 +68,7 @@ def host(target: MxTarget) -> str:
 async def probe(net: Net, target: MxTarget, trace: Trace) -> None:
     """Fails when no address of any host does; one that fails beside one that works is a finding."""
     with trace.phase(Phase.DNS_MX):
-        answer = await net.resolver.mx(target.domain)
+        answer = await mx_records(net.resolver, target.domain)
         trace.findings.extend(record_findings(target.domain, answer))
         mx = hosts_in(answer, target.domain)
     trace.facts["mx.implicit"] = mx.is_implicit

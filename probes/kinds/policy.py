@@ -27,8 +27,7 @@ from probes.kinds.policy_findings import (
 from probes.kinds.policy_hosts import Visit, find_hosts, visit_all
 from probes.kinds.policy_records import Sts, find_sts, find_tlsrpt
 from probes.net import Net
-from probes.net.dns_answer import DnsStatus
-from probes.net.dnssec import Dnssec, ResolverState, examine, settled, state_of
+from probes.net.dnssec import Dnssec, ResolverState, examine, state_of
 from probes.net.mx_hosts import MxHosts, find_mx
 from probes.options import Count, Domain, Host, IpAddress, Port, Seconds, option
 from probes.result import Finding, Owner, Phase, ProbeFailure, Reason, Status
@@ -95,16 +94,12 @@ async def probe(net: Net, target: PolicyTarget, trace: Trace) -> None:
 
 async def _find_mx(net: Net, domain: str, trace: Trace) -> MxHosts:
     """The hosts; without them the table says so, and the run ends."""
-    is_bogus = False
     try:
         with trace.phase(Phase.DNS_MX):
             mx = await find_mx(net.resolver, domain)
     except ProbeFailure as failure:
         _tell(consequences(DomainView(_mx_state(failure))), trace)
-        if failure.reason is Reason.SERVFAIL:
-            answer = await settled(net.resolver, await net.resolver.mx(domain))
-            is_bogus = answer.status is DnsStatus.DNSSEC_BOGUS
-        if is_bogus or failure.reason is Reason.DNSSEC_BOGUS:
+        if failure.reason is Reason.DNSSEC_BOGUS:
             trace.findings.append(
                 Finding("dnssec.bogus", Status.FAILURE, domain, failure.detail, "RFC 7672 §2.1.1")
             )

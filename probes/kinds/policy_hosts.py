@@ -7,11 +7,12 @@ from typing import Protocol
 
 from probes.consequences import DaneState, HostView, TlsState
 from probes.mx_session import MxOptions, at_most, mx_session
-from probes.net import Net
+from probes.net import Met, Net
 from probes.net.certificates import read_chain
 from probes.net.dane import DaneVerdict, TlsaSet, find_tlsa, judge
-from probes.net.dns_answer import DnsStatus, merged
-from probes.net.dnssec import Dnssec, ResolverState, settled
+from probes.net.dns_answer import DnsStatus
+from probes.net.dnssec import Dnssec, ResolverState
+from probes.net.gate import Turn
 from probes.net.mx_hosts import MxHost, find_addresses
 from probes.net.tls import TlsFacts
 from probes.records.ehlo import Ehlo
@@ -110,12 +111,10 @@ async def find_hosts(
 
 
 async def _host(net: Net, host: MxHost, port: int, state: ResolverState) -> Host:
-    lookups = await asyncio.gather(*(settled(net.resolver, answer) for answer in host.lookups))
-    host = replace(host, addresses=merged(*lookups), lookups=tuple(lookups))
-    answered = [answer for answer in lookups if answer.status is DnsStatus.ANSWERED]
+    answered = [answer for answer in host.lookups if answer.status is DnsStatus.ANSWERED]
     # Where one family cannot be looked up, senders go by the other one.
     addresses = answered[0] if host.half_failed is not None else host.addresses
-    state = state.having_heard(lookups)
+    state = state.having_heard(host.lookups)
     return Host(host, await find_tlsa(net.resolver, host.record.exchange, port, addresses, state))
 
 
@@ -169,13 +168,9 @@ async def _visit(
     async with limit:
         with trace.part(name, address) as part:
             try:
-                async with (
-                    turn_at(net, address, options.port, part) as turn,
-                    at_most(options.address_timeout, part),
-                    mx_session(net, options, name, address, turn, part) as session,
-                ):
-                    visit = replace(visit, tls=session.tls, offer=session.offer)
-                    await say_quit(session, part)
+                async with turn_at(net, address, options.port, part) as turn:
+                    met = await _meet(net, options, name, address, turn, part)
+                visit = replace(visit, tls=met.tls, offer=met.offer)
             except ProbeFailure as error:
                 failure = error.to_failure(part.current)
                 raise
@@ -183,6 +178,22 @@ async def _visit(
                 visit = _judged(net, domain, visit)
                 part.facts.update(_facts(net, visit))
     return replace(visit, failure=failure)
+
+
+async def _meet(
+    net: Net, options: HostOptions, name: str, address: str, turn: Turn, part: Trace
+) -> Met:
+    """A handshake, unless another probe of the same purpose had it while we waited our turn."""
+    known = (net.met or {}).get((name, address, options.port))
+    if known is not None:
+        return known
+    async with (
+        at_most(options.address_timeout, part),
+        mx_session(net, options, name, address, turn, part) as session,
+    ):
+        met = Met(session.tls, session.offer)
+        await say_quit(session, part)
+    return met
 
 
 def _judged(net: Net, domain: str, visit: Visit) -> Visit:

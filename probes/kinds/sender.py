@@ -5,17 +5,18 @@ SPF, DKIM keys, DMARC, reverse DNS, the EHLO name and block lists, all at the sa
 """
 
 import asyncio
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Iterable, Iterator
 from dataclasses import dataclass
 
-from probes.kinds.sender_dkim import probe_key
+from probes.canary.dkim_selectors import LearntSelector
+from probes.kinds.sender_dkim import probe_key, selectors_of
 from probes.kinds.sender_dmarc import probe_dmarc
-from probes.kinds.sender_lists import BlockList, probe_list
+from probes.kinds.sender_lists import BlockList, probe_domain_list, probe_list
 from probes.kinds.sender_rdns import probe_reverse
 from probes.kinds.sender_spf import SpfQuestion, probe_policy, probe_spf
 from probes.net import Net
 from probes.net.lookups import Lookups
-from probes.options import Domain, EmailAddress, Host, IpAddress, Secret, option
+from probes.options import Domain, EmailAddress, Host, IpAddress, Secret, given, option
 from probes.records.address import parse_address
 from probes.records.dnsbl import without_key
 from probes.result import Finding, Part, ProbeFailure, Reason, Status
@@ -58,6 +59,14 @@ class SenderTarget:
     keyed_block_lists: tuple[Secret, ...] = option(
         "Zones whose first label is a customer's key; only what follows it is ever shown.", ()
     )
+    domain_block_lists: tuple[Domain, ...] = option(
+        "Zones of lists of domains to ask about the domains of our mail; 14 lists in all.", ()
+    )
+    keyed_domain_block_lists: tuple[Secret, ...] = option(
+        "Lists of domains whose first label is a customer's key.", ()
+    )
+    learnt: tuple[LearntSelector, ...] = given(())
+    """DKIM selectors that signed mail of the domain lately, whose keys are probed as well."""
 
 
 def host(target: SenderTarget) -> str:
@@ -73,19 +82,24 @@ async def probe(net: Net, target: SenderTarget, trace: Trace) -> None:
     policy_domain = parse_address(mail_from).domain
     ips = target.sending_ips[:MAX_IPS]
     signer = target.dkim_domain or target.domain
+    selectors = selectors_of(target.selectors, signer, target.learnt, net.clock.utc())
     work: list[Awaitable[None]] = [
         probe_policy(trace, policy_domain, lookup),
         *(probe_spf(trace, SpfQuestion(ip, mail_from, helo, policy_domain), lookup) for ip in ips),
-        *(probe_key(trace, name, signer, lookup) for name in target.selectors[:MAX_IPS]),
+        *(probe_key(trace, one, lookup) for one in selectors[:MAX_IPS]),
         probe_dmarc(trace, target.domain, (policy_domain, signer), lookup),
         *(probe_reverse(trace, ip, helo, lookup) for ip in ips),
     ]
-    lists = list(_lists(target))
-    work.extend(probe_list(trace, one, ips, lookup) for one in lists[:MAX_LISTS] if ips)
+    lists = list(_lists(target.block_lists, target.keyed_block_lists)) if ips else []
+    work.extend(probe_list(trace, one, ips, lookup) for one in lists[:MAX_LISTS])
+    of_domains = list(_lists(target.domain_block_lists, target.keyed_domain_block_lists))
+    room = max(0, MAX_LISTS - len(lists))
+    domains = _domains_shown(target.domain, policy_domain, signer, helo)
+    work.extend(probe_domain_list(trace, one, domains, lookup) for one in of_domains[:room])
     left_out = (
         *target.sending_ips[MAX_IPS:],
-        *target.selectors[MAX_IPS:],
-        *(one.shown for one in lists[MAX_LISTS:]),
+        *(one.key_name for one in selectors[MAX_IPS:]),
+        *(one.shown for one in (*lists[MAX_LISTS:], *of_domains[room:])),
     )
     if left_out:
         trace.findings.append(_left_out(target, left_out))
@@ -99,12 +113,21 @@ async def _awaited(work: Awaitable[None]) -> None:
     await work
 
 
-def _lists(target: SenderTarget) -> Iterator[BlockList]:
-    for zone in target.block_lists:
+def _lists(zones: Iterable[Domain], keyed: Iterable[Secret]) -> Iterator[BlockList]:
+    for zone in zones:
         yield BlockList(Secret(zone), str(zone))
-    for secret in target.keyed_block_lists:
-        keyed = secret.reveal().strip().removesuffix(".")
-        yield BlockList(Secret(keyed), without_key(keyed))
+    for secret in keyed:
+        whole = secret.reveal().strip().removesuffix(".")
+        yield BlockList(Secret(whole), without_key(whole))
+
+
+def _domains_shown(*names: str) -> tuple[str, ...]:
+    """What receivers look up on lists of domains, each once; an address literal is no domain."""
+    return tuple(dict.fromkeys(name.lower() for name in names if _is_domain(name)))
+
+
+def _is_domain(name: str) -> bool:
+    return not name.rpartition(".")[2].isdecimal() and not {"[", ":"} & set(name)
 
 
 def _left_out(target: SenderTarget, names: tuple[str, ...]) -> Finding:

@@ -1,8 +1,11 @@
 """The DKIM part of kind `sender`: the key of one selector, RFC 6376 §3.6, RFC 8301, RFC 8463."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import NoReturn
 
+from probes.canary.dkim_selectors import LearntSelector
 from probes.kinds.sender_failure import not_looked_up
 from probes.records import RecordError
 from probes.records.dkim_records import KeyRecord, parse_key_record
@@ -15,23 +18,85 @@ ADVISED_RSA_BITS = 2048
 """RFC 8301 §3.2: what signers should use."""
 
 
-async def probe_key(trace: Trace, selector: str, domain: str, lookup: Lookup) -> None:
+@dataclass(frozen=True, slots=True)
+class Selector:
+    """A selector to look at and where it is from: `learnt` is None for a configured one.
+
+    `is_in_use` is False for one that may have been retired: that its key is gone is told, and
+    nothing fails for it.
+    """
+
+    selector: str
+    domain: str
+    learnt: LearntSelector | None = None
+    is_in_use: bool = True
+
+    @property
+    def key_name(self) -> str:
+        """Where its key stands, RFC 6376 §3.6.2.1."""
+        return f"{self.selector}._domainkey.{self.domain}"
+
+    @property
+    def origin(self) -> str:
+        """What a finding says of where it is from, "" where somebody configured it."""
+        if self.learnt is None:
+            return ""
+        sent_at = f"{self.learnt.last_seen:%Y-%m-%d %H:%M} UTC"
+        return f"; the selector was learnt: it last signed a canary of {sent_at}"
+
+    def told(self, finding: Finding) -> Finding:
+        """As it is told of this selector.
+
+        RFC 6376 §5.2: the key of a retired one may go once its mail has been verified.
+        """
+        is_grave = finding.status is Status.FAILURE
+        status = Status.NOTICE if is_grave and not self.is_in_use else finding.status
+        return replace(finding, status=status, evidence=f"{finding.evidence}{self.origin}")
+
+
+def selectors_of(
+    configured: Sequence[str], signer: str, learnt: Iterable[LearntSelector], now: datetime
+) -> tuple[Selector, ...]:
+    """The configured ones, then those that were learnt besides, newest first."""
+    wanted = {(name.lower(), signer.lower()): Selector(name, signer) for name in configured}
+    for one in sorted(learnt, key=lambda one: one.last_seen, reverse=True):
+        found = Selector(one.selector, one.domain, one, is_in_use=one.is_in_use(now))
+        wanted.setdefault((one.selector, one.domain), found)
+    return tuple(wanted.values())
+
+
+async def probe_key(trace: Trace, selector: Selector, lookup: Lookup) -> None:
     """That the selector's key is there and that receivers would verify with it."""
-    name = f"{selector}._domainkey.{domain}"
+    name = selector.key_name
     with trace.part(name, None) as part, part.phase(Phase.EVALUATE):
-        record = _record(part, name, await lookup(name, "TXT"))
-        part.facts["dkim.key_type"] = record.key_type
-        part.facts["dkim.flags"] = record.flags
-        if record.is_revoked:
-            _fail(part, "dkim.key_revoked", name, "p= is empty", "RFC 6376 §3.6.1")
+        part.facts["dkim.selector_is_learnt"] = selector.learnt is not None
+        if selector.learnt is not None:
+            part.facts["dkim.selector_last_seen"] = selector.learnt.last_seen.isoformat()
+        found = await lookup(name, "TXT")
+        failure = None
         try:
-            bits = key_bits(record)
-        except RecordError as error:
-            _fail(part, "dkim.key_malformed", name, str(error), "RFC 6376 §6.1.2")
-        part.facts["dkim.key_bits"] = bits
-        part.findings.extend(_remarks(name, record, bits))
-        if record.key_type == "rsa" and bits < WEAK_RSA_BITS:
-            _fail(part, "dkim.key_weak", name, f"{bits} bits", "RFC 8301 §3.2")
+            _judge(part, name, found)
+        except ProbeFailure as error:
+            failure = error
+        part.findings[:] = [selector.told(one) for one in part.findings]
+        if failure is not None and selector.is_in_use:
+            raise failure
+
+
+def _judge(part: Trace, name: str, found: LookedUp) -> None:
+    record = _record(part, name, found)
+    part.facts["dkim.key_type"] = record.key_type
+    part.facts["dkim.flags"] = record.flags
+    if record.is_revoked:
+        _fail(part, "dkim.key_revoked", name, "p= is empty", "RFC 6376 §3.6.1")
+    try:
+        bits = key_bits(record)
+    except RecordError as error:
+        _fail(part, "dkim.key_malformed", name, str(error), "RFC 6376 §6.1.2")
+    part.facts["dkim.key_bits"] = bits
+    part.findings.extend(_remarks(name, record, bits))
+    if record.key_type == "rsa" and bits < WEAK_RSA_BITS:
+        _fail(part, "dkim.key_weak", name, f"{bits} bits", "RFC 8301 §3.2")
 
 
 def _fail(part: Trace, code: str, name: str, evidence: str, reference: str) -> NoReturn:
@@ -53,14 +118,9 @@ def _record(part: Trace, name: str, found: LookedUp) -> KeyRecord:
     if not records:
         _fail(part, "dkim.key_missing", name, f"TXT: {found.status}", "RFC 6376 §3.6.2.2")
     if len(records) > 1:
+        evidence = f"{len(records)} TXT records"
         part.findings.append(
-            Finding(
-                "dkim.key_multiple",
-                Status.WARNING,
-                name,
-                f"{len(records)} TXT records",
-                "RFC 6376 §3.6.2.2",
-            )
+            Finding("dkim.key_multiple", Status.WARNING, name, evidence, "RFC 6376 §3.6.2.2")
         )
     problems: list[str] = []
     for text in records:

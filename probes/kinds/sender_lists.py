@@ -1,4 +1,7 @@
-"""The block list part of kind `sender`: is the list in order, and are our addresses on it?"""
+"""The block list part of kind `sender`: is the list in order, and are we on it?
+
+Lists of addresses are asked for our addresses, lists of domains for the domains our mail shows.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -6,14 +9,19 @@ from ipaddress import ip_address
 
 from probes.options import Secret
 from probes.records.dnsbl import (
+    NO_DOMAIN,
     NO_ENTRY,
+    TEST_DOMAIN,
     TEST_ENTRY,
     ListAnswer,
     ListHealth,
     Listing,
+    domain_health,
+    domain_query_name,
     health,
     query_name,
     read_answer,
+    read_domain_answer,
     reasons,
 )
 from probes.records.looked_up import Lookup, is_domain_name, texts
@@ -22,6 +30,7 @@ from probes.trace import Trace
 
 _TEST = "RFC 5782 §5"
 _ENTRY = "RFC 5782 §2.1"
+_DOMAIN_ENTRY = "RFC 5782 §3"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +53,10 @@ async def probe_list(
             ours = [ip for ip in ips if ip_address(ip).version == version]
             if not ours:
                 continue
-            state = await asked.health(version)
+            state = await _health(asked, version)
             part.facts[f"dnsbl.health_v{version}"] = state.problem or "ok"
             if state.is_healthy:
-                listed += [ip for ip in ours if await _is_listed(part, asked, ip, unhealthy)]
+                listed += [ip for ip in ours if await _is_ip_listed(part, asked, ip, unhealthy)]
             elif not state.is_supported:
                 part.findings.append(
                     _finding("dnsbl.family_unsupported", Status.INFO, block_list, "no IPv6 entries")
@@ -55,7 +64,25 @@ async def probe_list(
             else:
                 unhealthy.append(state.problem)
         part.facts["dnsbl.listed"] = tuple(listed)
-        _judge(part, block_list, listed, unhealthy)
+        _judge(part, "dnsbl.list_unhealthy", block_list, listed, unhealthy)
+
+
+async def probe_domain_list(
+    trace: Trace, block_list: BlockList, domains: Sequence[str], lookup: Lookup
+) -> None:
+    """Health first; a list that fails there lists nobody."""
+    with trace.part(block_list.shown, None) as part, part.phase(Phase.EVALUATE):
+        asked = _Asked(block_list, lookup)
+        state = await _domain_health(asked)
+        part.facts["rhsbl.health"] = state.problem or "ok"
+        unhealthy = [] if state.is_healthy else [state.problem]
+        listed: list[str] = []
+        if state.is_healthy:
+            listed = [
+                one for one in domains if await _is_domain_listed(part, asked, one, unhealthy)
+            ]
+        part.facts["rhsbl.listed"] = tuple(listed)
+        _judge(part, "rhsbl.list_unhealthy", block_list, listed, unhealthy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,23 +90,29 @@ class _Asked:
     block_list: BlockList
     lookup: Lookup
 
-    async def entry(self, ip: str) -> ListAnswer:
+    async def ip(self, ip: str) -> ListAnswer:
         name = query_name(ip, self.block_list.zone.reveal())
         if not is_domain_name(name):
-            return ListAnswer(Listing.FAILED, detail="the zone's name is too long or malformed")
-        answer = read_answer(await self.lookup(name, "A"))
-        return ListAnswer(answer.listing, answer.codes, self._shown(answer.detail))
+            return _UNASKABLE
+        return self._shown_answer(read_answer(await self.lookup(name, "A")))
 
-    async def health(self, version: int) -> ListHealth:
-        return health(
-            await self.entry(TEST_ENTRY[version]),
-            await self.entry(NO_ENTRY[version]),
-            version=version,
-        )
+    async def domain(self, domain: str) -> ListAnswer:
+        name = domain_query_name(domain, self.block_list.zone.reveal())
+        if not is_domain_name(name):
+            return _UNASKABLE
+        return self._shown_answer(read_domain_answer(await self.lookup(name, "A")))
 
-    async def reason(self, ip: str) -> str:
-        name = query_name(ip, self.block_list.zone.reveal())
+    async def ip_reason(self, ip: str) -> str:
+        return await self._reason(query_name(ip, self.block_list.zone.reveal()))
+
+    async def domain_reason(self, domain: str) -> str:
+        return await self._reason(domain_query_name(domain, self.block_list.zone.reveal()))
+
+    async def _reason(self, name: str) -> str:
         return self._shown(reasons(texts(await self.lookup(name, "TXT"))))
+
+    def _shown_answer(self, answer: ListAnswer) -> ListAnswer:
+        return ListAnswer(answer.listing, answer.codes, self._shown(answer.detail))
 
     def _shown(self, text: str) -> str:
         """A text of the resolver or the list without the key, in whatever case it is repeated."""
@@ -90,6 +123,9 @@ class _Asked:
         return _replaced(text, key)
 
 
+_UNASKABLE = ListAnswer(Listing.FAILED, detail="the name to ask for is too long or malformed")
+
+
 def _replaced(text: str, key: str) -> str:
     place = text.lower().find(key.lower())
     while place >= 0:
@@ -98,30 +134,56 @@ def _replaced(text: str, key: str) -> str:
     return text
 
 
-async def _is_listed(part: Trace, asked: _Asked, ip: str, unhealthy: list[str]) -> bool:
-    answer = await asked.entry(ip)
-    if answer.listing is Listing.NOT_LISTED:
+async def _health(asked: _Asked, version: int) -> ListHealth:
+    return health(
+        await asked.ip(TEST_ENTRY[version]), await asked.ip(NO_ENTRY[version]), version=version
+    )
+
+
+async def _domain_health(asked: _Asked) -> ListHealth:
+    test_entry = address_entry = await asked.domain(TEST_DOMAIN)
+    if test_entry.listing is Listing.NOT_LISTED:
+        address_entry = await asked.ip(TEST_ENTRY[4])
+    return domain_health(test_entry, await asked.domain(NO_DOMAIN), address_entry)
+
+
+async def _is_ip_listed(part: Trace, asked: _Asked, ip: str, unhealthy: list[str]) -> bool:
+    answer = await asked.ip(ip)
+    if not _is_listing(ip, answer, unhealthy):
         return False
-    if answer.listing is not Listing.LISTED:
-        unhealthy.append(f"{ip}: {answer.detail or answer.listing}")
-        return False
-    reason = await asked.reason(ip)
-    evidence = f"{asked.block_list.shown} says {', '.join(answer.codes)}"
-    if reason:
-        evidence = f"{evidence}: {reason}"
-    part.findings.append(Finding("dnsbl.listed", Status.FAILURE, ip, evidence[:400], _ENTRY))
+    evidence = _evidence(asked, answer, await asked.ip_reason(ip))
+    part.findings.append(Finding("dnsbl.listed", Status.FAILURE, ip, evidence, _ENTRY))
     return True
 
 
+async def _is_domain_listed(part: Trace, asked: _Asked, domain: str, unhealthy: list[str]) -> bool:
+    answer = await asked.domain(domain)
+    if not _is_listing(domain, answer, unhealthy):
+        return False
+    evidence = _evidence(asked, answer, await asked.domain_reason(domain))
+    part.findings.append(Finding("rhsbl.listed", Status.FAILURE, domain, evidence, _DOMAIN_ENTRY))
+    return True
+
+
+def _is_listing(subject: str, answer: ListAnswer, unhealthy: list[str]) -> bool:
+    """Whether it says listed; what is neither yes nor no goes to `unhealthy`."""
+    if answer.listing not in (Listing.LISTED, Listing.NOT_LISTED):
+        unhealthy.append(f"{subject}: {answer.detail or answer.listing}")
+    return answer.listing is Listing.LISTED
+
+
+def _evidence(asked: _Asked, answer: ListAnswer, reason: str) -> str:
+    said = f"{asked.block_list.shown} says {', '.join(answer.codes)}"
+    return (f"{said}: {reason}" if reason else said)[:400]
+
+
 def _judge(
-    part: Trace, block_list: BlockList, listed: Sequence[str], unhealthy: Sequence[str]
+    part: Trace, code: str, block_list: BlockList, listed: Sequence[str], unhealthy: Sequence[str]
 ) -> None:
     """A listing stands even where another question failed."""
     if unhealthy:
         detail = "; ".join(unhealthy)[:400]
-        part.findings.append(
-            _finding("dnsbl.list_unhealthy", Status.UNTESTABLE, block_list, detail)
-        )
+        part.findings.append(_finding(code, Status.UNTESTABLE, block_list, detail))
     if listed:
         detail = f"{', '.join(listed)} listed at {block_list.shown}"
         raise ProbeFailure(Reason.LISTED, detail, owner=Owner.THEIR_FILTER, is_transient=False)

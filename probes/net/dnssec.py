@@ -5,10 +5,12 @@ import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
 
 from probes.net.dns_answer import Answer, DnsStatus
 from probes.net.resolver import Resolver
+
+RecordT = TypeVar("RecordT")
 
 _SPOKEN = frozenset({DnsStatus.ANSWERED, DnsStatus.NO_DATA, DnsStatus.NXDOMAIN})
 
@@ -74,13 +76,19 @@ async def _by_root(resolver: Resolver) -> tuple[bool | None, str]:
     return False, "it does not say that the root zone is authenticated"
 
 
-async def settled(resolver: Resolver, answer: Answer[Any]) -> Answer[Any]:
-    """`answer`, a failure being told apart: bogus where the data can be had without validation."""
+async def settled(resolver: Resolver, answer: Answer[RecordT]) -> Answer[RecordT]:
+    """`answer`, a failure being told apart: bogus where the data can be had without validation.
+
+    And still not with it: a server that failed for a moment is asked in vain only once.
+    """
     if answer.status is not DnsStatus.SERVFAIL:
         return answer
     # RFC 4035 §3.2.2: with CD set the resolver hands out what did not validate
     unchecked = await resolver.ask(answer.server, answer.name, answer.rdtype, check_disabled=True)
     if unchecked.status not in _SPOKEN:
+        return answer
+    again = await resolver.ask(answer.server, answer.name, answer.rdtype)
+    if again.status not in (DnsStatus.SERVFAIL, DnsStatus.DNSSEC_BOGUS):
         return answer
     note = f"{answer.note or 'failed'}; it answers where validation is switched off"
     return replace(answer, status=DnsStatus.DNSSEC_BOGUS, note=note)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from probes.net.dns_answer import Answer, DnsStatus
+from probes.net.dnssec import settled
 from probes.net.resolver import Resolver
 from probes.records import RecordError
 from probes.records.looked_up import LookedUp, LookupStatus
@@ -53,7 +54,8 @@ class Lookups:
     async def _ask(self, name: str, rdtype: str) -> LookedUp:
         async with self._limit:
             try:
-                return _looked_up(await self.resolver.query(_presentation(name), rdtype))
+                answer = await self.resolver.query(_presentation(name), rdtype)
+                return _looked_up(await settled(self.resolver, answer))
             except RecordError as error:
                 return LookedUp(LookupStatus.NXDOMAIN, detail=str(error))
 

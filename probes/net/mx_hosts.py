@@ -3,8 +3,10 @@
 import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal
 
 from probes.net.dns_answer import Answer, DnsStatus, merged
+from probes.net.dnssec import settled
 from probes.net.errors import NetError
 from probes.net.resolver import Resolver
 from probes.records.mx import MxRecord, hosts_of, is_null_mx
@@ -48,7 +50,12 @@ async def find_mx(resolver: Resolver, domain: str) -> MxHosts:
     Raises NetError: null_mx where the domain takes no mail, the resolver's reason where it has no
     hosts or they cannot be known.
     """
-    return hosts_in(await resolver.mx(domain), domain)
+    return hosts_in(await mx_records(resolver, domain), domain)
+
+
+async def mx_records(resolver: Resolver, domain: str) -> Answer[MxRecord]:
+    """The look-up of the MX records, bogus ones being told from a server that fails."""
+    return await settled(resolver, await resolver.mx(domain))
 
 
 def hosts_in(answer: Answer[MxRecord], domain: str) -> MxHosts:
@@ -70,6 +77,10 @@ async def find_addresses(resolver: Resolver, hosts: Iterable[MxRecord]) -> tuple
 
 async def _find_address(resolver: Resolver, record: MxRecord) -> MxHost:
     lookups = await asyncio.gather(
-        resolver.addresses(record.exchange, 4), resolver.addresses(record.exchange, 6)
+        _look_up(resolver, record.exchange, 4), _look_up(resolver, record.exchange, 6)
     )
     return MxHost(record, merged(*lookups), tuple(lookups))
+
+
+async def _look_up(resolver: Resolver, host: str, family: Literal[4, 6]) -> Answer[str]:
+    return await settled(resolver, await resolver.addresses(host, family))

@@ -17,6 +17,9 @@ _REFUSALS = IPv4Network("127.255.255.0/24")
 # RFC 5782 §5: what every list of addresses has, and what none may have
 TEST_ENTRY = {4: "127.0.0.2", 6: "::ffff:7f00:2"}
 NO_ENTRY = {4: "127.0.0.1", 6: "::ffff:7f00:1"}
+# RFC 5782 §5: the same of lists of domains
+TEST_DOMAIN = "test"
+NO_DOMAIN = "invalid"
 
 REFUSALS = {
     "127.255.255.252": "the zone's name is misspelt",
@@ -24,6 +27,12 @@ REFUSALS = {
     "127.255.255.255": "too many questions",
 }
 """What the usual refusal codes mean; others of 127.255.255.0/24 are refusals as well."""
+
+DOMAIN_REFUSALS = {
+    "127.0.0.1": "the list refuses to answer",
+    "127.0.1.255": "the list has no addresses",
+}
+"""What lists of domains say, besides those, to a question that they do not answer."""
 
 
 class Listing(StrEnum):
@@ -60,10 +69,24 @@ def query_name(ip: str, zone: str) -> str:
     return f"{_reversed(address)}.{zone}"
 
 
+def domain_query_name(domain: str, zone: str) -> str:
+    """The domain as it is, in front of the zone, RFC 5782 §3."""
+    return f"{domain.lower().rstrip('.')}.{zone}"
+
+
 def _reversed(address: IPv4Address | IPv6Address) -> str:
     if isinstance(address, IPv4Address):
         return ".".join(str(octet) for octet in reversed(address.packed))
     return ".".join(reversed(address.packed.hex()))
+
+
+def read_domain_answer(found: LookedUp) -> ListAnswer:
+    """What the outcome of the A look-up of a `domain_query_name` means."""
+    answer = read_answer(found)
+    for code in answer.codes:
+        if code in DOMAIN_REFUSALS and answer.listing is Listing.LISTED:
+            return ListAnswer(Listing.REFUSED, answer.codes, f"{code}: {DOMAIN_REFUSALS[code]}")
+    return answer
 
 
 def read_answer(found: LookedUp) -> ListAnswer:
@@ -110,6 +133,24 @@ def health(test_entry: ListAnswer, no_entry: ListAnswer, *, version: int) -> Lis
     if test_entry.listing is Listing.NOT_LISTED:
         problem = f"the test entry {TEST_ENTRY[version]} is not listed: the list is empty or gone"
         return ListHealth(problem, is_supported=version == 4)
+    return ListHealth()
+
+
+def domain_health(
+    test_entry: ListAnswer, no_entry: ListAnswer, address_entry: ListAnswer
+) -> ListHealth:
+    """RFC 5782 §5: TEST is listed on every list of domains that works, INVALID on none.
+
+    `address_entry` is 127.0.0.2, which has to do where a list of both does not know TEST.
+    """
+    for name, answer in ((TEST_DOMAIN, test_entry), (NO_DOMAIN, no_entry)):
+        if answer.listing in (Listing.REFUSED, Listing.ODD, Listing.FAILED):
+            return ListHealth(f"{name}: {answer.detail or answer.listing}")
+    if no_entry.listing is Listing.LISTED:
+        return ListHealth(f"{NO_DOMAIN} is listed: the list lists everything")
+    if Listing.LISTED not in (test_entry.listing, address_entry.listing):
+        problem = f"the test entry {TEST_DOMAIN} is not listed: the list is empty or gone"
+        return ListHealth(problem)
     return ListHealth()
 
 

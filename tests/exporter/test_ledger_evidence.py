@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from exporter.ledger import SENT_KEPT, Ledger, LedgerError
+from exporter.ledger_schema import SCHEMA_VERSION as SCHEMA_VERSION_OF_TABLES
 from exporter.ledger_store import RUNS_KEPT, Store
 from exporter.ledger_values import MAX_EVIDENCE_CHARACTERS, pack_message, unpack
 from exporter.model import ArrivedCopy
@@ -222,7 +223,7 @@ async def test_evidence_of_monstrous_size_is_shortened_and_says_so(path: Path) -
 def make_older(path: Path) -> None:
     """What version 1 had: no times of copies, nothing of what was sent, no evidence."""
     with closing(sqlite3.connect(path, isolation_level=None)) as old:
-        for table in ("sent", "evidence"):
+        for table in ("sent", "evidence", "selectors"):
             old.execute(f"drop table {table}")
         for column in ("missed_at", "seen_at", "placement"):
             old.execute(f"alter table copies drop column {column}")
@@ -244,7 +245,25 @@ async def test_a_ledger_of_the_version_before_is_converted_and_loses_nothing(pat
     async with opened(path) as rig:
         assert len(await rig.ledger.evidence("t")) == 1
     with closing(sqlite3.connect(path)) as reader:
-        assert reader.execute("select version from ledger_schema").fetchone() == (2,)
+        version = reader.execute("select version from ledger_schema").fetchone()
+    assert version == (SCHEMA_VERSION_OF_TABLES,)
+
+
+async def test_a_ledger_that_knew_no_selectors_is_converted_and_keeps_its_evidence(
+    path: Path,
+) -> None:
+    async with opened(path) as rig:
+        await send(rig)
+        await rig.see(seen(INBOX, rig.hands.elapse(1.0)))
+        await rig.ledger.add_evidence(await copy_at(rig, INBOX), proof())
+    with closing(sqlite3.connect(path, isolation_level=None)) as old:
+        old.execute("drop table selectors")
+        old.execute("update ledger_schema set version = 2")
+    async with opened(path) as rig:
+        assert len(await rig.ledger.evidence("t")) == 1
+        copy = await copy_at(rig, INBOX)
+        assert copy.times.seen_at is not None
+        assert await rig.ledger.selectors("example.test", rig.hands.utc) == ()
 
 
 async def test_who_only_reads_a_ledger_of_the_version_before_leaves_it_as_it_is(

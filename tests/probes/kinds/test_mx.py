@@ -157,6 +157,7 @@ DNS_FAILURES = [
     (Misbehaviour.NXDOMAIN, Reason.NXDOMAIN, Owner.THEIR_DNS, False),
     (Misbehaviour.SERVFAIL, Reason.SERVFAIL, Owner.THEIR_DNS, False),
     (Misbehaviour.BOGUS, Reason.DNSSEC_BOGUS, Owner.THEIR_DNS, False),
+    (Misbehaviour.BOGUS_UNSAID, Reason.DNSSEC_BOGUS, Owner.THEIR_DNS, False),
     (Misbehaviour.SILENCE, Reason.TIMEOUT, Owner.OUR_DNS, True),
     (Misbehaviour.REFUSED, Reason.REFUSED, Owner.OUR_DNS, True),
 ]

@@ -5,12 +5,14 @@ from dataclasses import replace
 
 import pytest
 
-from probes.catalogue import ENTRIES
+from exporter.liars.dns_messages import Misbehaviour
+from exporter.liars.dns_server import Fault
+from probes.catalogue import ENTRIES, owner_of_finding
 from probes.clock import SYSTEM_CLOCK
 from probes.kinds.mx import MxTarget, probe
 from probes.net.tls import TrustStore
 from probes.options import Domain, EmailAddress, Seconds
-from probes.result import Finding, Part, Phase, ProbeResult, Reason, Status
+from probes.result import Finding, Owner, Part, Phase, ProbeResult, Reason, Status
 from probes.run import run_once
 from tests.probes.mail_world import DOMAIN, MailWorld, mail_world
 from tests.servers.certificates import Authority
@@ -95,6 +97,40 @@ async def test_a_null_mx_in_good_order_has_no_finding(trust: TrustStore) -> None
     assert result.failure is not None
     assert result.failure.reason is Reason.NULL_MX
     assert codes(result) == set()
+
+
+@pytest.mark.parametrize("lie", [Misbehaviour.BOGUS, Misbehaviour.BOGUS_UNSAID])
+async def test_records_that_do_not_validate_are_called_bogus(
+    trust: TrustStore, lie: Misbehaviour
+) -> None:
+    faults = {(DOMAIN, "MX"): Fault(lie)}
+    async with mail_world(ZONE, {}, trust=trust, faults=faults) as world:
+        result = await run(world)
+    (finding,) = found(result)
+    assert (finding.code, finding.status) == ("dnssec.bogus", Status.FAILURE)
+    assert "dnssec_bogus" in finding.evidence
+    assert owner_of_finding(finding) is Owner.THEIR_DNS
+
+
+async def test_a_server_that_only_fails_is_not_called_bogus(trust: TrustStore) -> None:
+    faults = {(DOMAIN, "MX"): Fault(Misbehaviour.SERVFAIL)}
+    async with mail_world(ZONE, {}, trust=trust, faults=faults) as world:
+        result = await run(world)
+    assert found(result) == []
+    assert result.failure is not None
+    assert result.failure.reason is Reason.SERVFAIL
+
+
+@pytest.mark.parametrize("lie", [Misbehaviour.BOGUS, Misbehaviour.BOGUS_UNSAID])
+async def test_a_host_whose_addresses_do_not_validate_fails_for_that(
+    trust: TrustStore, lie: Misbehaviour
+) -> None:
+    faults = {("mx1.example.test", "*"): Fault(lie)}
+    async with mail_world(ZONE, {}, trust=trust, faults=faults) as world:
+        result = await run(world)
+    failure = only_part(result).failure
+    assert failure is not None
+    assert (failure.reason, failure.owner) == (Reason.DNSSEC_BOGUS, Owner.THEIR_DNS)
 
 
 @pytest.mark.parametrize("is_listening", [True, False])

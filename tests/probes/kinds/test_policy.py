@@ -295,8 +295,11 @@ async def test_a_resolver_that_invents_addresses_is_told(trust: TrustStore, mx: 
     assert found(result, "dnssec.resolver_rewrites")
 
 
-async def test_a_bogus_domain_is_deferred_by_everybody(trust: TrustStore) -> None:
-    faults = {(DOMAIN, "MX"): Fault(Misbehaviour.BOGUS)}
+@pytest.mark.parametrize("lie", [Misbehaviour.BOGUS, Misbehaviour.BOGUS_UNSAID])
+async def test_a_bogus_domain_is_deferred_by_everybody(
+    trust: TrustStore, lie: Misbehaviour
+) -> None:
+    faults = {(DOMAIN, "MX"): Fault(lie)}
     async with policy_world(ZONE, trust=trust, faults=faults) as net:
         result = await run(net)
     assert result.failure is not None

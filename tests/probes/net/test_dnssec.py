@@ -84,6 +84,7 @@ async def test_an_answer_is_as_secure_as_the_resolver_that_gave_it() -> None:
     ("lie", "state"),
     [
         (Misbehaviour.BOGUS, Dnssec.BOGUS),
+        (Misbehaviour.BOGUS_UNSAID, Dnssec.BOGUS),
         (Misbehaviour.SERVFAIL, Dnssec.UNTESTABLE),
         (Misbehaviour.SILENCE, Dnssec.UNTESTABLE),
         (Misbehaviour.REFUSED, Dnssec.UNTESTABLE),
@@ -95,6 +96,15 @@ async def test_a_failure_is_bogus_only_where_somebody_says_so(
     async with resolver(faults={("example.test", "A"): Fault(lie)}) as (asked, _):
         answer = await settled(asked, await asked.query("example.test", "A"))
     assert state_of(answer, VALIDATING) is state
+
+
+async def test_a_server_that_failed_for_a_moment_is_not_called_bogus() -> None:
+    question = ("example.test", "A")
+    async with resolver(faults={question: Fault(Misbehaviour.SERVFAIL)}) as (asked, server):
+        answer = await asked.query(*question)
+        server.faults.clear()
+        assert await settled(asked, answer) == answer
+    assert answer.status is DnsStatus.SERVFAIL
 
 
 async def test_one_server_is_asked_once_with_the_flags_that_are_wanted() -> None:

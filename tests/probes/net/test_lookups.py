@@ -73,6 +73,13 @@ async def test_outcomes_are_told_apart(misbehaviour: Misbehaviour) -> None:
     assert found.detail
 
 
+@pytest.mark.parametrize("lie", [Misbehaviour.BOGUS, Misbehaviour.BOGUS_UNSAID])
+async def test_what_does_not_validate_is_called_bogus(lie: Misbehaviour) -> None:
+    async with DnsServer({"example.test": ZONE}, {("example.test", "A"): Fault(lie)}) as dns:
+        found = await Lookups(resolver(dns))("example.test", "A")
+    assert (found.failure, found.is_ours) == ("dnssec_bogus", False)
+
+
 async def test_a_question_is_asked_once_also_by_several_at_a_time() -> None:
     async with DnsServer({"example.test": ZONE}) as dns:
         lookup = Lookups(resolver(dns))

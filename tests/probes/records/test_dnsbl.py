@@ -6,12 +6,16 @@ from hypothesis import strategies as st
 
 from probes.records import RecordError
 from probes.records.dnsbl import (
+    DOMAIN_REFUSALS,
     MAX_CODES,
     ListAnswer,
     Listing,
+    domain_health,
+    domain_query_name,
     health,
     query_name,
     read_answer,
+    read_domain_answer,
     reasons,
     without_key,
 )
@@ -53,6 +57,50 @@ def test_addresses_are_asked_for_backwards() -> None:
 )
 def test_an_answer_is_a_listing_only_when_it_is_one(outcome: LookedUp, listing: Listing) -> None:
     assert read_answer(outcome).listing is listing
+
+
+def test_a_domain_is_asked_for_as_it_is() -> None:
+    assert domain_query_name("Mail.Example.test.", "dbl.test") == "mail.example.test.dbl.test"
+
+
+@pytest.mark.parametrize(
+    ("outcome", "listing"),
+    [
+        (found("127.0.1.2"), Listing.LISTED),
+        (found("127.0.0.2", "127.0.0.8"), Listing.LISTED),
+        *((found(code), Listing.REFUSED) for code in DOMAIN_REFUSALS),
+        (found("127.0.0.2", "127.0.0.1"), Listing.REFUSED),
+        (found("127.255.255.254"), Listing.REFUSED),
+        (found("203.0.113.1"), Listing.ODD),
+        (LookedUp(LookupStatus.NXDOMAIN), Listing.NOT_LISTED),
+        (LookedUp(LookupStatus.FAILED, detail="servfail"), Listing.FAILED),
+    ],
+)
+def test_a_list_of_domains_refuses_in_its_own_way(outcome: LookedUp, listing: Listing) -> None:
+    assert read_domain_answer(outcome).listing is listing
+
+
+REFUSED = ListAnswer(Listing.REFUSED, detail="open resolver")
+
+
+@pytest.mark.parametrize(
+    ("test_entry", "no_entry", "address_entry", "word"),
+    [
+        (LISTED, NOT_LISTED, NOT_LISTED, ""),
+        (NOT_LISTED, NOT_LISTED, LISTED, ""),
+        (NOT_LISTED, NOT_LISTED, REFUSED, "empty or gone"),
+        (NOT_LISTED, NOT_LISTED, NOT_LISTED, "empty or gone"),
+        (LISTED, LISTED, NOT_LISTED, "lists everything"),
+        (REFUSED, NOT_LISTED, LISTED, "open resolver"),
+        (LISTED, ListAnswer(Listing.FAILED, detail="timeout"), LISTED, "timeout"),
+    ],
+)
+def test_a_list_of_domains_has_test_entries_of_its_own(
+    test_entry: ListAnswer, no_entry: ListAnswer, address_entry: ListAnswer, word: str
+) -> None:
+    state = domain_health(test_entry, no_entry, address_entry)
+    assert state.is_healthy is (word == "")
+    assert word in state.problem
 
 
 def test_an_answer_of_many_addresses_is_cut() -> None:

@@ -1,0 +1,154 @@
+"""Selectors learnt from canaries, end to end: the service in the mail world, commands beside it."""
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from exporter.by_hand import run_job
+from exporter.config import load
+from exporter.demo.scenario import SENDER_DOMAIN
+from exporter.demo.world import MailWorld
+from exporter.learnt import informed
+from exporter.model import Job
+from exporter.runs import probe
+from probes.canary.lifecycle import Outcome
+from probes.clock import SYSTEM_CLOCK
+from probes.kinds.sender import SenderTarget
+from probes.options import Domain
+from probes.result import Part, ProbeResult, Reason
+from tests.exporter.service_rig import Running, record_of, running, write_config
+from tests.exporter.serving import PATIENCE, ROOT
+
+JOB = "jobs:\n", f"jobs:\n  ours:\n    kind: sender\n    domain: {SENDER_DOMAIN}\n    every: 1h\n"
+NO_LISTS = JOB[1] + "    block_lists: []\n"
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[MailWorld]:
+    async with MailWorld(retry_after=0.2) as world:
+        yield world
+
+
+async def one_canary(run: Running) -> None:
+    """It arrives, and what it proves is in the ledger."""
+    await run.ready()
+    run.go()
+    assert await run.heard.outcome("healthy") is Outcome.ARRIVED
+    token = (await record_of(run.ledger, "healthy")).token
+    async with asyncio.timeout(PATIENCE):
+        while not await run.ledger.evidence(token):  # noqa: ASYNC110 - as it is
+            await asyncio.sleep(0.02)
+
+
+def keys(result: ProbeResult) -> list[Part]:
+    return [part for part in result.parts if "._domainkey." in part.host]
+
+
+def without_key(world: MailWorld) -> None:
+    world.dns.load(
+        SENDER_DOMAIN, '@ TXT "v=spf1 ip4:127.0.0.1 -all"\n_dmarc TXT "v=DMARC1; p=none"'
+    )
+
+
+async def probed(run: Running) -> ProbeResult:
+    """The job as the schedule starts it."""
+    job = await run.service.informed(run.service.config.jobs["ours"])
+    return (await probe(job, 1, run.service.net())).result
+
+
+async def test_a_job_probes_the_keys_that_signed_canaries_and_says_when_one_has_gone(
+    world: MailWorld, tmp_path: Path
+) -> None:
+    file = write_config(world, tmp_path, (JOB[0], NO_LISTS), paths=["healthy"])
+    async with running(file) as run:
+        assert keys(await probed(run)) == []
+        await one_canary(run)
+        (part,) = keys(await probed(run))
+        assert part.ok
+        assert part.facts["dkim.selector_is_learnt"] is True
+        without_key(world)
+        result = await probed(run)
+    assert result.failure is not None
+    assert result.failure.reason is Reason.RECORD_MISSING
+    (finding,) = keys(result)[0].findings
+    assert finding.code == "dkim.key_missing"
+    assert "the selector was learnt: it last signed a canary of 20" in finding.evidence
+
+
+async def test_commands_beside_the_service_know_what_it_learnt(
+    world: MailWorld, tmp_path: Path
+) -> None:
+    file = write_config(world, tmp_path, (JOB[0], NO_LISTS), paths=["healthy"])
+    (before,) = [await run_job(load(file), "ours", lambda _: None)]  # no ledger yet
+    assert keys(before) == []
+    async with running(file) as run:
+        await one_canary(run)
+        (part,) = keys(await run_job(load(file), "ours", lambda _: None))
+        assert part.ok
+        diagnosis = await diagnosed(world, "--config", str(file))
+    parts = {found["host"]: found["facts"] for found in diagnosis["areas"][0]["result"]["parts"]}
+    assert parts[part.host]["dkim.selector_is_learnt"] is True
+
+
+async def test_a_job_of_another_kind_is_as_it_was(world: MailWorld, tmp_path: Path) -> None:
+    file = write_config(world, tmp_path, paths=["healthy"])
+    async with running(file) as run:
+        for job in run.service.config.jobs.values():
+            assert await run.service.informed(job) is job
+
+
+async def test_a_ledger_that_does_not_answer_leaves_the_job_what_is_configured(
+    world: MailWorld, tmp_path: Path
+) -> None:
+    file = write_config(world, tmp_path, (JOB[0], NO_LISTS), paths=["healthy"])
+    async with running(file) as run:
+        await run.ledger.close()
+        job = run.service.config.jobs["ours"]
+        assert await run.service.informed(job) is job
+        assert await run.metric("mailcanary_ledger_errors_total") == 1
+
+
+async def test_a_configuration_that_is_none_is_told_before_anything_is_diagnosed(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "broken.yaml"
+    file.write_text("paths: 7\n")
+    code, out, err = await diagnose("--config", str(file))
+    assert code == 64
+    assert "problems" not in out
+    assert "broken.yaml" in err
+
+
+async def diagnose(*options: str) -> tuple[int | None, str, str]:
+    command = (sys.executable, "-m", "exporter.cli", "diagnose", SENDER_DOMAIN, "--json", *options)
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(
+        *command, stdout=pipe, stderr=pipe, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}
+    )
+    async with asyncio.timeout(2 * PATIENCE):
+        out, err = await process.communicate()
+    return process.returncode, out.decode(), err.decode()
+
+
+async def diagnosed(world: MailWorld, *options: str) -> dict[str, Any]:
+    resolver = f"{world.dns.address}:{world.dns.port}"
+    _, out, err = await diagnose("--only", "sender", "--resolver", resolver, *options)
+    assert err == ""
+    document: dict[str, Any] = json.loads(out)
+    return document
+
+
+async def test_what_is_learnt_is_asked_of_the_ledger_by_author_domain(
+    world: MailWorld, tmp_path: Path
+) -> None:
+    async with running(write_config(world, tmp_path, paths=["healthy"])) as run:
+        await one_canary(run)
+        other = Job("x", "sender", SenderTarget(Domain("other.test")), every=60.0, deadline=10.0)
+        same = await informed(other, run.ledger, SYSTEM_CLOCK.utc())
+        assert same.target.learnt == ()
