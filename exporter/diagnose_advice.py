@@ -74,9 +74,11 @@ class Problem:
 
 
 def problems(diagnosis: Diagnosis, net: Net) -> tuple[Problem, ...]:
-    """Everything worth telling, the gravest first."""
+    """Everything worth telling, the gravest first; what two areas saw alike is told once."""
     found = [problem for one in diagnosis.areas for problem in _of_area(diagnosis, one, net)]
-    return tuple(sorted(found, key=lambda problem: _ORDER.index(problem.status)))
+    once = {(one.code, one.status, one.cases): one for one in reversed(found)}
+    told = [one for one in found if once[one.code, one.status, one.cases] is one]
+    return tuple(sorted(told, key=lambda problem: _ORDER.index(problem.status)))
 
 
 def _of_area(diagnosis: Diagnosis, one: AreaResult, net: Net) -> Iterator[Problem]:

@@ -10,6 +10,8 @@ from probes.canary.envelope import DsnRequest
 from probes.canary.message import Canary
 from probes.net import Net
 from probes.net.dial import canonical
+from probes.net.dns_answer import merged
+from probes.net.dnssec import addresses_of
 from probes.net.smtp_session import SmtpSession
 from probes.net.tls import TlsFacts
 from probes.options import FilePath, Host, IpAddress, Port, Secret, option
@@ -75,7 +77,7 @@ async def host_addresses(net: Net, host: str, trace: Trace) -> tuple[str, ...]:
         canonical(host)
     except ValueError:
         with trace.phase(Phase.DNS_ADDRESS):
-            return (await net.resolver.addresses(host)).require().records
+            return merged(*await addresses_of(net.resolver, host)).require().records
     return (host,)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from probes.net import Net
 from probes.net.dns_answer import Answer, DnsStatus, ServerAddress
+from probes.net.dnssec import settled
 from probes.net.resolver import Resolver
 from probes.options import Count, Domain, Port, option
 from probes.records.mx import MxRecord
@@ -86,7 +87,7 @@ async def _find_zone(resolver: Resolver, domain: str) -> tuple[str, tuple[str, .
     """The zone a domain is in, and the names of its servers."""
     name = domain
     for _ in range(MAX_LABELS):
-        answer = await resolver.query(name, "NS")
+        answer = await settled(resolver, await resolver.query(name, "NS"))
         if answer.status is DnsStatus.ANSWERED and answer.canonical_name == name:
             return name, tuple(sorted(set(answer.records)))
         if answer.status not in _SPOKEN:

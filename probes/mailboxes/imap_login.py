@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from probes.net import Net
+from probes.net.dns_answer import merged
+from probes.net.dnssec import addresses_of
 from probes.net.imap import ImapSession
 from probes.net.sasl import Plain
 from probes.options import FilePath, Host, IpAddress, Port, Seconds, Secret, option
@@ -96,7 +98,7 @@ async def _addresses(net: Net, server: ImapServer) -> tuple[str, ...]:
         ipaddress.ip_address(server.host)
     except ValueError:
         async with step(Phase.DNS_ADDRESS, server.timeout):
-            return (await net.resolver.addresses(server.host)).require().records
+            return merged(*await addresses_of(net.resolver, server.host)).require().records
     return (server.host,)
 
 

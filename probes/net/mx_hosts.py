@@ -3,10 +3,9 @@
 import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
 
 from probes.net.dns_answer import Answer, DnsStatus, merged
-from probes.net.dnssec import settled
+from probes.net.dnssec import addresses_of, settled
 from probes.net.errors import NetError
 from probes.net.resolver import Resolver
 from probes.records.mx import MxRecord, hosts_of, is_null_mx
@@ -76,11 +75,5 @@ async def find_addresses(resolver: Resolver, hosts: Iterable[MxRecord]) -> tuple
 
 
 async def _find_address(resolver: Resolver, record: MxRecord) -> MxHost:
-    lookups = await asyncio.gather(
-        _look_up(resolver, record.exchange, 4), _look_up(resolver, record.exchange, 6)
-    )
-    return MxHost(record, merged(*lookups), tuple(lookups))
-
-
-async def _look_up(resolver: Resolver, host: str, family: Literal[4, 6]) -> Answer[str]:
-    return await settled(resolver, await resolver.addresses(host, family))
+    lookups = await addresses_of(resolver, record.exchange)
+    return MxHost(record, merged(*lookups), lookups)

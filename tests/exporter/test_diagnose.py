@@ -23,6 +23,8 @@ from exporter.diagnose import (
 from exporter.diagnose_advice import document, problems
 from exporter.diagnose_request import Request, Typed, read_request, read_server, read_target
 from exporter.diagnose_view import LiveTree, PlainLines, pasteable, report
+from exporter.liars.dns_messages import Misbehaviour
+from exporter.liars.dns_server import Fault
 from probes.net import Net
 from probes.net.tls import TrustStore
 from probes.registry import KINDS
@@ -394,6 +396,17 @@ async def test_the_whole_tree_is_json_and_its_page_names_every_key(trust: TrustS
 
 
 # -- what senders would do
+
+
+async def test_what_two_areas_saw_alike_is_told_once(trust: TrustStore) -> None:
+    faults = {("example.test", "MX"): Fault(Misbehaviour.BOGUS_UNSAID)}
+    async with mail_world(ONE, {}, trust=trust, faults=faults) as world:
+        asked = read_request(Typed("example.test", only="mx,policy", resolver=("127.0.0.1",)))
+        diagnosis = await run(world.net, asked)
+        told = [one for one in problems(diagnosis, world.net) if one.code == "dnssec.bogus"]
+    findings = [f for one in diagnosis.areas for f in one.result.findings]
+    assert len([f for f in findings if f.code == "dnssec.bogus"]) == 2
+    assert [(one.area, one.owner) for one in told] == [("mx", Owner.THEIR_DNS)]
 
 
 async def test_the_report_says_what_every_kind_of_sender_would_do(

@@ -24,6 +24,7 @@ from probes.options import Domain
 from probes.result import Part, ProbeResult, Reason
 from tests.exporter.service_rig import Running, record_of, running, write_config
 from tests.exporter.serving import PATIENCE, ROOT
+from tests.integration.nothing_lost.rig import fetch
 
 JOB = "jobs:\n", f"jobs:\n  ours:\n    kind: sender\n    domain: {SENDER_DOMAIN}\n    every: 1h\n"
 NO_LISTS = JOB[1] + "    block_lists: []\n"
@@ -72,6 +73,8 @@ async def test_a_job_probes_the_keys_that_signed_canaries_and_says_when_one_has_
         (part,) = keys(await probed(run))
         assert part.ok
         assert part.facts["dkim.selector_is_learnt"] is True
+        page = await fetch(run.port, f"/probe?target={SENDER_DOMAIN}&module=sender&debug=true")
+        assert part.host in page
         without_key(world)
         result = await probed(run)
     assert result.failure is not None

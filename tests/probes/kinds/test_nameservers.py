@@ -111,6 +111,20 @@ async def test_answers_that_differ_are_told_with_who_says_what(
     assert result.ok
 
 
+@pytest.mark.parametrize("lie", [Misbehaviour.BOGUS, Misbehaviour.BOGUS_UNSAID])
+async def test_a_delegation_that_does_not_validate_is_called_bogus(
+    trust: TrustStore, lie: Misbehaviour
+) -> None:
+    faults = {(DOMAIN, "NS"): Fault(lie)}
+    async with DnsServer({DOMAIN: ZONE}, faults) as dns:
+        resolver = Resolver(((dns.address, dns.port),), timeout=0.4, lifetime=0.8)
+        result = await run(
+            (Net(resolver, Dialer(), trust, SYSTEM_CLOCK, "p.test"), dns.port, [dns])
+        )
+    assert result.failure is not None
+    assert (result.failure.reason, result.failure.owner) == (Reason.DNSSEC_BOGUS, Owner.THEIR_DNS)
+
+
 async def test_serials_that_differ_are_told(trust: TrustStore) -> None:
     second = ZONE + "@ SOA ns hostmaster 7 3600 600 86400 60\n"
     async with two_servers(trust, second) as running:

@@ -154,6 +154,17 @@ async def test_a_name_that_does_not_exist_is_their_dns(trust: TrustStore) -> Non
     assert result.failure.owner is Owner.THEIR_DNS
 
 
+@pytest.mark.parametrize("lie", [Misbehaviour.BOGUS, Misbehaviour.BOGUS_UNSAID])
+async def test_a_name_that_does_not_validate_is_called_bogus(
+    trust: TrustStore, lie: Misbehaviour
+) -> None:
+    faults = {(NAME, kind): Fault(lie) for kind in ("A", "AAAA")}
+    async with mail_world(ZONE, {}, trust=trust, faults=faults) as world:
+        result = await run(world)
+    assert result.failure is not None
+    assert (result.failure.reason, result.failure.owner) == (Reason.DNSSEC_BOGUS, Owner.THEIR_DNS)
+
+
 async def test_a_resolver_that_says_nothing_is_our_dns(trust: TrustStore) -> None:
     faults = {(NAME, kind): Fault(Misbehaviour.SILENCE) for kind in ("A", "AAAA")}
     async with mail_world(ZONE, {}, trust=trust, faults=faults) as world:
