@@ -18,6 +18,11 @@ _MX_ANSWERS: tuple[tuple[str, Misbehaviour, Verdict], ...] = (
     ("the resolver refuses", Misbehaviour.REFUSED, broken(_MX, Reason.REFUSED, _OURS)),
     ("the resolver knows no queries", Misbehaviour.NOTIMP, _MALFORMED),
     ("no signature is valid", Misbehaviour.BOGUS, broken(_MX, Reason.DNSSEC_BOGUS, _THEIRS)),
+    (
+        "no signature is valid, and nobody says so",
+        Misbehaviour.BOGUS_UNSAID,
+        broken(_MX, Reason.DNSSEC_BOGUS, _THEIRS),
+    ),
     ("a lame server refers", Misbehaviour.LAME, broken(_MX, Reason.REFUSED, _OURS)),
     ("nothing comes", Misbehaviour.SILENCE, _SILENT),
     ("an empty datagram comes", Misbehaviour.EMPTY, _SILENT),

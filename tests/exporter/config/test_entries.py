@@ -20,6 +20,7 @@ from probes.options import (
     Port,
     Seconds,
     Secret,
+    given,
     option,
 )
 
@@ -179,6 +180,23 @@ def test_a_default_factory_is_the_dataclasses_own_matter() -> None:
     assert read(Made, "{}") == (Made(("a", "b")), [])
     assert options_of((Made,))[0].default == ["a", "b"]
     assert not options_of((Made,))[0].is_required
+
+
+UNKNOWN = "f.yaml:1: facts: unknown option; known: name"
+
+
+@dataclass(frozen=True)
+class Told:
+    """A target of which a part is known to its caller only."""
+
+    name: str = option("Name.")
+    facts: tuple[bytes, ...] = given(())
+
+
+def test_what_the_caller_fills_in_stands_in_no_file() -> None:
+    assert [one.name for one in options_of((Told,))] == ["name"]
+    assert read(Told, "{name: a}") == (Told("a"), [])
+    assert read(Told, "{name: a, facts: []}") == (None, [UNKNOWN])
 
 
 @pytest.mark.parametrize(
