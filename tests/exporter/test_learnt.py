@@ -14,11 +14,11 @@ from exporter.by_hand import run_job
 from exporter.config import load
 from exporter.demo.scenario import SENDER_DOMAIN
 from exporter.demo.world import MailWorld
-from exporter.learnt import informed
+from exporter.diagnose_command import diagnose_now
+from exporter.diagnose_request import Typed, read_request
 from exporter.model import Job
 from exporter.runs import probe
 from probes.canary.lifecycle import Outcome
-from probes.clock import SYSTEM_CLOCK
 from probes.kinds.sender import SenderTarget
 from probes.options import Domain
 from probes.result import Part, ProbeResult, Reason
@@ -75,6 +75,8 @@ async def test_a_job_probes_the_keys_that_signed_canaries_and_says_when_one_has_
         assert part.facts["dkim.selector_is_learnt"] is True
         page = await fetch(run.port, f"/probe?target={SENDER_DOMAIN}&module=sender&debug=true")
         assert part.host in page
+        other = Job("x", "sender", SenderTarget(Domain("other.test")), every=60.0, deadline=10.0)
+        assert (await run.service.informed(other)).target.learnt == ()
         without_key(world)
         result = await probed(run)
     assert result.failure is not None
@@ -94,7 +96,7 @@ async def test_commands_beside_the_service_know_what_it_learnt(
         await one_canary(run)
         (part,) = keys(await run_job(load(file), "ours", lambda _: None))
         assert part.ok
-        diagnosis = await diagnosed(world, "--config", str(file))
+        diagnosis = await diagnosed(world, file)
     parts = {found["host"]: found["facts"] for found in diagnosis["areas"][0]["result"]["parts"]}
     assert parts[part.host]["dkim.selector_is_learnt"] is True
 
@@ -117,41 +119,32 @@ async def test_a_ledger_that_does_not_answer_leaves_the_job_what_is_configured(
         assert await run.metric("mailcanary_ledger_errors_total") == 1
 
 
-async def test_a_configuration_that_is_none_is_told_before_anything_is_diagnosed(
-    tmp_path: Path,
+def test_a_configuration_that_is_none_is_told_before_anything_is_diagnosed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "broken.yaml"
     file.write_text("paths: 7\n")
-    code, out, err = await diagnose("--config", str(file))
-    assert code == 64
-    assert "problems" not in out
+    typed = Typed(SENDER_DOMAIN, as_json=True, config=str(file), resolver=("127.0.0.1",))
+    assert diagnose_now(read_request(typed), as_json=True) == 64
+    out, err = capsys.readouterr()
+    assert out == ""
     assert "broken.yaml" in err
 
 
-async def diagnose(*options: str) -> tuple[int | None, str, str]:
-    command = (sys.executable, "-m", "exporter.cli", "diagnose", SENDER_DOMAIN, "--json", *options)
+async def diagnosed(world: MailWorld, file: Path) -> dict[str, Any]:
+    """The document of the command, as somebody beside the service gets it."""
+    resolver = f"{world.dns.address}:{world.dns.port}"
+    options = ("--json", "--only", "sender", "--resolver", resolver, "--config", str(file))
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(
-        *command, stdout=pipe, stderr=pipe, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}
+        *(sys.executable, "-m", "exporter.cli", "diagnose", SENDER_DOMAIN, *options),
+        stdout=pipe,
+        stderr=pipe,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     async with asyncio.timeout(2 * PATIENCE):
         out, err = await process.communicate()
-    return process.returncode, out.decode(), err.decode()
-
-
-async def diagnosed(world: MailWorld, *options: str) -> dict[str, Any]:
-    resolver = f"{world.dns.address}:{world.dns.port}"
-    _, out, err = await diagnose("--only", "sender", "--resolver", resolver, *options)
-    assert err == ""
+    assert err == b""
     document: dict[str, Any] = json.loads(out)
     return document
-
-
-async def test_what_is_learnt_is_asked_of_the_ledger_by_author_domain(
-    world: MailWorld, tmp_path: Path
-) -> None:
-    async with running(write_config(world, tmp_path, paths=["healthy"])) as run:
-        await one_canary(run)
-        other = Job("x", "sender", SenderTarget(Domain("other.test")), every=60.0, deadline=10.0)
-        same = await informed(other, run.ledger, SYSTEM_CLOCK.utc())
-        assert same.target.learnt == ()
