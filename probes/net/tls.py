@@ -13,7 +13,7 @@ from _ssl import ENCODING_DER
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -41,7 +41,12 @@ SHUTDOWN_TIMEOUT = 1.0
 
 _PEM = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 _MAX_CHAIN = 16
-_MAX_REMEMBERED = 512
+_MAX_REMEMBERED = 4096
+"""Chains, mostly of some 5 kB: those of as many hosts as one process may visit on schedule."""
+
+_LONGEST_REMEMBERED = 16 * 1024
+"""Octets of a chain that is remembered: a peer that serves others each time cannot fill us up."""
+
 _MAX_STORES = 32
 _REMEMBERED_FOR = timedelta(hours=1)
 
@@ -92,12 +97,50 @@ class ClientContext(ssl.SSLContext):
 
 
 @dataclass(frozen=True, slots=True)
-class _Verdict:
-    """What the chain says, true for every instant from `since` to before `until`."""
+class _Chain:
+    """What a chain says, whatever its peer is called.
 
-    facts: TlsFacts
+    `problems` are the reasons not to believe it, true for every instant from `since` to before
+    `until`. The instants are None where it cannot be read.
+    """
+
+    der: tuple[bytes, ...]
+    not_before: datetime | None
+    not_after: datetime | None
+    names: tuple[str, ...]
+    issuer: str
+    problems: tuple[tuple[Reason, str], ...]
     since: datetime
     until: datetime
+
+    def facts(
+        self, server_name: str, version: str = "", cipher: str = "", *, is_proven: bool = False
+    ) -> TlsFacts:
+        """Of a handshake with `server_name`; with `is_proven` OpenSSL has verified all of it."""
+        reason, detail = (None, "") if is_proven else self._problem_with(server_name)
+        return TlsFacts(
+            version=version,
+            cipher=cipher,
+            server_name=server_name,
+            not_before=self.not_before,
+            not_after=self.not_after,
+            names=self.names,
+            issuer=self.issuer,
+            chain_der=self.der,
+            trusted=reason is None,
+            untrusted_reason=reason,
+            detail=detail,
+        )
+
+    def _problem_with(self, server_name: str) -> tuple[Reason | None, str]:
+        """The first of all problems, and all in words; a name that does not match comes last."""
+        found = list(self.problems)
+        is_read = self.not_before is not None
+        if is_read and not any(matches_name(name, server_name) for name in self.names):
+            spoken = ", ".join(self.names[:8]) or "no name"
+            mismatch = f"it names {spoken}, not {server_name}"
+            found.append((Reason.CERTIFICATE_HOST_MISMATCH, mismatch))
+        return (found[0][0] if found else None), "; ".join(detail for _, detail in found)
 
 
 class TrustStore:
@@ -109,7 +152,7 @@ class TrustStore:
 
     def __init__(self, ca_file: str | None = None, clock: Clock = SYSTEM_CLOCK) -> None:
         self._clock = clock
-        self._verdicts: OrderedDict[tuple[tuple[bytes, ...], str], _Verdict] = OrderedDict()
+        self._chains: OrderedDict[tuple[bytes, ...], _Chain] = OrderedDict()
         self._others: OrderedDict[tuple[str, int], TrustStore] = OrderedDict()
         self._anchors = _read_anchors(ca_file)
         self._store = Store(list(self._anchors.values())) if self._anchors else None
@@ -132,67 +175,51 @@ class TrustStore:
 
     def judge(self, ssl_object: ssl.SSLObject | ssl.SSLSocket, server_name: str) -> TlsFacts:
         """What the finished handshake of `ssl_object` with `server_name` proved; never raises."""
-        chain = served_chain(ssl_object)
-        facts = self._recall(chain, server_name)
+        known = self._recall(served_chain(ssl_object))
         cipher, *_ = ssl_object.cipher() or ("",)
         version = ssl_object.version() or ""
-        if ssl_object.context.verify_mode is ssl.CERT_REQUIRED:  # OpenSSL has verified it already
-            return replace(
-                facts,
-                version=version,
-                cipher=cipher,
-                trusted=True,
-                untrusted_reason=None,
-                detail="",
-            )
-        return replace(facts, version=version, cipher=cipher)
+        is_proven = ssl_object.context.verify_mode is ssl.CERT_REQUIRED
+        return known.facts(server_name, version, cipher, is_proven=is_proven)
 
     def verify(self, chain: tuple[bytes, ...], server_name: str) -> TlsFacts:
         """Judge a chain (DER, leaf first) now; version and cipher are left empty. Never raises."""
-        return self._verify(chain, server_name, self._clock.utc()).facts
+        return self._read(chain, self._clock.utc()).facts(server_name)
 
-    def _recall(self, chain: tuple[bytes, ...], server_name: str) -> TlsFacts:
-        """`verify`, paid once per chain and name as long as time does not change the answer."""
+    def _recall(self, chain: tuple[bytes, ...]) -> _Chain:
+        """`_read`, paid once per chain as long as time does not change the answer."""
         now = self._clock.utc()
-        key = (chain, server_name)
-        known = self._verdicts.get(key)
+        known = self._chains.get(chain)
         if known is None or not known.since <= now < known.until:
-            known = self._verdicts[key] = self._verify(chain, server_name, now)
-            if len(self._verdicts) > _MAX_REMEMBERED:
-                self._verdicts.popitem(last=False)
-        return known.facts
+            known = self._read(chain, now)
+            if sum(map(len, chain)) > _LONGEST_REMEMBERED:
+                return known
+            self._chains[chain] = known
+            if len(self._chains) > _MAX_REMEMBERED:
+                self._chains.popitem(last=False)
+        return known
 
-    def _verify(self, chain: tuple[bytes, ...], server_name: str, now: datetime) -> _Verdict:
+    def _read(self, chain: tuple[bytes, ...], now: datetime) -> _Chain:
         try:
             certificates = [_load(der) for der in chain[:_MAX_CHAIN]]
             leaf = certificates[0]
             names = _names(leaf)
-            problems = self._problems(certificates, names, server_name, now)
+            problems = tuple(self._problems(certificates, now))
         except (IndexError, ValueError, x509.DuplicateExtension) as error:
-            return _Verdict(_unreadable(chain, server_name, error), now, now + _REMEMBERED_FOR)
-        reason, detail = _sum_up(problems)
-        facts = TlsFacts(
-            version="",
-            cipher="",
-            server_name=server_name,
+            return _unreadable(chain, now, error)
+        since, until = _steady_span(certificates, now)
+        return _Chain(
+            der=chain,
             not_before=leaf.not_valid_before_utc,
             not_after=leaf.not_valid_after_utc,
             names=names,
             issuer=leaf.issuer.rfc4514_string(),
-            chain_der=chain,
-            trusted=reason is None,
-            untrusted_reason=reason,
-            detail=detail,
+            problems=problems,
+            since=since,
+            until=until,
         )
-        since, until = _steady_span(certificates, now)
-        return _Verdict(facts, since, until)
 
     def _problems(
-        self,
-        certificates: list[x509.Certificate],
-        names: tuple[str, ...],
-        server_name: str,
-        now: datetime,
+        self, certificates: list[x509.Certificate], now: datetime
     ) -> Iterable[tuple[Reason, str]]:
         """Every reason not to believe the chain, the gravest first."""
         leaf = certificates[0]
@@ -207,9 +234,6 @@ class TrustStore:
         elif now < leaf.not_valid_before_utc:
             begins = f"not valid before {leaf.not_valid_before_utc:%F %H:%M}Z"
             yield Reason.CERTIFICATE_NOT_TRUSTED, begins
-        if not any(matches_name(name, server_name) for name in names):
-            spoken = ", ".join(names[:8]) or "no name"
-            yield Reason.CERTIFICATE_HOST_MISMATCH, f"it names {spoken}, not {server_name}"
 
     def _chain_problem(
         self, certificates: list[x509.Certificate], at: datetime
@@ -333,11 +357,6 @@ def _within_validity(leaf: x509.Certificate, now: datetime) -> datetime:
     return max(leaf.not_valid_before_utc, min(now, leaf.not_valid_after_utc))
 
 
-def _sum_up(problems: Iterable[tuple[Reason, str]]) -> tuple[Reason | None, str]:
-    found = list(problems)
-    return (found[0][0] if found else None), "; ".join(detail for _, detail in found)
-
-
 def _steady_span(certificates: list[x509.Certificate], now: datetime) -> tuple[datetime, datetime]:
     """From when until when no certificate of the chain begins or ends, an hour at most."""
     edges = [
@@ -350,11 +369,10 @@ def _steady_span(certificates: list[x509.Certificate], now: datetime) -> tuple[d
     return since, min(until, now + _REMEMBERED_FOR)
 
 
-def _unreadable(chain: tuple[bytes, ...], server_name: str, error: Exception) -> TlsFacts:
+def _unreadable(chain: tuple[bytes, ...], now: datetime, error: Exception) -> _Chain:
     detail = f"the certificate cannot be read ({error})" if chain else "no certificate was sent"
-    return TlsFacts(
-        "", "", server_name, None, None, (), "", chain, False, Reason.VALIDATION_FAILURE, detail
-    )
+    problems = ((Reason.VALIDATION_FAILURE, detail),)
+    return _Chain(chain, None, None, (), "", problems, now, now + _REMEMBERED_FOR)
 
 
 def _read_anchors(ca_file: str | None) -> dict[bytes, x509.Certificate]:

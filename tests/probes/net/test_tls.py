@@ -194,10 +194,10 @@ class Handshake:
                 continue
 
 
-def _server(end: datetime) -> ssl.SSLContext:
+def _server(end: datetime, *others: str) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     begin = NOW - timedelta(days=1)
-    CA.issue_cert("mx.test", not_before=begin, not_after=end).configure_cert(context)
+    CA.issue_cert("mx.test", *others, not_before=begin, not_after=end).configure_cert(context)
     return context
 
 
@@ -224,7 +224,17 @@ def test_what_was_verified_before_is_not_verified_again(trust: TrustStore) -> No
     second = trust.judge(Handshake(trust, server, "mx.test").client, "mx.test")
     assert first.names is second.names
     other = trust.judge(Handshake(trust, server, "other.test").client, "other.test")
+    assert other.names is first.names
     assert other.untrusted_reason is Reason.CERTIFICATE_HOST_MISMATCH
+    assert trust.judge(Handshake(trust, server, "mx.test").client, "mx.test").trusted
+
+
+def test_a_chain_that_would_take_much_room_is_not_remembered(trust: TrustStore) -> None:
+    server = _server(NOW + timedelta(days=1), *(f"host-{number:05}.test" for number in range(1000)))
+    first = trust.judge(Handshake(trust, server, "mx.test").client, "mx.test")
+    second = trust.judge(Handshake(trust, server, "mx.test").client, "mx.test")
+    assert first == second
+    assert first.names is not second.names
 
 
 def test_another_ca_file_is_read_once_and_again_when_it_changed(
