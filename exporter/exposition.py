@@ -261,6 +261,17 @@ class Table(Generic[S_co]):
         if not beside:
             self._by_first.pop(first, None)
 
+    def retain(self, first: str, wanted: Collection[tuple[str, ...]]) -> None:
+        """Of the series whose first label has this value, remove those that are not wanted.
+
+        For families of two labels and more; the rest keep their rendered labels and their place.
+        """
+        beside = self._by_first.get(first, {})
+        for key in [key for key in beside if key not in wanted]:
+            del self._series[key], beside[key]
+        if not beside:
+            self._by_first.pop(first, None)
+
     def labels(self) -> list[tuple[str, ...]]:
         """The label values of every series, in the order of their making."""
         return list(self._series)

@@ -23,6 +23,9 @@ from probes.result import (
 MAX_MX_HOSTS = 32
 """MX hosts of one domain that get series of their own, in the order of the result."""
 
+EXPIRY = "certificate_expiry_timestamp_seconds"
+"""The gauge of an MX host's certificates, after `mailcanary_mx_`."""
+
 _HOST = re.compile(r"[0-9A-Za-z._:-]{1,253}\Z")
 """A host as a label value; the answer of somebody else's DNS server decides what it is."""
 
@@ -90,6 +93,26 @@ def mx_hosts(parts: Iterable[Part]) -> tuple[MxHost, ...]:
         by_host[part.host].append(part)
     fit = [name for name in by_host if _HOST.match(name)]
     return tuple(_mx_host(name, by_host[name]) for name in fit[:MAX_MX_HOSTS])
+
+
+def mx_gauges(hosts: Iterable[MxHost]) -> Mapping[str, Mapping[tuple[str, ...], float]]:
+    """What the hosts show: the gauge's name after `mailcanary_mx_` -> host and so on -> value."""
+    shown: dict[str, dict[tuple[str, ...], float]] = {
+        "up": {},
+        "addresses": {},
+        "phase_seconds": {},
+        EXPIRY: {},
+    }
+    for host in hosts:
+        if host.up is not None:
+            shown["up"][host.name,] = int(host.up)
+        for verdict, addresses in host.addresses.items():
+            shown["addresses"][host.name, verdict] = addresses
+        for phase, seconds in host.seconds.items():
+            shown["phase_seconds"][host.name, phase] = seconds
+        if host.certificate_expiry is not None:
+            shown[EXPIRY][host.name,] = host.certificate_expiry
+    return shown
 
 
 def _mx_host(name: str, parts: list[Part]) -> MxHost:

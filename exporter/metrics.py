@@ -15,17 +15,19 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 from prometheus_client.exposition import generate_latest as process_text
 from prometheus_client.openmetrics.exposition import generate_latest as process_openmetrics
 
-from exporter.exposition import Format, Registry, chunks
+from exporter.exposition import Format, Gauge, Registry, Table, chunks
 from exporter.metric_evidence import EVIDENCE_GAUGES, authentication, hop_delays, spam_scores
 from exporter.metric_families import FAMILIES
 from exporter.metric_values import (
     DELIVERY_FAILURES,
+    EXPIRY,
     SUCCESS,
     Verdict,
     delivery_failure,
     durations,
     failure_labels,
     is_lagged,
+    mx_gauges,
     mx_host_count,
     mx_hosts,
     path_verdict,
@@ -340,23 +342,15 @@ class Metrics:
         Only a certificate's expiry outlives a run that could not ask for the hosts: it is a date,
         and our broken resolver does not change it.
         """
-        for metric in ("hosts", "up", "addresses", "phase_seconds"):
-            self._gauges[f"mailcanary_mx_{metric}"].drop(name)
-        if not result.parts and verdict_of(result.failure) is Verdict.UNTESTABLE:
-            return
-        expiry = self._gauges["mailcanary_mx_certificate_expiry_timestamp_seconds"]
-        expiry.drop(name)
-        self._gauges["mailcanary_mx_hosts"].at(name).set(mx_host_count(result))
-        for host in mx_hosts(result.parts):
-            if host.up is not None:
-                self._gauges["mailcanary_mx_up"].at(name, host.name).set(int(host.up))
-            for verdict, addresses in host.addresses.items():
-                gauge = self._gauges["mailcanary_mx_addresses"].at(name, host.name, verdict)
-                gauge.set(addresses)
-            for phase, seconds in host.seconds.items():
-                self._gauges["mailcanary_mx_phase_seconds"].at(name, host.name, phase).set(seconds)
-            if host.certificate_expiry is not None:
-                expiry.at(name, host.name).set(host.certificate_expiry)
+        hosts = self._gauges["mailcanary_mx_hosts"]
+        is_unknown = not result.parts and verdict_of(result.failure) is Verdict.UNTESTABLE
+        if is_unknown:
+            hosts.drop(name)
+        else:
+            hosts.at(name).set(mx_host_count(result))
+        for metric, values in mx_gauges(mx_hosts(result.parts)).items():
+            if not (is_unknown and metric == EXPIRY):
+                _show_only(self._gauges[f"mailcanary_mx_{metric}"], name, values)
 
     def _follow(self, state: _PathState, record: CanaryRecord) -> _Flight | None:
         """Keep the set of canaries in flight; the flight this record continues or ends."""
@@ -429,3 +423,11 @@ class Metrics:
             in_flight.at(name).set(len(state.in_flight))
             oldest.at(name).set(max(0.0, now - began))
         self._gauges["mailcanary_event_loop_lag_max_seconds"].at().set(self._lag.value())
+
+
+def _show_only(gauges: Table[Gauge], first: str, values: Mapping[tuple[str, ...], float]) -> None:
+    """Show these values by their labels after the first one, and no others beside them."""
+    wanted = {(first, *labels): value for labels, value in values.items()}
+    gauges.retain(first, wanted)
+    for labels, value in wanted.items():
+        gauges.at(*labels).set(value)

@@ -293,6 +293,19 @@ def test_the_content_types_are_those_of_the_reference_client() -> None:
     assert Format.OPENMETRICS.value == CONTENT_TYPE_LATEST
 
 
+def test_what_is_retained_is_the_same_series_and_others_of_the_first_label_are_gone() -> None:
+    table = Table(Family("a_value", FamilyType.GAUGE, "A value.", ("job", "host")), Gauge)
+    kept = table.at("x", "old")
+    for values in (("x", "gone"), ("y", "gone")):
+        table.at(*values)
+    table.retain("x", {("x", "old"), ("x", "new")})
+    assert table.labels() == [("x", "old"), ("y", "gone")]
+    assert table.at("x", "old") is kept
+    table.retain("x", set())
+    table.retain("z", set())
+    assert table.labels() == [("y", "gone")]
+
+
 def test_what_is_dropped_is_gone_and_what_begins_otherwise_stays() -> None:
     table = Table(Family("some_value", FamilyType.GAUGE, "A value.", ("a", "b", "c")), Gauge)
     for key in (("x", "1", "p"), ("x", "1", "q"), ("x", "2", "p"), ("y", "1", "p")):
