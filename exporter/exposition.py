@@ -79,10 +79,11 @@ class Family:
 def label_text(names: Sequence[str], values: Sequence[str]) -> str:
     """The labels as they stand between the braces; what is not UTF-8 becomes a question mark."""
     pairs = zip(names, values, strict=True)
-    return ",".join([f'{name}="{_escape(value)}"' for name, value in pairs])
+    return ",".join([f'{name}="{escaped(value)}"' for name, value in pairs])
 
 
-def _escape(value: str) -> str:
+def escaped(value: str) -> str:
+    """A label value as it stands between its quotation marks."""
     if value.isascii() and value.isprintable() and '"' not in value and "\\" not in value:
         return value
     return value.translate(_ESCAPES).encode("utf-8", "replace").decode()

@@ -1,6 +1,7 @@
 """What a session with an MX host shows beside its outcome: pure judgement of facts and times."""
 
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -10,6 +11,9 @@ from probes.result import Finding, Part, Phase, PhaseTiming, ProbeFailure, Statu
 
 LEAST_SIZE = 64 * 1024
 """Octets of a message that every server has to take, RFC 5321 §4.5.3.1.7."""
+
+_NAMED = 5
+"""Things of a kind that an evidence names; more are left out."""
 
 _MASKED = re.compile(r"X{5,}[A-D]?")
 _RATE = re.compile(r"too (many|much|fast)|rate.?limit|throttl|connection limit|slow down", re.I)
@@ -104,6 +108,33 @@ def is_rate_limit(reply: Reply) -> bool:
     return reply.is_transient and _RATE.search(reply.text) is not None
 
 
+def differing_certificates(parts: Sequence[Part]) -> Iterator[Finding]:
+    """Hosts whose addresses serve different certificates: a farm or a renewal, unless one is bad.
+
+    What an address that was not reached serves is not known, and says nothing.
+    """
+    served = [part for part in parts if part.facts.get("tls.certificate_sha256")]
+    for host in dict.fromkeys(part.host for part in served):
+        here = [part for part in served if part.host == host]
+        by_certificate: defaultdict[str, list[Part]] = defaultdict(list)
+        for part in here:
+            by_certificate[part.facts["tls.certificate_sha256"]].append(part)
+        if len(by_certificate) > 1:
+            is_chance = len({part.facts["tls.trusted"] for part in here}) > 1
+            status = Status.WARNING if is_chance else Status.INFO
+            evidence = "; ".join(map(_certificate, list(by_certificate.values())[:_NAMED]))
+            yield Finding("mx.certificates_differ", status, host, evidence, "")
+
+
+def _certificate(parts: Sequence[Part]) -> str:
+    """One certificate with the addresses that serve it."""
+    facts = parts[0].facts
+    addresses = ", ".join(str(part.address) for part in parts[:_NAMED])
+    expires = str(facts["tls.certificate_not_after"] or "an unreadable date")[:10]
+    worth = "trusted" if facts["tls.trusted"] else f"{facts['tls.untrusted_reason']}"
+    return f"{addresses}: {facts['tls.certificate_sha256'][:16]} until {expires}, {worth}"
+
+
 def inconsistent_starttls(parts: Sequence[Part]) -> Iterator[Finding]:
     """Hosts of which some addresses offer STARTTLS and others do not: one of them is wrong."""
     heard = [part for part in parts if "starttls.offered" in part.facts]
@@ -111,5 +142,5 @@ def inconsistent_starttls(parts: Sequence[Part]) -> Iterator[Finding]:
         offers = {p.address: p.facts["starttls.offered"] for p in heard if p.host == host}
         if len(set(offers.values())) > 1:
             without = [str(address) for address, is_offered in offers.items() if not is_offered]
-            evidence = f"offered, but not at {', '.join(without[:5])}"
+            evidence = f"offered, but not at {', '.join(without[:_NAMED])}"
             yield Finding("mx.starttls_inconsistent", Status.WARNING, host, evidence, "RFC 3207 §6")

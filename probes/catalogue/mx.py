@@ -150,6 +150,19 @@ ENTRIES = (
         always(Status.INFO),
     ),
     Entry(
+        "mx.certificates_differ",
+        "The addresses of an MX host serve different certificates",
+        "Normal in a farm and while a certificate is renewed. Where only some of them are trusted, "
+        "senders that insist on it deliver or defer as chance has it; a TLSA record has to match "
+        "every one of them.",
+        "See that every server behind {host} has a certificate that is trusted and stays so.",
+        "openssl s_client -starttls smtp -connect {address}:{port} -name {ehlo_name} "
+        "-servername {host} </dev/null | openssl x509 -noout -enddate -fingerprint -sha256",
+        "",
+        Owner.THEIR_MX,
+        {Status.INFO: "all are trusted, or none is", Status.WARNING: "only some are trusted"},
+    ),
+    Entry(
         "mx.starttls_inconsistent",
         "Some addresses of an MX host offer STARTTLS and others do not",
         "Which senders encrypt is left to chance; senders that insist on TLS defer now and then. "

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from probes.mx_dialogue import (
     dialogue_findings,
+    differing_certificates,
     inconsistent_starttls,
     refusal_findings,
     slowness,
@@ -175,6 +176,7 @@ def _left_out(target: MxTarget, count: int) -> Finding:
 def _judge(trace: Trace, by_preference: list[str]) -> None:
     """One address that works is enough; without one, the best host's failure is the run's."""
     trace.findings.extend(inconsistent_starttls(trace.parts))
+    trace.findings.extend(differing_certificates(trace.parts))
     failed = [(part, part.failure) for part in trace.parts if part.failure is not None]
     if len(failed) == len(trace.parts):
         raise _most_telling(failed, by_preference)

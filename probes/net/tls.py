@@ -6,6 +6,7 @@ that would have been refused can be shown with the reason.
 """
 
 import asyncio
+import hashlib
 import re
 import ssl
 import warnings
@@ -75,12 +76,18 @@ class TlsFacts:
     untrusted_reason: Reason | None
     detail: str
 
+    @property
+    def fingerprint(self) -> str | None:
+        """The SHA-256 of the server's certificate in lower-case hexadecimal; None without one."""
+        return hashlib.sha256(self.chain_der[0]).hexdigest() if self.chain_der else None
+
     def as_facts(self) -> dict[str, Any]:
         """The documented `tls.*` facts of a result."""
         return {
             "tls.version": self.version,
             "tls.cipher": self.cipher,
             "tls.server_name": self.server_name,
+            "tls.certificate_sha256": self.fingerprint,
             "tls.certificate_not_before": self.not_before.isoformat() if self.not_before else None,
             "tls.certificate_not_after": self.not_after.isoformat() if self.not_after else None,
             "tls.names": self.names,

@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+import time
 from pathlib import Path
 
 import httpx
@@ -94,6 +95,41 @@ async def test_a_probe_is_answered_as_prometheus_reads_it(
         *("dns_mx", "dns_address", "connect", "greeting", "ehlo", "starttls", "tls", "quit")
     }
     assert found["probe_findings failure"] == 0
+
+
+async def test_every_address_has_series_of_its_own_and_certificates_their_expiry(
+    config: Config, trust: TrustStore, authority: Authority
+) -> None:
+    contexts = (authority.context("mx1.example.test"), authority.expired("mx1.example.test"))
+    peers = {f"192.0.2.{n}": Script(tls=context) for n, context in enumerate(contexts, start=1)}
+    zone = f"{ZONE}\nmx1 A 192.0.2.2\nmx1 A 192.0.2.3"
+    async with mail_world(zone, peers, trust=trust) as world:
+        _, text = await prober(config, world).answer({"target": "example.test"}, None)
+    found, now = samples(text), time.time()
+    here = "mx1.example.test 192.0.2."
+    assert [found[f"probe_address_success {here}{n}"] for n in (1, 2, 3)] == [1, 1, 0]
+    expiry = [
+        found.get(f"probe_address_certificate_expiry_timestamp_seconds {here}{n}")
+        for n in (1, 2, 3)
+    ]
+    assert expiry[2] is None
+    assert expiry[1] is not None
+    assert expiry[0] is not None
+    assert expiry[1] < now < expiry[0]
+    assert found["probe_certificate_expiry_timestamp_seconds"] == expiry[1]
+    assert found["probe_tls_trusted"] == 0
+    assert found["probe_tls_version_info TLSv1.3"] == 1
+    assert found[f"probe_address_phase_duration_seconds {here}1 tls"] > 0
+
+
+async def test_without_tls_there_is_no_series_of_a_certificate(
+    config: Config, trust: TrustStore
+) -> None:
+    async with mail_world(ZONE, {"192.0.2.1": Script()}, trust=trust) as world:
+        _, text = await prober(config, world).answer({"target": "example.test"}, None)
+    names = {name.split()[0] for name in samples(text)}
+    assert not {name for name in names if "certificate" in name or "tls" in name}
+    assert "probe_address_success" in names
 
 
 async def test_a_jobs_options_are_used_with_another_target(

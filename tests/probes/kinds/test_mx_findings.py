@@ -204,6 +204,49 @@ async def test_an_offer_that_one_address_makes_and_the_other_does_not_is_told(
     assert "192.0.2.2" in finding.evidence
 
 
+async def differing(trust: TrustStore, **servers: Script) -> list[Finding]:
+    """What is said of the certificates of mx1, where some of 192.0.2.1, .2 and .3 answer."""
+    peers = {f"192.0.2.{name[1:]}": script for name, script in servers.items()}
+    zone = ZONE + "\nmx1 A 192.0.2.2\nmx1 A 192.0.2.3"
+    async with mail_world(zone, peers, trust=trust) as world:
+        result = await run(world)
+    return [finding for finding in found(result) if finding.code == "mx.certificates_differ"]
+
+
+async def test_different_certificates_at_addresses_of_one_host_are_told(
+    trust: TrustStore, authority: Authority
+) -> None:
+    one, other = (Script(tls=authority.context("mx1.example.test")) for _ in range(2))
+    (finding,) = await differing(trust, a1=one, a2=other)
+    assert (finding.subject, finding.status) == ("mx1.example.test", Status.INFO)
+    first, second = finding.evidence.split("; ")
+    assert first.startswith("192.0.2.1: ")
+    assert second.startswith("192.0.2.2: ")
+    assert first.split()[1] != second.split()[1]
+
+
+async def test_a_certificate_that_only_some_addresses_have_in_order_is_a_warning(
+    trust: TrustStore, authority: Authority
+) -> None:
+    good = Script(tls=authority.context("mx1.example.test"))
+    expired = Script(tls=authority.expired("mx1.example.test"))
+    (finding,) = await differing(trust, a1=good, a2=expired, a3=good)
+    assert finding.status is Status.WARNING
+    assert "192.0.2.1, 192.0.2.3: " in finding.evidence
+    assert "certificate_expired" in finding.evidence
+
+
+async def test_the_same_certificate_everywhere_or_an_unreached_address_is_no_difference(
+    trust: TrustStore, context: ssl.SSLContext
+) -> None:
+    same = Script(tls=context)
+    assert await differing(trust, a1=same, a2=same) == []
+    assert (
+        await differing(trust, a1=same, a2=Script(tls=context, on={"STARTTLS": (Close(),)})) == []
+    )
+    assert await differing(trust, a1=same, a2=Script()) == []
+
+
 async def test_a_broken_handshake_is_never_called_no_starttls(
     trust: TrustStore, context: ssl.SSLContext
 ) -> None:
