@@ -16,6 +16,7 @@ from rich.console import Console
 from exporter.app import run_service
 from exporter.by_hand import CanaryStory, run_job, run_path, story_json
 from exporter.config import ConfigError, load, schema
+from exporter.diagnose_request import read_server
 from exporter.explain import evidence_code, evidence_view, explain_message, read_bounded
 from exporter.ledger import LedgerError
 from exporter.model import Config
@@ -122,15 +123,8 @@ def explain(file: str, as_json: bool, resolver: str | None, offline: bool) -> in
 
 
 def _resolver(server: str | None) -> Resolver:
-    """The resolver at `IP`, `IP:PORT` or `[IPv6]:PORT`, the system's for None; or ValueError."""
-    if server is None:
-        return Resolver.from_system()
-    address, separator, port = server.rpartition(":")
-    if not separator or (":" in address and not address.startswith("[")):
-        address, port = server, "53"
-    if not port.isdecimal() or not 0 < int(port) < 65536:
-        raise ValueError(f"--resolver {server}: {port!r} is no port")
-    return Resolver(((address.strip("[]"), int(port)),))
+    """The resolver at `server`, the system's for None. Raises ValueError."""
+    return Resolver.from_system() if server is None else Resolver((read_server(server),))
 
 
 def set_up_logging(level: int) -> None:
