@@ -115,7 +115,7 @@ def differing_certificates(parts: Sequence[Part]) -> Iterator[Finding]:
     """
     served = [part for part in parts if part.facts.get("tls.certificate_sha256")]
     for host in dict.fromkeys(part.host for part in served):
-        here = [part for part in served if part.host == host]
+        here = sorted((p for p in served if p.host == host), key=lambda part: str(part.address))
         by_certificate: defaultdict[str, list[Part]] = defaultdict(list)
         for part in here:
             by_certificate[part.facts["tls.certificate_sha256"]].append(part)
@@ -141,6 +141,6 @@ def inconsistent_starttls(parts: Sequence[Part]) -> Iterator[Finding]:
     for host in dict.fromkeys(part.host for part in heard):
         offers = {p.address: p.facts["starttls.offered"] for p in heard if p.host == host}
         if len(set(offers.values())) > 1:
-            without = [str(address) for address, is_offered in offers.items() if not is_offered]
+            without = sorted(str(address) for address, is_there in offers.items() if not is_there)
             evidence = f"offered, but not at {', '.join(without[:_NAMED])}"
             yield Finding("mx.starttls_inconsistent", Status.WARNING, host, evidence, "RFC 3207 §6")
