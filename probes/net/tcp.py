@@ -3,12 +3,14 @@
 import asyncio
 import socket
 import struct
+import sys
 import time
 from dataclasses import dataclass
 from typing import Protocol
 
 _QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
-_INFO: int | None = getattr(socket, "TCP_INFO", None)
+# Other systems have an option of that name that tells other things.
+_INFO: int | None = getattr(socket, "TCP_INFO", None) if sys.platform == "linux" else None
 _BareSocket = socket.SocketType
 _INET, _STREAM, _TCP = int(socket.AF_INET), int(socket.SOCK_STREAM), int(socket.IPPROTO_TCP)
 
