@@ -18,7 +18,7 @@ from exporter.config import ConfigError, load
 from exporter.learnt import informed
 from exporter.ledger import Ledger, LedgerError
 from exporter.metrics import Metrics
-from exporter.model import Change, Config, Job, Run
+from exporter.model import Change, Config, Job, Run, TargetChange
 from exporter.observations import KEPT, RecentObservations
 from exporter.probing import Prober
 from exporter.run_book import RunBook
@@ -36,6 +36,7 @@ from probes.net.gate import Gate
 from probes.net.resolver import Resolver
 from probes.net.tls import TrustStore
 from probes.registry import KINDS
+from probes.result import one_line
 
 LOG = logging.getLogger("mailcanary")
 
@@ -95,7 +96,7 @@ class Service:
         self._ledger = ledger
         self._observer = observer
         self._publish = Publisher(self._on_change, self._on_run, self.metrics.ledger_error)
-        self.run_book = RunBook(ledger, self.metrics.ledger_error)
+        self.run_book = RunBook(ledger, self.metrics.ledger_error, self._on_target_change)
         self.arrivals = Arrivals(lambda: self._net, ledger, self.metrics, clock, self._on_change)
         self._observations = RecentObservations()
         self._reloading = asyncio.Lock()
@@ -245,6 +246,14 @@ class Service:
     def _on_run(self, run: Run) -> None:
         self.metrics.run_finished(run)
         self._observations.finished(run)
+
+    def _on_target_change(self, change: TargetChange) -> None:
+        self.metrics.target_changed(change)
+        LOG.info(
+            "change job=%s aspect=%s subject=%s before=%r after=%r",
+            *(change.name, change.aspect, one_line(change.subject)),
+            *(one_line(change.before), one_line(change.after)),
+        )
 
     async def _take_stock(self) -> None:
         """Again and again; the suspects of one moment may be cleared in the next."""

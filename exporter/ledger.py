@@ -13,7 +13,7 @@ from exporter.ledger_schema import LedgerError
 from exporter.ledger_store import RUNS_KEPT, Store
 from exporter.ledger_thread import CommitThread
 from exporter.ledger_values import Copy, copy_of, pack_message
-from exporter.model import ArrivedCopy, CanaryRecord, Change, Examined, Run
+from exporter.model import ArrivedCopy, CanaryRecord, Change, Examined, Run, TargetChange
 from probes.canary.dkim_selectors import LearntSelector
 from probes.canary.evidence import Evidence
 from probes.canary.lifecycle import UNSETTLED, Event, Outcome, State
@@ -238,9 +238,12 @@ class Ledger:
         """The documents of docs/json.md for every copy, the first copy first, then for bounces."""
         return await self._thread.call(partial(self._store.evidence.documents, token))
 
-    async def add_runs(self, runs: Iterable[Run]) -> None:
-        """Keep these runs; of each name the runs of the last RUNS_KEPT ticks are kept."""
-        await self._thread.call(partial(self._store.put_runs, tuple(runs)))
+    async def add_runs(self, runs: Iterable[Run]) -> tuple[TargetChange, ...]:
+        """Keep these runs of jobs, and what they know; what they found changed about their targets.
+
+        Of each name the runs of the last RUNS_KEPT ticks are kept.
+        """
+        return await self._thread.call(partial(self._store.put_job_runs, tuple(runs)))
 
     async def runs(self, name: str, limit: int) -> tuple[Run, ...]:
         """The runs of a job or path, the newest first."""

@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 from exporter.ledger_file import Holder, holder, sqlite_path
 from exporter.ledger_schema import LedgerError
 from exporter.ledger_store import Store
-from exporter.model import CanaryRecord, Run
+from exporter.model import CanaryRecord, Run, TargetChange
+from exporter.snapshots import Snapshot
 from probes.canary.dkim_selectors import LearntSelector
 from probes.canary.lifecycle import State
 
@@ -62,6 +63,14 @@ class LedgerReader:
     def selectors(self, author: str, now: datetime) -> tuple[LearntSelector, ...]:
         """DKIM selectors in use for an author domain, learnt from its canaries, newest first."""
         return self._ask(lambda: self._store.evidence.selectors.known(author, now))
+
+    def snapshot(self, job: str) -> Snapshot | None:
+        """What a job knows of its target; None before it came to know anything."""
+        return self._ask(lambda: self._store.snapshots.snapshot(job))
+
+    def changes(self, job: str, limit: int) -> tuple[TargetChange, ...]:
+        """What a job's runs found changed about its target, the newest first."""
+        return self._ask(lambda: self._store.snapshots.changes(job, limit))
 
     def _ask(self, question: Callable[[], T]) -> T:
         with self._store.transaction():

@@ -32,9 +32,9 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import StaticPool
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
-_CONVERTIBLE = frozenset({1, 2})
+_CONVERTIBLE = frozenset({1, 2, 3})
 """Older versions that are brought up to ours when the service opens them."""
 
 _BUSY_MILLISECONDS = 5_000
@@ -147,6 +147,27 @@ RUNS = Table(
     Column("result", Text, nullable=False, comment="JSON"),
 )
 Index("runs_started", RUNS.c.started_at)
+SNAPSHOTS = Table(
+    "snapshots",
+    METADATA,
+    Column("name", Text, primary_key=True, comment="of the job"),
+    Column("changes", BigInteger, nullable=False, comment="how many there were so far"),
+    Column("document", Text, nullable=False, comment="JSON: what is known, what was when good"),
+)
+CHANGES = Table(
+    "changes",
+    METADATA,
+    Column("name", Text, primary_key=True, comment="of the job"),
+    Column("slot", Integer, primary_key=True),
+    Column("tick", BigInteger, nullable=False),
+    Column("at", BigInteger, nullable=False, comment="microseconds since 1970 UTC"),
+    Column("aspect", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("before", Text, nullable=False),
+    Column("after", Text, nullable=False),
+    Column("since", BigInteger, nullable=False, comment="when `before` was seen first"),
+    Column("visible_by", BigInteger),
+)
 
 
 class LedgerError(Exception):
@@ -289,7 +310,7 @@ def _make_or_touch(connection: Connection) -> None:
 
 def _convert(connection: Connection) -> None:
     """Version 1 did not know when a copy was seen, what was sent, what copies prove; version 2 no
-    selectors."""
+    selectors; version 3 not what was known of targets."""
     known = {column["name"] for column in inspect(connection).get_columns(COPIES.name)}
     for name, kind in (("missed_at", "BIGINT"), ("seen_at", "BIGINT"), ("placement", "TEXT")):
         if name not in known:

@@ -22,6 +22,7 @@ from exporter.ledger_schema import (
     open_for_reading,
     open_sqlite,
 )
+from exporter.ledger_snapshots import SnapshotStore
 from exporter.ledger_statements import Prepared, upsert
 from exporter.ledger_values import (
     Copy,
@@ -32,7 +33,7 @@ from exporter.ledger_values import (
     encode_result,
     to_micros,
 )
-from exporter.model import CanaryRecord, Run
+from exporter.model import CanaryRecord, Run, TargetChange
 from probes.canary.lifecycle import State
 from probes.mailboxes import Cursor, Placement, Sighting
 
@@ -94,6 +95,7 @@ class Store:
         self._cursor = driver.cursor()
         self._prepare(self._engine.dialect)
         self.evidence = EvidenceStore(self._connection, self._cursor)
+        self.snapshots = SnapshotStore(self._connection, self._cursor)
 
     def close(self) -> None:
         """Give the database back, and with it the log beside the file."""
@@ -294,6 +296,12 @@ class Store:
         """Store each run in its slot; the run that lay there is gone."""
         self._upsert_run.run_many(self._cursor, map(_run_row, runs))
 
+    def put_job_runs(self, runs: Iterable[Run]) -> tuple[TargetChange, ...]:
+        """The same for runs of jobs, and what they found changed about their targets."""
+        kept = tuple(runs)
+        self.put_runs(kept)
+        return tuple(change for run in kept for change in self.snapshots.observe(run))
+
     def run_of(self, record: CanaryRecord) -> Run | None:
         """The run of the canary's sending, None before it ended and when its slot was taken."""
         query = select(RUNS.c.tick, RUNS.c.result).where(RUNS.c.name == record.path)
@@ -324,7 +332,8 @@ class Store:
             select(RUNS.c.name, RUNS.c.slot).where(RUNS.c.started_at < moment).limit(limit)
         )
         runs = delete(RUNS).where(tuple_(RUNS.c.name, RUNS.c.slot).in_(name_and_slot))
-        return sum(self._connection.execute(statement).rowcount for statement in (canaries, runs))
+        gone = sum(self._connection.execute(statement).rowcount for statement in (canaries, runs))
+        return gone + self.snapshots.forget()
 
 
 def _run_row(run: Run) -> dict[str, Any]:

@@ -189,6 +189,12 @@ FAMILIES = (
         ("probe",),
     ),
     Family(
+        "mailcanary_probe_target_changes_total",
+        COUNTER,
+        "Things about a job's target that were found changed since the run before.",
+        ("probe", "aspect"),
+    ),
+    Family(
         "mailcanary_probe_interval_seconds",
         GAUGE,
         "Configured time between two runs of a job.",

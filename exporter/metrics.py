@@ -21,6 +21,9 @@ from exporter.metric_families import FAMILIES
 from exporter.metric_values import (
     DELIVERY_FAILURES,
     EXPIRY,
+    JOB_ASPECTS,
+    JOB_PHASES,
+    ROUTE_PHASES,
     SUCCESS,
     Verdict,
     delivery_failure,
@@ -34,7 +37,7 @@ from exporter.metric_values import (
     transit_seconds,
     verdict_of,
 )
-from exporter.model import CanaryRecord, Change, Config, Examined, Job, Path, Run
+from exporter.model import CanaryRecord, Change, Config, Examined, Job, Path, Run, TargetChange
 from exporter.rolling import RollingMaximum
 from probes.canary.evidence import Evidence
 from probes.canary.lifecycle import BESIDE, UNSETTLED, Outcome, State
@@ -49,20 +52,6 @@ _END_OF_EXPOSITION = b"# EOF\n"
 
 _IN_FLIGHT = UNSETTLED - {State.PLANNED}
 _FOUND = frozenset({Outcome.ARRIVED, Outcome.LATE, Outcome.JUNKED, Outcome.RECOVERED})
-
-_OPENING = (
-    *(Phase.DNS_ADDRESS, Phase.CONNECT, Phase.TLS, Phase.GREETING, Phase.EHLO, Phase.STARTTLS),
-)
-_TRANSACTION = (Phase.MAIL, Phase.RCPT, Phase.DATA, Phase.END_OF_DATA, Phase.QUIT)
-_ROUTE_PHASES = {
-    "submission": (*_OPENING, Phase.AUTH, *_TRANSACTION),
-    "direct": (Phase.DNS_MX, *_OPENING, *_TRANSACTION),
-}
-_JOB_PHASES = {
-    "submission": (*_OPENING, Phase.AUTH, Phase.QUIT),
-    "mx": (Phase.DNS_MX, *_OPENING, Phase.QUIT),
-}
-"""What exists at zero from the start; the phases of other kinds appear with their first run."""
 
 
 @dataclass(slots=True)
@@ -206,6 +195,12 @@ class Metrics:
             state.newest_examined = tick
             self._show_evidence(path, evidence)
 
+    def target_changed(self, change: TargetChange) -> None:
+        """Count what a job found changed about its target."""
+        if change.name in self._jobs:
+            changes = self._counters["mailcanary_probe_target_changes_total"]
+            changes.at(change.name, change.aspect).increase()
+
     def forged(self, mailbox: str) -> None:
         """Count a message whose token was never issued."""
         if mailbox in self._mailboxes:
@@ -294,7 +289,7 @@ class Metrics:
             self._counters["mailcanary_mutations_total"].at(name, kind)
         for outcome in Outcome:
             self._counters["mailcanary_canaries_total"].at(name, outcome)
-        phases = _ROUTE_PHASES.get(path.route.kind, ())
+        phases = ROUTE_PHASES.get(path.route.kind, ())
         for phase in (*phases, Phase.TRANSIT):
             self._histograms["mailcanary_phase_seconds"].at(name, phase)
         reasons = chain(((phase, Reason.TIMEOUT) for phase in phases), DELIVERY_FAILURES.values())
@@ -314,10 +309,12 @@ class Metrics:
         name = job.name
         for verdict in Verdict:
             self._counters["mailcanary_probe_runs_total"].at(name, verdict)
-        for phase in _JOB_PHASES.get(job.kind, ()):
+        for phase in JOB_PHASES.get(job.kind, ()):
             self._histograms["mailcanary_probe_phase_seconds"].at(name, phase)
             labels = (phase, Reason.TIMEOUT, owner_of(phase, Reason.TIMEOUT))
             self._counters["mailcanary_probe_failures_total"].at(name, *labels)
+        for aspect in JOB_ASPECTS.get(job.kind, ()):
+            self._counters["mailcanary_probe_target_changes_total"].at(name, aspect)
         self._counters["mailcanary_probe_missed_slots_total"].at(name)
         self._gauges["mailcanary_probe_last_run_timestamp_seconds"].at(name)
         self._gauges["mailcanary_probe_last_success_timestamp_seconds"].at(name)

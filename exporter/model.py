@@ -11,7 +11,7 @@ from probes.canary.lifecycle import Event, Outcome, State
 from probes.canary.message import MessageOptions
 from probes.mailboxes import Placement
 from probes.options import Domain, FilePath, Host, IpAddress, Port
-from probes.result import Failure, ProbeResult
+from probes.result import Aspect, Failure, ProbeResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +105,25 @@ class Run:
     name: str
     tick: int
     result: ProbeResult
+
+
+@dataclass(frozen=True, slots=True)
+class TargetChange:
+    """Something about a job's target is not what it was, as the run of that `tick` found.
+
+    `since` is from when on the value `before` was known. By `visible_by` everybody who may have
+    kept the old one has let go of it; None where nobody keeps it or nothing says how long.
+    """
+
+    name: str
+    tick: int
+    at: datetime
+    aspect: Aspect
+    subject: str
+    before: str
+    after: str
+    since: datetime
+    visible_by: datetime | None
 
 
 @dataclass(frozen=True, slots=True)

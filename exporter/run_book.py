@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Self
 
 from exporter.ledger import Ledger, LedgerError
-from exporter.model import Run
+from exporter.model import Run, TargetChange
 
 LOG = logging.getLogger("mailcanary")
 
@@ -33,12 +33,21 @@ PAUSE = 5.0
 class RunBook:
     """Writes what it is given while its block is open, and the rest when the block ends.
 
-    `on_error` hears of every refusal of the ledger; what was refused is tried again.
+    `on_error` hears of every refusal of the ledger; what was refused is tried again. `on_change`
+    hears of what the runs found changed about their targets, once it is on the disk.
     """
 
-    def __init__(self, ledger: Ledger, on_error: Callable[[], None], *, span: float = SPAN) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        on_error: Callable[[], None],
+        on_change: Callable[[TargetChange], None] = lambda _: None,
+        *,
+        span: float = SPAN,
+    ) -> None:
         self._ledger = ledger
         self._on_error = on_error
+        self._on_change = on_change
         self._span = span
         self._runs: list[Run] = []
         self._some = asyncio.Event()
@@ -88,7 +97,7 @@ class RunBook:
         self._many.clear()
         runs, self._runs = self._runs, []
         try:
-            await self._ledger.add_runs(runs)
+            changes = await self._ledger.add_runs(runs)
         except BaseException as error:
             self._runs = runs + self._runs
             self._drop_oldest()
@@ -98,6 +107,8 @@ class RunBook:
             LOG.error("%s", error)  # noqa: TRY400 - our own words, no traceback
             self._on_error()
             return False
+        for change in changes:
+            self._on_change(change)
         return True
 
     def _drop_oldest(self) -> None:

@@ -8,7 +8,8 @@ from probes.net.dns_answer import Answer, DnsStatus
 from probes.net.mx_hosts import MxHost
 from probes.records.mx import MxRecord
 from probes.records.special_addresses import special_use
-from probes.result import Finding, Status, one_line
+from probes.result import NOTHING, Aspect, Finding, Status, one_line
+from probes.trace import Trace
 
 _SHOWN = 5
 """Names that an evidence quotes."""
@@ -31,6 +32,14 @@ def record_findings(domain: str, answer: Answer[MxRecord]) -> Iterator[Finding]:
     for record in [record for record in records if _is_address(record.exchange)][:_SHOWN]:
         evidence = f"MX {record.preference} {one_line(record.exchange)}: an address is no name"
         yield Finding("mx.host_is_address", Status.FAILURE, domain, evidence, "RFC 1035 §3.3.9")
+
+
+def remember_mx(trace: Trace, domain: str, answer: Answer[MxRecord]) -> None:
+    """The MX records as they are to be compared, whatever order they came in."""
+    if answer.status is DnsStatus.ANSWERED or answer.is_nothing:
+        records = sorted((record.preference, record.exchange) for record in answer.records)
+        value = ", ".join(f"{preference} {exchange}" for preference, exchange in records)
+        trace.remember(Aspect.MX, domain, value or NOTHING, answer.lifetime)
 
 
 def _null_findings(domain: str, records: Sequence[MxRecord]) -> Iterator[Finding]:

@@ -9,7 +9,8 @@ from probes.net import Met, Net
 from probes.net.gate import Turn
 from probes.net.smtp_session import SmtpSession
 from probes.options import Host, IpAddress, Port
-from probes.result import Finding, Owner, Phase, ProbeFailure, Reason, Status
+from probes.records.ehlo import Ehlo
+from probes.result import NOTHING, Aspect, Finding, Owner, Phase, ProbeFailure, Reason, Status
 from probes.sessions import source_for, untrusted
 from probes.trace import Trace
 
@@ -46,6 +47,7 @@ async def mx_session(
     As between relays, any certificate is taken (RFC 7435); what it is worth stands in the facts.
     """
     name = options.ehlo_name or net.ehlo_name
+    where = f"{host} [{address}]"
     with trace.phase(Phase.CONNECT):
         session = await SmtpSession.connect(
             net.dialer,
@@ -69,9 +71,13 @@ async def mx_session(
             with trace.phase(Phase.TLS):
                 facts = await session.handshake(net.trust.recording, host)
             trace.facts.update(facts.as_facts())
+            trace.remember(Aspect.CERTIFICATE, where, facts.summary)
             if not facts.trusted:  # no sender that verifies nothing minds, others do: RFC 7435 §3
                 trace.findings.append(untrusted(facts, "starttls", Status.NOTICE))
             await _ehlo(session, name, trace)  # RFC 3207 §4.2
+        if session.offer is not None:
+            offered = _capabilities(session.offer, has_starttls=is_offered)
+            trace.remember(Aspect.CAPABILITIES, where, offered)
         if net.met is not None and use_tls:
             net.met[host, address, options.port] = Met(session.tls, session.offer)
         yield session
@@ -95,6 +101,18 @@ def address_unusable(subject: str, owner: Owner, detail: str) -> Finding:
     is_ours = owner in (Owner.MONITOR, Owner.US, Owner.OUR_DNS)
     status = Status.UNTESTABLE if is_ours else Status.WARNING
     return Finding("mx.address_unusable", status, subject, detail, "RFC 5321 §5.1")
+
+
+def _capabilities(offer: Ehlo, *, has_starttls: bool) -> str:
+    """What the last EHLO was answered, with the size that is taken, and STARTTLS where that was
+    offered before."""
+    words = {
+        f"SIZE {offer.size_limit}" if word == "SIZE" and offer.size_limit else word
+        for word in offer.extensions
+    }
+    if has_starttls:
+        words.add("STARTTLS")
+    return ", ".join(sorted(words)) or NOTHING
 
 
 async def _ehlo(session: SmtpSession, name: str, trace: Trace) -> bool:

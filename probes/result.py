@@ -148,6 +148,42 @@ class Finding:
     reference: str
 
 
+class Aspect(StrEnum):
+    """What of a target is compared from run to run; the value is the metric label."""
+
+    MX = "mx"
+    CERTIFICATE = "certificate"
+    CAPABILITIES = "capabilities"
+    STS_RECORD = "sts_record"
+    STS_POLICY = "sts_policy"
+    TLSRPT = "tlsrpt"
+    TLSA = "tlsa"
+    SPF = "spf"
+    DKIM = "dkim"
+    DMARC = "dmarc"
+    LISTING = "listing"
+    NAMESERVERS = "nameservers"
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """One thing a run came to know of its target, as a text that is the same while the thing is.
+
+    That there is none is known as well (NOTHING); what could not be looked up is not. `lifetime`
+    is for how many seconds others may go on using it after it has changed: a TTL (of an answer
+    without records that of RFC 2308 §5) or a policy's max_age; None where nobody keeps it.
+    """
+
+    aspect: Aspect
+    subject: str
+    value: str
+    lifetime: int | None = None
+
+
+NOTHING = "none"
+"""The value of what is known not to be there."""
+
+
 @dataclass(frozen=True, slots=True)
 class PhaseTiming:
     """One step: `start` seconds after the run began, `seconds` long (monotonic)."""
@@ -193,6 +229,7 @@ class ProbeResult:
     findings: tuple[Finding, ...] = ()
     parts: tuple[Part, ...] = ()
     facts: Facts = field(default_factory=dict)
+    known: tuple[Known, ...] = ()
 
     @property
     def ok(self) -> bool:

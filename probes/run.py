@@ -64,6 +64,7 @@ async def run_once(
         findings=tuple(trace.findings),
         parts=trace.parts,
         facts=dict(trace.facts),
+        known=tuple(trace.known),
     )
 
 

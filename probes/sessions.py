@@ -15,7 +15,7 @@ from probes.net.dnssec import addresses_of
 from probes.net.smtp_session import SmtpSession
 from probes.net.tls import TlsFacts
 from probes.options import FilePath, Host, IpAddress, Port, Secret, option
-from probes.result import Finding, Owner, Phase, ProbeFailure, Status
+from probes.result import Aspect, Finding, Owner, Phase, ProbeFailure, Status
 from probes.trace import Trace
 from probes.turns import turn_at
 
@@ -229,6 +229,7 @@ async def _handshake(
         context = trust.verifying if server.verify else trust.recording
         facts = await session.handshake(context, server.host)
     trace.facts.update(facts.as_facts())
+    trace.remember(Aspect.CERTIFICATE, server.host, facts.summary)
     if not facts.trusted:
         trace.findings.append(untrusted(facts, server.tls))
 

@@ -1,6 +1,7 @@
 """The notebook and stopwatch of one run."""
 
 import asyncio
+import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -9,8 +10,10 @@ from typing import Any
 
 from probes.clock import Clock
 from probes.result import (
+    Aspect,
     Failure,
     Finding,
+    Known,
     Owner,
     Part,
     Phase,
@@ -27,6 +30,12 @@ NOTABLE_WAIT = 0.1
 
 MAX_PARTS = 64
 """Parts one run may have; a kind that finds more measures the first ones and says so."""
+
+MAX_KNOWN = 256
+"""Things that are remembered of one run; further ones are not compared."""
+
+MAX_VALUE = 1000
+"""Characters of a remembered value; a longer one is cut and told from others by its digest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +80,8 @@ class Standstill:
 
 
 class Trace:
-    """Collects timings, facts, findings and parts while a kind walks through its protocol.
+    """Collects timings, facts, findings, parts and what is known of the target, while a kind walks
+    through its protocol.
 
     A listener hears every phase as it begins and ends; it must return at once and never raise.
     """
@@ -85,12 +95,14 @@ class Trace:
         host: str | None = None,
         address: str | None = None,
         standstill: "Standstill | None" = None,
+        known: list[Known] | None = None,
     ) -> None:
         self.clock = clock
         self.origin = clock.monotonic() if origin is None else origin
         self.timings: list[PhaseTiming] = []
         self.findings: list[Finding] = []
         self.facts: dict[str, Any] = {}
+        self.known: list[Known] = [] if known is None else known
         self.current = Phase.EVALUATE
         self._children: list[Trace] = []
         self._listener = listener
@@ -167,6 +179,16 @@ class Trace:
         self._held = held
         self._heard = self.clock.monotonic() - late
 
+    def remember(
+        self, aspect: Aspect, subject: str, value: str, lifetime: int | None = None
+    ) -> None:
+        """Take down what is to be compared with what other runs found; see `Known`.
+
+        A part remembers for the whole run.
+        """
+        if len(self.known) < MAX_KNOWN:
+            self.known.append(Known(aspect, subject, _bounded(value), lifetime))
+
     @contextmanager
     def part(self, host: str, address: str | None) -> Iterator["Trace"]:
         """A notebook for one of several things measured side by side.
@@ -182,6 +204,7 @@ class Trace:
             host=host,
             address=address,
             standstill=self._standstill,
+            known=self.known,
         )
         self._children.append(child)
         try:
@@ -255,6 +278,13 @@ class _Timed:
         if isinstance(error, ProbeFailure | ExceptionGroup):
             failure = failure_of(error, phase)
         trace._tell(phase, timing, failure)
+
+
+def _bounded(value: str) -> str:
+    if len(value) <= MAX_VALUE:
+        return value
+    digest = hashlib.sha256(value.encode("utf-8", "backslashreplace")).hexdigest()
+    return f"{value[:MAX_VALUE]}… (SHA-256 {digest[:16]})"
 
 
 def cause_of(error: Exception) -> Exception:

@@ -34,7 +34,7 @@ ROOMS = (
     ("probes.run",),
     ("exporter.exposition", "exporter.rolling", "exporter.liars"),
     ("exporter.model",),
-    ("exporter.config",),
+    ("exporter.config", "exporter.snapshots"),
     (
         *("exporter.scheduler", "exporter.ledger", "exporter.watcher", "exporter.metrics"),
         "exporter.terminal",

@@ -8,7 +8,7 @@ from probes.net import Net
 from probes.net.imap import ImapSession
 from probes.options import option
 from probes.records.imap_responses import Condition, Quota
-from probes.result import Finding, Owner, Phase, ProbeFailure, Status, one_line
+from probes.result import Aspect, Finding, Owner, Phase, ProbeFailure, Status, one_line
 from probes.sessions import host_addresses
 from probes.trace import Trace
 
@@ -108,6 +108,7 @@ async def _secure(net: Net, target: MailboxTarget, session: ImapSession, trace: 
     facts = session.tls
     if facts is not None:
         trace.facts.update(facts.as_facts())
+        trace.remember(Aspect.CERTIFICATE, target.host, facts.summary)
         if not facts.trusted:
             detail = one_line(f"{facts.untrusted_reason}: {facts.detail}")
             trace.findings.append(

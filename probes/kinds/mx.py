@@ -16,6 +16,7 @@ from probes.mx_dialogue import (
 from probes.mx_records import (
     host_findings,
     record_findings,
+    remember_mx,
     special_findings,
     unresolved_finding,
 )
@@ -71,6 +72,7 @@ async def probe(net: Net, target: MxTarget, trace: Trace) -> None:
     with trace.phase(Phase.DNS_MX):
         answer = await mx_records(net.resolver, target.domain)
         trace.findings.extend(record_findings(target.domain, answer))
+        remember_mx(trace, target.domain, answer)
         mx = hosts_in(answer, target.domain)
     trace.facts["mx.implicit"] = mx.is_implicit
     trace.facts["mx.hosts"] = tuple(record.exchange for record in mx.hosts)

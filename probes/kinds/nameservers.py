@@ -14,7 +14,7 @@ from probes.net.dnssec import settled
 from probes.net.resolver import Resolver
 from probes.options import Count, Domain, Port, option
 from probes.records.mx import MxRecord
-from probes.result import Finding, Owner, Phase, ProbeFailure, Reason, Status
+from probes.result import Aspect, Finding, Owner, Phase, ProbeFailure, Reason, Status
 from probes.trace import MAX_PARTS, Trace
 
 MAX_LABELS = 16
@@ -62,7 +62,8 @@ async def probe(net: Net, target: NameserversTarget, trace: Trace) -> None:
     """Fails when no server answers with authority; what one does otherwise is a finding."""
     resolver = net.resolver
     with trace.phase(Phase.DNS_ADDRESS):
-        zone, names = await _find_zone(resolver, target.domain)
+        zone, names, lifetime = await _find_zone(resolver, target.domain)
+        trace.remember(Aspect.NAMESERVERS, zone, ", ".join(names), lifetime)
         addresses = await asyncio.gather(*(resolver.addresses(name) for name in names))
     trace.facts["nameservers.zone"] = zone
     trace.facts["nameservers.names"] = names
@@ -83,13 +84,13 @@ async def probe(net: Net, target: NameserversTarget, trace: Trace) -> None:
         raise _nobody(zone, trace)
 
 
-async def _find_zone(resolver: Resolver, domain: str) -> tuple[str, tuple[str, ...]]:
-    """The zone a domain is in, and the names of its servers."""
+async def _find_zone(resolver: Resolver, domain: str) -> tuple[str, tuple[str, ...], int | None]:
+    """The zone a domain is in, the names of its servers, and how long others keep these."""
     name = domain
     for _ in range(MAX_LABELS):
         answer = await settled(resolver, await resolver.query(name, "NS"))
         if answer.status is DnsStatus.ANSWERED and answer.canonical_name == name:
-            return name, tuple(sorted(set(answer.records)))
+            return name, tuple(sorted(set(answer.records))), answer.lifetime
         if answer.status not in _SPOKEN:
             answer.require(Phase.DNS_ADDRESS)
         name = name.partition(".")[2]

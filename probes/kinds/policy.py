@@ -26,11 +26,21 @@ from probes.kinds.policy_findings import (
 )
 from probes.kinds.policy_hosts import Visit, find_hosts, visit_all
 from probes.kinds.policy_records import Sts, find_sts, find_tlsrpt
+from probes.mx_records import remember_mx
 from probes.net import Net
 from probes.net.dnssec import Dnssec, ResolverState, examine, state_of
-from probes.net.mx_hosts import MxHosts, find_mx
+from probes.net.mx_hosts import MxHosts, hosts_in, mx_records
 from probes.options import Count, Domain, Host, IpAddress, Port, Seconds, option
-from probes.result import Finding, Owner, Phase, ProbeFailure, Reason, Status
+from probes.result import (
+    NOTHING,
+    Aspect,
+    Finding,
+    Owner,
+    Phase,
+    ProbeFailure,
+    Reason,
+    Status,
+)
 from probes.trace import MAX_PARTS, Trace
 
 _WITHOUT_HOSTS = MAX_PARTS - 4
@@ -96,7 +106,9 @@ async def _find_mx(net: Net, domain: str, trace: Trace) -> MxHosts:
     """The hosts; without them the table says so, and the run ends."""
     try:
         with trace.phase(Phase.DNS_MX):
-            mx = await find_mx(net.resolver, domain)
+            answer = await mx_records(net.resolver, domain)
+            remember_mx(trace, domain, answer)
+            mx = hosts_in(answer, domain)
     except ProbeFailure as failure:
         _tell(consequences(DomainView(_mx_state(failure))), trace)
         if failure.reason is Reason.DNSSEC_BOGUS:
@@ -120,6 +132,11 @@ async def _visits(
 ) -> tuple[Visit, ...]:
     with trace.phase(Phase.DNS_ADDRESS):
         hosts = await find_hosts(net, mx.hosts[: target.max_hosts], target.port, resolver)
+    for host in hosts:
+        if host.tlsa.failure is None:
+            records = sorted(map(str, host.tlsa.records)) + sorted(host.tlsa.unreadable)
+            value = ", ".join(records) or NOTHING
+            trace.remember(Aspect.TLSA, host.name, value, host.tlsa.lifetime)
     if len(mx.hosts) > len(hosts):
         evidence = f"{len(mx.hosts) - len(hosts)} hosts were not probed"
         trace.findings.append(

@@ -22,7 +22,16 @@ from probes.records.mta_sts import (
     parse_sts_record,
 )
 from probes.records.tlsrpt import is_tlsrpt_record, parse_tlsrpt_record
-from probes.result import Finding, Owner, Phase, ProbeFailure, Reason, Status
+from probes.result import (
+    NOTHING,
+    Aspect,
+    Finding,
+    Owner,
+    Phase,
+    ProbeFailure,
+    Reason,
+    Status,
+)
 from probes.sessions import host_addresses
 from probes.trace import Trace
 
@@ -50,6 +59,7 @@ async def find_sts(net: Net, domain: str, timeout: float, trace: Trace) -> Sts:
         is_ours = answer.status is Status.UNTESTABLE
         return Sts(StsState.UNTESTABLE if is_ours else StsState.ABSENT)
     texts = [text for text in answer.records if is_sts_record(text)]
+    _remember(trace, Aspect.STS_RECORD, domain, answer, texts)
     if not texts:
         trace.findings.append(_absent(answer, "sts", "RFC 8461 §3.1"))
         return Sts(StsState.ABSENT)
@@ -67,6 +77,7 @@ async def find_tlsrpt(net: Net, domain: str, trace: Trace) -> None:
         trace.findings.append(answer)
         return
     texts = [text for text in answer.records if is_tlsrpt_record(text)]
+    _remember(trace, Aspect.TLSRPT, domain, answer, texts)
     if not texts:
         trace.findings.append(_absent(answer, "tlsrpt", "RFC 8460 §3"))
         return
@@ -89,6 +100,13 @@ async def _txt(net: Net, name: str, trace: Trace) -> Answer[bytes] | Finding:
         return answer
     status = Status.UNTESTABLE if answer.is_ours else Status.WARNING
     return Finding(code, status, name, answer.explain(), reference)
+
+
+def _remember(
+    trace: Trace, aspect: Aspect, domain: str, answer: Answer[bytes], texts: Sequence[bytes]
+) -> None:
+    value = " | ".join(sorted(text.decode("utf-8", "backslashreplace") for text in texts))
+    trace.remember(aspect, domain, value or NOTHING, answer.lifetime)
 
 
 def _absent(answer: Answer[Any], area: str, reference: str) -> Finding:
@@ -135,7 +153,7 @@ async def _policy(net: Net, domain: str, timeout: float, trace: Trace) -> Sts:
             raise
     if failure is not None or response is None:
         return _unfetched(host, failure, part, trace)
-    return _read_policy(host, response, trace)
+    return _read_policy(domain, host, response, trace)
 
 
 def _unfetched(host: str, failure: ProbeFailure | None, part: Trace, trace: Trace) -> Sts:
@@ -159,7 +177,7 @@ async def _refuse_link_local(net: Net, host: str, part: Trace) -> None:
             )
 
 
-def _read_policy(host: str, response: HttpsResponse, trace: Trace) -> Sts:
+def _read_policy(domain: str, host: str, response: HttpsResponse, trace: Trace) -> Sts:
     objection = _objection(response)
     if objection is not None:
         trace.findings.append(
@@ -169,10 +187,12 @@ def _read_policy(host: str, response: HttpsResponse, trace: Trace) -> Sts:
     try:
         policy = parse_sts_policy(response.body)
     except RecordError as error:
+        trace.remember(Aspect.STS_POLICY, domain, _on_one_line(response.body))
         trace.findings.append(
             Finding("sts.policy_invalid", Status.FAILURE, host, str(error), "RFC 8461 §3.2")
         )
         return Sts(StsState.ABSENT)
+    trace.remember(Aspect.STS_POLICY, domain, _on_one_line(response.body), policy.max_age)
     trace.facts["sts.mode"] = policy.mode.value
     trace.facts["sts.max_age"] = policy.max_age
     trace.facts["sts.mx"] = policy.mx
@@ -184,6 +204,10 @@ def _read_policy(host: str, response: HttpsResponse, trace: Trace) -> Sts:
         return Sts(StsState.ABSENT)
     state = StsState.ENFORCE if policy.mode is StsMode.ENFORCE else StsState.TESTING
     return Sts(state, policy)
+
+
+def _on_one_line(policy: bytes) -> str:
+    return "; ".join(policy.decode("utf-8", "backslashreplace").split("\n")).replace("\r", "")
 
 
 def _objection(response: HttpsResponse) -> str | None:

@@ -7,11 +7,12 @@ from typing import NoReturn
 
 from probes.canary.dkim_selectors import LearntSelector
 from probes.kinds.sender_failure import not_looked_up
+from probes.kinds.sender_known import remember_texts
 from probes.records import RecordError
 from probes.records.dkim_records import KeyRecord, parse_key_record
 from probes.records.dkim_verification import WEAK_RSA_BITS, key_bits
 from probes.records.looked_up import LookedUp, Lookup, texts
-from probes.result import Finding, Owner, Phase, ProbeFailure, Reason, Status
+from probes.result import Aspect, Finding, Owner, Phase, ProbeFailure, Reason, Status
 from probes.trace import Trace
 
 ADVISED_RSA_BITS = 2048
@@ -73,6 +74,7 @@ async def probe_key(trace: Trace, selector: Selector, lookup: Lookup) -> None:
         if selector.learnt is not None:
             part.facts["dkim.selector_last_seen"] = selector.learnt.last_seen.isoformat()
         found = await lookup(name, "TXT")
+        remember_texts(part, Aspect.DKIM, name, found, bool)
         failure = None
         try:
             _judge(part, name, found)

@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Sequence
 
 from probes.kinds.sender_failure import not_looked_up
-from probes.records.dmarc import DmarcRecord, Policy, ReportUri
+from probes.kinds.sender_known import remember_texts
+from probes.records.dmarc import DmarcRecord, Policy, ReportUri, is_dmarc
 from probes.records.dmarc_discovery import (
     Discovery,
     WalkStep,
@@ -13,7 +14,7 @@ from probes.records.dmarc_discovery import (
 )
 from probes.records.dmarc_reports import Authorisation, authorisation
 from probes.records.looked_up import Lookup
-from probes.result import Finding, Owner, Phase, ProbeFailure, Reason, Status
+from probes.result import Aspect, Finding, Owner, Phase, ProbeFailure, Reason, Status
 from probes.trace import Trace
 
 MAX_DESTINATIONS = 8
@@ -30,6 +31,9 @@ async def probe_dmarc(
     with trace.part(f"_dmarc.{domain}", None) as part, part.phase(Phase.EVALUATE):
         found = await discover(domain, lookup)
         _take_down(part, found)
+        for step in found.walk.steps:  # asked already: nobody is asked again
+            name = f"_dmarc.{step.domain}"
+            remember_texts(part, Aspect.DMARC, name, await lookup(name, "TXT"), is_dmarc)
         part.findings.extend(_about_walk(found))
         record = _required(part, found)
         part.findings.extend(_about_policy(found, record))

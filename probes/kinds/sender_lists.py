@@ -4,7 +4,7 @@ Lists of addresses are asked for our addresses, lists of domains for the domains
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 
 from probes.options import Secret
@@ -25,7 +25,7 @@ from probes.records.dnsbl import (
     reasons,
 )
 from probes.records.looked_up import Lookup, is_domain_name, texts
-from probes.result import Finding, Owner, Phase, ProbeFailure, Reason, Status
+from probes.result import Aspect, Finding, Owner, Phase, ProbeFailure, Reason, Status
 from probes.trace import Trace
 
 _TEST = "RFC 5782 §5"
@@ -112,7 +112,7 @@ class _Asked:
         return self._shown(reasons(texts(await self.lookup(name, "TXT"))))
 
     def _shown_answer(self, answer: ListAnswer) -> ListAnswer:
-        return ListAnswer(answer.listing, answer.codes, self._shown(answer.detail))
+        return replace(answer, detail=self._shown(answer.detail))
 
     def _shown(self, text: str) -> str:
         """A text of the resolver or the list without the key, in whatever case it is repeated."""
@@ -149,7 +149,7 @@ async def _domain_health(asked: _Asked) -> ListHealth:
 
 async def _is_ip_listed(part: Trace, asked: _Asked, ip: str, unhealthy: list[str]) -> bool:
     answer = await asked.ip(ip)
-    if not _is_listing(ip, answer, unhealthy):
+    if not _is_listing(part, asked, ip, answer, unhealthy):
         return False
     evidence = _evidence(asked, answer, await asked.ip_reason(ip))
     part.findings.append(Finding("dnsbl.listed", Status.FAILURE, ip, evidence, _ENTRY))
@@ -158,18 +158,25 @@ async def _is_ip_listed(part: Trace, asked: _Asked, ip: str, unhealthy: list[str
 
 async def _is_domain_listed(part: Trace, asked: _Asked, domain: str, unhealthy: list[str]) -> bool:
     answer = await asked.domain(domain)
-    if not _is_listing(domain, answer, unhealthy):
+    if not _is_listing(part, asked, domain, answer, unhealthy):
         return False
     evidence = _evidence(asked, answer, await asked.domain_reason(domain))
     part.findings.append(Finding("rhsbl.listed", Status.FAILURE, domain, evidence, _DOMAIN_ENTRY))
     return True
 
 
-def _is_listing(subject: str, answer: ListAnswer, unhealthy: list[str]) -> bool:
+def _is_listing(
+    part: Trace, asked: _Asked, subject: str, answer: ListAnswer, unhealthy: list[str]
+) -> bool:
     """Whether it says listed; what is neither yes nor no goes to `unhealthy`."""
     if answer.listing not in (Listing.LISTED, Listing.NOT_LISTED):
         unhealthy.append(f"{subject}: {answer.detail or answer.listing}")
-    return answer.listing is Listing.LISTED
+        return False
+    is_listed = answer.listing is Listing.LISTED
+    value = f"listed ({', '.join(answer.codes)})" if is_listed else "not listed"
+    where = f"{subject} at {asked.block_list.shown}"
+    part.remember(Aspect.LISTING, where, value, answer.lifetime)
+    return is_listed
 
 
 def _evidence(asked: _Asked, answer: ListAnswer, reason: str) -> str:

@@ -6,6 +6,7 @@ from itertools import islice
 from typing import NoReturn
 
 from probes.kinds.sender_failure import not_looked_up
+from probes.kinds.sender_known import remember_texts
 from probes.records import RecordError
 from probes.records.looked_up import LookedUp, Lookup, texts
 from probes.records.spf import (
@@ -19,7 +20,7 @@ from probes.records.spf import (
 )
 from probes.records.spf_cost import SpfCost, worst_case
 from probes.records.spf_lint import lint
-from probes.result import Finding, Owner, Phase, ProbeFailure, Reason, Status
+from probes.result import Aspect, Finding, Owner, Phase, ProbeFailure, Reason, Status
 from probes.trace import Trace
 
 _MAX_LINES = 200
@@ -53,7 +54,9 @@ class SpfQuestion:
 async def probe_policy(trace: Trace, domain: str, lookup: Lookup) -> None:
     """The record: that there is one, that it can be read, and what is unwise in it."""
     with trace.part(domain, None) as part, part.phase(Phase.EVALUATE):
-        record = _only_record(part, domain, await lookup(domain, "TXT"))
+        found = await lookup(domain, "TXT")
+        remember_texts(part, Aspect.SPF, domain, found, is_spf)
+        record = _only_record(part, domain, found)
         part.facts["spf.record"] = record.text[:_MAX_TEXT]
         for remark in lint(record):
             evidence = remark.evidence[:300]

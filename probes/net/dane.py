@@ -23,7 +23,7 @@ class TlsaSet:
 
     `base` is the name they were looked up under, `state` the security of the answer and of the
     addresses it belongs to. `unreadable` are records that are none. `failure` says why the look-up
-    failed; None where it did not.
+    failed; None where it did not. `lifetime` is for how many seconds others may keep the answer.
     """
 
     base: str
@@ -32,6 +32,7 @@ class TlsaSet:
     records: tuple[TlsaRecord, ...] = ()
     unreadable: tuple[str, ...] = ()
     failure: str | None = None
+    lifetime: int | None = None
 
     @property
     def is_published(self) -> bool:
@@ -86,7 +87,7 @@ async def _look_up(
     said = state_of(answer, state)
     combined = said if host is Dnssec.SECURE else host
     if answer.status in (DnsStatus.NXDOMAIN, DnsStatus.NO_DATA):
-        return TlsaSet(base, name, combined)
+        return TlsaSet(base, name, combined, lifetime=answer.lifetime)
     if answer.status is not DnsStatus.ANSWERED:
         failed = Dnssec.UNTESTABLE if answer.is_ours else host
         return TlsaSet(base, name, failed, failure=answer.explain())
@@ -101,7 +102,7 @@ def _read(base: str, name: str, state: Dnssec, answer: Answer[Any]) -> TlsaSet:
             records.append(parse_tlsa(text))
         except RecordError as error:
             unreadable.append(str(error))
-    return TlsaSet(base, name, state, tuple(records), tuple(unreadable))
+    return TlsaSet(base, name, state, tuple(records), tuple(unreadable), lifetime=answer.lifetime)
 
 
 def judge(

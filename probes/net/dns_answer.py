@@ -93,6 +93,16 @@ class Answer(Generic[RecordT_co]):
         return self.status in _BLAME and _BLAME[self.status][1] is Owner.OUR_DNS
 
     @property
+    def lifetime(self) -> int | None:
+        """For how many seconds others may keep this answer, with records or without."""
+        return self.ttl if self.status is DnsStatus.ANSWERED else self.negative_ttl
+
+    @property
+    def is_nothing(self) -> bool:
+        """True where it is known that there are no such records."""
+        return self.status in (DnsStatus.NXDOMAIN, DnsStatus.NO_DATA)
+
+    @property
     def is_silence(self) -> bool:
         """True when no server said anything in time."""
         return self.status is DnsStatus.TIMEOUT

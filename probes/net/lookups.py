@@ -66,7 +66,9 @@ def _looked_up(answer: Answer[Any]) -> LookedUp:
     if status is LookupStatus.FAILED and answer.note:
         detail = f"{detail} ({answer.note})"
     failure = str(answer.status) if status is LookupStatus.FAILED else ""
-    return LookedUp(status, answer.records, detail, answer.is_ours, failure)
+    return LookedUp(
+        status, answer.records, detail, answer.is_ours, failure, lifetime=answer.lifetime
+    )
 
 
 def _presentation(name: str) -> str:

@@ -81,6 +81,12 @@ class TlsFacts:
         """The SHA-256 of the server's certificate in lower-case hexadecimal; None without one."""
         return hashlib.sha256(self.chain_der[0]).hexdigest() if self.chain_der else None
 
+    @property
+    def summary(self) -> str:
+        """The server's certificate in a line: which, until when, and by whose word."""
+        until = "an unreadable date" if self.not_after is None else f"{self.not_after:%Y-%m-%d}"
+        return f"{(self.fingerprint or 'none')[:16]} until {until} by {self.issuer}"
+
     def as_facts(self) -> dict[str, Any]:
         """The documented `tls.*` facts of a result."""
         return {

@@ -50,11 +50,13 @@ class Listing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ListAnswer:
-    """One question to a list. `codes` are the A records, at most MAX_CODES."""
+    """One question to a list. `codes` are the A records, at most MAX_CODES; `lifetime` is for how
+    many seconds others may go by the same answer, None where that is not known."""
 
     listing: Listing
     codes: tuple[str, ...] = ()
     detail: str = ""
+    lifetime: int | None = None
 
 
 def query_name(ip: str, zone: str) -> str:
@@ -96,14 +98,14 @@ def read_answer(found: LookedUp) -> ListAnswer:
     codes = tuple(str(code) for code in found.records[:MAX_CODES])
     addresses = [IPv4Address(code) for code in codes]
     if not addresses:
-        return ListAnswer(Listing.NOT_LISTED)
+        return ListAnswer(Listing.NOT_LISTED, lifetime=found.lifetime)
     refusals = [code for code, ip in zip(codes, addresses, strict=True) if ip in _REFUSALS]
     if refusals:
         detail = REFUSALS.get(refusals[0], "the list refuses to answer")
         return ListAnswer(Listing.REFUSED, codes, f"{refusals[0]}: {detail}")
     if any(ip not in _LISTED for ip in addresses):
         return ListAnswer(Listing.ODD, codes, "an answer outside of 127.0.0.0/8")
-    return ListAnswer(Listing.LISTED, codes)
+    return ListAnswer(Listing.LISTED, codes, lifetime=found.lifetime)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,8 @@ class LookedUp:
 
     Records are `bytes` for TXT (the strings of one record joined without a space), `str` for A,
     AAAA and PTR, `MxRecord` for MX. `detail` says for people why a look-up failed, `failure` in a
-    word (`servfail`, `timeout`); `is_ours` is True where our own resolver is why.
+    word (`servfail`, `timeout`); `is_ours` is True where our own resolver is why. `lifetime` is for
+    how many seconds others may keep this outcome, None where the answer does not say.
     """
 
     status: LookupStatus
@@ -30,6 +31,7 @@ class LookedUp:
     detail: str = ""
     is_ours: bool = False
     failure: str = ""
+    lifetime: int | None = None
 
     @property
     def is_void(self) -> bool:

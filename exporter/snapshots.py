@@ -1,0 +1,162 @@
+"""What a job knows of its target, when that was last good, and what is different now.
+
+Pure: a snapshot and a run make the next snapshot and the changes between them.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from exporter.model import Run, TargetChange
+from probes.result import Aspect, Known
+
+MAX_VALUES = 256
+"""Values that are remembered of one target; those that the newest run did not see go first."""
+
+
+class Key(NamedTuple):
+    """What a value is about."""
+
+    aspect: Aspect
+    subject: str
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A value, from when on it was seen, and the longest lifetime (seconds) that came with it."""
+
+    value: str
+    since: datetime
+    lifetime: int | None
+
+
+Values = Mapping[Key, Seen]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What is known of a target: of each thing the newest value that a run could see.
+
+    `good` are the values as of the last good run and `good_at` is when that began; both None while
+    the target is good, `values` being those then, and where it never was.
+    """
+
+    values: Values
+    is_good: bool
+    good: Values | None = None
+    good_at: datetime | None = None
+
+
+class Difference(NamedTuple):
+    """What was one thing when the target was good and is another now, first seen at `at`."""
+
+    aspect: Aspect
+    subject: str
+    before: str
+    after: str
+    at: datetime
+
+
+def advance(
+    before: Snapshot | None, run: Run, ran_before: Callable[[], datetime | None]
+) -> tuple[Snapshot | None, tuple[TargetChange, ...]]:
+    """The snapshot after a run, and what the run found changed.
+
+    It is `before` itself where the run found what the one before it did. `ran_before` says when the
+    run before this one began. A run that was untestable says nothing of good and bad.
+    """
+    result = run.result
+    if before is None and not result.known:
+        return None, ()
+    old = {} if before is None else before.values
+    values = _updated(old, result.known, result.started_at)
+    was_good = before is not None and before.is_good
+    is_good = was_good if _is_untestable(run) else result.ok
+    if before is not None and values is old and is_good == was_good:
+        return before, ()
+    after = Snapshot(values, is_good)
+    if not is_good and before is not None:
+        good = (old, ran_before()) if was_good else (before.good, before.good_at)
+        after = replace(after, good=good[0], good_at=good[1])
+    return after, tuple(_changes(run, old, values))
+
+
+def differences(good: Values, now: Iterable[Known], at: datetime) -> tuple[Difference, ...]:
+    """What a run that began `at` found to be other than it was when the target was good."""
+    found = []
+    for known in now:
+        seen = good.get(Key(known.aspect, known.subject))
+        if seen is not None and seen.value != known.value:
+            found.append(Difference(known.aspect, known.subject, seen.value, known.value, at))
+    return tuple(found)
+
+
+def since_good(snapshot: Snapshot) -> tuple[Difference, ...]:
+    """What is other than when the target was last good; empty while it is."""
+    return tuple(
+        Difference(key.aspect, key.subject, before.value, now.value, now.since)
+        for key, before in (snapshot.good or {}).items()
+        if (now := snapshot.values.get(key)) is not None and now.value != before.value
+    )
+
+
+def visible_by(known: Known | Seen, at: datetime) -> datetime | None:
+    """When everybody sees what takes the place of a value `at` that instant."""
+    return None if known.lifetime is None else at + timedelta(seconds=known.lifetime)
+
+
+def _is_untestable(run: Run) -> bool:
+    return run.result.failure is not None and run.result.failure.is_untestable
+
+
+def _updated(old: Values, known: Iterable[Known], at: datetime) -> Values:
+    """`old` with what is known now; `old` itself where that is no news."""
+    news: dict[Key, Seen] = {}
+    keys: set[Key] = set()
+    for one in known:
+        key = Key(one.aspect, one.subject)
+        keys.add(key)
+        seen = old.get(key)
+        if seen is None or seen.value != one.value:
+            news[key] = Seen(one.value, at, one.lifetime)
+        elif (one.lifetime or 0) > (seen.lifetime or 0):
+            news[key] = replace(seen, lifetime=one.lifetime)
+    if not news:
+        return old
+    values = {**old, **news}
+    by_age = sorted(values.keys() - keys, key=lambda key: (values[key].since, key))
+    for key in by_age[: max(0, len(values) - MAX_VALUES)]:
+        del values[key]
+    return values
+
+
+def _changes(run: Run, old: Values, new: Values) -> Iterator[TargetChange]:
+    at = run.result.started_at
+    for key, after in new.items():
+        before = old.get(key)
+        if before is not None and before.value != after.value:
+            yield TargetChange(
+                run.name,
+                run.tick,
+                at,
+                key.aspect,
+                key.subject,
+                before.value,
+                after.value,
+                before.since,
+                visible_by(_kept(key, old, new), at),
+            )
+
+
+def _kept(key: Key, old: Values, new: Values) -> Seen:
+    """What others go by until they see the change.
+
+    RFC 8461 §3.3: who holds a policy fetches it anew when the id in the DNS is another one, else
+    when max_age is over.
+    """
+    record = Key(Aspect.STS_RECORD, key.subject)
+    id_before, id_after = old.get(record), new.get(record)
+    if key.aspect is not Aspect.STS_POLICY or id_before is None or id_after is None:
+        return old[key]
+    return old[key] if id_before.value == id_after.value else id_before
