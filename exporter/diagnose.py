@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from exporter.diagnose_request import AREAS, Area, Request
+from exporter.snapshots import Values
 from exporter.terminal import ExitCode
 from probes.clock import Clock
 from probes.net import Net
@@ -28,14 +29,31 @@ class AreaResult:
 
 
 @dataclass(frozen=True, slots=True)
+class Remembered:
+    """What a job of a service, of the kind of an area, knows of the domain from a good run.
+
+    `good_at` is when that run began, None where that is not kept.
+    """
+
+    job: str
+    kind: str
+    good_at: datetime | None
+    values: Values
+
+
+@dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """Everything that was found; `is_interrupted` says that somebody did not wait for the end."""
+    """Everything that was found; `is_interrupted` says that somebody did not wait for the end.
+
+    `remembered` is what a service knows of the domain, empty without one.
+    """
 
     request: Request
     started_at: datetime
     seconds: float
     areas: tuple[AreaResult, ...]
     is_interrupted: bool
+    remembered: tuple[Remembered, ...] = ()
 
 
 AreaListener = Callable[[str, Step], None]

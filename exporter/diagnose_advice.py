@@ -4,6 +4,8 @@ import re
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from ipaddress import ip_address
 
 from exporter.diagnose import (
     AreaResult,
@@ -14,6 +16,7 @@ from exporter.diagnose import (
     takes_no_mail,
     verdict,
 )
+from exporter.diagnose_memory import compared, mended_by
 from exporter.diagnose_request import local_address
 from probes.catalogue import ENTRIES, filled, owner_of_finding
 from probes.net import Net
@@ -59,7 +62,11 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """All findings of one code and status in an area, or what ended a run or a part of it."""
+    """All findings of one code and status in an area, or what ended a run or a part of it.
+
+    `visible_by` is when everybody sees a record that mends it, if it is published at the time of
+    the diagnosis; None where no record does.
+    """
 
     area: str
     code: str
@@ -71,6 +78,7 @@ class Problem:
     remedy: str
     reproduce: tuple[str, ...]
     reference: str
+    visible_by: datetime | None = None
 
 
 def problems(diagnosis: Diagnosis, net: Net) -> tuple[Problem, ...]:
@@ -113,6 +121,7 @@ def _of_findings(diagnosis: Diagnosis, one: AreaResult, group: list[Finding], ne
         filled(entry.remedy, values) if entry else "",
         _commands(entry.verify.splitlines(), values) if entry else (),
         first.reference,
+        mended_by(first.code, first.subject, one.result.known, diagnosis.started_at),
     )
 
 
@@ -149,6 +158,7 @@ def _of_failure(
         "",
         _commands(_BY_PHASE.get(failure.phase, ()), values),
         "",
+        mended_by(failure.phase, subject, one.result.known, diagnosis.started_at),
     )
 
 
@@ -163,7 +173,7 @@ def _values(diagnosis: Diagnosis, one: AreaResult, subject: str, net: Net) -> Ma
     found = _WHERE.fullmatch(subject)
     hosts = {part.host: part.address for part in one.result.parts}
     host = found["host"] if found else (subject if subject in hosts else None)
-    address = found["address"] if found else hosts.get(host or "")
+    address = found["address"] if found else hosts.get(host or "", _address_in(subject))
     source = request.options.get("source_address") or local_address((address or server[0], 25))
     values: dict[str, str | None] = {
         "subject": subject,
@@ -179,6 +189,14 @@ def _values(diagnosis: Diagnosis, one: AreaResult, subject: str, net: Net) -> Ma
         "selector": next(iter(request.options.get("selectors") or ()), None),
     }
     return {name: one_line(value) for name, value in values.items() if value}
+
+
+def _address_in(subject: str) -> str | None:
+    """The subject where it is an address itself, as of findings about reverse names."""
+    try:
+        return str(ip_address(subject))
+    except ValueError:
+        return None
 
 
 def _commands(lines: tuple[str, ...] | list[str], values: Mapping[str, str]) -> tuple[str, ...]:
@@ -214,4 +232,5 @@ def document(diagnosis: Diagnosis, net: Net) -> dict[str, object]:
             for one in diagnosis.areas
         ],
         "problems": to_json(problems(diagnosis, net)),
+        "since_good": to_json(compared(diagnosis)),
     }

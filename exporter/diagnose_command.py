@@ -12,12 +12,13 @@ import uvloop
 from rich.console import Console
 
 from exporter.config import ConfigError, load
-from exporter.diagnose import Diagnosis, areas_of, build_net, diagnose, exit_code
+from exporter.diagnose import Diagnosis, Remembered, areas_of, build_net, diagnose, exit_code
 from exporter.diagnose_advice import document, problems
+from exporter.diagnose_memory import remembered_in
 from exporter.diagnose_request import Request
 from exporter.diagnose_view import LiveTree, PlainLines, report
-from exporter.learnt import selectors_in
 from exporter.ledger import LedgerError
+from exporter.ledger_reading import reading
 from exporter.terminal import ExitCode, complain, say
 from probes.clock import SYSTEM_CLOCK
 from probes.net import Net
@@ -26,7 +27,7 @@ from probes.net import Net
 def diagnose_now(request: Request, as_json: bool) -> int:  # noqa: FBT001
     """`mailcanary diagnose`, of which the first line has been printed."""
     try:
-        request = _informed(request)
+        request, remembered = _informed(request)
     except ConfigError as error:
         complain(str(error))
         return ExitCode.USAGE
@@ -34,6 +35,7 @@ def diagnose_now(request: Request, as_json: bool) -> int:  # noqa: FBT001
     console = Console(stderr=as_json, quiet=as_json, highlight=False)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         diagnosis = runner.run(_watched(net, request, console))
+    diagnosis = replace(diagnosis, remembered=remembered)
     if as_json:
         say(json.dumps(document(diagnosis, net), indent=2))
     else:
@@ -41,17 +43,19 @@ def diagnose_now(request: Request, as_json: bool) -> int:  # noqa: FBT001
     return exit_code(diagnosis)
 
 
-def _informed(request: Request) -> Request:
-    """With what the canaries of a service taught about the domain. Raises ConfigError."""
+def _informed(request: Request) -> tuple[Request, tuple[Remembered, ...]]:
+    """With what the canaries and jobs of a service know of the domain. Raises ConfigError."""
     if request.config is None:
-        return request
+        return request, ()
     config = load(Path(request.config), os.environ)
     try:
-        learnt = selectors_in(config.service.ledger, request.domain, SYSTEM_CLOCK.utc())
+        with reading(config.service.ledger) as reader:
+            learnt = reader.selectors(request.domain, SYSTEM_CLOCK.utc())
+            remembered = remembered_in(reader, config, request.domain)
     except LedgerError as error:
         complain(f"mailcanary: {error}")  # what it knows is missing, the rest can be diagnosed
-        return request
-    return replace(request, options={**request.options, "learnt": learnt})
+        return request, ()
+    return replace(request, options={**request.options, "learnt": learnt}), remembered
 
 
 async def _watched(net: Net, request: Request, console: Console) -> Diagnosis:

@@ -11,8 +11,10 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
+from exporter.change_view import differences_view, instant
 from exporter.diagnose import Diagnosis, area_code, owner_words, verdict
 from exporter.diagnose_advice import MAX_CASES, Problem
+from exporter.diagnose_memory import compared
 from exporter.diagnose_request import Area
 from exporter.terminal import ExitCode, milliseconds
 from probes.consequences import Sender
@@ -138,6 +140,7 @@ def report(diagnosis: Diagnosis, found: tuple[Problem, ...], width: int) -> Rend
     remarks = [problem for problem in found if problem not in told]
     blocks: list[RenderableType] = [Text(""), _verdicts(diagnosis)]
     blocks += _consequences(diagnosis)
+    blocks += _since_good(diagnosis)
     for problem in told:
         blocks += [Text(""), _problem(problem, width)]
     if remarks:
@@ -180,6 +183,18 @@ def _consequences(diagnosis: Diagnosis) -> Iterator[RenderableType]:
     yield Padding(table, (0, 0, 0, 2))
 
 
+def _since_good(diagnosis: Diagnosis) -> Iterator[RenderableType]:
+    """What is other than in the last good run of each job of the service."""
+    for one in compared(diagnosis):
+        when = "" if one.good_at is None else f" of {instant(one.good_at)}"
+        run = f"the good run{when} (job {one.job})"
+        yield Text("")
+        if one.differences:
+            yield differences_view(f"Changed since {run}", one.differences)
+        else:
+            yield Text(f"Nothing that is compared has changed since {run}", style="dim")
+
+
 _SENDERS = {
     Sender.OPPORTUNISTIC: "verifies nothing",
     Sender.MTA_STS: "honours MTA-STS",
@@ -211,6 +226,8 @@ def _rows(problem: Problem, width: int) -> Iterator[tuple[str, Text]]:
         yield "why", Text(problem.why)
     if problem.remedy:
         yield "do", Text(problem.remedy)
+    if problem.visible_by is not None and problem.status is not Status.INFO:
+        yield "then", Text(f"everybody sees it by {instant(problem.visible_by)}, if done now")
     for number, line in enumerate(problem.reproduce):
         yield ("try" if number == 0 else "", Text(pasteable(line, width), style="green"))
     if problem.reference:

@@ -1,17 +1,19 @@
 """`mailcanary history`: the latest canaries of a path, or runs of a job, one a line."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from rich.console import RenderableType
+from rich.console import Group, RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from exporter.change_view import changes_view
 from exporter.ledger_reading import LedgerReader
 from exporter.metric_values import verdict_of
-from exporter.model import CanaryRecord, Config, Run
+from exporter.model import CanaryRecord, Config, Run, TargetChange
 from exporter.terminal import milliseconds, outcome_code, result_code, style_of, visible
 from probes.canary.message import MARKER
 from probes.result import Failure, to_json
@@ -43,11 +45,25 @@ class Entry:
     style: str
 
 
-def take_history(reader: LedgerReader, config: Config, name: str, limit: int) -> tuple[Entry, ...]:
-    """The newest first. Raises LedgerError."""
+@dataclass(frozen=True, slots=True)
+class History:
+    """The newest entries of a path or job, and the newest changes of a job's target.
+
+    The changes may be older than the entries.
+    """
+
+    name: str
+    entries: tuple[Entry, ...]
+    changes: tuple[TargetChange, ...] = ()
+
+
+def take_history(reader: LedgerReader, config: Config, name: str, limit: int) -> History:
+    """The newest first, `limit` of each at the most. Raises LedgerError."""
     if name in config.jobs:
-        return tuple(_of_run(run) for run in reader.runs(name, limit))
-    return tuple(_of_canary(reader, record) for record in reader.recent(name, limit))
+        runs = reader.runs(name, limit)
+        return History(name, tuple(map(_of_run, runs)), reader.changes(name, limit))
+    records = reader.recent(name, limit)
+    return History(name, tuple(_of_canary(reader, record) for record in records))
 
 
 def _of_canary(reader: LedgerReader, record: CanaryRecord) -> Entry:
@@ -90,16 +106,25 @@ def slowest_hop(evidence: Sequence[dict[str, Any]]) -> str | None:
     return None
 
 
-def history_json(name: str, entries: Iterable[Entry]) -> dict[str, Any]:
+def history_json(history: History) -> dict[str, Any]:
     """The document of `history --json`; see HISTORY_VERSION."""
-    documents = [to_json(entry) for entry in entries]
+    documents = [to_json(entry) for entry in history.entries]
     for document in documents:
         del document["style"]
-    return {"version": HISTORY_VERSION, "name": name, "entries": documents}
+    return {
+        "version": HISTORY_VERSION,
+        "name": history.name,
+        "entries": documents,
+        "changes": to_json(history.changes),
+    }
 
 
-def history_view(entries: Sequence[Entry]) -> RenderableType:
-    """A table of one line an entry; names of somebody else's making are cut, not folded."""
+def history_view(history: History) -> RenderableType:
+    """A table of one line an entry, then what changed about the target of a job.
+
+    Names of somebody else's making are cut, not folded.
+    """
+    entries = history.entries
     if not entries:
         return Text("nothing is kept of it yet", style="dim")
     table = Table(box=None, padding=(0, 1, 0, 0), show_edge=False, header_style="dim")
@@ -119,7 +144,10 @@ def history_view(entries: Sequence[Entry]) -> RenderableType:
         if has_hops:
             cells.append(Text(visible(entry.slowest_hop or _NOTHING)))
         table.add_row(*cells)
-    return table
+    if not history.changes:
+        return table
+    title = Text("\nwhat changed about the target", style="bold underline")
+    return Group(table, title, Padding(changes_view(history.changes), (0, 0, 0, 2)))
 
 
 def _cells(entry: Entry) -> tuple[Text, ...]:

@@ -51,13 +51,13 @@ def history(name: str, file: Path, limit: int, as_json: bool) -> int:  # noqa: F
         return ExitCode.USAGE
     try:
         with reading(config.service.ledger) as reader:
-            entries = take_history(reader, config, name, limit)
+            taken = take_history(reader, config, name, limit)
     except LedgerError as error:
         return _ours(error)
     if as_json:
-        say(json.dumps(history_json(name, entries), indent=2))
+        say(json.dumps(history_json(taken), indent=2))
     else:
-        Console().print(history_view(entries))
+        Console().print(history_view(taken))
     return ExitCode.OK
 
 

@@ -24,13 +24,8 @@ def informed_by_file(job: Job, ledger: str, now: datetime) -> Job:
     """The same beside a service, by the file of its ledger. Raises LedgerError."""
     if not isinstance(job.target, SenderTarget):
         return job
-    return _with(job, job.target, selectors_in(ledger, job.target.domain, now))
-
-
-def selectors_in(ledger: str, domain: str, now: datetime) -> tuple[LearntSelector, ...]:
-    """The selectors of an author domain, by the file of a ledger. Raises LedgerError."""
     with reading(ledger) as reader:
-        return reader.selectors(domain, now)
+        return _with(job, job.target, reader.selectors(job.target.domain, now))
 
 
 def _with(job: Job, target: SenderTarget, learnt: tuple[LearntSelector, ...]) -> Job:

@@ -7,11 +7,14 @@ from typing import Any, TypeVar
 
 from exporter.ledger_file import Holder, holder, sqlite_path
 from exporter.ledger_schema import LedgerError
+from exporter.ledger_snapshots import CHANGES_KEPT
 from exporter.ledger_store import Store
 from exporter.model import CanaryRecord, Run, TargetChange
-from exporter.snapshots import Snapshot
+from exporter.snapshots import LastGood, Snapshot, last_good
 from probes.canary.dkim_selectors import LearntSelector
 from probes.canary.lifecycle import State
+
+__all__ = ["CHANGES_KEPT", "MOST_IN_FLIGHT", "LedgerReader", "reading"]
 
 MOST_IN_FLIGHT = 100_000
 """Canaries in flight that are read."""
@@ -67,6 +70,10 @@ class LedgerReader:
     def snapshot(self, job: str) -> Snapshot | None:
         """What a job knows of its target; None before it came to know anything."""
         return self._ask(lambda: self._store.snapshots.snapshot(job))
+
+    def last_good(self, job: str) -> LastGood | None:
+        """What is other than when a job's target was good; None while it is, or if it never was."""
+        return last_good(self.snapshot(job), self.changes(job, CHANGES_KEPT))
 
     def changes(self, job: str, limit: int) -> tuple[TargetChange, ...]:
         """What a job's runs found changed about its target, the newest first."""

@@ -6,6 +6,7 @@ Pure: a snapshot and a run make the next snapshot and the changes between them.
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import NamedTuple
 
 from exporter.model import Run, TargetChange
@@ -13,6 +14,12 @@ from probes.result import Aspect, Known
 
 MAX_VALUES = 256
 """Values that are remembered of one target; those that the newest run did not see go first."""
+
+
+RECENT = timedelta(days=1)
+
+MOST_BEFORE = 5
+"""Changes before the last good run that are told of."""
 
 
 class Key(NamedTuple):
@@ -58,6 +65,19 @@ class Difference(NamedTuple):
     at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class LastGood:
+    """When the last good run of a target that is not good any more began, and what is different.
+
+    `before` are changes that came within RECENT before that run: what was done then may show only
+    now, when the old answers are no longer kept.
+    """
+
+    at: datetime | None
+    differences: tuple[Difference, ...]
+    before: tuple[TargetChange, ...]
+
+
 def advance(
     before: Snapshot | None, run: Run, ran_before: Callable[[], datetime | None]
 ) -> tuple[Snapshot | None, tuple[TargetChange, ...]]:
@@ -92,17 +112,25 @@ def differences(good: Values, now: Iterable[Known], at: datetime) -> tuple[Diffe
     return tuple(found)
 
 
-def since_good(snapshot: Snapshot) -> tuple[Difference, ...]:
-    """What is other than when the target was last good; empty while it is."""
-    return tuple(
+def last_good(snapshot: Snapshot | None, changes: Iterable[TargetChange]) -> LastGood | None:
+    """What is other than when the target was last good; None while it is, and if it never was.
+
+    `changes` are those that are kept, the newest first.
+    """
+    if snapshot is None or snapshot.good is None:
+        return None
+    found = (
         Difference(key.aspect, key.subject, before.value, now.value, now.since)
-        for key, before in (snapshot.good or {}).items()
+        for key, before in snapshot.good.items()
         if (now := snapshot.values.get(key)) is not None and now.value != before.value
     )
+    at = snapshot.good_at
+    before = (one for one in changes if at is not None and at - RECENT <= one.at <= at)
+    return LastGood(at, tuple(found), tuple(islice(before, MOST_BEFORE)))
 
 
 def visible_by(known: Known | Seen, at: datetime) -> datetime | None:
-    """When everybody sees what takes the place of a value `at` that instant."""
+    """When everybody sees what takes the place of a value at that instant."""
     return None if known.lifetime is None else at + timedelta(seconds=known.lifetime)
 
 

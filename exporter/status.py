@@ -13,6 +13,7 @@ from exporter.ledger_reading import LedgerReader
 from exporter.metric_values import Verdict, path_verdict, verdict_of
 from exporter.model import CanaryRecord, Config, Job, Path
 from exporter.observations import KEPT, Observation, attempts_of, horizon, of_canary, of_run
+from exporter.snapshots import LastGood
 from exporter.standing import FRESH, standing_name
 from exporter.standing import of_run as standing_of
 from exporter.suspects import Suspect, find_suspects
@@ -89,7 +90,10 @@ class MailboxStatus:
 
 @dataclass(frozen=True, slots=True)
 class JobStatus:
-    """One job and its last run; `seconds` is how long that took."""
+    """One job and its last run; `seconds` is how long that took.
+
+    `last_good` is what is different since its target was good, None where it is good or never was.
+    """
 
     name: str
     kind: str
@@ -97,6 +101,7 @@ class JobStatus:
     ran_at: datetime | None
     seconds: float | None
     failure: Failure | None
+    last_good: LastGood | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,4 +253,8 @@ def _job(reader: LedgerReader, job: Job, now: datetime) -> tuple[JobStatus, list
         return JobStatus(job.name, job.kind, State.UNKNOWN, None, None, None), []
     last = runs[0].result
     state = _OF_VERDICT[verdict_of(last.failure)] if seen else State.UNKNOWN
-    return JobStatus(job.name, job.kind, state, last.started_at, last.seconds, last.failure), seen
+    status = JobStatus(
+        *(job.name, job.kind, state, last.started_at, last.seconds, last.failure),
+        last_good=reader.last_good(job.name),
+    )
+    return status, seen

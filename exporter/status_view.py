@@ -8,6 +8,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from exporter.change_view import last_good_view
 from exporter.status import JobStatus, MailboxStatus, PathStatus, State, Status
 from exporter.suspects import PartKind, Suspect
 from exporter.terminal import milliseconds, visible
@@ -50,7 +51,10 @@ def status_view(status: Status) -> RenderableType:
         blocks += _reasons(one for one in status.mailboxes if one.is_readable is False)
     if status.jobs:
         blocks += [_heading("jobs"), _jobs(status.jobs, status.at)]
-        blocks += _reasons(status.jobs)
+        for one in status.jobs:
+            blocks += _reasons((one,))
+            if one.failure is not None and one.last_good is not None:
+                blocks.append(Padding(last_good_view(one.last_good), (0, 0, 0, 4)))
     return Group(*blocks)
 
 

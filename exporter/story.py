@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from exporter.ledger_reading import LedgerReader
-from exporter.model import CanaryRecord, Config, Run
+from exporter.ledger_reading import CHANGES_KEPT, LedgerReader
+from exporter.model import CanaryRecord, Config, TargetChange
+from exporter.snapshots import LastGood
 from probes.canary.message import MARKER
 from probes.catalogue import ENTRIES, filled, owner_of_finding
 from probes.result import Finding, Phase, ProbeResult, Status, to_json
@@ -25,6 +26,8 @@ class Story:
 
     `result` is its sending, None where that is not kept (any more); `evidence` are the documents of
     docs/json.md, the first copy first; `route` is None for a path that is no longer configured.
+    `changes` is what a job's run found changed about its target; `last_good`, of the newest run
+    only, what is different since the target was good.
     """
 
     name: str
@@ -32,6 +35,8 @@ class Story:
     record: CanaryRecord | None
     result: ProbeResult | None
     evidence: tuple[dict[str, Any], ...]
+    changes: tuple[TargetChange, ...] = ()
+    last_good: LastGood | None = None
 
 
 class UnknownRun(LookupError):
@@ -79,14 +84,16 @@ def _of_path(reader: LedgerReader, name: str, tick: str | None) -> CanaryRecord:
 
 
 def _job_story(reader: LedgerReader, name: str, tick: str | None) -> Story:
-    run: Run | None
-    if tick is None:
-        run = next(iter(reader.runs(name, 1)), None)
-    else:
-        run = reader.run_at(name, _tick(name, tick))
+    newest = next(iter(reader.runs(name, 1)), None)
+    run = newest if tick is None else reader.run_at(name, _tick(name, tick))
     if run is None:
         raise UnknownRun(f"no such run of {name!r} is kept")
-    return Story(name, None, None, run.result, ())
+    is_newest = newest is not None and newest.tick == run.tick
+    return Story(
+        *(name, None, None, run.result, ()),
+        changes=tuple(one for one in reader.changes(name, CHANGES_KEPT) if one.tick == run.tick),
+        last_good=reader.last_good(name) if is_newest else None,
+    )
 
 
 def _tick(name: str, text: str) -> int:
@@ -294,6 +301,8 @@ def story_json(story: Story) -> dict[str, Any]:
         "timeline": [_step_json(step) for step in timeline(story)],
         "evidence": list(story.evidence),
         "findings": [_advice_json(one) for one in advice(story)],
+        "changes": to_json(story.changes),
+        "last_good": to_json(story.last_good),
     }
 
 

@@ -1,6 +1,6 @@
 """`mailcanary show` for people: the waterfall with the hops in it, then what everybody said."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.cells import cell_len
@@ -9,6 +9,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from exporter.change_view import changes_view, last_good_view
 from exporter.model import CanaryRecord
 from exporter.story import Advice, Step, Story, advice, timeline
 from exporter.terminal import (
@@ -50,6 +51,7 @@ def story_view(story: Story, width: int) -> RenderableType:
     failure = _failure_of(story)
     if failure is not None:
         blocks += [_heading("what stopped it"), _failure(failure)]
+    blocks += _memory(story)
     if story.result is not None:
         blocks += _facts(story.result)
     for number, document in enumerate(story.evidence):
@@ -58,6 +60,16 @@ def story_view(story: Story, width: int) -> RenderableType:
     if found:
         blocks += [_heading("findings"), *map(_advice, found)]
     return Group(*blocks)
+
+
+def _memory(story: Story) -> Iterator[RenderableType]:
+    """What is new about a job's target, and what is different since it was good."""
+    if story.changes:
+        yield _heading("what changed about the target")
+        yield Padding(changes_view(story.changes), (0, 0, 0, 2))
+    if story.last_good is not None:
+        yield _heading("beside the last good run")
+        yield Padding(last_good_view(story.last_good), (0, 0, 0, 2))
 
 
 def _failure_of(story: Story) -> Failure | None:

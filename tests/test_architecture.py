@@ -39,7 +39,10 @@ ROOMS = (
         *("exporter.scheduler", "exporter.ledger", "exporter.watcher", "exporter.metrics"),
         "exporter.terminal",
     ),
-    ("exporter.web", "exporter.runs", "exporter.cleaning", "exporter.examining"),
+    (
+        *("exporter.web", "exporter.runs", "exporter.cleaning", "exporter.examining"),
+        "exporter.change_view",
+    ),
     ("exporter.observations", "exporter.standing", "exporter.learnt"),
     ("exporter.suspects",),
     ("exporter.arrivals", "exporter.probing"),
@@ -77,7 +80,7 @@ CLIENTS = {
     "rich": (
         *("exporter/terminal.py", "exporter/explain.py", "exporter/commands.py"),
         *("exporter/diagnose_*.py", "exporter/inspection.py", "exporter/history.py"),
-        *("exporter/status_view.py", "exporter/story_view.py"),
+        *("exporter/status_view.py", "exporter/story_view.py", "exporter/change_view.py"),
     ),
     "sqlalchemy": ("exporter/ledger_*.py",),
     "starlette": ("exporter/web/*.py",),

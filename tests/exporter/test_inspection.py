@@ -17,7 +17,7 @@ from exporter.config import load
 from exporter.history import history_json, history_view, take_history
 from exporter.inspection import history, show, status
 from exporter.ledger_reading import LedgerReader, reading
-from exporter.model import Config, Run
+from exporter.model import Config, Run, TargetChange
 from exporter.standing import Standing, to_run
 from exporter.status import State, Status, status_code, status_json, take_status
 from exporter.status_view import status_view
@@ -27,7 +27,7 @@ from exporter.terminal import ExitCode
 from probes.canary.lifecycle import Event
 from probes.canary.message import new_token
 from probes.records.reply import Reply
-from probes.result import Failure, Finding, Owner, Phase, ProbeResult, Reason
+from probes.result import Aspect, Failure, Finding, Owner, Phase, ProbeResult, Reason
 from probes.result import Status as FindingStatus
 from tests.exporter.ledger_rig import Hands, Rig, opened, sighting
 from tests.exporter.test_cli import GOOD, mailcanary
@@ -206,17 +206,18 @@ async def test_the_history_is_one_line_an_entry_the_newest_first(file: Path) -> 
     async with past(file) as (life, reader):
         arrived, refused = await life.arrive("out-in"), await life.refuse("out-in")
         flying = await life.send("out-in")
-        entries = take_history(reader, life.config, "out-in", 10)
+        taken = take_history(reader, life.config, "out-in", 10)
+        entries = taken.entries
         assert [one.run for one in entries] == [flying, refused, arrived]
         assert [one.outcome for one in entries] == ["accepted", "rejected", "arrived"]
-        assert len(take_history(reader, life.config, "out-in", 2)) == 2
-        lines = shown(history_view(entries), 80).rstrip("\n").split("\n")
+        assert len(take_history(reader, life.config, "out-in", 2).entries) == 2
+        lines = shown(history_view(taken), 80).rstrip("\n").split("\n")
         assert len(lines) == 4
         assert all(len(line) <= 80 for line in lines)
         assert "rcpt rejected" in lines[2]
         failed = Run("mx", 7, ProbeResult("mx", NOW, 0.5, (), UNKNOWN_USER))
         await life.rig.ledger.add_runs([failed])
-        (run,) = take_history(reader, life.config, "mx", 5)
+        (run,) = take_history(reader, life.config, "mx", 5).entries
         assert (run.run, run.outcome) == ("mx/7", "failed")
 
 
@@ -333,10 +334,16 @@ async def test_no_line_is_wider_than_the_terminal(file: Path, width: int) -> Non
     async with past(file) as (life, reader):
         token = await life.arrive("out-in", after=9.0)
         story = replace(take_story(reader, life.config, token), evidence=(evidence(),))
-        entries = take_history(reader, life.config, "out-in", 5)
-        views = (story_view(story, width), status_view(life.status(reader)), history_view(entries))
+        past_runs = take_history(reader, life.config, "out-in", 5)
+        stand = life.status(reader)
+        views = (story_view(story, width), status_view(stand), history_view(past_runs))
         for view in views:
             assert max(len(line) for line in shown(view, width).splitlines()) <= width
+
+
+CHANGE = TargetChange(
+    *("mx", 7, NOW, Aspect.MX, "example.test", "10 a.test", "none"), since=NOW, visible_by=None
+)
 
 
 def documented(command: str) -> list[str]:
@@ -363,9 +370,9 @@ async def test_every_key_of_the_documents_is_documented_and_the_reverse(file: Pa
         stand = json.loads(json.dumps(status_json(life.status(reader))))
         lists = ("paths", "mailboxes", "jobs", "suspects")
         assert documented("status --json") == keys(stand, *lists)
-        entries = take_history(reader, life.config, "out-in", 5)
-        past_runs = json.loads(json.dumps(history_json("out-in", entries)))
-        assert documented("history NAME --json") == keys(past_runs, "entries")
+        taken = replace(take_history(reader, life.config, "out-in", 5), changes=(CHANGE,))
+        past_runs = json.loads(json.dumps(history_json(taken)))
+        assert documented("history NAME --json") == keys(past_runs, "entries", "changes")
         story = replace(take_story(reader, life.config, "out2-in"), evidence=(evidence(),))
         told = json.loads(json.dumps(story_json(story)))
         assert documented("show RUN --json") == keys(told, "timeline", "findings")
