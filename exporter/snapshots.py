@@ -55,7 +55,8 @@ class Snapshot:
     good_at: datetime | None = None
 
 
-class Difference(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Difference:
     """What was one thing when the target was good and is another now, first seen at `at`."""
 
     aspect: Aspect

@@ -223,7 +223,7 @@ async def test_evidence_of_monstrous_size_is_shortened_and_says_so(path: Path) -
 def make_older(path: Path) -> None:
     """What version 1 had: no times of copies, nothing of what was sent, no evidence."""
     with closing(sqlite3.connect(path, isolation_level=None)) as old:
-        for table in ("sent", "evidence", "selectors"):
+        for table in ("sent", "evidence", "selectors", "snapshots", "changes"):
             old.execute(f"drop table {table}")
         for column in ("missed_at", "seen_at", "placement"):
             old.execute(f"alter table copies drop column {column}")
@@ -257,7 +257,8 @@ async def test_a_ledger_that_knew_no_selectors_is_converted_and_keeps_its_eviden
         await rig.see(seen(INBOX, rig.hands.elapse(1.0)))
         await rig.ledger.add_evidence(await copy_at(rig, INBOX), proof())
     with closing(sqlite3.connect(path, isolation_level=None)) as old:
-        old.execute("drop table selectors")
+        for table in ("selectors", "snapshots", "changes"):
+            old.execute(f"drop table {table}")
         old.execute("update ledger_schema set version = 2")
     async with opened(path) as rig:
         assert len(await rig.ledger.evidence("t")) == 1

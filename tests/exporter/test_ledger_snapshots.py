@@ -1,5 +1,7 @@
 """The ledger's memory of targets: through restarts, beside a reader, bounded."""
 
+import sqlite3
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -84,6 +86,19 @@ async def test_what_is_known_of_a_job_goes_with_its_last_run(path: Path) -> None
         with reading(str(path)) as reader:
             assert (reader.snapshot("job"), reader.changes("job", 5)) == (None, ())
             assert reader.snapshot("young") is not None
+
+
+async def test_a_ledger_that_knew_no_targets_is_converted_and_keeps_its_runs(path: Path) -> None:
+    async with opened(path) as rig:
+        await rig.ledger.add_runs([run(1, "a")])
+    with closing(sqlite3.connect(path, isolation_level=None)) as old:
+        for table in ("snapshots", "changes"):
+            old.execute(f"drop table {table}")
+        old.execute("update ledger_schema set version = 3")
+    async with opened(path) as rig:
+        assert [one.tick for one in await rig.ledger.runs("job", 5)] == [1]
+        assert await rig.ledger.add_runs([run(2, "a")]) == ()
+        assert len(await rig.ledger.add_runs([run(3, "b")])) == 1
 
 
 async def test_nothing_is_written_while_nothing_changes(path: Path) -> None:

@@ -7,7 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.model import Run, TargetChange
-from exporter.snapshots import MAX_VALUES, Key, Snapshot, advance, differences, last_good
+from exporter.snapshots import (
+    MAX_VALUES,
+    Difference,
+    Key,
+    Snapshot,
+    advance,
+    differences,
+    last_good,
+)
 from probes.result import NOTHING, Aspect, Failure, Known, Owner, Phase, ProbeResult, Reason
 
 BEGIN = datetime(2026, 5, 6, 7, 8, tzinfo=UTC)
@@ -108,9 +116,9 @@ def test_the_last_good_state_is_kept_while_the_target_is_bad() -> None:
     told = last_good(life.snapshot, life.past)
     assert told is not None
     assert told.at == BEGIN + MINUTE
-    ((aspect, subject, before, after, at),) = told.differences
-    assert (aspect, subject) == (Aspect.MX, "example.test")
-    assert (before, after, at) == ("10 mx.example.test", "10 worse.test", BEGIN + 3 * MINUTE)
+    was, now = "10 mx.example.test", "10 worse.test"
+    seen_at = BEGIN + 3 * MINUTE
+    assert told.differences == (Difference(Aspect.MX, "example.test", was, now, seen_at),)
     life.run(known(MX, "10 worse.test"), SPF)
     assert last_good(life.snapshot, life.past) is None
 
