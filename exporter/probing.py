@@ -20,7 +20,7 @@ from probes.records import RecordError
 from probes.records.address import domain_of, parse_domain
 from probes.registry import KINDS
 from probes.result import Facts, PhaseTiming, ProbeResult, Status, one_line, to_json
-from probes.trace import Step
+from probes.trace import Line, Step
 
 TIMEOUT_HEADER = "x-prometheus-scrape-timeout-seconds"
 TIMEOUT_OFFSET = 0.5
@@ -30,7 +30,9 @@ MAX_SECONDS = 25.0
 MAX_AT_ONCE = 10
 """Probes that run at the same time by request; more are answered 503."""
 
-MAX_STEPS = 1000
+MAX_LINES = 2000
+"""Steps and lines of dialogue that a transcript holds."""
+
 _KNOWN = frozenset({"target", "module", "debug"})
 
 Answer = tuple[int, str]
@@ -69,20 +71,19 @@ class Prober:
             return refused.status, f"{one_line(str(refused))}\n"
         if self._running >= MAX_AT_ONCE:
             return 503, f"{MAX_AT_ONCE} probes are running already\n"
-        steps: list[Step] = []
-
-        def listen(step: Step) -> None:
-            if len(steps) < MAX_STEPS:
-                steps.append(step)
-
+        transcript = _Transcript() if query.get("debug") == "true" else None
         self._running += 1
         try:
             job = job if self._inform is None else await self._inform(job)
-            run = await probe(replace(job, deadline=deadline), 0, self._net(), listen)
+            job = replace(job, deadline=deadline)
+            if transcript is None:
+                run = await probe(job, 0, self._net())
+            else:
+                run = await probe(job, 0, self._net(), transcript.step, on_line=transcript.line)
         finally:
             self._running -= 1
-        if query.get("debug") == "true":
-            return 200, _transcript(run.result, steps)
+        if transcript is not None:
+            return 200, transcript.page(run.result)
         return 200, "".join(f"{line}\n" for line in _lines(run.result))
 
 
@@ -246,14 +247,30 @@ def _longest(timings: Iterable[PhaseTiming]) -> Mapping[str, float]:
     return longest
 
 
-def _transcript(result: ProbeResult, steps: list[Step]) -> str:
-    """Every step as it happened, the metrics, and the whole result as JSON; for people."""
-    lines = []
-    for step in steps:
-        if step.timing is None:
-            continue
-        where = " ".join(filter(None, (step.host, step.address)))
-        said = f"{step.failure.reason}: {step.failure.detail}" if step.failure else "ok"
-        at, took = step.timing.start, step.timing.seconds
-        lines.append(one_line(f"{at:8.3f} s {took:8.3f} s {step.phase} {where} {said}"))
-    return "\n".join((*lines, "", *_lines(result), "", json.dumps(to_json(result), indent=2), ""))
+class _Transcript:
+    """What `debug=true` shows a person: every step and every line of dialogue as they happened."""
+
+    def __init__(self) -> None:
+        self._lines: list[str] = []
+
+    def step(self, step: Step) -> None:
+        """A step that has ended."""
+        if step.timing is not None:
+            said = f"{step.failure.reason}: {step.failure.detail}" if step.failure else "ok"
+            ended = step.timing.start + step.timing.seconds
+            took = f"{step.timing.seconds:.3f} s"
+            self._add(ended, step.host, step.address, f"{step.phase} {took} {said}")
+
+    def line(self, line: Line) -> None:
+        """What was said."""
+        self._add(line.at, line.host, line.address, line.text)
+
+    def page(self, result: ProbeResult) -> str:
+        """All of it, the metrics, and the whole result as JSON."""
+        document = json.dumps(to_json(result), indent=2)
+        return "\n".join((*self._lines, "", *_lines(result), "", document, ""))
+
+    def _add(self, at: float, host: str | None, address: str | None, text: str) -> None:
+        if len(self._lines) < MAX_LINES:
+            where = " ".join(filter(None, (host, address)))
+            self._lines.append(one_line(f"{at:8.3f} s  {where}  {text}"))

@@ -16,7 +16,7 @@ from probes.net import Net
 from probes.registry import KINDS, ROUTES
 from probes.result import ProbeResult
 from probes.run import Lag, run_once
-from probes.trace import Listener, Trace
+from probes.trace import LineListener, Listener, Trace
 
 LOG = logging.getLogger("mailcanary.run")
 
@@ -78,7 +78,12 @@ async def send(
 
 
 async def probe(
-    job: Job, tick: int, net: Net, listener: Listener | None = None, lag: Lag | None = None
+    job: Job,
+    tick: int,
+    net: Net,
+    listener: Listener | None = None,
+    lag: Lag | None = None,
+    on_line: LineListener | None = None,
 ) -> Run:
     """Run one one-shot probe."""
     kind = KINDS[job.kind]
@@ -90,6 +95,7 @@ async def probe(
         listener=listener,
         on_bug=log_bug,
         lag=lag,
+        on_line=on_line,
     )
     return Run(job.name, tick, result)
 

@@ -1,5 +1,6 @@
 """One document over HTTPS, every step timed: what kinds that read the web have in common."""
 
+from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from probes.net import Net
@@ -14,15 +15,23 @@ HTTPS_PORT = 443
 
 
 async def fetch(
-    net: Net, url: str, trace: Trace, *, ca_file: str | None = None, max_body: int = MAX_BODY
+    net: Net,
+    url: str,
+    trace: Trace,
+    *,
+    ca_file: str | None = None,
+    max_body: int = MAX_BODY,
+    addresses: Sequence[str] | None = None,
 ) -> HttpsResponse:
     """GET `url` from the first of its host's addresses that takes a connection.
 
-    The certificate has to be trusted and to name the host; any status is an answer. Raises
+    `addresses` are tried where somebody looked them up already; None: they are looked up. The
+    certificate has to be trusted and to name the host; any status is an answer. Raises
     RecordError for what is no `https:` URL, and ProbeFailure.
     """
     host, port, authority, target = _parts(url)
-    addresses = await host_addresses(net, host, trace)
+    if addresses is None:
+        addresses = await host_addresses(net, host, trace)
     async with await _connect(net, addresses, port, trace) as session:
         with trace.phase(Phase.TLS):
             facts = await session.handshake(net.trust.with_ca(ca_file).verifying, host)
@@ -46,7 +55,7 @@ def _parts(url: str) -> tuple[str, int, str, str]:
     return host, HTTPS_PORT if port is None else port, parts.netloc, target
 
 
-async def _connect(net: Net, addresses: tuple[str, ...], port: int, trace: Trace) -> HttpsSession:
+async def _connect(net: Net, addresses: Sequence[str], port: int, trace: Trace) -> HttpsSession:
     failures: list[ProbeFailure] = []
     for address in addresses:
         try:

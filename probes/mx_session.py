@@ -57,6 +57,7 @@ async def mx_session(
             findings=trace.findings,
             turn=turn,
             on_reply=trace.heard,
+            on_line=trace.line_listener,
         )
     async with session:
         with trace.phase(Phase.GREETING):

@@ -6,7 +6,7 @@ from functools import partial
 
 from probes.clock import Clock
 from probes.result import LOOP_LAGGED, Failure, Finding, ProbeFailure, ProbeResult, Status
-from probes.trace import Listener, Standstill, Trace, cause_of, failure_of
+from probes.trace import LineListener, Listener, Standstill, Trace, cause_of, failure_of
 
 Work = Callable[[Trace], Awaitable[None]]
 """A kind or a route with its network and target bound: the protocol in order, told to a Trace."""
@@ -27,19 +27,22 @@ async def run_once(
     listener: Listener | None = None,
     on_bug: Callable[[BaseException], None] | None = None,
     lag: Lag | None = None,
+    on_line: LineListener | None = None,
 ) -> ProbeResult:
     """Run `work` for at most `deadline` seconds (None: without one) and say what happened.
 
     Seconds in which the work waited for another run of ours do not count. With `lag`, a run during
     which the event loop was late has the finding LOOP_LAGGED, and one of whose deadline the loop
-    took half (the process was stopped, say) is untestable: its peer never had that time.
+    took half (the process was stopped, say) is untestable: its peer never had that time. `on_line`
+    hears the dialogues of SMTP.
 
     Only the cancellation of the caller passes through; everything else becomes the result. A bug
     becomes the reason `unexpected`, and its exception goes to `on_bug` with its traceback.
     """
     started_at = clock.utc()
     limit = asyncio.timeout(deadline)
-    trace = Trace(clock, listener, standstill=Standstill(clock, partial(_put_off, limit)))
+    standstill = Standstill(clock, partial(_put_off, limit))
+    trace = Trace(clock, listener, standstill=standstill, on_line=on_line)
     failure: Failure | None = None
     try:
         async with limit:

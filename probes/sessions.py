@@ -194,6 +194,7 @@ async def _connect(
                         findings=trace.findings,
                         turn=turn,
                         on_reply=trace.heard,
+                        on_line=trace.line_listener,
                     )
         except ProbeFailure as failure:
             failures.append(failure)

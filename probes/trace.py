@@ -52,6 +52,22 @@ class Step:
 Listener = Callable[[Step], None]
 
 
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What was said in a dialogue, for people: at how many seconds of the run, to whom, and what.
+
+    It is the peer's text: whoever shows it makes it visible.
+    """
+
+    at: float
+    host: str | None
+    address: str | None
+    text: str
+
+
+LineListener = Callable[[Line], None]
+
+
 class Standstill:
     """The spans in which a run or a part of it waits for ourselves, together.
 
@@ -96,6 +112,7 @@ class Trace:
         address: str | None = None,
         standstill: "Standstill | None" = None,
         known: list[Known] | None = None,
+        on_line: LineListener | None = None,
     ) -> None:
         self.clock = clock
         self.origin = clock.monotonic() if origin is None else origin
@@ -106,6 +123,7 @@ class Trace:
         self.current = Phase.EVALUATE
         self._children: list[Trace] = []
         self._listener = listener
+        self._on_line = on_line
         self._host = host
         self._address = address
         self._failure: Failure | None = None
@@ -179,6 +197,16 @@ class Trace:
         self._held = held
         self._heard = self.clock.monotonic() - late
 
+    @property
+    def line_listener(self) -> Callable[[str], None] | None:
+        """What a session tells of its dialogue, None where nobody wants to know."""
+        return None if self._on_line is None else self._said
+
+    def _said(self, text: str) -> None:
+        if self._on_line is not None:
+            at = self.clock.monotonic() - self.origin
+            self._on_line(Line(at, self._host, self._address, text))
+
     def remember(
         self, aspect: Aspect, subject: str, value: str, lifetime: int | None = None
     ) -> None:
@@ -205,6 +233,7 @@ class Trace:
             address=address,
             standstill=self._standstill,
             known=self.known,
+            on_line=self._on_line,
         )
         self._children.append(child)
         try:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from ipaddress import ip_address
 from typing import Any, TypeVar
 
 from probes.consequences import StsState
@@ -21,6 +20,7 @@ from probes.records.mta_sts import (
     parse_sts_policy,
     parse_sts_record,
 )
+from probes.records.special_addresses import is_of_this_machine_alone
 from probes.records.tlsrpt import is_tlsrpt_record, parse_tlsrpt_record
 from probes.result import (
     NOTHING,
@@ -144,10 +144,10 @@ async def _policy(net: Net, domain: str, timeout: float, trace: Trace) -> Sts:
     with trace.part(host, None) as part:
         try:
             async with at_most(timeout, part):
-                await _refuse_link_local(net, host, part)
+                addresses = await _policy_addresses(net, host, part)
                 # RFC 8461 §3.3: the well-known path, and a certificate for the policy host
                 url = f"https://{host}/.well-known/mta-sts.txt"
-                response = await fetch(net, url, part, max_body=MAX_POLICY)
+                response = await fetch(net, url, part, max_body=MAX_POLICY, addresses=addresses)
         except ProbeFailure as error:
             failure = error
             raise
@@ -164,17 +164,18 @@ def _unfetched(host: str, failure: ProbeFailure | None, part: Trace, trace: Trac
     return Sts(StsState.UNTESTABLE if broken.is_untestable else StsState.ABSENT)
 
 
-async def _refuse_link_local(net: Net, host: str, part: Trace) -> None:
-    """No policy lives at an address of the local link; a cloud's metadata service does."""
-    for address in await host_addresses(net, host, part):
-        known = ip_address(address)
-        if known.is_link_local or known.is_multicast or known.is_unspecified:
+async def _policy_addresses(net: Net, host: str, part: Trace) -> tuple[str, ...]:
+    """Where the policy host is. Somebody else's DNS may not send us to a metadata service."""
+    addresses = await host_addresses(net, host, part)
+    for address in addresses:
+        if is_of_this_machine_alone(address):
             raise ProbeFailure(
                 Reason.STS_POLICY_FETCH_ERROR,
                 f"{host} is at {address}, which no public server has",
                 phase=Phase.DNS_ADDRESS,
                 owner=Owner.THEIR_DNS,
             )
+    return addresses
 
 
 def _read_policy(domain: str, host: str, response: HttpsResponse, trace: Trace) -> Sts:

@@ -5,7 +5,7 @@ Each step is a method of its own, so that the caller can time it.
 
 import asyncio
 import ipaddress
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Literal, Self, cast
@@ -36,8 +36,15 @@ class SmtpSession:
     there, and never raises there.
     """
 
-    def __init__(self, wire: SmtpWire, where: str, findings: list[Finding]) -> None:
+    def __init__(
+        self,
+        wire: SmtpWire,
+        where: str,
+        findings: list[Finding],
+        on_line: Callable[[str], None] | None = None,
+    ) -> None:
         self.findings = findings
+        self._on_line = on_line
         self.offer: Ehlo | None = None
         self.tls: TlsFacts | None = None
         self._wire = wire
@@ -57,11 +64,15 @@ class SmtpSession:
         findings: list[Finding] | None = None,
         turn: Turn | None = None,
         on_reply: Callable[[float, float], None] | None = None,
+        on_line: Callable[[str], None] | None = None,
     ) -> Self:
         """The TCP connection alone. `findings` is the list to add to, the caller's trace's say.
 
         `on_reply` is told of every awaited reply as it is read: for how many seconds what it
         answers waited for us to send it, and how many ago it came.
+
+        `on_line` is told of the dialogue, for people: `C: ` and a command, `S: ` and a line of a
+        reply, `-- ` and what is no line. What is said in AUTH and in content stays out of it.
 
         A `turn` at the address is kept until nothing is left of the connection; without one the
         caller answers for how many sessions there are.
@@ -71,7 +82,7 @@ class SmtpSession:
         if turn is not None:
             turn.keep()
             wire.when_gone(turn.end)
-        return cls(wire, f"{address} port {port}", [] if findings is None else findings)
+        return cls(wire, f"{address} port {port}", [] if findings is None else findings, on_line)
 
     @property
     def unsolicited(self) -> bytes:
@@ -117,6 +128,7 @@ class SmtpSession:
         self._awaits_tls = False
         self.offer = None  # RFC 3207 §4.2: what was offered in clear is forgotten
         self.tls = context.store.judge(ssl_object, server_name)
+        self._tell(f"-- {self.tls.version} {self.tls.cipher}")
         return self.tls
 
     async def ehlo(self, name: str, *, or_helo: bool = True) -> Ehlo:
@@ -223,6 +235,7 @@ class SmtpSession:
         Line ends become CRLF and dots are stuffed. A failure without a reply leaves the outcome
         unknown, RFC 5321 §4.5.3.2.6 and RFC 1047.
         """
+        self._tell(f"-- {len(content)} octets of content")
         with mapped(self._where, SMTP_ROWS):
             is_whole = await self._wire.write_all(stuffed(content))
         await self._answer()
@@ -278,9 +291,15 @@ class SmtpSession:
             raise wire.ended
         if wire.is_expecting:
             raise RuntimeError("an answer is still outstanding")
+        if self._on_line is not None:
+            self._tell(f"C: {_shown(phase, words)}")
         with mapped(self._where, SMTP_ROWS):
             await wire.ask(*words)
         return self._expect(phase, wanted)
+
+    def _tell(self, line: str) -> None:
+        if self._on_line is not None:
+            self._on_line(line)
 
     async def _answer(self) -> None:
         with mapped(self._where, SMTP_ROWS):
@@ -291,6 +310,9 @@ class SmtpSession:
         reply = self._wire.reply
         if reply is None:
             raise RuntimeError("no reply has been read")
+        if self._on_line is not None:
+            for line in _reply_lines(phase, reply):
+                self._tell(f"S: {line}")
         if reply.code == 421:
             self._may_quit = False  # RFC 5321 §3.8: the server closes the connection
         if reply.code not in wanted:
@@ -359,3 +381,19 @@ def _our_fault() -> Iterator[None]:
         yield
     except ValueError as error:
         raise ProbeFailure(Reason.UNTESTABLE, str(error), owner=Owner.US) from error
+
+
+def _shown(phase: Phase, words: Sequence[bytes]) -> str:
+    """A command for people; of AUTH no more than its mechanism."""
+    if phase is Phase.AUTH:
+        return " ".join((*(word.decode() for word in words[:2] if words[0] == b"AUTH"), "***"))
+    return b" ".join(words).decode("utf-8", "backslashreplace")
+
+
+def _reply_lines(phase: Phase, reply: Reply) -> Iterator[str]:
+    """A reply as it came; in AUTH, where a server may repeat secrets, its codes alone."""
+    if phase is Phase.AUTH:
+        yield f"{reply.code} {'.'.join(map(str, reply.enhanced or ()))}".rstrip()
+        return
+    for number, line in enumerate(reply.lines, 1):
+        yield f"{reply.code}{' ' if number == len(reply.lines) else '-'}{line}"

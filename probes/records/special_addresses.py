@@ -1,7 +1,7 @@
 """IP addresses that are no host's on the Internet: the special-purpose registries of RFC 6890."""
 
 from functools import lru_cache
-from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 _NETWORKS: tuple[tuple[str, str], ...] = (
     ("0.0.0.0/32", "unspecified"),
@@ -43,6 +43,27 @@ _NETWORKS: tuple[tuple[str, str], ...] = (
 _TABLE: tuple[tuple[IPv4Network | IPv6Network, str], ...] = tuple(
     (ip_network(network), name) for network, name in _NETWORKS
 )
+
+
+_METADATA = frozenset({"100.100.100.200", "192.0.0.192", "fd00:ec2::254"})
+"""Where clouds have their metadata service beside 169.254.0.0/16."""
+
+_NAT64 = ip_network("64:ff9b::/96")  # RFC 6052 §2.1
+
+
+def is_of_this_machine_alone(address: str) -> bool:
+    """True for the local link, multicast, the unspecified address and metadata services.
+
+    What answers there speaks to this machine as to no other: no document of somebody else's is
+    fetched from it. An IPv4 address within IPv6 (RFC 4291 §2.5.5, RFC 6052) is judged as itself.
+    """
+    known = ip_address(address)
+    if isinstance(known, IPv6Address):
+        known = known.ipv4_mapped or known
+    if known in _NAT64:
+        known = IPv4Address(int(known) & 0xFFFFFFFF)
+    is_odd = known.is_link_local or known.is_multicast or known.is_unspecified
+    return is_odd or str(known) in _METADATA
 
 
 @lru_cache(maxsize=4096)

@@ -1,6 +1,8 @@
 """`GET /probe`: one probe on demand, as existing Prometheus set-ups ask for it."""
 
 import asyncio
+import base64
+import re
 import ssl
 import time
 from pathlib import Path
@@ -9,7 +11,7 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from exporter.config import load
+from exporter.config import load, parse
 from exporter.metrics import Metrics
 from exporter.model import Config
 from exporter.probing import MAX_AT_ONCE, Prober, allowed
@@ -20,6 +22,7 @@ from tests.probes.mail_world import MailWorld, mail_world
 from tests.servers.certificates import Authority
 from tests.servers.smtp import Close, Say, Script, Wait
 
+PASSWORD = "correct-horse-battery"
 ZONE = "@ MX 10 mx1\nmx1 A 192.0.2.1"
 CONFIG = """\
 ehlo_name: probe.sender.test
@@ -163,9 +166,32 @@ async def test_a_transcript_shows_every_step_and_the_whole_result(
         query = {"target": "example.test", "debug": "true"}
         status, text = await prober(config, world).answer(query, None)
     assert status == 200
-    assert "greeting mx1.example.test 192.0.2.1 rejected" in text
+    assert re.search(r"mx1\.example\.test 192\.0\.2\.1 greeting 0\.\d+ s rejected", text)
     assert '"reason": "rejected"' in text
     assert text.replace("\n", "").isprintable()
+    assert re.search(r"mx1\.example\.test 192\.0\.2\.1 S: 554 .*no$", text, re.MULTILINE)
+
+
+async def test_a_transcript_shows_what_was_said_by_both_and_no_secret(trust: TrustStore) -> None:
+    config = f"""
+ehlo_name: probe.example.test
+jobs:
+  log-in:
+    {{kind: submission, host: mx1.example.test, tls: none, username: joe, password: {PASSWORD},
+     insecure: true}}
+"""
+    script = Script(extensions=("AUTH PLAIN LOGIN",), users={"joe": PASSWORD})
+    async with mail_world(ZONE, {"192.0.2.1": script}, trust=trust) as world:
+        query = {"target": "mx1.example.test", "module": "log-in", "debug": "true"}
+        _, text = await prober(parse(config, "x.yaml", {}), world).answer(query, None)
+    said = re.findall(r" ((?:C|S): .*)$", text, re.MULTILINE)
+    assert said[0].startswith("S: 220 ")
+    assert "C: EHLO probe.example.test" in said
+    assert "S: 250 AUTH PLAIN LOGIN" in said
+    assert said[-4:] == ["C: AUTH PLAIN ***", "S: 235 2.7.0", "C: QUIT", "S: 221 2.0.0 bye"]
+    secret = base64.b64encode(f"\0joe\0{PASSWORD}".encode()).decode()
+    assert secret not in text
+    assert PASSWORD not in text
 
 
 REFUSALS = [

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probes.records.special_addresses import special_use
+from probes.records.special_addresses import is_of_this_machine_alone, special_use
 
 
 @pytest.mark.parametrize(
@@ -46,3 +46,28 @@ def test_whatever_python_calls_private_or_multicast_is_special_here_too(address:
     parsed = ip_address(str(address))
     if parsed.is_loopback or parsed.is_multicast or parsed.is_link_local:
         assert special_use(str(parsed)) is not None
+
+
+OURS_ALONE = {
+    "169.254.169.254": True,
+    "::ffff:169.254.169.254": True,
+    "64:ff9b::a9fe:a9fe": True,
+    "fe80::1": True,
+    "fd00:ec2::254": True,
+    "100.100.100.200": True,
+    "0.0.0.0": True,
+    "::": True,
+    "224.0.0.1": True,
+    "192.0.2.1": False,
+    "10.0.0.1": False,  # an internal policy host of an internal mail domain
+    "127.0.0.1": False,
+    "64:ff9b::c000:201": False,
+    "2001:db8::1": False,
+}
+
+
+@pytest.mark.parametrize("address", OURS_ALONE)
+def test_addresses_that_speak_to_this_machine_alone_are_told_in_every_spelling(
+    address: str,
+) -> None:
+    assert is_of_this_machine_alone(address) is OURS_ALONE[address]
