@@ -142,7 +142,9 @@ def read_request(typed: Typed) -> Request:
         "catch_all": typed.catch_all,
         "open_relay": typed.open_relay,
     }
-    servers = tuple(read_server(text) for text in typed.resolver[:MAX_SERVERS])
+    if len(typed.resolver) > MAX_SERVERS:
+        raise ValueError(f"--resolver: at most {MAX_SERVERS} servers")
+    servers = tuple(map(read_server, typed.resolver))
     source = options["source_address"] or local_address(servers[0] if servers else _ANYWHERE)
     return Request(
         typed.target,
