@@ -153,6 +153,10 @@ def diagnose(  # noqa: PLR0913, PLR0917 - one parameter an option
         str | None,
         typer.Option("--config", "-c", metavar="FILE", help="Use what this service learnt, too."),
     ] = None,
+    broken_name: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="A name with broken signatures, to test the resolver."),
+    ] = None,
     rcpt: Annotated[
         bool, typer.Option("--rcpt", help="Ask whether the address and postmaster are taken.")
     ] = False,
@@ -181,6 +185,7 @@ def diagnose(  # noqa: PLR0913, PLR0917 - one parameter an option
         "timeout": timeout,
         "only": only,
         "config": config,
+        "broken_name": broken_name,
         "rcpt": rcpt,
         "catch_all": catch_all,
         "open_relay": open_relay,

@@ -101,6 +101,7 @@ class Typed:
     timeout: str = "30s"
     only: str | None = None
     config: str | None = None
+    broken_name: str | None = None
     rcpt: bool = False
     catch_all: bool = False
     open_relay: bool = False
@@ -137,6 +138,7 @@ def read_request(typed: Typed) -> Request:
         "mail_from": _address("--from", typed.mail_from),
         "sending_ips": tuple(filter(None, (_ip("--sending-ip", ip) for ip in typed.sending_ip))),
         "selectors": tuple(_domain("--selector", name) for name in typed.selector),
+        "broken_name": typed.broken_name and _domain("--broken-name", typed.broken_name),
         "recipient": address if typed.rcpt else None,
         "postmaster": typed.rcpt,
         "catch_all": typed.catch_all,
@@ -210,7 +212,7 @@ def _literal(text: str) -> str:
 
 def _domain(option: str, text: str) -> str:
     try:
-        return parse_domain(text)
+        return parse_domain(text.strip().removesuffix("."))
     except RecordError as error:
         raise ValueError(f"{option}: {error}") from error
 

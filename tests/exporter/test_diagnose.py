@@ -73,6 +73,18 @@ def shown(diagnosis: Diagnosis, net: Net, width: int = 80) -> str:
 # -- what was typed
 
 
+def test_the_resolver_can_be_tested_with_a_name_of_the_user() -> None:
+    assert request(broken_name="Broken.test.").options["broken_name"] == "broken.test"
+    assert request().options["broken_name"] is None
+    with pytest.raises(ValueError, match="--broken-name"):
+        request(broken_name="a..b")
+
+
+def test_more_resolvers_than_are_asked_are_refused() -> None:
+    with pytest.raises(ValueError, match="at most 8"):
+        read_request(Typed("example.test", resolver=("127.0.0.1",) * 9))
+
+
 @pytest.mark.parametrize(
     ("typed", "domain", "address"),
     [
