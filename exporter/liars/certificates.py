@@ -2,18 +2,49 @@
 
 import ssl
 import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtensionOID, NameOID
+
+from probes.net.certificates import read_chain
+
+Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 _YEAR = timedelta(days=365)
 _FILLER = x509.ObjectIdentifier("1.3.6.1.4.1.32473.1")  # RFC 5612: a number for examples
+
+
+_X400_ADDRESS = bytes.fromhex("3004a3020500")
+_VERSION, _UNKNOWN_VERSION = bytes.fromhex("a003020102"), bytes.fromhex("a003020105")
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A server's context and the chain it serves (DER, leaf first)."""
+
+    context: ssl.SSLContext
+    chain: tuple[bytes, ...]
+
+    def tlsa(self, usage: int = 3, selector: int = 1, depth: int = 0) -> str:
+        """A record for the host `mx` of a zone, about a certificate of the chain, by SHA-256."""
+        one = read_chain(self.chain)[depth]
+        digest = one.key_sha256 if selector else one.sha256
+        return f"_25._tcp.mx TLSA {usage} {selector} 1 {digest}\n"
+
+
+def identity(pem: bytes, extra: bytes = b"") -> Identity:
+    """From a key with its certificate, and further certificates to serve."""
+    blocks = (pem + extra).decode().split("-----BEGIN CERTIFICATE-----")[1:]
+    chain = (ssl.PEM_cert_to_DER_cert("-----BEGIN CERTIFICATE-----" + block) for block in blocks)
+    return Identity(_context(pem + extra), tuple(chain))
 
 
 class Authority:
@@ -50,16 +81,56 @@ class Authority:
         if filler:
             stuffing = x509.UnrecognizedExtension(_FILLER, b"\0" * filler)
             draft = draft.add_extension(stuffing, critical=False)
-        return _context(draft.sign(self._key, hashes.SHA256()), key)
+        return _context(_pem(draft.sign(self._key, hashes.SHA256()), key))
 
     def pem(self, *names: str) -> bytes:
         """A private key and its certificate for `names`, for servers that read a file."""
-        now = datetime.now(UTC)
         key = ec.generate_private_key(ec.SECP256R1())
+        return _pem(self._issued(names, key).sign(self._key, hashes.SHA256()), key)
+
+    def weak(self, *names: str) -> ssl.SSLContext:
+        """A server's context with a key of 1024 bits, RSA."""
+        key = rsa.generate_private_key(public_exponent=65537, key_size=1024)  # noqa: S505 - it is to be weak
+        leaf = self._issued(names, key).sign(self._key, hashes.SHA256())
+        return _context(_pem(leaf, key), ciphers="DEFAULT:@SECLEVEL=0")
+
+    def unreadable(self, *names: str) -> Identity:
+        """A server with a certificate for an X.400 address: OpenSSL reads it, our library not."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        now = datetime.now(UTC)
+        draft = _draft(_name(names[0]), self._name, key, now - timedelta(days=1), now + _YEAR / 2)
+        given = x509.UnrecognizedExtension(ExtensionOID.SUBJECT_ALTERNATIVE_NAME, _X400_ADDRESS)
+        leaf = draft.add_extension(given, critical=False).sign(self._key, hashes.SHA256())
+        return identity(_pem(leaf, key))
+
+    def through_intermediate(self, *names: str, days: int) -> ssl.SSLContext:
+        """A server's context whose certificate is issued by an authority between, for `days`."""
+        now = datetime.now(UTC)
+        between_key, name = ec.generate_private_key(ec.SECP256R1()), _name("an authority between")
+        until = now + timedelta(days=days)
+        between = _draft(name, self._name, between_key, now - _YEAR / 2, until)
+        constraints = x509.BasicConstraints(ca=True, path_length=None)
+        between_pem = (
+            between.add_extension(constraints, critical=True)
+            .sign(self._key, hashes.SHA256())
+            .public_bytes(Encoding.PEM)
+        )
+        key = ec.generate_private_key(ec.SECP256R1())
+        leaf = self._issued(names, key, issuer=name).sign(between_key, hashes.SHA256())
+        return _context(_pem(leaf, key) + between_pem)
+
+    def of_unknown_version(self) -> bytes:
+        """The root in PEM as a version of X.509 that does not exist, which OpenSSL minds not."""
+        der = self._root.public_bytes(Encoding.DER).replace(_VERSION, _UNKNOWN_VERSION)
+        return ssl.DER_cert_to_PEM_cert(der).encode()
+
+    def _issued(
+        self, names: tuple[str, ...], key: Key, *, issuer: x509.Name | None = None
+    ) -> x509.CertificateBuilder:
+        now = datetime.now(UTC)
         since, until = now - timedelta(days=1), now + _YEAR / 2
-        draft = _draft(_name(names[0]), self._name, key, since, until)
-        draft = draft.add_extension(_alternatives(names), critical=False)
-        return _pem(draft.sign(self._key, hashes.SHA256()), key)
+        draft = _draft(_name(names[0]), issuer or self._name, key, since, until)
+        return draft.add_extension(_alternatives(names), critical=False)
 
     def expired(self, *names: str) -> ssl.SSLContext:
         """The same, with a certificate that ended yesterday."""
@@ -86,14 +157,14 @@ def self_signed(*names: str) -> ssl.SSLContext:
     name = _name(names[0])
     draft = _draft(name, name, key, now - timedelta(days=1), now + timedelta(days=1))
     draft = draft.add_extension(_alternatives(names), critical=False)
-    return _context(draft.sign(key, hashes.SHA256()), key)
+    return _context(_pem(draft.sign(key, hashes.SHA256()), key))
 
 
 def _name(text: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text[:64])])
 
 
-def _alternatives(names: tuple[str, ...]) -> x509.SubjectAlternativeName:
+def _alternatives(names: Iterable[str]) -> x509.SubjectAlternativeName:
     return x509.SubjectAlternativeName([_alternative(name) for name in names])
 
 
@@ -107,7 +178,7 @@ def _alternative(name: str) -> x509.GeneralName:
 def _draft(
     subject: x509.Name,
     issuer: x509.Name,
-    key: ec.EllipticCurvePrivateKey,
+    key: Key,
     since: datetime,
     until: datetime,
 ) -> x509.CertificateBuilder:
@@ -122,17 +193,19 @@ def _draft(
     )
 
 
-def _pem(certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> bytes:
+def _pem(certificate: x509.Certificate, key: Key) -> bytes:
     """The key first, as Postfix wants it."""
     secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     return secret + certificate.public_bytes(Encoding.PEM)
 
 
-def _context(certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> ssl.SSLContext:
+def _context(pem: bytes, *, ciphers: str | None = None) -> ssl.SSLContext:
     """OpenSSL reads certificate and key from a file only, which is gone when it has."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    if ciphers is not None:
+        context.set_ciphers(ciphers)
     with tempfile.NamedTemporaryFile(prefix="mailcanary-liars-") as file:
-        file.write(_pem(certificate, key))
+        file.write(pem)
         file.flush()
         context.load_cert_chain(file.name)
     return context

@@ -50,6 +50,8 @@ class Misbehaviour(StrEnum):
     """Nothing but the TC flag over UDP, the answer over TCP."""
     TRUNCATED_FOR_EVER = "truncated_for_ever"
     """The TC flag over UDP, and a TCP connection that is closed without an answer."""
+    UDP_ONLY = "udp_only"
+    """The truth over UDP, and TCP connections that are closed without an answer."""
     TCP_SILENCE = "tcp_silence"
     """The TC flag over UDP, and a TCP connection on which nothing is said."""
     TCP_DRIP = "tcp_drip"
@@ -72,6 +74,7 @@ MUTE = frozenset({Misbehaviour.SILENCE, Misbehaviour.TRUNCATED_FOR_EVER})
 TRUTHFUL = frozenset(
     {
         Misbehaviour.TRUNCATED,
+        Misbehaviour.UDP_ONLY,
         Misbehaviour.TCP_DRIP,
         Misbehaviour.TCP_CUT,
         Misbehaviour.TCP_LONG,

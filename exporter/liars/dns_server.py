@@ -265,7 +265,7 @@ class DnsServer:
         """What is sent, None for nothing."""
         if misbehaviour in TRUNCATING and not over_tcp:
             return truncated(query)
-        if misbehaviour in MUTE:
+        if misbehaviour in MUTE or (misbehaviour is Misbehaviour.UDP_ONLY and over_tcp):
             return None
         is_unchecked = bool(query.flags & dns.flags.CD) and misbehaviour in UNCHECKED
         if misbehaviour is None or misbehaviour in TRUTHFUL or is_unchecked:

@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from exporter.liars.acts import SOUND, Acts, Line, Send
 from exporter.liars.connection import Connection
@@ -16,6 +16,14 @@ def page(body: bytes, *, status: str = "200 OK", head: str = "") -> Acts:
     """A sound answer; `head` is further header lines, each with CRLF."""
     start = f"HTTP/1.1 {status}\r\nContent-Type: text/plain\r\nContent-Length: {len(body)}\r\n"
     return (Send(f"{start}{head}\r\n".encode() + body),)
+
+
+def sts_policy(
+    mode: str = "enforce", mx: Sequence[str] = ("mx.example.test",), max_age: int = 2_000_000
+) -> bytes:
+    """An MTA-STS policy as it is served, RFC 8461 §3.2."""
+    lines = ["version: STSv1", f"mode: {mode}", *(f"mx: {host}" for host in mx)]
+    return "\r\n".join([*lines, f"max_age: {max_age}", ""]).encode()
 
 
 NOT_FOUND = page(b"no such page\n", status="404 Not Found")

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -21,7 +20,7 @@ from cryptography.x509.verification import (
     VerificationError,
 )
 
-from probes.net.tls import AUTHORITIES
+from probes.net.tls import AUTHORITIES, UNREADABLE
 
 MAX_CHAIN = 16
 """Certificates of a chain that are read."""
@@ -64,7 +63,7 @@ def read_chain(chain: Sequence[bytes]) -> tuple[Certificate, ...]:
     for der in chain[:MAX_CHAIN]:
         try:
             found.append(_read(der))
-        except (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension):
+        except UNREADABLE:
             break
     return tuple(found)
 
@@ -76,7 +75,7 @@ def vouched_by(chain: Sequence[bytes], anchor: bytes, now: datetime) -> str | No
     """
     try:
         root, leaf, *others = (_load(der) for der in (anchor, *chain[:MAX_CHAIN]))
-    except (ValueError, x509.DuplicateExtension) as error:
+    except UNREADABLE as error:
         return f"a certificate cannot be read ({error})"
     builder = PolicyBuilder().store(Store([root])).time(now)
     verifier = builder.extension_policies(

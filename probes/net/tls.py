@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.verification import (
@@ -33,6 +34,12 @@ from cryptography.x509.verification import (
 
 from probes.clock import SYSTEM_CLOCK, Clock
 from probes.result import Owner, ProbeFailure, Reason
+
+UNREADABLE = (
+    *(ValueError, UnsupportedAlgorithm, x509.DuplicateExtension),
+    *(x509.InvalidVersion, x509.UnsupportedGeneralNameType),
+)
+"""What the library raises for a certificate that it cannot read, now or when it is looked into."""
 
 HANDSHAKE_TIMEOUT = 86_400.0
 """Seconds; the event loop insists on a bound of its own, the caller's deadline is the real one."""
@@ -217,7 +224,7 @@ class TrustStore:
             leaf = certificates[0]
             names = _names(leaf)
             problems = tuple(self._problems(certificates, now))
-        except (IndexError, ValueError, x509.DuplicateExtension) as error:
+        except (IndexError, *UNREADABLE) as error:
             return _unreadable(chain, now, error)
         since, until = _steady_span(certificates, now)
         return _Chain(
@@ -409,7 +416,7 @@ def _read_bundle(pem: bytes) -> Iterator[tuple[bytes, x509.Certificate]]:
         raise ValueError("it holds no certificate")
     for block in blocks:
         der = ssl.PEM_cert_to_DER_cert(block.decode("ascii"))
-        with suppress(ValueError):  # one that cannot be read is one that is not trusted
+        with suppress(*UNREADABLE):  # one that cannot be read is one that is not trusted
             yield der, _load(der)
 
 

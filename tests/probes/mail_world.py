@@ -1,17 +1,14 @@
 """Domains with MX hosts at documentation addresses, all of it on loopback."""
 
-import socket
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from exporter.liars.dns_server import DnsServer, Faults
-from probes.clock import SYSTEM_CLOCK
+from exporter.liars.smtp import Script, SmtpPeer
+from exporter.liars.world import Scenery, standing
 from probes.net import Net
-from probes.net.dial import Dialer
-from probes.net.resolver import Resolver
 from probes.net.tls import TrustStore
-from tests.servers.smtp import Script, SmtpPeer
 
 DOMAIN = "example.test"
 
@@ -47,23 +44,14 @@ async def mail_world(
     Every other address refuses connections. `source_v6` is where we connect from to IPv6
     addresses, which are then not redirected to IPv4.
     """
-    async with AsyncExitStack() as stack:
-        dns = await stack.enter_async_context(DnsServer({DOMAIN: zone}, faults))
-        running = {
-            address: await stack.enter_async_context(SmtpPeer(script))
-            for address, script in peers.items()
-        }
-        nobody = stack.enter_context(socket.socket())
-        nobody.bind(("127.0.0.1", 0))
-
-        def route(address: str, port: int) -> tuple[str, int]:
-            if ":" in address and source_v6 is not None:
-                return address, port
-            if address in running:
-                return "127.0.0.1", running[address].port
-            return "127.0.0.1", nobody.getsockname()[1]
-
-        resolver = Resolver(((dns.address, dns.port),), timeout=0.3, lifetime=0.6)
-        dialer = Dialer(source_v6=source_v6, route=route)
-        net = Net(resolver, dialer, trust, SYSTEM_CLOCK, "probe.example.test")
-        yield MailWorld(net, dns, running)
+    scenery = Scenery(
+        trust=trust,
+        zones={DOMAIN: zone},
+        faults=faults or {},
+        servers=peers,
+        source_v6=source_v6,
+        patience=0.3,
+    )
+    async with standing(scenery) as world:
+        running = {at: peer for at, peer in world.peers.items() if isinstance(peer, SmtpPeer)}
+        yield MailWorld(world.net, world.dns, running)

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 import pytest
 
 from exporter.liars.acts import Acts, Flood, Send, Wait
+from exporter.liars.certificates import Identity, identity
 from exporter.liars.dns_messages import Misbehaviour
 from exporter.liars.dns_server import Fault
-from exporter.liars.https import page
+from exporter.liars.https import page, sts_policy
 from probes.kinds.policy import PolicyTarget, host
 from probes.net.tls import TrustStore
 from probes.options import Count, Domain, Seconds
@@ -21,11 +22,8 @@ from tests.probes.policy_world import (
     POLICY,
     STS_RECORD,
     ZONE,
-    Identity,
     found,
-    identity,
     outcomes,
-    policy_text,
     policy_world,
     run,
 )
@@ -64,7 +62,7 @@ async def test_a_domain_that_does_everything_is_delivered_to_by_everybody(
         zone,
         trust=trust,
         hosts=serving(mx, "REQUIRETLS"),
-        pages={PATH: page(policy_text())},
+        pages={PATH: page(sts_policy())},
         policy_context=authority.context(POLICY),
     ) as net:
         result = await run(net)
@@ -98,7 +96,7 @@ async def test_without_starttls_mail_goes_in_clear_and_who_insists_does_not_deli
         ZONE + STS_RECORD + mx.tlsa(),
         trust=trust,
         hosts={MX_ADDRESS: Script()},
-        pages={PATH: page(policy_text())},
+        pages={PATH: page(sts_policy())},
         policy_context=authority.context(POLICY),
     ) as net:
         result = await run(net)
@@ -354,7 +352,7 @@ async def test_a_host_nobody_reaches_defers_the_mail(trust: TrustStore) -> None:
 async def test_hosts_and_patterns_are_compared_both_ways(
     authority: Authority, trust: TrustStore, mx: Identity
 ) -> None:
-    text = policy_text(mx=("*.elsewhere.test",))
+    text = sts_policy(mx=("*.elsewhere.test",))
     async with policy_world(
         ZONE + STS_RECORD,
         trust=trust,
@@ -378,7 +376,7 @@ async def test_a_certificate_nobody_trusts_matters_as_the_mode_says(
         ZONE + STS_RECORD,
         trust=trust,
         hosts={MX_ADDRESS: Script(tls=foreign(MX))},
-        pages={PATH: page(policy_text(mode))},
+        pages={PATH: page(sts_policy(mode))},
         policy_context=authority.context(POLICY),
     ) as net:
         result = await run(net)
@@ -483,7 +481,7 @@ async def test_a_policy_host_needs_a_certificate_for_its_own_name(
         ZONE + STS_RECORD,
         trust=trust,
         hosts=serving(mx),
-        pages={PATH: page(policy_text())},
+        pages={PATH: page(sts_policy())},
         policy_context=authority.context(MX),
     ) as net:
         result = await run(net)
@@ -527,7 +525,7 @@ async def test_a_policy_that_is_kept_too_briefly_is_told(
         ZONE + STS_RECORD,
         trust=trust,
         hosts=serving(mx),
-        pages={PATH: page(policy_text(max_age=3600))},
+        pages={PATH: page(sts_policy(max_age=3600))},
         policy_context=authority.context(POLICY),
     ) as net:
         result = await run(net)

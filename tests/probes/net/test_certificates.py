@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from exporter.liars.certificates import Identity, identity
 from probes.net.certificates import read_chain, vouched_by, weaknesses_of
 from probes.net.dane import judge
 from probes.records.tlsa import TlsaRecord
-from tests.probes.policy_world import Identity, identity
 from tests.servers.certificates import Authority
 from tests.servers.real import needs, program
 

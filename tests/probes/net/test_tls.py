@@ -10,7 +10,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from exporter.liars.certificates import Authority
 from probes.clock import Clock
+from probes.net.certificates import read_chain, vouched_by
 from probes.net.tls import TrustStore, matches_name, require_trusted
 from probes.result import Owner, ProbeFailure, Reason
 
@@ -108,6 +110,27 @@ def test_a_bad_certificate_has_its_reason(
     with pytest.raises(ProbeFailure, match=r"the certificate of mx\.test") as raised:
         require_trusted(facts)
     assert raised.value.reason is reason
+
+
+def test_a_certificate_the_library_cannot_read_is_a_verdict_and_no_bug(
+    tmp_path: Path, trust: TrustStore
+) -> None:
+    authority = Authority(tmp_path)
+    of_no_version = ssl.PEM_cert_to_DER_cert(authority.of_unknown_version().decode())
+    for served in (of_no_version, authority.unreadable("mx.test").chain[0]):
+        facts = trust.verify((served,), "mx.test")
+        assert facts.untrusted_reason is Reason.VALIDATION_FAILURE
+        assert "cannot be read" in facts.detail
+        assert read_chain((served,)) == ()
+        assert vouched_by((served,), served, NOW) is not None
+
+
+def test_authorities_of_which_none_can_be_read_are_none(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    file = tmp_path / "odd.pem"
+    file.write_bytes(authority.of_unknown_version())
+    facts = TrustStore(str(file)).verify(issue("mx.test"), "mx.test")
+    assert facts.untrusted_reason is Reason.UNTESTABLE
 
 
 def test_all_that_is_wrong_is_named_and_the_gravest_is_the_reason(trust: TrustStore) -> None:

@@ -1,0 +1,154 @@
+"""A small world on loopback, as data: zones, and who stands at which address.
+
+    async with standing(Scenery(zones=..., servers=...)) as world:
+        result = await run_once("mx", lambda trace: probe(world.net, target, trace), ...)
+
+Addresses are those of the zones (RFC 5737, RFC 3849); every connection to one of them is redirected
+to the server that stands there, or to a port that refuses. Nothing leaves the machine.
+"""
+
+import errno
+import socket
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+
+from exporter.liars.acts import SOUND, Acts, Line
+from exporter.liars.dns_server import DnsServer, Faults
+from exporter.liars.https import HttpsPeer
+from exporter.liars.imap import GREETING, Answers, ImapPeer
+from exporter.liars.peer import LOOPBACK, Peer
+from exporter.liars.smtp import Script, SmtpPeer
+from probes.clock import SYSTEM_CLOCK
+from probes.net import Net
+from probes.net.dial import Dialer
+from probes.net.resolver import Resolver
+from probes.net.tls import TrustStore
+
+EHLO_NAME = "probe.example.test"
+
+_ATTEMPTS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Pages:
+    """An HTTPS server: what it answers by request target."""
+
+    pages: Mapping[str, Acts]
+    context: ssl.SSLContext | None
+    line: Line = SOUND
+
+
+@dataclass(frozen=True, slots=True)
+class Mailbox:
+    """An IMAP server: what it answers by command, polite where nothing is said."""
+
+    answers: Answers = field(default_factory=dict)
+    greeting: Acts = GREETING
+    context: ssl.SSLContext | None = None
+    implicit_tls: bool = True
+    line: Line = SOUND
+
+
+Server = Script | Pages | Mailbox
+"""Whoever may stand at an address."""
+
+
+@dataclass(frozen=True, slots=True)
+class NameServer:
+    """An authoritative server for example.test and its like."""
+
+    zones: Mapping[str, str]
+    faults: Faults = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenery:
+    """What there is.
+
+    `zones` (origin -> master file text), `faults` and `signed` (the origins that are answered with
+    AD) are the recursive server's, which waits `patience` seconds for an answer and twice that in
+    all. `servers` stand at their address on every port; each other address refuses.
+    `name_servers` stand at loopback addresses of their own, all on one port. `source_v6` is where
+    we connect from to IPv6 addresses, which are then not redirected.
+    """
+
+    trust: TrustStore
+    zones: Mapping[str, str] = field(default_factory=dict)
+    faults: Faults = field(default_factory=dict)
+    signed: tuple[str, ...] = ()
+    servers: Mapping[str, Server] = field(default_factory=dict)
+    name_servers: Mapping[str, NameServer] = field(default_factory=dict)
+    source_v6: str | None = None
+    patience: float = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """The network to probe it with, and what runs in it.
+
+    `name_server_port` is that of all name servers, 0 where there is none.
+    """
+
+    net: Net
+    dns: DnsServer
+    peers: Mapping[str, Peer]
+    name_server_port: int
+
+
+@asynccontextmanager
+async def standing(scenery: Scenery) -> AsyncIterator[World]:
+    """The world while the block runs. Raises OSError where this machine has no such ports."""
+    async with AsyncExitStack() as stack:
+        dns = await stack.enter_async_context(
+            DnsServer(scenery.zones, scenery.faults, authenticated=scenery.signed)
+        )
+        peers: dict[str, Peer] = {}
+        for address, server in scenery.servers.items():
+            peers[address] = await stack.enter_async_context(_peer(server))
+        name_server_port = await _name_servers(stack, scenery.name_servers)
+        nobody = stack.enter_context(socket.socket())
+        nobody.bind((LOOPBACK, 0))
+        closed = int(nobody.getsockname()[1])
+
+        def route(address: str, port: int) -> tuple[str, int]:
+            if ":" in address and scenery.source_v6 is not None:
+                return address, port
+            return LOOPBACK, peers[address].port if address in peers else closed
+
+        patience = scenery.patience
+        resolver = Resolver(((dns.address, dns.port),), timeout=patience, lifetime=2 * patience)
+        dialer = Dialer(source_v6=scenery.source_v6, route=route)
+        net = Net(resolver, dialer, scenery.trust, SYSTEM_CLOCK, EHLO_NAME)
+        yield World(net, dns, peers, name_server_port)
+
+
+def _peer(server: Server) -> Peer:
+    match server:
+        case Script():
+            return SmtpPeer(server)
+        case Pages(pages, context, line):
+            return HttpsPeer(pages, context=context, line=line)
+        case Mailbox(answers, greeting, context, implicit_tls, line):
+            return ImapPeer(
+                answers, greeting=greeting, context=context, implicit_tls=implicit_tls, line=line
+            )
+
+
+async def _name_servers(stack: AsyncExitStack, wanted: Mapping[str, NameServer]) -> int:
+    """Start them on a port that is free at each of their addresses, and say which it is."""
+    for attempt in range(_ATTEMPTS):
+        async with AsyncExitStack() as trying:
+            port = 0
+            try:
+                for address, one in wanted.items():
+                    server = DnsServer(one.zones, one.faults, address=address, port=port)
+                    port = (await trying.enter_async_context(server)).port
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE or attempt == _ATTEMPTS - 1:
+                    raise
+                continue
+            stack.push_async_exit(trying.pop_all())
+            return port
+    raise AssertionError("the loop returns or raises")
