@@ -1,13 +1,15 @@
 """A scripted SMTP server: behaves as its script says, well or badly, and writes down what it hears.
 
 Without a script it is a plain good server; each entry of `on` replaces what it does at one moment
-(`connect`, a command's verb, `content`, or the same after TLS as `tls EHLO`).
+(`connect`, a command's verb, `content`, or the same after TLS as `tls EHLO`). A list is for the
+first, second, ... time in a conversation, the last of it staying.
 """
 
 import asyncio
 import base64
 import ssl
 import time
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -22,7 +24,7 @@ _MAX_HEARD = 4096
 class Script(Line):
     """What a server is like; `users` maps names to passwords."""
 
-    on: Mapping[str, tuple[Act, ...]] = field(default_factory=dict)
+    on: Mapping[str, tuple[Act, ...] | list[tuple[Act, ...]]] = field(default_factory=dict)
     extensions: tuple[str, ...] = ("8BITMIME", "SIZE 1000000", "ENHANCEDSTATUSCODES")
     tls: ssl.SSLContext | None = None
     implicit_tls: bool = False
@@ -107,6 +109,7 @@ class _Dialogue:
         self._script = script
         self._conversation = conversation
         self._connection = connection
+        self._uses: Counter[str] = Counter()
 
     async def run(self) -> None:
         if not await self._scripted("connect"):
@@ -130,9 +133,15 @@ class _Dialogue:
 
     async def _scripted(self, moment: str) -> bool:
         keys = (f"tls {moment}", moment) if self._connection.is_secure else (moment,)
-        acts = next((self._script.on[key] for key in keys if key in self._script.on), None)
-        await self._connection.perform(acts or ())
-        return acts is not None
+        key = next((key for key in keys if key in self._script.on), None)
+        if key is None:
+            return False
+        acts = self._script.on[key]
+        if isinstance(acts, list):
+            acts = acts[min(self._uses[key], len(acts) - 1)]
+        self._uses[key] += 1
+        await self._connection.perform(acts)
+        return True
 
     async def _say(self, *lines: str) -> None:
         await self._connection.send("".join(f"{line}\r\n" for line in lines).encode())

@@ -1,0 +1,111 @@
+"""What a case is: a small world, what is run in it, and exactly what must be found."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from exporter.liars.world import Scenery
+from probes.canary.hops import OurTimes
+from probes.canary.message import Canary
+from probes.catalogue import AREAS, ENTRIES
+from probes.result import Status
+
+Told = tuple[str, Status]
+"""A finding's code, and how bad it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """A kind runs against its target, `times` times at once.
+
+    `port_option` names the option that is the port of the world's name servers. `holds` are the
+    seconds for which the event loop is held up meanwhile, and its lag measured.
+    """
+
+    kind: str
+    target: Any
+    times: int = 1
+    port_option: str | None = None
+    holds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HandOver:
+    """A canary is handed over along a route."""
+
+    route: str
+    target: Any
+    canary: Canary
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """A copy is fetched from a mailbox, examined, and its evidence kept.
+
+    `sent` is what was sent, None where that is not known any more; `times` is what we saw.
+    """
+
+    target: Any
+    sent: bytes | None
+    times: OurTimes
+
+
+Act = Probe | HandOver | Copy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One world and one run. `name` is a sentence.
+
+    `expected` is exactly what must be found: less is a code that does not fire where it should,
+    more is one that does not stay silent. A case that `is_healthy` must also end in success.
+    """
+
+    area: str
+    name: str
+    scenery: Scenery
+    act: Act
+    expected: frozenset[Told] = frozenset()
+    is_healthy: bool = False
+
+    @property
+    def codes(self) -> frozenset[str]:
+        """The codes that are expected."""
+        return frozenset(code for code, _ in self.expected)
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether nothing else may run beside it."""
+        return isinstance(self.act, Probe) and self.act.holds is not None
+
+
+def telling(*told: str | Told) -> frozenset[Told]:
+    """Expected findings; a code alone stands for itself with the one status it can have.
+
+    Raises ValueError for a code that can have several, and for a status that a code cannot have.
+    """
+    return frozenset(map(_told, told))
+
+
+def _told(one: str | Told) -> Told:
+    if isinstance(one, tuple):
+        code, status = one
+        if status not in ENTRIES[code].severity:
+            raise ValueError(f"{code} is never {status}")
+        return one
+    statuses = tuple(ENTRIES[one].severity)
+    if len(statuses) > 1:
+        raise ValueError(f"{one} can be {', '.join(statuses)}")
+    return one, statuses[0]
+
+
+def area_of(code: str) -> str:
+    """The area of the catalogue that a code is in."""
+    return next(
+        area for area, entries in AREAS.items() if any(entry.code == code for entry in entries)
+    )
+
+
+def expected_by(cases: Iterable[Case]) -> frozenset[str]:
+    """Every code that at least one of the cases expects."""
+    return frozenset(code for case in cases for code in case.codes)

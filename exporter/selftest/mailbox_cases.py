@@ -1,0 +1,92 @@
+"""Cases of reading a mailbox, kind `mailbox`, and of runs that tell of ourselves."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from exporter.liars.acts import Say
+from exporter.liars.certificates import foreign
+from exporter.liars.imap import CAPABILITIES
+from exporter.liars.smtp import Script
+from exporter.liars.world import Mailbox, Scenery
+from exporter.selftest.case import Case, Probe, Told, telling
+from exporter.selftest.mx_cases import FIRST, HERE, ONE_HOST, SECOND
+from exporter.selftest.mx_cases import TARGET as MX_TARGET
+from exporter.selftest.props import DOMAIN, IMAP_HOST, PASSWORD, USER, Props
+from probes.kinds.mailbox_reading import MailboxTarget
+from probes.options import Host, Secret
+from probes.result import Status
+
+TARGET = MailboxTarget(Host(IMAP_HOST), USER, Secret(PASSWORD))
+ZONE = f"imap A {FIRST}\n"
+_WITH_QUOTA = (Say(f"* CAPABILITY {CAPABILITIES} QUOTA", "{tag} OK done"),)
+
+
+def mailbox_cases(props: Props) -> Iterator[Case]:
+    """All of them."""
+    good = Mailbox(context=props.server.context)
+    base = Scenery(trust=props.trust, zones={DOMAIN: ZONE}, servers={FIRST: good})
+    yield _case("a mailbox in order", base)
+    starttls = replace(good, implicit_tls=False)
+    target = replace(TARGET, tls="starttls")
+    yield _case("the same after STARTTLS", replace(base, servers={FIRST: starttls}), target=target)
+    for used, code in ((10, None), (95, "mailbox.quota_nearly_full"), (100, "mailbox.quota_full")):
+        quota = Say('* QUOTAROOT INBOX ""', f'* QUOTA "" (STORAGE {used} 100)', "{tag} OK done")
+        server = replace(good, answers={"CAPABILITY": _WITH_QUOTA, "GETQUOTAROOT": (quota,)})
+        told = () if code is None else (code,)
+        yield _case(f"{used} of 100 are used", replace(base, servers={FIRST: server}), *told)
+    lenient = replace(TARGET, verify=False, insecure=True)
+    untrusted = replace(base, servers={FIRST: replace(good, context=foreign(IMAP_HOST))})
+    yield _case(
+        "the certificate is not trusted, and need not be",
+        untrusted,
+        "mailbox.certificate_untrusted",
+        target=lenient,
+    )
+    two = replace(base, zones={DOMAIN: f"{ZONE}imap A {SECOND}\n"}, servers={SECOND: good})
+    yield _case("one of two addresses refuses", two, ("mailbox.address_unusable", Status.WARNING))
+    no_v6 = replace(
+        base, zones={DOMAIN: f"{ZONE}imap AAAA 2001:db8::1\n"}, source_v6="2001:db8:ffff::1"
+    )
+    yield _case(
+        "IPv6 cannot be tried from here", no_v6, ("mailbox.address_unusable", Status.UNTESTABLE)
+    )
+
+
+def _case(name: str, scenery: Scenery, *told: str | Told, target: MailboxTarget = TARGET) -> Case:
+    return Case(
+        area="mailbox",
+        name=name,
+        scenery=scenery,
+        act=Probe("mailbox", target),
+        expected=telling(*told),
+        is_healthy=not told,
+    )
+
+
+def monitor_cases(props: Props) -> Iterator[Case]:
+    """Runs during which we ourselves were not as fast as we should be."""
+    good = Script(tls=props.server.context)
+    scenery = Scenery(trust=props.trust, zones={DOMAIN: ONE_HOST}, servers={FIRST: good})
+    slow = replace(scenery, servers={FIRST: replace(good, latency=0.1)})
+    for name, world, act, told in (
+        (
+            "the event loop is held up for a moment",
+            scenery,
+            Probe("mx", MX_TARGET, holds=0.2),
+            "monitor.loop_lagged",
+        ),
+        (
+            "two runs want a session with one address at the same time",
+            slow,
+            Probe("mx", MX_TARGET, times=2),
+            "monitor.waited",
+        ),
+    ):
+        yield Case(
+            area="monitor",
+            name=name,
+            scenery=world,
+            act=act,
+            expected=telling(HERE, told),
+            is_healthy=True,
+        )

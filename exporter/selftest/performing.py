@@ -1,0 +1,132 @@
+"""A case performed: its world stands, the real code runs in it, and what it found comes back."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from exporter.examining import examine_copy
+from exporter.ledger_values import pack_document, unpack_document
+from exporter.liars.world import World, standing
+from exporter.model import ArrivedCopy, CanaryRecord
+from exporter.selftest.case import Act, Case, Copy, HandOver, Probe
+from exporter.web.health import LoopMonitor
+from probes.canary.lifecycle import Outcome, State
+from probes.canary.message import MARKER
+from probes.mailboxes import Content, News, Place, Placement
+from probes.registry import KINDS, MAILBOXES, ROUTES
+from probes.result import Finding, Phase, ProbeResult, Status
+from probes.run import Lag, run_once
+from probes.trace import Trace
+
+DEADLINE = 30.0
+"""Seconds that one run may take; the cases that wait for a timeout have shorter ones."""
+
+PLACE = Place(MARKER + "a" * 26, "INBOX", 7, 1)
+"""Where the copy lies that a case has examined: the scripted mailbox says so."""
+
+Work = Callable[[Trace], Awaitable[None]]
+
+
+async def perform(case: Case) -> tuple[ProbeResult, ...]:
+    """Every run of the case. Raises OSError where its world cannot stand on this machine."""
+    async with standing(case.scenery) as world:
+        act = case.act
+        if isinstance(act, Probe) and act.holds is not None:
+            return (await _held_up(act, act.holds, world),)
+        times = act.times if isinstance(act, Probe) else 1
+        return tuple(await asyncio.gather(*(_run(act, world) for _ in range(times))))
+
+
+async def _held_up(act: Probe, seconds: float, world: World) -> ProbeResult:
+    """A run during which somebody does not let the event loop go on."""
+    async with LoopMonitor(lambda _: None) as monitor:
+        asyncio.get_running_loop().call_later(0.001, time.sleep, seconds)
+        return await _run(act, world, monitor.worst_since)
+
+
+async def _run(act: Act, world: World, lag: Lag | None = None) -> ProbeResult:
+    name, work = _work(act, world)
+    return await run_once(name, work, clock=world.net.clock, deadline=DEADLINE, lag=lag)
+
+
+def _work(act: Act, world: World) -> tuple[str, Work]:
+    net = world.net
+    match act:
+        case Probe(kind, target):
+            if act.port_option is not None:
+                target = replace(target, **{act.port_option: world.name_server_port})
+            probe = KINDS[kind].probe
+            return kind, lambda trace: probe(net, target, trace)
+        case HandOver(route, target, canary):
+            hand_over = ROUTES[route].hand_over
+            return route, lambda trace: hand_over(net, target, canary, trace)
+        case Copy():
+            return "evidence", lambda trace: _examine(world, act, trace)
+
+
+async def _examine(world: World, act: Copy, trace: Trace) -> None:
+    """From the mailbox to what the ledger would keep."""
+    with trace.phase(Phase.FETCH):
+        content = await _fetched(world, act)
+    copy = ArrivedCopy(_record(), 0, False, Placement.INBOX, act.sent, act.times)
+    trusted = MAILBOXES["imap"].trusted_authserv_ids(act.target)
+    with trace.phase(Phase.EVALUATE):
+        evidence = await examine_copy(world.net, copy, content, trusted)
+    kept = unpack_document(pack_document(evidence))
+    trace.findings.extend(
+        Finding(**{**finding, "status": Status(finding["status"])}) for finding in kept["findings"]
+    )
+
+
+async def _fetched(world: World, act: Copy) -> Content:
+    """The copy, as the watch of its mailbox fetches it."""
+    wanting = _Wanting()
+    watching = asyncio.create_task(
+        MAILBOXES["imap"].watch(world.net, act.target, wanting, {}, wanting.report)
+    )
+    try:
+        await asyncio.wait({watching, wanting.content}, return_when=asyncio.FIRST_COMPLETED)
+        if not wanting.content.done():
+            watching.result()
+        return wanting.content.result()
+    finally:
+        watching.cancel()
+        wanting.content.cancel()
+        with suppress(asyncio.CancelledError):
+            await watching
+
+
+class _Wanting:
+    """Somebody who waits for no canary and wants the copy of one that has arrived."""
+
+    def __init__(self) -> None:
+        self.changed = asyncio.Event()
+        self.room = asyncio.Semaphore()
+        self.content: asyncio.Future[Content] = asyncio.get_running_loop().create_future()
+        self._places = [PLACE]
+
+    def tokens(self) -> Mapping[str, datetime]:
+        return {}
+
+    def is_fresh(self) -> bool:
+        return False
+
+    async def next_copy(self) -> Place:
+        if not self._places:
+            await asyncio.Event().wait()
+        return self._places.pop()
+
+    async def report(self, report: News) -> None:
+        if isinstance(report, Content) and not self.content.done():
+            self.content.set_result(report)
+
+
+def _record() -> CanaryRecord:
+    now = datetime.now(UTC)
+    settled = (State.ARRIVED, Outcome.ARRIVED)
+    return CanaryRecord(
+        PLACE.token, "selftest", "inbox", 0, *settled, now, now, now, now, 60.0, 600.0
+    )

@@ -1,0 +1,311 @@
+"""Cases of SMTP dialogues: kinds `mx` and `submission`, routes `direct` and `submission`."""
+
+import ssl
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Literal
+
+from exporter.liars.acts import Acts, Close, Say, Send, StartTls, Wait
+from exporter.liars.certificates import foreign
+from exporter.liars.smtp import Script
+from exporter.liars.world import Scenery
+from exporter.selftest.case import Act, Case, HandOver, Probe, Told, telling
+from exporter.selftest.mx_cases import FIRST, HERE, ONE_HOST, SECOND, TARGET
+from exporter.selftest.props import DOMAIN, MX, PASSWORD, SUBMISSION_HOST, USER, Props
+from probes.canary.message import Canary, MessageOptions, compose, new_token
+from probes.kinds.mx import MxTarget
+from probes.kinds.submission import SubmissionTarget
+from probes.net.tls import TrustStore
+from probes.options import EmailAddress, Host, Port, Seconds, Secret
+from probes.result import Status
+from probes.routes.direct import DirectRoute
+from probes.routes.submission import SubmissionRoute
+
+CLEAR = "smtp.starttls.not_offered"
+SLOW = 1.0
+"""Seconds from which on a reply is slow, where slowness is what the case is about."""
+
+SLOWER = 1.4
+_SUBMISSION_ZONE = f"submit A {FIRST}\n"
+_ACCOUNT = {"username": USER, "password": Secret(PASSWORD)}
+_SUBMITTING = SubmissionTarget(Host(SUBMISSION_HOST), **_ACCOUNT)  # type: ignore[arg-type]
+_ROUTE = SubmissionRoute(Host(SUBMISSION_HOST), **_ACCOUNT)  # type: ignore[arg-type]
+
+
+def smtp_cases(props: Props) -> Iterator[Case]:
+    """All of them."""
+    yield from _dialogues(props)
+    yield from _refusals(props)
+    yield from _recipients(props)
+    yield from _certificates(props)
+    yield from _submissions(props)
+    yield from _deliveries(props)
+
+
+def canary() -> Canary:
+    """A canary that asks for delivery reports."""
+    options = MessageOptions(EmailAddress(f"probe@{DOMAIN}"), EmailAddress(f"box@{DOMAIN}"))
+    return compose(options, new_token(), datetime.now(UTC))
+
+
+def _mx(
+    props: Props,
+    name: str,
+    script: Script,
+    *told: str | Told,
+    target: MxTarget = TARGET,
+    trust: TrustStore | None = None,
+) -> Case:
+    """One host, one address, one server that is as the script has it."""
+    scenery = Scenery(trust=trust or props.trust, zones={DOMAIN: ONE_HOST}, servers={FIRST: script})
+    return Case(
+        area="smtp",
+        name=name,
+        scenery=scenery,
+        act=Probe("mx", target),
+        expected=telling(HERE, *told),
+    )
+
+
+def _dialogues(props: Props) -> Iterator[Case]:
+    """What a server says of itself, before and under TLS, and how fast."""
+    good = Script(tls=props.server.context)
+    yield replace(_mx(props, "an MX host in order", good), is_healthy=True)
+    yield _mx(props, "STARTTLS is not offered", Script(), CLEAR)
+    yield _mx(
+        props,
+        "something masks STARTTLS",
+        Script(extensions=("SIZE 1000000", "XXXXXXXA")),
+        "smtp.starttls.masked",
+    )
+    greeted = Say("250-peer.test", "250-8BITMIME", "250-SIZE 1000000", "250 ENHANCEDSTATUSCODES")
+    for name, moment, acts, code in (
+        (
+            "STARTTLS is offered under TLS",
+            "tls EHLO",
+            (Say(*greeted.lines[:3], "250-ENHANCEDSTATUSCODES", "250 STARTTLS"),),
+            "smtp.starttls.offered_again",
+        ),
+        ("extensions go under TLS", "tls EHLO", (Say("250 peer.test"),), "smtp.extensions.lost"),
+        (
+            "the host has another name under TLS",
+            "tls EHLO",
+            (Say("250-other.test", *greeted.lines[1:]),),
+            "smtp.ehlo.name_changed",
+        ),
+        ("QUIT is answered by the end", "QUIT", (Close(),), "smtp.quit.failed"),
+        ("QUIT is answered by 500", "QUIT", (Say("500 you stay"),), "smtp.quit.failed"),
+        (
+            "plaintext is injected behind STARTTLS",
+            "STARTTLS",
+            (Send(b"220 go\r\n250 AUTH PLAIN\r\n"), Wait()),
+            "smtp.starttls.plaintext_injected",
+        ),
+    ):
+        yield _mx(props, name, replace(good, on={moment: acts}), code)
+    for name, moment, acts, code in (
+        ("EHLO is unknown", "EHLO", (Say("502 5.5.1 what?"),), "smtp.ehlo.refused"),
+        (
+            "EHLO is answered twice",
+            "EHLO",
+            (Say("250 peer.test", "250 peer.test again"), Wait(0.2)),
+            "smtp.unsolicited_reply",
+        ),
+        ("the host is localhost", "EHLO", (Say("250 localhost"),), "smtp.ehlo.name_not_qualified"),
+    ):
+        yield _mx(props, name, Script(on={moment: acts}), CLEAR, code)
+    small = replace(good, extensions=("SIZE 1000",))
+    yield _mx(props, "hardly any message is small enough", small, "smtp.size.too_small")
+    patient = replace(TARGET, slow_reply=Seconds(SLOW))
+    paused = replace(good, on={"connect": (Wait(SLOWER), Say("220 peer.test"))})
+    yield _mx(props, "the greeting pauses", paused, "smtp.greeting.paused", target=patient)
+    tarpit = replace(good, latency=SLOWER)
+    yield _mx(props, "every answer is slow", tarpit, "smtp.tarpit", target=patient)
+
+
+def _refusals(props: Props) -> Iterator[Case]:
+    """How a server turns us away."""
+    for name, acts, code in (
+        ("the greeting is 554", (Say("554 5.7.1 listed"),), "smtp.greeting.rejected"),
+        ("the greeting is 521", (Say("521 5.3.2 no mail here"),), "smtp.greeting.no_mail"),
+        ("the greeting is 421", (Say("421 4.3.2 stopping"), Close()), "smtp.service_closing"),
+        (
+            "there are too many connections",
+            (Say("421 4.7.0 too many connections"), Close()),
+            "smtp.rate_limited",
+        ),
+    ):
+        yield _mx(props, name, Script(on={"connect": acts}), code)
+
+
+def _recipients(props: Props) -> Iterator[Case]:
+    """The questions that are asked where somebody wants them."""
+    asking = replace(
+        TARGET,
+        recipient=EmailAddress(f"user@{DOMAIN}"),
+        postmaster=True,
+        catch_all=True,
+        open_relay=True,
+    )
+    good = Script(tls=props.server.context)
+    ok, no = (Say("250 2.1.5 ok"),), (Say("550 5.1.1 who?"),)
+    for name, answers, told in (
+        ("two recipients exist and no other", [ok, ok, no], ()),
+        ("every recipient exists", ok, ("rcpt.catch_all", "rcpt.open_relay")),
+        ("no recipient exists", no, ("rcpt.refused", "rcpt.postmaster_refused")),
+        ("there is no postmaster", [ok, no], ("rcpt.postmaster_refused",)),
+        (
+            "recipients are greylisted",
+            (Say("451 4.7.1 Greylisted"),),
+            ("rcpt.undecided", "smtp.greylisted"),
+        ),
+        (
+            "there were too many messages",
+            (Say("450 4.2.1 too many messages"),),
+            ("rcpt.undecided", "smtp.rate_limited"),
+        ),
+        ("the server cannot tell", (Say("252 2.5.2 cannot tell"),), ("rcpt.undecided",)),
+    ):
+        script = replace(good, on={"RCPT": answers})
+        yield _mx(props, f"recipients: {name}", script, *told, target=asking)
+
+
+def _bad_certificates(
+    props: Props, host: str
+) -> Iterator[tuple[str, ssl.SSLContext, TrustStore, str]]:
+    """In words, what is served, whom we trust, and the reason it is told by."""
+    authority, trust = props.authority, props.trust
+    yield "has expired", authority.expired(host), trust, "certificate_expired"
+    yield (
+        "is for another host",
+        authority.context("other.test"),
+        trust,
+        "certificate_host_mismatch",
+    )
+    yield "is of an unknown authority", foreign(host), trust, "certificate_not_trusted"
+    unreadable = authority.unreadable(host).context
+    yield "cannot be read", unreadable, trust, "validation_failure"
+    yield "cannot be judged here", authority.context(host), props.ignorant, "untestable"
+
+
+def _certificates(props: Props) -> Iterator[Case]:
+    """Between relays any certificate will do; where mail is submitted it is more than a notice."""
+    for said, context, trust, reason in _bad_certificates(props, MX):
+        code = f"smtp.starttls.{reason}"
+        told = (code, Status.NOTICE)
+        script = Script(tls=context)
+        yield _mx(props, f"the certificate {said}", script, told, trust=trust)
+    ways: tuple[tuple[Literal["starttls", "implicit"], int], ...] = (
+        ("starttls", 587),
+        ("implicit", 465),
+    )
+    for way, port in ways:
+        for said, context, trust, reason in _bad_certificates(props, SUBMISSION_HOST):
+            target = replace(_SUBMITTING, tls=way, port=Port(port), verify=False, insecure=True)
+            script = replace(_submission_server(props), tls=context, implicit_tls=way == "implicit")
+            yield _submission(
+                f"submission, TLS {way}: the certificate {said}",
+                Scenery(trust=trust, zones={DOMAIN: _SUBMISSION_ZONE}, servers={FIRST: script}),
+                Probe("submission", target),
+                (f"smtp.{way}.{reason}", Status.WARNING),
+            )
+
+
+def _submission_server(props: Props, on: Mapping[str, Acts] | None = None, *more: str) -> Script:
+    return Script(
+        on={moment: tuple(acts) for moment, acts in (on or {}).items()},
+        tls=props.server.context,
+        extensions=("AUTH PLAIN", "SIZE 1000000", "8BITMIME", *more),
+        users={USER: PASSWORD},
+    )
+
+
+def _submission(name: str, scenery: Scenery, act: Act, *told: str | Told) -> Case:
+    expected = telling(*told)
+    return Case(
+        area="smtp",
+        name=name,
+        scenery=scenery,
+        act=act,
+        expected=expected,
+        is_healthy=not expected,
+    )
+
+
+def _submissions(props: Props) -> Iterator[Case]:
+    """The log-in, and what else an address of a submission server may be."""
+    good = _submission_server(props)
+    logging_in = Probe("submission", _SUBMITTING)
+    scenery = Scenery(trust=props.trust, zones={DOMAIN: _SUBMISSION_ZONE}, servers={FIRST: good})
+    yield _submission("a submission server in order", scenery, logging_in)
+    implicit = replace(scenery, servers={FIRST: replace(good, implicit_tls=True)})
+    target = replace(_SUBMITTING, tls="implicit", port=Port(465))
+    yield _submission("the same under implicit TLS", implicit, Probe("submission", target))
+    refusing = replace(
+        scenery, zones={DOMAIN: f"submit A {FIRST}\nsubmit A {SECOND}\n"}, servers={SECOND: good}
+    )
+    yield _submission(
+        "an address of a submission server refuses",
+        refusing,
+        logging_in,
+        ("smtp.address_unusable", Status.WARNING),
+    )
+    without_v6 = replace(
+        scenery,
+        zones={DOMAIN: f"{_SUBMISSION_ZONE}submit AAAA 2001:db8::1\n"},
+        source_v6="2001:db8:ffff::1",
+    )
+    yield _submission(
+        "a submission server's IPv6 cannot be tried from here",
+        without_v6,
+        logging_in,
+        ("smtp.address_unusable", Status.UNTESTABLE),
+    )
+
+
+def _deliveries(props: Props) -> Iterator[Case]:
+    """A canary on its way."""
+    handing_over = HandOver("submission", _ROUTE, canary())
+    reporting = _submission_server(props, None, "DSN")
+    scenery = Scenery(
+        trust=props.trust, zones={DOMAIN: _SUBMISSION_ZONE}, servers={FIRST: reporting}
+    )
+    yield _submission("a canary is handed over, and reports are asked for", scenery, handing_over)
+    refused = (Say("555 5.5.4 unknown parameter"),)
+    for moment in ("MAIL", "RCPT"):
+        answers = [refused, (Say("250 2.1.0 ok"),)]
+        script = replace(reporting, on={moment: answers})
+        yield _submission(
+            f"DSN is offered and refused with {moment}",
+            replace(scenery, servers={FIRST: script}),
+            handing_over,
+            "smtp.dsn.refused",
+        )
+    delivering = HandOver("direct", DirectRoute(), canary())
+    relay = Script(tls=props.server.context)
+    delivery = Scenery(trust=props.trust, zones={DOMAIN: ONE_HOST}, servers={FIRST: relay})
+    yield _submission("a canary is delivered to the MX host", delivery, delivering)
+    for name, acts, told in (
+        ("STARTTLS is not available now", (Say("454 4.7.0 later"),), ()),
+        (
+            "plaintext is injected behind it",
+            (Say("220 go ahead", "250 AUTH PLAIN"), StartTls()),
+            ("smtp.starttls.plaintext_injected",),
+        ),
+    ):
+        script = replace(relay, on={"STARTTLS": acts})
+        yield _submission(
+            f"a canary is delivered in clear: {name}",
+            replace(delivery, servers={FIRST: script}),
+            delivering,
+            "smtp.starttls.failed",
+            *told,
+        )
+    zone = f"{ONE_HOST}@ MX 5 mx2\nmx2 A {SECOND}\n"
+    yield _submission(
+        "a canary is delivered to the second host, the first one refuses",
+        replace(delivery, zones={DOMAIN: zone}),
+        delivering,
+        ("mx.address_unusable", Status.WARNING),
+    )
