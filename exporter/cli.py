@@ -207,6 +207,23 @@ def findings(
 
 
 @app.command()
+def selftest(
+    only: Annotated[
+        str | None,
+        typer.Option(metavar="WORD", help="Cases of an area or a code, or with it in their name."),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
+) -> int:
+    """Show that every finding's code fires where it should and stays silent where it should not.
+
+    Needs no mail system, no privileges and no network: servers that misbehave on order run in this
+    process, on loopback. Exit code 0: all is right, 2: a case disagrees, 3: it cannot be run here,
+    64: usage error.
+    """
+    return _command("exporter.selftest.command", "selftest", only, json)
+
+
+@app.command()
 def demo(
     once: Annotated[bool, typer.Option("--once", help="Settle every path once, then end.")] = False,
     fault: Annotated[

@@ -51,7 +51,7 @@ ROOMS = (
     ("exporter.status", "exporter.history", "exporter.story"),
     ("exporter.commands",),
     ("exporter.inspection",),
-    ("exporter.demo",),
+    ("exporter.demo", "exporter.selftest"),
     ("exporter.cli",),
 )
 
@@ -69,7 +69,7 @@ CLIENTS = {
     "aiosmtplib": ("probes/net/smtp_wire.py",),
     "cryptography": (
         *("probes/net/tls.py", "probes/net/certificates.py"),
-        "probes/records/dkim_verification.py",
+        *("probes/records/dkim_verification.py", "exporter/selftest/props.py"),
     ),
     "dkim": ("probes/canary/message.py",),
     "dns": ("probes/net/resolver.py",),
@@ -81,12 +81,16 @@ CLIENTS = {
         *("exporter/terminal.py", "exporter/explain.py", "exporter/commands.py"),
         *("exporter/diagnose_*.py", "exporter/inspection.py", "exporter/history.py"),
         *("exporter/status_view.py", "exporter/story_view.py", "exporter/change_view.py"),
+        *("exporter/selftest/view.py", "exporter/selftest/command.py"),
     ),
     "sqlalchemy": ("exporter/ledger_*.py",),
     "starlette": ("exporter/web/*.py",),
     "typer": ("exporter/cli.py",),
     "uvicorn": ("exporter/web/server.py",),
-    "uvloop": ("exporter/commands.py", "exporter/diagnose_command.py"),
+    "uvloop": (
+        *("exporter/commands.py", "exporter/diagnose_command.py"),
+        "exporter/selftest/command.py",
+    ),
     "yaml": ("exporter/config/yaml_reader.py",),
 }
 """Every third-party package, and the only files that import it."""

@@ -29,6 +29,8 @@ from probes.net.tls import TrustStore
 EHLO_NAME = "probe.example.test"
 
 _ATTEMPTS = 16
+_NO_WAY = "255.255.255.255"
+"""The system refuses to connect there, with the words it has where there is no route."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,8 @@ class Scenery:
     AD) are the recursive server's, which waits `patience` seconds for an answer and twice that in
     all. `servers` stand at their address on every port; each other address refuses.
     `name_servers` stand at loopback addresses of their own, all on one port. `source_v6` is where
-    we connect from to IPv6 addresses, which are then not redirected.
+    we connect from to IPv6 addresses, which are then not redirected. To the addresses
+    `out_of_reach` this machine has no way.
     """
 
     trust: TrustStore
@@ -81,6 +84,7 @@ class Scenery:
     servers: Mapping[str, Server] = field(default_factory=dict)
     name_servers: Mapping[str, NameServer] = field(default_factory=dict)
     source_v6: str | None = None
+    out_of_reach: frozenset[str] = frozenset()
     patience: float = 3.0
 
 
@@ -115,6 +119,8 @@ async def standing(scenery: Scenery) -> AsyncIterator[World]:
         def route(address: str, port: int) -> tuple[str, int]:
             if ":" in address and scenery.source_v6 is not None:
                 return address, port
+            if address in scenery.out_of_reach:
+                return _NO_WAY, port
             return LOOPBACK, peers[address].port if address in peers else closed
 
         patience = scenery.patience

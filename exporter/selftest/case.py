@@ -7,8 +7,11 @@ from typing import Any
 from exporter.liars.world import Scenery
 from probes.canary.hops import OurTimes
 from probes.canary.message import Canary
-from probes.catalogue import AREAS, ENTRIES
+from probes.catalogue import ENTRIES
 from probes.result import Status
+
+BRIEF = 0.8
+"""Seconds our resolver waits for an answer in the worlds in which somebody is silent."""
 
 Told = tuple[str, Status]
 """A finding's code, and how bad it is."""
@@ -99,11 +102,15 @@ def _told(one: str | Told) -> Told:
     return one, statuses[0]
 
 
-def area_of(code: str) -> str:
-    """The area of the catalogue that a code is in."""
-    return next(
-        area for area, entries in AREAS.items() if any(entry.code == code for entry in entries)
-    )
+def chosen(cases: Iterable[Case], word: str) -> tuple[Case, ...]:
+    """The cases of an area or of a code; where it is neither, those whose name or code has it."""
+    wanted, known = word.strip().casefold(), tuple(cases)
+    exact = tuple(case for case in known if wanted == case.area or wanted in case.codes)
+    return exact or tuple(case for case in known if wanted and _mentions(case, wanted))
+
+
+def _mentions(case: Case, wanted: str) -> bool:
+    return wanted in case.name.casefold() or any(wanted in code for code in case.codes)
 
 
 def expected_by(cases: Iterable[Case]) -> frozenset[str]:

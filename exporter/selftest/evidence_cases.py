@@ -103,6 +103,12 @@ def evidence_cases(props: Props) -> Iterator[Case]:
     yield from _reading(way)
     yield from _header_changes(way)
     yield from _body_changes(way)
+    yield from _unsigned(replace(way, sent=_without_signature(canary.content)))
+
+
+def _without_signature(content: bytes) -> bytes:
+    """The signature stands first, and its last line ends where the next field begins."""
+    return content[content.index(b"\r\nFrom: ") + 2 :]
 
 
 def _whole(octets: bytes) -> tuple[Act, ...]:
@@ -137,9 +143,7 @@ def _signatures(way: _Way) -> Iterator[Case]:
 
 def _verdicts(way: _Way) -> Iterator[Case]:
     """What the receiver, a filter or somebody on the way says of the message."""
-    failed = "dkim=temperror; dmarc=fail".replace(
-        "dkim=temperror", f"dkim=temperror header.d={AUTHOR}"
-    )
+    failed = f"dkim=temperror header.d={AUTHOR}; dmarc=fail"
     yield way.case(
         "the receiver could not get the key",
         way.relayed(way.sent, failed),
@@ -159,7 +163,7 @@ def _verdicts(way: _Way) -> Iterator[Case]:
     ham = spam.replace(b"Yes, score=8.1", b"No, score=0.1")
     yield way.case("a filter calls it good", way.relayed(way.sent, on_top=ham))
     seen = OurTimes(way.now, way.now, way.now, way.now + timedelta(seconds=3))
-    yield way.case("all clocks are right", way.relayed(way.sent, late=1), times=seen)
+    yield way.case("all clocks are right", way.relayed(way.sent), times=seen)
     yield way.case(
         "the receiver's clock is wrong",
         way.relayed(way.sent, late=55),
@@ -181,10 +185,8 @@ def _reading(way: _Way) -> Iterator[Case]:
     yield way.case(
         "the copy is too large to be read", copy, "arrival.message.too_large", answer=large
     )
-    looped = b"".join(
-        b"Received: from loop.test by loop.test with ESMTP id %d; %s\r\n" % (number, b"x" * 900)
-        for number in range(150)
-    )
+    loop = b"Received: by %d.test (" + b"x" * 40_000 + b"); Mon, 23 Nov 2026 12:00:00 +0000\r\n"
+    looped = b"".join(loop % number for number in range(20))
     yield way.case("the copy went round and round", looped + way.sent, "arrival.evidence.shortened")
 
 
@@ -227,6 +229,14 @@ def _header_changes(way: _Way) -> Iterator[Case]:
         way.relayed(folded),
         _altered("header_refolded", _FORM),
     )
+    both = folded.replace(b"To: <in@", b"To: <other@")
+    yield way.case(
+        "on the way the subject is folded anew and a field changed",
+        way.relayed(both),
+        _BROKEN,
+        _altered("header_refolded", _CHANGED),
+        _altered("header_changed", _CHANGED),
+    )
     twice = way.relayed(b"Subject: another\r\n" + way.sent)
     yield way.case(
         "on the way a second subject comes", twice, _altered("header_duplicated", _CHANGED)
@@ -266,6 +276,13 @@ def _body_changes(way: _Way) -> Iterator[Case]:
         way.relayed(spaced),
         _altered("white_space_changed", _FORM),
     )
+    parted = header + blank + body.replace(b"\r\n", b"\r\n\r\n", 1)
+    yield way.case(
+        "on the way an empty line comes into the text",
+        way.relayed(parted),
+        _BROKEN,
+        _altered("white_space_changed", _CHANGED),
+    )
     wrapped = header.replace(b"text/plain; charset=utf-8", b'multipart/mixed; boundary="b"')
     part = b"Content-Type: text/plain; charset=utf-8\r\n\r\n"
     content = wrapped + blank + b"--b\r\n" + part + body + b"NOTICE\r\n--b--\r\n"
@@ -284,4 +301,23 @@ def _body_changes(way: _Way) -> Iterator[Case]:
         _DISAGREES,
         "arrival.dmarc.receiver_disagrees",
         _altered("footer_added", _CHANGED),
+    )
+
+
+def _unsigned(way: _Way) -> Iterator[Case]:
+    """What breaks a signature is harmless where there is none."""
+    header, _, body = way.sent.partition(b"\r\n\r\n")
+    yield way.case("an unsigned copy came through whole", way.relayed(way.sent))
+    encoded = header.replace(b"Encoding: 7bit", b"Encoding: base64") + b"\r\n\r\n"
+    encoded += base64.encodebytes(body).replace(b"\n", b"\r\n")
+    yield way.case(
+        "on the way an unsigned body is encoded anew",
+        way.relayed(encoded),
+        _altered("reencoded", _FORM),
+    )
+    subject = way.sent.replace(b"Subject: Mail path", b"Subject: =?utf-8?q?Mail_path?=")
+    yield way.case(
+        "on the way an unsigned subject is encoded anew",
+        way.relayed(subject),
+        _altered("header_reencoded", _FORM),
     )

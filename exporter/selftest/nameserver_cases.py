@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from exporter.liars.dns_messages import Misbehaviour
 from exporter.liars.dns_server import Fault, Faults
 from exporter.liars.world import NameServer, Scenery
-from exporter.selftest.case import Case, Probe, Told, telling
+from exporter.selftest.case import BRIEF, Case, Probe, Told, telling
 from exporter.selftest.props import DOMAIN, Props
 from probes.kinds.nameservers import NameserversTarget
 from probes.options import Count, Domain
@@ -85,16 +85,16 @@ def _of_no_use(two: _Servers) -> Iterator[Case]:
         bad = replace(two, faults={("*", "*"): Fault(lie)})
         yield bad.case(f"one of two servers is of no use: {lie}", _LAME)
     for lie in (Misbehaviour.SILENCE, Misbehaviour.WRONG_SOURCE, Misbehaviour.TCP_SILENCE):
-        bad = replace(two, faults={("*", "*"): Fault(lie)}, patience=0.4)
+        bad = replace(two, faults={("*", "*"): Fault(lie)}, patience=BRIEF)
         yield bad.case(f"one of two servers is not heard: {lie}", (_UNREACHABLE, Status.WARNING))
-    silent = replace(two, faults={(DOMAIN, "MX"): Fault(Misbehaviour.SILENCE)}, patience=0.4)
+    silent = replace(two, faults={(DOMAIN, "MX"): Fault(Misbehaviour.SILENCE)}, patience=BRIEF)
     yield silent.case("one server is silent about MX", (_UNREACHABLE, Status.WARNING))
     deaf = replace(two, faults={("*", "*"): Fault(Misbehaviour.UDP_ONLY)})
     yield deaf.case("one server has no TCP", "nameservers.tcp_failed")
     # the system refuses to send to a broadcast address
     away = replace(two, first="@ NS broad\nbroad A 255.255.255.255\n@ MX 10 mx\n", second=None)
     yield away.case("this machine has no way to one server", (_UNREACHABLE, Status.UNTESTABLE))
-    nobody = replace(two, second=None, patience=0.4)
+    nobody = replace(two, second=None, patience=BRIEF)
     yield nobody.case("nobody is at the address of one server", (_UNREACHABLE, Status.WARNING))
 
 

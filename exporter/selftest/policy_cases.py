@@ -11,7 +11,7 @@ from exporter.liars.dns_server import Fault, Faults
 from exporter.liars.https import page, sts_policy
 from exporter.liars.smtp import Script
 from exporter.liars.world import Pages, Scenery, Server
-from exporter.selftest.case import Case, Probe, Told, telling
+from exporter.selftest.case import BRIEF, Case, Probe, Told, telling
 from exporter.selftest.mx_cases import FIRST, SECOND
 from exporter.selftest.props import DOMAIN, MX, POLICY_HOST, Props
 from probes.kinds.policy import PolicyTarget
@@ -185,7 +185,7 @@ def _dane_look_ups(world: _World) -> Iterator[Case]:
         (failed, Status.NOTICE),
         "dnssec.insecure",
     )
-    silent = replace(world, faults={_TLSA_NAME: Fault(Misbehaviour.SILENCE)}, patience=0.4)
+    silent = replace(world, faults={_TLSA_NAME: Fault(Misbehaviour.SILENCE)}, patience=BRIEF)
     yield silent.case("our resolver is silent about TLSA", *absent, (failed, Status.UNTESTABLE))
 
 
@@ -219,7 +219,7 @@ def _sts_records(world: _World) -> Iterator[Case]:
         failing = replace(world, faults={(host, "TXT"): Fault(Misbehaviour.SERVFAIL)})
         name = f"the servers fail for the TXT of {host}"
         yield failing.case(name, (code, Status.WARNING), other, no_dane)
-        silent = replace(world, faults={(host, "TXT"): Fault(Misbehaviour.SILENCE)}, patience=0.4)
+        silent = replace(world, faults={(host, "TXT"): Fault(Misbehaviour.SILENCE)}, patience=BRIEF)
         name = f"our resolver is silent about the TXT of {host}"
         yield silent.case(name, (code, Status.UNTESTABLE), other, no_dane)
     yield _long_name(world)
@@ -261,7 +261,7 @@ def _sts_policies(world: _World) -> Iterator[Case]:
     link_local = replace(published, zone=f"{HOST}mta-sts A 169.254.169.254\n{STS}")
     yield link_local.case("the policy host is at a metadata address", *absent, fetch)
     silent = replace(
-        published, faults={(POLICY_HOST, "*"): Fault(Misbehaviour.SILENCE)}, patience=0.4
+        published, faults={(POLICY_HOST, "*"): Fault(Misbehaviour.SILENCE)}, patience=BRIEF
     )
     yield silent.case(
         "our resolver is silent about the policy host",
@@ -297,7 +297,10 @@ def _sts_hosts(world: _World) -> Iterator[Case]:
         policy = page(sts_policy(mode))
         untrusted = replace(published, policy=policy, hosts={FIRST: Script(tls=foreign(MX))})
         told = (*absent, *more, ("sts.host_untrusted", status))
-        yield untrusted.case(f"the host's certificate does not satisfy the policy ({mode})", *told)
+        bad = ("smtp.starttls.certificate_not_trusted", Status.NOTICE)
+        yield untrusted.case(
+            f"the host's certificate does not satisfy the policy ({mode})", *told, bad
+        )
         clear = replace(published, policy=policy, hosts={FIRST: Script()})
         yield clear.case(f"a policy ({mode}) and no STARTTLS", *told)
 
@@ -305,23 +308,28 @@ def _sts_hosts(world: _World) -> Iterator[Case]:
 def _certificates(world: _World) -> Iterator[Case]:
     """What is about to end, what is weak, what differs."""
     authority = world.props.authority
+    expired = replace(world, hosts={FIRST: Script(tls=authority.expired(MX))})
+    yield expired.case(
+        "the certificate has expired",
+        *ABSENT,
+        "tls.certificate_expires",
+        ("smtp.starttls.certificate_expired", Status.NOTICE),
+    )
     for name, context, told in (
-        ("the certificate has expired", authority.expired(MX), "tls.certificate_expires"),
         (
             "the certificate of the authority between ends soon",
             authority.through_intermediate(MX, days=5),
-            "tls.intermediate_expires",
+            ("tls.intermediate_expires",),
         ),
-        ("the key is weak", authority.weak(MX), "tls.weak_certificate"),
+        ("the key is weak", authority.weak(MX), ("tls.weak_certificate",)),
         (
             "a chain through an authority between is in order",
             authority.through_intermediate(MX, days=90),
-            None,
+            (),
         ),
     ):
         serving = replace(world, hosts={FIRST: Script(tls=context)})
-        more = () if told is None else (told,)
-        yield serving.case(name, *ABSENT, *more, is_healthy=told is None)
+        yield serving.case(name, *ABSENT, *told, is_healthy=not told)
     early = replace(world, target=replace(TARGET, expiry_margin=Seconds(300 * 86_400.0)))
     yield replace(early, hosts={FIRST: Script(tls=authority.context(MX))}).case(
         "the certificate ends sooner than wanted", *ABSENT, "tls.certificate_expires"

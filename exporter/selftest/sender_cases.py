@@ -124,7 +124,7 @@ def _keys(world: SenderWorld) -> Iterator[Case]:
     ):
         zone = GOOD + key_record("s1", record)
         yield replace(configured, zone=zone).case(f"DKIM key: {name}", *told, is_healthy=True)
-    two = GOOD + key_record("s1", good) + key_record("s1", "v=DKIM1; p=")
+    two = GOOD + key_record("s1", good) + key_record("s1", f"{good}; n=second")
     yield replace(configured, zone=two).case("DKIM key: there are two", "dkim.key_multiple")
     now = datetime.now(UTC)
     lately, long_ago = now - timedelta(hours=1), now - IN_USE_FOR - timedelta(hours=1)

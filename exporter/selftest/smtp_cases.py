@@ -11,7 +11,7 @@ from exporter.liars.certificates import foreign
 from exporter.liars.smtp import Script
 from exporter.liars.world import Scenery
 from exporter.selftest.case import Act, Case, HandOver, Probe, Told, telling
-from exporter.selftest.mx_cases import FIRST, HERE, ONE_HOST, SECOND, TARGET
+from exporter.selftest.mx_cases import FIRST, HERE, ONE_HOST, OVER_V6, SECOND, TARGET
 from exporter.selftest.props import DOMAIN, MX, PASSWORD, SUBMISSION_HOST, USER, Props
 from probes.canary.message import Canary, MessageOptions, compose, new_token
 from probes.kinds.mx import MxTarget
@@ -242,25 +242,20 @@ def _submissions(props: Props) -> Iterator[Case]:
     implicit = replace(scenery, servers={FIRST: replace(good, implicit_tls=True)})
     target = replace(_SUBMITTING, tls="implicit", port=Port(465))
     yield _submission("the same under implicit TLS", implicit, Probe("submission", target))
-    refusing = replace(
-        scenery, zones={DOMAIN: f"submit A {FIRST}\nsubmit A {SECOND}\n"}, servers={SECOND: good}
-    )
-    yield _submission(
-        "an address of a submission server refuses",
-        refusing,
-        logging_in,
-        ("smtp.address_unusable", Status.WARNING),
-    )
-    without_v6 = replace(
+    two = replace(
         scenery,
-        zones={DOMAIN: f"{_SUBMISSION_ZONE}submit AAAA 2001:db8::1\n"},
-        source_v6="2001:db8:ffff::1",
+        zones={DOMAIN: f"{_SUBMISSION_ZONE}submit AAAA {OVER_V6}\n"},
+        servers={OVER_V6: good},
+    )
+    unusable = "smtp.address_unusable"
+    yield _submission(
+        "an address of a submission server refuses", two, logging_in, (unusable, Status.WARNING)
     )
     yield _submission(
-        "a submission server's IPv6 cannot be tried from here",
-        without_v6,
+        "this machine has no way to an address of a submission server",
+        replace(two, out_of_reach=frozenset({FIRST})),
         logging_in,
-        ("smtp.address_unusable", Status.UNTESTABLE),
+        (unusable, Status.UNTESTABLE),
     )
 
 

@@ -16,12 +16,13 @@ _KEY_TROUBLE = frozenset(
     )
 )
 _DAMAGE = frozenset((DkimStatus.BODY_CHANGED, DkimStatus.HEADER_CHANGED))
-_HARMLESS = frozenset(
+HARMLESS = frozenset(
     (
         *(MutationKind.HEADER_REFOLDED, MutationKind.HEADER_REENCODED, MutationKind.REENCODED),
         MutationKind.WHITE_SPACE_CHANGED,
     )
 )
+"""Changes of the form, which nobody has to mind where no signature covers what was changed."""
 
 
 def findings(
@@ -158,7 +159,7 @@ def _forged(results: Sequence[Authentication]) -> Iterator[Finding]:
 
 def _changes(changed: Sequence[Mutation]) -> Iterator[Finding]:
     for one in changed:
-        status = Status.INFO if one.kind in _HARMLESS and not one.broke else Status.WARNING
+        status = Status.INFO if one.kind in HARMLESS and not one.broke else Status.WARNING
         where = (
             "" if one.between is None else f" (between hop {one.between[0]} and {one.between[1]})"
         )

@@ -1,5 +1,6 @@
 """Findings about an arrived copy: what was done to it and who vouches for it."""
 
+from probes.canary.evidence_findings import HARMLESS
 from probes.canary.mutation import MutationKind
 from probes.catalogue.entry import Entry, always
 from probes.result import Owner, Status
@@ -23,7 +24,7 @@ _CHANGES = {
     MutationKind.BODY_TRUNCATED: "The body came shorter than it was sent",
 }
 
-_HARMLESS = "it broke no signature and only the form was changed"
+_OF_THE_FORM = {Status.INFO: "it broke no signature", Status.WARNING: "it broke one"}
 
 _DKIM = (
     Entry(
@@ -165,7 +166,7 @@ ENTRIES = (
             _EXPLAIN,
             "RFC 5321 §6.4",
             Owner.THEIR_FILTER,
-            {Status.INFO: _HARMLESS, Status.WARNING: "otherwise"},
+            _OF_THE_FORM if kind in HARMLESS else always(Status.WARNING),
         )
         for kind, summary in _CHANGES.items()
     ),

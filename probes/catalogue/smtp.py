@@ -1,5 +1,7 @@
 """Findings about SMTP dialogues: what a server says, before and under TLS."""
 
+from collections.abc import Mapping
+
 from probes.catalogue.entry import Entry, always
 from probes.result import Owner, Reason, Status
 
@@ -42,13 +44,11 @@ _CERTIFICATE = {
 }
 """What `TlsFacts.untrusted_reason` can be: the summary and the remedy."""
 
-_CERTIFICATE_SEVERITY = {
-    Status.NOTICE: "between relays, where any certificate is better than clear text",
-    Status.WARNING: "at a submission server, when `verify` is off",
-}
+_SUBMITTING = {Status.WARNING: "at a submission server, when `verify` is off"}
+_RELAYING = {Status.NOTICE: "between relays, where any certificate is better than clear text"}
 
 
-def _certificates(tls: str, verify: str) -> tuple[Entry, ...]:
+def _certificates(tls: str, verify: str, severity: Mapping[Status, str]) -> tuple[Entry, ...]:
     why = (
         "Senders that verify (MTA-STS, REQUIRETLS, mail programs) will not deliver; the others "
         "cannot tell the server from somebody between."
@@ -62,7 +62,7 @@ def _certificates(tls: str, verify: str) -> tuple[Entry, ...]:
             verify,
             "RFC 8460 §4.3",
             Owner.MONITOR if reason is Reason.UNTESTABLE else Owner.THEIR_MX,
-            _CERTIFICATE_SEVERITY,
+            severity,
         )
         for reason, (summary, remedy) in _CERTIFICATE.items()
     )
@@ -148,6 +148,6 @@ ENTRIES = (
         Owner.THEIR_MX,
         always(Status.FAILURE),
     ),
-    *_certificates("starttls", _S_CLIENT),
-    *_certificates("implicit", _S_CLIENT_TLS),
+    *_certificates("starttls", _S_CLIENT, _RELAYING | _SUBMITTING),
+    *_certificates("implicit", _S_CLIENT_TLS, _SUBMITTING),
 )
