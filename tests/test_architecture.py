@@ -69,7 +69,7 @@ CLIENTS = {
     "aiosmtplib": ("probes/net/smtp_wire.py",),
     "cryptography": (
         *("probes/net/tls.py", "probes/net/certificates.py"),
-        *("probes/records/dkim_verification.py", "exporter/selftest/props.py"),
+        "probes/records/dkim_verification.py",
     ),
     "dkim": ("probes/canary/message.py",),
     "dns": ("probes/net/resolver.py",),

@@ -18,8 +18,8 @@ _FLUSH_SECONDS = 1.0
 class Peer:
     """`async with` one of its kinds: it listens on `address` and `port`, `sessions` counts.
 
-    On the way out it waits `farewell` seconds for the conversations there are, then cuts them, and
-    raises the bug of its own that ended one of them, if any did.
+    On the way out it waits `farewell` seconds for the conversations there are (not when its task is
+    cancelled), then cuts them, and raises the bug of its own that ended one of them, if any did.
     """
 
     farewell = 3.0
@@ -68,7 +68,7 @@ class Peer:
     ) -> None:
         if self._server is not None:
             await stop_serving(self._server)
-        if self._tasks:
+        if self._tasks and not isinstance(error, asyncio.CancelledError):
             await asyncio.wait(self._tasks, timeout=self.farewell)
         for task in tuple(self._tasks):
             task.cancel()

@@ -10,11 +10,12 @@ from exporter.liars.acts import Act, Say, Send
 from exporter.liars.dns_messages import Misbehaviour
 from exporter.liars.dns_server import Fault, Faults
 from exporter.liars.imap import OK
+from exporter.liars.keys import key_record
 from exporter.liars.world import Mailbox, Scenery
 from exporter.selftest.case import Case, Copy, Told, telling
 from exporter.selftest.mx_cases import FIRST
 from exporter.selftest.performing import PLACE
-from exporter.selftest.props import DOMAIN, IMAP_HOST, PASSWORD, USER, Props, key_record
+from exporter.selftest.props import DOMAIN, IMAP_HOST, PASSWORD, USER, Props
 from probes.canary.hops import OurTimes
 from probes.canary.message import MessageOptions, compose
 from probes.mailboxes.imap import ImapMailbox

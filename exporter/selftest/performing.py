@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 from exporter.examining import examine_copy
 from exporter.ledger_values import pack_document, unpack_document
@@ -84,11 +85,12 @@ async def _examine(world: World, act: Copy, trace: Trace) -> None:
 async def _fetched(world: World, act: Copy) -> Content:
     """The copy, as the watch of its mailbox fetches it."""
     wanting = _Wanting()
-    watching = asyncio.create_task(
+    watching = asyncio.ensure_future(
         MAILBOXES["imap"].watch(world.net, act.target, wanting, {}, wanting.report)
     )
+    awaited: set[asyncio.Future[Any]] = {watching, wanting.content}
     try:
-        await asyncio.wait({watching, wanting.content}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
         if not wanting.content.done():
             watching.result()
         return wanting.content.result()

@@ -1,12 +1,13 @@
 """Cases of SMTP dialogues: kinds `mx` and `submission`, routes `direct` and `submission`."""
 
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Literal
 
-from exporter.liars.acts import Acts, Close, Say, Send, StartTls, Wait
+from exporter.liars.acts import Act as Said
+from exporter.liars.acts import Close, Say, Send, StartTls, Wait
 from exporter.liars.certificates import foreign
 from exporter.liars.smtp import Script
 from exporter.liars.world import Scenery
@@ -36,6 +37,7 @@ _ROUTE = SubmissionRoute(Host(SUBMISSION_HOST), **_ACCOUNT)  # type: ignore[arg-
 def smtp_cases(props: Props) -> Iterator[Case]:
     """All of them."""
     yield from _dialogues(props)
+    yield from _slowness(props)
     yield from _refusals(props)
     yield from _recipients(props)
     yield from _certificates(props)
@@ -69,54 +71,58 @@ def _mx(
 
 
 def _dialogues(props: Props) -> Iterator[Case]:
-    """What a server says of itself, before and under TLS, and how fast."""
+    """What a server says of itself, before and under TLS."""
     good = Script(tls=props.server.context)
     yield replace(_mx(props, "an MX host in order", good), is_healthy=True)
     yield _mx(props, "STARTTLS is not offered", Script(), CLEAR)
-    yield _mx(
-        props,
-        "something masks STARTTLS",
-        Script(extensions=("SIZE 1000000", "XXXXXXXA")),
-        "smtp.starttls.masked",
-    )
-    greeted = Say("250-peer.test", "250-8BITMIME", "250-SIZE 1000000", "250 ENHANCEDSTATUSCODES")
-    for name, moment, acts, code in (
-        (
-            "STARTTLS is offered under TLS",
-            "tls EHLO",
-            (Say(*greeted.lines[:3], "250-ENHANCEDSTATUSCODES", "250 STARTTLS"),),
-            "smtp.starttls.offered_again",
-        ),
-        ("extensions go under TLS", "tls EHLO", (Say("250 peer.test"),), "smtp.extensions.lost"),
-        (
-            "the host has another name under TLS",
-            "tls EHLO",
-            (Say("250-other.test", *greeted.lines[1:]),),
-            "smtp.ehlo.name_changed",
-        ),
-        ("QUIT is answered by the end", "QUIT", (Close(),), "smtp.quit.failed"),
-        ("QUIT is answered by 500", "QUIT", (Say("500 you stay"),), "smtp.quit.failed"),
-        (
-            "plaintext is injected behind STARTTLS",
-            "STARTTLS",
-            (Send(b"220 go\r\n250 AUTH PLAIN\r\n"), Wait()),
-            "smtp.starttls.plaintext_injected",
-        ),
-    ):
-        yield _mx(props, name, replace(good, on={moment: acts}), code)
-    for name, moment, acts, code in (
-        ("EHLO is unknown", "EHLO", (Say("502 5.5.1 what?"),), "smtp.ehlo.refused"),
-        (
-            "EHLO is answered twice",
-            "EHLO",
-            (Say("250 peer.test", "250 peer.test again"), Wait(0.2)),
-            "smtp.unsolicited_reply",
-        ),
-        ("the host is localhost", "EHLO", (Say("250 localhost"),), "smtp.ehlo.name_not_qualified"),
-    ):
-        yield _mx(props, name, Script(on={moment: acts}), CLEAR, code)
+    masked = Script(extensions=("SIZE 1000000", "XXXXXXXA"))
+    yield _mx(props, "something masks STARTTLS", masked, "smtp.starttls.masked")
     small = replace(good, extensions=("SIZE 1000",))
     yield _mx(props, "hardly any message is small enough", small, "smtp.size.too_small")
+    for name, moment, acts, code in _UNDER_TLS:
+        yield _mx(props, name, replace(good, on={moment: acts}), code)
+    for name, acts, code in _IN_CLEAR:
+        yield _mx(props, name, Script(on={"EHLO": acts}), CLEAR, code)
+
+
+_OFFER = ("250-8BITMIME", "250-SIZE 1000000", "250-ENHANCEDSTATUSCODES", "250 HELP")
+_UNDER_TLS: tuple[tuple[str, str, tuple[Said, ...], str], ...] = (
+    (
+        "STARTTLS is offered under TLS",
+        "tls EHLO",
+        (Say("250-peer.test", *_OFFER[:3], "250 STARTTLS"),),
+        "smtp.starttls.offered_again",
+    ),
+    ("extensions go under TLS", "tls EHLO", (Say("250 peer.test"),), "smtp.extensions.lost"),
+    (
+        "the host has another name under TLS",
+        "tls EHLO",
+        (Say("250-other.test", *_OFFER),),
+        "smtp.ehlo.name_changed",
+    ),
+    ("QUIT is answered by the end", "QUIT", (Close(),), "smtp.quit.failed"),
+    ("QUIT is answered by 500", "QUIT", (Say("500 you stay"),), "smtp.quit.failed"),
+    (
+        "plaintext is injected behind STARTTLS",
+        "STARTTLS",
+        (Send(b"220 go\r\n250 AUTH PLAIN\r\n"), Wait()),
+        "smtp.starttls.plaintext_injected",
+    ),
+)
+_IN_CLEAR: tuple[tuple[str, tuple[Said, ...], str], ...] = (
+    ("EHLO is unknown", (Say("502 5.5.1 what?"),), "smtp.ehlo.refused"),
+    (
+        "EHLO is answered twice",
+        (Say("250 peer.test", "250 peer.test again"), Wait(0.2)),
+        "smtp.unsolicited_reply",
+    ),
+    ("the host is localhost", (Say("250 localhost"),), "smtp.ehlo.name_not_qualified"),
+)
+
+
+def _slowness(props: Props) -> Iterator[Case]:
+    """A pause before the greeting, or before everything."""
+    good = Script(tls=props.server.context)
     patient = replace(TARGET, slow_reply=Seconds(SLOW))
     paused = replace(good, on={"connect": (Wait(SLOWER), Say("220 peer.test"))})
     yield _mx(props, "the greeting pauses", paused, "smtp.greeting.paused", target=patient)
@@ -149,26 +155,30 @@ def _recipients(props: Props) -> Iterator[Case]:
         open_relay=True,
     )
     good = Script(tls=props.server.context)
-    ok, no = (Say("250 2.1.5 ok"),), (Say("550 5.1.1 who?"),)
-    for name, answers, told in (
-        ("two recipients exist and no other", [ok, ok, no], ()),
-        ("every recipient exists", ok, ("rcpt.catch_all", "rcpt.open_relay")),
-        ("no recipient exists", no, ("rcpt.refused", "rcpt.postmaster_refused")),
-        ("there is no postmaster", [ok, no], ("rcpt.postmaster_refused",)),
-        (
-            "recipients are greylisted",
-            (Say("451 4.7.1 Greylisted"),),
-            ("rcpt.undecided", "smtp.greylisted"),
-        ),
-        (
-            "there were too many messages",
-            (Say("450 4.2.1 too many messages"),),
-            ("rcpt.undecided", "smtp.rate_limited"),
-        ),
-        ("the server cannot tell", (Say("252 2.5.2 cannot tell"),), ("rcpt.undecided",)),
-    ):
+    for name, answers, told in _ANSWERS:
         script = replace(good, on={"RCPT": answers})
         yield _mx(props, f"recipients: {name}", script, *told, target=asking)
+
+
+_OK, _NO = (Say("250 2.1.5 ok"),), (Say("550 5.1.1 who?"),)
+_ANSWERS: tuple[tuple[str, list[tuple[Said, ...]], tuple[str, ...]], ...] = (
+    ("two recipients exist and no other", [_OK, _OK, _NO], ()),
+    ("every recipient exists", [_OK], ("rcpt.catch_all", "rcpt.open_relay")),
+    ("no recipient exists", [_NO], ("rcpt.refused", "rcpt.postmaster_refused")),
+    ("there is no postmaster", [_OK, _NO], ("rcpt.postmaster_refused",)),
+    (
+        "they are greylisted",
+        [(Say("451 4.7.1 Greylisted"),)],
+        ("rcpt.undecided", "smtp.greylisted"),
+    ),
+    (
+        "there were too many messages",
+        [(Say("450 4.2.1 too many messages"),)],
+        ("rcpt.undecided", "smtp.rate_limited"),
+    ),
+    ("the server cannot tell", [(Say("252 2.5.2 cannot tell"),)], ("rcpt.undecided",)),
+)
+"""The answers to the questions for a recipient, postmaster, nobody and another domain's user."""
 
 
 def _bad_certificates(
@@ -212,9 +222,8 @@ def _certificates(props: Props) -> Iterator[Case]:
             )
 
 
-def _submission_server(props: Props, on: Mapping[str, Acts] | None = None, *more: str) -> Script:
+def _submission_server(props: Props, *more: str) -> Script:
     return Script(
-        on={moment: tuple(acts) for moment, acts in (on or {}).items()},
         tls=props.server.context,
         extensions=("AUTH PLAIN", "SIZE 1000000", "8BITMIME", *more),
         users={USER: PASSWORD},
@@ -262,14 +271,14 @@ def _submissions(props: Props) -> Iterator[Case]:
 def _deliveries(props: Props) -> Iterator[Case]:
     """A canary on its way."""
     handing_over = HandOver("submission", _ROUTE, canary())
-    reporting = _submission_server(props, None, "DSN")
+    reporting = _submission_server(props, "DSN")
     scenery = Scenery(
         trust=props.trust, zones={DOMAIN: _SUBMISSION_ZONE}, servers={FIRST: reporting}
     )
     yield _submission("a canary is handed over, and reports are asked for", scenery, handing_over)
     refused = (Say("555 5.5.4 unknown parameter"),)
     for moment in ("MAIL", "RCPT"):
-        answers = [refused, (Say("250 2.1.0 ok"),)]
+        answers: list[tuple[Said, ...]] = [refused, _OK]
         script = replace(reporting, on={moment: answers})
         yield _submission(
             f"DSN is offered and refused with {moment}",

@@ -1,17 +1,15 @@
 """Kind `sender` against a scripted DNS: every finding, whose fault, and what is never shown."""
 
 import json
-from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from exporter.liars.dns_messages import Misbehaviour
 from exporter.liars.dns_server import DnsServer, Fault, Faults
+from exporter.liars.keys import ed25519_public, key_record, rsa_key, tiny_public
 from probes.catalogue import ENTRIES
 from probes.clock import SYSTEM_CLOCK
 from probes.kinds.sender import SenderTarget, probe
@@ -48,20 +46,8 @@ TARGET = SenderTarget(
 
 
 @cache
-def rsa_key(bits: int) -> str:
-    key = rsa.generate_private_key(public_exponent=65537, key_size=bits).public_key()
-    der = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    return b64encode(der).decode()
-
-
-def ed25519_key() -> str:
-    key = ed25519.Ed25519PrivateKey.generate().public_key()
-    return b64encode(key.public_bytes(Encoding.Raw, PublicFormat.Raw)).decode()
-
-
-def key_at(selector: str, record: str) -> str:
-    strings = " ".join(f'"{record[at : at + 200]}"' for at in range(0, len(record), 200))
-    return f"{selector}._domainkey TXT {strings}"
+def rsa_public(bits: int) -> str:
+    return rsa_key(bits).public
 
 
 @dataclass(frozen=True)
@@ -106,8 +92,8 @@ def told(result: ProbeResult) -> dict[str, Status]:
 
 
 async def test_a_domain_in_order_has_nothing_to_be_told() -> None:
-    zone = f"{GOOD}\n{key_at('s1', f'v=DKIM1; k=rsa; p={rsa_key(2048)}')}"
-    zone += f"\n{key_at('s2', f'v=DKIM1; k=ed25519; p={ed25519_key()}')}"
+    zone = f"{GOOD}\n{key_record('s1', f'v=DKIM1; k=rsa; p={rsa_public(2048)}')}"
+    zone += f"\n{key_record('s2', f'v=DKIM1; k=ed25519; p={ed25519_public()}')}"
     result = await World(zone).run(
         replace(TARGET, selectors=("s1", "s2"), sending_ips=(IpAddress(IP), IpAddress(IP6)))
     )
@@ -212,10 +198,10 @@ KEYS: list[tuple[str, dict[str, Status], bool]] = [
     ("v=DKIM1; p=", {"dkim.key_revoked": Status.FAILURE}, False),
     ("v=DKIM1; k=rsa", {"dkim.key_malformed": Status.FAILURE}, False),
     ("v=DKIM1; p=AAAA", {"dkim.key_malformed": Status.FAILURE}, False),
-    (f"v=DKIM1; p={rsa_key(1024)}", {"dkim.key_short": Status.NOTICE}, True),
-    (f"v=DKIM1; t=y; p={rsa_key(2048)}", {"dkim.key_testing": Status.NOTICE}, True),
-    (f"v=DKIM1; h=sha1; p={rsa_key(2048)}", {"dkim.key_unsuitable": Status.FAILURE}, True),
-    (f"v=DKIM1; s=tlsrpt; p={rsa_key(2048)}", {"dkim.key_unsuitable": Status.FAILURE}, True),
+    (f"v=DKIM1; p={rsa_public(1024)}", {"dkim.key_short": Status.NOTICE}, True),
+    (f"v=DKIM1; t=y; p={rsa_public(2048)}", {"dkim.key_testing": Status.NOTICE}, True),
+    (f"v=DKIM1; h=sha1; p={rsa_public(2048)}", {"dkim.key_unsuitable": Status.FAILURE}, True),
+    (f"v=DKIM1; s=tlsrpt; p={rsa_public(2048)}", {"dkim.key_unsuitable": Status.FAILURE}, True),
 ]
 
 
@@ -225,25 +211,21 @@ async def test_what_is_wrong_with_a_key_is_told(
     codes: dict[str, Status],
     ok: bool,  # noqa: FBT001
 ) -> None:
-    zone = f"{GOOD}\n{key_at('s1', record)}" if record else GOOD
+    zone = f"{GOOD}\n{key_record('s1', record)}" if record else GOOD
     result = await World(zone).run(replace(TARGET, selectors=("s1",)))
     assert told(result) == codes
     assert result.ok is ok
 
 
 async def test_two_keys_at_one_selector_are_a_warning() -> None:
-    good = f"v=DKIM1; p={rsa_key(2048)}"
-    zone = f"{GOOD}\n{key_at('s1', good)}\n{key_at('s1', 'v=DKIM1; p=')}"
+    good = f"v=DKIM1; p={rsa_public(2048)}"
+    zone = f"{GOOD}\n{key_record('s1', good)}\n{key_record('s1', 'v=DKIM1; p=')}"
     result = await World(zone).run(replace(TARGET, selectors=("s1",)))
     assert told(result)["dkim.key_multiple"] is Status.WARNING
 
 
 async def test_a_key_too_small_to_be_accepted_fails() -> None:
-    # 512 bits, which the library no longer makes: modulus and exponent in DER, RFC 8017 A.1.1.
-    modulus = (1 << 511 | 1 << 100 | 1).to_bytes(64, "big")
-    inner = b"\x30\x48\x02\x41\x00" + modulus + b"\x02\x03\x01\x00\x01"
-    outer = bytes.fromhex("305c300d06092a864886f70d0101010500034b00") + inner
-    zone = f"{GOOD}\n{key_at('s1', 'v=DKIM1; p=' + b64encode(outer).decode())}"
+    zone = f"{GOOD}\n{key_record('s1', f'v=DKIM1; p={tiny_public()}')}"
     result = await World(zone).run(replace(TARGET, selectors=("s1",)))
     assert told(result) == {"dkim.key_weak": Status.FAILURE}
     assert not result.ok
@@ -440,7 +422,7 @@ SILENT: list[tuple[str, str]] = [
 async def test_a_look_up_that_fails_is_never_a_missing_record(
     name: str, code: str, misbehaviour: Misbehaviour
 ) -> None:
-    zone = f"{GOOD}\n{key_at('s1', f'v=DKIM1; p={rsa_key(2048)}')}\nother A {IP}"
+    zone = f"{GOOD}\n{key_record('s1', f'v=DKIM1; p={rsa_public(2048)}')}\nother A {IP}"
     target = replace(TARGET, selectors=("s1",), ehlo_name=Host("other.example.test"))
     result = await World(zone, faults={(name, "*"): Fault(misbehaviour)}).run(target)
     is_ours = misbehaviour is Misbehaviour.REFUSED

@@ -7,11 +7,12 @@ import pytest
 
 from exporter.liars.dns_messages import Misbehaviour
 from exporter.liars.dns_server import Fault
+from exporter.liars.keys import key_record
 from probes.canary.dkim_selectors import IN_USE_FOR, LearntSelector
 from probes.kinds.sender import MAX_IPS
 from probes.kinds.sender_dkim import selectors_of
 from probes.result import Owner, ProbeResult, Reason, Status
-from tests.probes.kinds.test_sender import GOOD, TARGET, World, all_findings, key_at, rsa_key, told
+from tests.probes.kinds.test_sender import GOOD, TARGET, World, all_findings, rsa_public, told
 
 NOW = datetime.now(UTC)
 JUST_NOW = NOW - timedelta(hours=1)
@@ -37,8 +38,8 @@ async def run(
 
 
 async def test_a_learnt_selector_with_its_key_is_in_order_and_says_where_it_is_from() -> None:
-    key = f"v=DKIM1; k=rsa; p={rsa_key(2048)}"
-    result = await run(f"{GOOD}\n{key_at('s1', key)}\n{key_at('s2', key)}", learnt("s1"))
+    key = f"v=DKIM1; k=rsa; p={rsa_public(2048)}"
+    result = await run(f"{GOOD}\n{key_record('s1', key)}\n{key_record('s2', key)}", learnt("s1"))
     assert result.ok, result
     assert told(result) == {}
     (facts,) = [p.facts for p in result.parts if p.host == "s1._domainkey.example.test"]
@@ -52,7 +53,7 @@ async def test_a_learnt_selector_with_its_key_is_in_order_and_says_where_it_is_f
 async def test_a_selector_in_use_whose_key_is_no_good_fails_and_tells_when_it_was_learnt(
     code: str,
 ) -> None:
-    zone = f"{GOOD}\n{key_at('s1', DEFECTS[code])}" if DEFECTS[code] else GOOD
+    zone = f"{GOOD}\n{key_record('s1', DEFECTS[code])}" if DEFECTS[code] else GOOD
     result = await run(zone, learnt("s1"))
     assert told(result) == {code: Status.FAILURE}
     (finding,) = all_findings(result)
@@ -64,7 +65,7 @@ async def test_a_selector_in_use_whose_key_is_no_good_fails_and_tells_when_it_wa
 
 @pytest.mark.parametrize("code", DEFECTS)
 async def test_a_selector_that_was_retired_may_lose_its_key(code: str) -> None:
-    zone = f"{GOOD}\n{key_at('s1', DEFECTS[code])}" if DEFECTS[code] else GOOD
+    zone = f"{GOOD}\n{key_record('s1', DEFECTS[code])}" if DEFECTS[code] else GOOD
     result = await run(zone, learnt("s1", LONG_AGO))
     assert result.ok, result
     assert told(result) == {code: Status.NOTICE}
