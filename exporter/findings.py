@@ -15,7 +15,8 @@ _PAGE_HEAD = """\
 
 A finding is a defect, or a doubt, that a run noticed without being stopped by it. Its code is
 stable: alerts, metrics and JSON use it. `mailcanary findings CODE` prints one of these entries,
-`mailcanary findings --json` all of them. A finding that is `untestable` is the monitor's own,
+`mailcanary findings --json` all of them, and `mailcanary selftest --only CODE` shows where it is
+made. A finding that is `untestable` is the monitor's own,
 whoever owns the others. Words in capitals stand for the values of the case.
 
 This page is made by `mailcanary findings --markdown`.
