@@ -7,12 +7,14 @@ Addresses are those of the zones (RFC 5737, RFC 3849); every connection to one o
 to the server that stands there, or to a port that refuses. Nothing leaves the machine.
 """
 
+import asyncio
 import errno
 import socket
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from exporter.liars.acts import SOUND, Acts, Line
 from exporter.liars.dns_server import DnsServer, Faults
@@ -25,6 +27,8 @@ from probes.net import Net
 from probes.net.dial import Dialer
 from probes.net.resolver import Resolver
 from probes.net.tls import TrustStore
+
+T = TypeVar("T")
 
 EHLO_NAME = "probe.example.test"
 
@@ -103,31 +107,54 @@ class World:
 
 @asynccontextmanager
 async def standing(scenery: Scenery) -> AsyncIterator[World]:
-    """The world while the block runs. Raises OSError where this machine has no such ports."""
-    async with AsyncExitStack() as stack:
-        dns = await stack.enter_async_context(
-            DnsServer(scenery.zones, scenery.faults, authenticated=scenery.signed)
-        )
-        peers: dict[str, Peer] = {}
-        for address, server in scenery.servers.items():
-            peers[address] = await stack.enter_async_context(_peer(server))
-        name_server_port = await _name_servers(stack, scenery.name_servers)
-        nobody = stack.enter_context(socket.socket())
-        nobody.bind((LOOPBACK, 0))
-        closed = int(nobody.getsockname()[1])
+    """The world while the block runs. Raises OSError where this machine has no such ports.
 
-        def route(address: str, port: int) -> tuple[str, int]:
-            if ":" in address and scenery.source_v6 is not None:
-                return address, port
-            if address in scenery.out_of_reach:
-                return _NO_WAY, port
-            return LOOPBACK, peers[address].port if address in peers else closed
+    It is set up and torn down to the end even where its task is cancelled meanwhile: a server that
+    is half open would be nobody's.
+    """
+    stack = AsyncExitStack()
+    try:
+        yield await _to_its_end(_set_up(stack, scenery))
+    except BaseException as error:
+        await _to_its_end(stack.__aexit__(type(error), error, error.__traceback__))
+        raise
+    await _to_its_end(stack.aclose())
 
-        patience = scenery.patience
-        resolver = Resolver(((dns.address, dns.port),), timeout=patience, lifetime=2 * patience)
-        dialer = Dialer(source_v6=scenery.source_v6, route=route)
-        net = Net(resolver, dialer, scenery.trust, SYSTEM_CLOCK, EHLO_NAME)
-        yield World(net, dns, peers, name_server_port)
+
+async def _to_its_end(work: Coroutine[Any, Any, T]) -> T:
+    """What `work` returns; a cancellation of ours is passed on when it is over."""
+    task = asyncio.create_task(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait((task,))
+        raise
+
+
+async def _set_up(stack: AsyncExitStack, scenery: Scenery) -> World:
+    dns = await stack.enter_async_context(
+        DnsServer(scenery.zones, scenery.faults, authenticated=scenery.signed)
+    )
+    peers: dict[str, Peer] = {}
+    for address, server in scenery.servers.items():
+        peers[address] = await stack.enter_async_context(_peer(server))
+    name_server_port = await _name_servers(stack, scenery.name_servers)
+    nobody = stack.enter_context(socket.socket())
+    nobody.bind((LOOPBACK, 0))
+    closed = int(nobody.getsockname()[1])
+
+    def route(address: str, port: int) -> tuple[str, int]:
+        if ":" in address and scenery.source_v6 is not None:
+            return address, port
+        if address in scenery.out_of_reach:
+            return _NO_WAY, port
+        return LOOPBACK, peers[address].port if address in peers else closed
+
+    patience = scenery.patience
+    resolver = Resolver(((dns.address, dns.port),), timeout=patience, lifetime=2 * patience)
+    dialer = Dialer(source_v6=scenery.source_v6, route=route)
+    net = Net(resolver, dialer, scenery.trust, SYSTEM_CLOCK, EHLO_NAME)
+    return World(net, dns, peers, name_server_port)
 
 
 def _peer(server: Server) -> Peer:

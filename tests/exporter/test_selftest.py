@@ -18,7 +18,7 @@ from rich.console import Console
 
 from exporter.liars.world import NameServer
 from exporter.selftest.case import Case, chosen, expected_by, telling
-from exporter.selftest.command import tell
+from exporter.selftest.command import selftest, tell
 from exporter.selftest.mx_cases import HERE
 from exporter.selftest.props import make_props
 from exporter.selftest.report import figures
@@ -51,21 +51,16 @@ def told(*cases: Case) -> tuple[int, str]:
 
 def begun(folder: Path, *arguments: str) -> "subprocess.Popen[str]":
     """The command as a person types it, with `folder` for its temporary files."""
-    return subprocess.Popen(  # noqa: PLW1509 - one thread; whoever runs us may ignore SIGINT
+    return subprocess.Popen(
         [sys.executable, "-W", "error", "-m", "exporter.cli", "selftest", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         cwd=ROOT,
         env={**os.environ, "TMPDIR": str(folder), "COLUMNS": "100"},
-        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
+        # whoever runs us may ignore SIGINT, and children inherit that
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
     )
-
-
-def selftest(folder: Path, *arguments: str) -> tuple[int, str, str]:
-    with begun(folder, *arguments) as process:
-        out, err = process.communicate(timeout=PATIENCE)
-    return process.returncode, out, err
 
 
 # -- the table
@@ -121,9 +116,10 @@ class Whole:
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Whole:
     folder = tmp_path_factory.mktemp("temporary")
-    code, out, err = selftest(folder, "--json")
+    with begun(folder, "--json") as process:
+        out, err = process.communicate(timeout=PATIENCE)
     left = tuple(path.name for path in folder.iterdir())
-    return Whole(code, json.loads(out), err, left)
+    return Whole(process.returncode, json.loads(out), err, left)
 
 
 @pytest.mark.timeout(PATIENCE)
@@ -279,10 +275,11 @@ def test_some_cases_are_run_by_themselves_without_what_only_tests_and_the_demo_n
 
 @pytest.mark.parametrize(("word", "hint"), [("smtp.greylistd", "smtp.greylisted"), ("", "areas")])
 def test_a_word_that_nothing_is_about_is_answered_with_what_there_is(
-    tmp_path: Path, word: str, hint: str
+    capsys: pytest.CaptureFixture[str], word: str, hint: str
 ) -> None:
-    code, out, err = selftest(tmp_path, "--only", word)
-    assert (code, out) == (64, "")
+    assert selftest(word, as_json=False) == 64
+    out, err = capsys.readouterr()
+    assert out == ""
     assert hint in err
     assert err.count("\n") == 1
 
