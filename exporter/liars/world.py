@@ -94,15 +94,17 @@ class Scenery:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """The network to probe it with, and what runs in it.
-
-    `name_server_port` is that of all name servers, 0 where there is none.
-    """
+    """The network to probe it with, and what runs in it."""
 
     net: Net
     dns: DnsServer
     peers: Mapping[str, Peer]
-    name_server_port: int
+    name_servers: Mapping[str, DnsServer]
+
+    @property
+    def name_server_port(self) -> int:
+        """That of all name servers, 0 where there is none."""
+        return next((server.port for server in self.name_servers.values()), 0)
 
 
 @asynccontextmanager
@@ -138,7 +140,7 @@ async def _set_up(stack: AsyncExitStack, scenery: Scenery) -> World:
     peers: dict[str, Peer] = {}
     for address, server in scenery.servers.items():
         peers[address] = await stack.enter_async_context(_peer(server))
-    name_server_port = await _name_servers(stack, scenery.name_servers)
+    name_servers = await _name_servers(stack, scenery.name_servers)
     nobody = stack.enter_context(socket.socket())
     nobody.bind((LOOPBACK, 0))
     closed = int(nobody.getsockname()[1])
@@ -154,7 +156,7 @@ async def _set_up(stack: AsyncExitStack, scenery: Scenery) -> World:
     resolver = Resolver(((dns.address, dns.port),), timeout=patience, lifetime=2 * patience)
     dialer = Dialer(source_v6=scenery.source_v6, route=route)
     net = Net(resolver, dialer, scenery.trust, SYSTEM_CLOCK, EHLO_NAME)
-    return World(net, dns, peers, name_server_port)
+    return World(net, dns, peers, name_servers)
 
 
 def _peer(server: Server) -> Peer:
@@ -169,19 +171,23 @@ def _peer(server: Server) -> Peer:
             )
 
 
-async def _name_servers(stack: AsyncExitStack, wanted: Mapping[str, NameServer]) -> int:
-    """Start them on a port that is free at each of their addresses, and say which it is."""
+async def _name_servers(
+    stack: AsyncExitStack, wanted: Mapping[str, NameServer]
+) -> dict[str, DnsServer]:
+    """Start them on a port that is free at each of their addresses."""
     for attempt in range(_ATTEMPTS):
         async with AsyncExitStack() as trying:
+            running: dict[str, DnsServer] = {}
             port = 0
             try:
                 for address, one in wanted.items():
                     server = DnsServer(one.zones, one.faults, address=address, port=port)
-                    port = (await trying.enter_async_context(server)).port
+                    running[address] = await trying.enter_async_context(server)
+                    port = server.port
             except OSError as error:
                 if error.errno != errno.EADDRINUSE or attempt == _ATTEMPTS - 1:
                     raise
                 continue
             stack.push_async_exit(trying.pop_all())
-            return port
+            return running
     raise AssertionError("the loop returns or raises")

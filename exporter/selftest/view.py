@@ -114,7 +114,8 @@ def report(outcomes: Sequence[Outcome], seconds: float) -> RenderableType:
     for one in outcomes:
         if not one.is_right:
             blocks += [Text(""), *_disagreement(one)]
-    blocks += _untried([one for one in outcomes if one.untried])
+    untried = [one for one in outcomes if one.untried]
+    blocks += [Text(""), *_untried(untried)] if untried else []
     return Group(*blocks, Text(""), _last_line(outcomes, seconds))
 
 
@@ -161,7 +162,7 @@ def _last_line(outcomes: Sequence[Outcome], seconds: float) -> Text:
     )
     line.append(f"{counted.silences:,} times a code stayed silent where it should")
     if counted.outbursts:
-        line.append(f", {counted.outbursts:,} times not")
+        line.append(f", {_counted(counted.outbursts, 'time')} not")
     return line.append(f" ({milliseconds(seconds)})", style="dim")
 
 

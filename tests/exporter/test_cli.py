@@ -55,6 +55,9 @@ def test_help_names_every_command() -> None:
         "history",
         "show",
         "explain",
+        "diagnose",
+        "findings",
+        "selftest",
         "demo",
     ):
         assert command in shown.stdout

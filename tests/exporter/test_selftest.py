@@ -176,7 +176,7 @@ def test_a_code_that_comes_unasked_is_told_with_its_evidence(cases: tuple[Case, 
     assert code == 2
     assert "found and not expected: smtp.starttls.not_offered (warning)" in text
     assert "EHLO shows 8BITMIME" in text
-    assert "stayed silent where it should, 1 times not" in text
+    assert "stayed silent where it should, 1 time not" in text
 
 
 def test_a_code_that_is_graver_than_it_should_be_is_both(cases: tuple[Case, ...]) -> None:

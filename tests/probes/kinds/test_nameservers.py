@@ -1,17 +1,15 @@
 """Kind `nameservers` against authoritative servers that agree, differ, lie or are silent."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 
 import pytest
 
 from exporter.liars.dns_messages import Misbehaviour
-from exporter.liars.dns_server import DnsServer, Fault
+from exporter.liars.dns_server import Fault
+from exporter.liars.world import NameServer, Scenery, World, standing
 from probes.clock import SYSTEM_CLOCK
 from probes.kinds.nameservers import NameserversTarget, host, probe
-from probes.net import Net
-from probes.net.dial import Dialer
-from probes.net.resolver import Resolver
 from probes.net.tls import TrustStore
 from probes.options import Count, Domain, Port
 from probes.result import Finding, Owner, Phase, ProbeResult, Reason, Status
@@ -19,7 +17,7 @@ from probes.run import run_once
 from tests.servers.certificates import Authority
 
 DOMAIN = "example.test"
-SECOND = "127.0.0.2"
+FIRST, SECOND = "127.0.0.1", "127.0.0.2"
 ZONE = f"@ NS second\nsecond A {SECOND}\n@ MX 10 mx\n@ TXT v=spf1\n"
 TLSA = "_25._tcp.mx TLSA 3 1 1 " + "ab" * 32 + "\n"
 
@@ -29,9 +27,6 @@ def trust(tmp_path_factory: pytest.TempPathFactory) -> TrustStore:
     return Authority(tmp_path_factory.mktemp("authority")).trust
 
 
-Running = tuple[Net, int, Sequence[DnsServer]]
-
-
 @asynccontextmanager
 async def two_servers(
     trust: TrustStore,
@@ -39,25 +34,23 @@ async def two_servers(
     *,
     first: str = ZONE,
     faults: Mapping[tuple[str, str], Fault] | None = None,
-) -> AsyncIterator[Running]:
+) -> AsyncIterator[World]:
     """A resolver and two name servers (None: nobody at the second's address) on one port."""
-    async with AsyncExitStack() as stack:
-        one = await stack.enter_async_context(DnsServer({DOMAIN: first}))
-        resolving = await stack.enter_async_context(DnsServer({DOMAIN: first}))
-        servers = [one]
-        if second is not None:
-            other = DnsServer({DOMAIN: second}, faults, address=SECOND, port=one.port)
-            servers.append(await stack.enter_async_context(other))
-        resolver = Resolver(((resolving.address, resolving.port),), timeout=0.4, lifetime=0.8)
-        net = Net(resolver, Dialer(), trust, SYSTEM_CLOCK, "probe.example.test")
-        yield net, one.port, servers
+    name_servers = {FIRST: NameServer({DOMAIN: first})}
+    if second is not None:
+        name_servers[SECOND] = NameServer({DOMAIN: second}, faults or {})
+    scenery = Scenery(trust=trust, zones={DOMAIN: first}, name_servers=name_servers, patience=0.4)
+    async with standing(scenery) as world:
+        yield world
 
 
-async def run(running: Running, domain: str = DOMAIN, most: int = 32) -> ProbeResult:
-    net, port, _ = running
-    target = NameserversTarget(Domain(domain), Port(port), Count(most))
+async def run(world: World, domain: str = DOMAIN, most: int = 32) -> ProbeResult:
+    target = NameserversTarget(Domain(domain), Port(world.name_server_port), Count(most))
     return await run_once(
-        "nameservers", lambda trace: probe(net, target, trace), clock=SYSTEM_CLOCK, deadline=20
+        "nameservers",
+        lambda trace: probe(world.net, target, trace),
+        clock=SYSTEM_CLOCK,
+        deadline=20,
     )
 
 
@@ -68,7 +61,7 @@ def found(result: ProbeResult, code: str) -> list[Finding]:
 async def test_servers_that_agree_are_measured_and_nothing_is_found(trust: TrustStore) -> None:
     async with two_servers(trust, ZONE + TLSA, first=ZONE + TLSA) as running:
         result = await run(running)
-        asked = {(query.rdtype, query.over_tcp) for query in running[2][1].queries}
+        asked = {(query.rdtype, query.over_tcp) for query in running.name_servers[SECOND].queries}
     assert result.ok, result
     assert not result.findings
     assert result.facts["nameservers.zone"] == DOMAIN
@@ -115,12 +108,9 @@ async def test_answers_that_differ_are_told_with_who_says_what(
 async def test_a_delegation_that_does_not_validate_is_called_bogus(
     trust: TrustStore, lie: Misbehaviour
 ) -> None:
-    faults = {(DOMAIN, "NS"): Fault(lie)}
-    async with DnsServer({DOMAIN: ZONE}, faults) as dns:
-        resolver = Resolver(((dns.address, dns.port),), timeout=0.4, lifetime=0.8)
-        result = await run(
-            (Net(resolver, Dialer(), trust, SYSTEM_CLOCK, "p.test"), dns.port, [dns])
-        )
+    async with two_servers(trust, None) as running:
+        running.dns.faults[DOMAIN, "NS"] = Fault(lie)
+        result = await run(running)
     assert result.failure is not None
     assert (result.failure.reason, result.failure.owner) == (Reason.DNSSEC_BOGUS, Owner.THEIR_DNS)
 
@@ -172,18 +162,15 @@ async def test_silence_about_one_record_is_no_difference(trust: TrustStore) -> N
     faults = {(DOMAIN, "MX"): Fault(Misbehaviour.SILENCE)}
     async with two_servers(trust, faults=faults) as running:
         result = await run(running)
-        asked = [query.rdtype for query in running[2][1].queries]
+        asked = [query.rdtype for query in running.name_servers[SECOND].queries]
     assert asked.count("MX") == 2
     assert "timeout" in found(result, "nameservers.unreachable")[0].evidence
     assert not found(result, "nameservers.answers_differ")
 
 
 async def test_a_server_without_tcp_is_told(trust: TrustStore) -> None:
-    async with two_servers(trust) as running:
-        other = running[2][1]
-        assert other._tcp is not None
-        other._tcp.close()
-        await other._tcp.wait_closed()
+    faults = {("*", "*"): Fault(Misbehaviour.UDP_ONLY)}
+    async with two_servers(trust, faults=faults) as running:
         result = await run(running)
     assert SECOND in found(result, "nameservers.tcp_failed")[0].subject
     assert result.ok
@@ -191,7 +178,7 @@ async def test_a_server_without_tcp_is_told(trust: TrustStore) -> None:
 
 async def test_nobody_who_answers_with_authority_is_a_failure(trust: TrustStore) -> None:
     async with two_servers(trust, faults={("*", "*"): Fault(Misbehaviour.REFUSED)}) as running:
-        running[2][0].faults[("*", "*")] = Fault(Misbehaviour.REFUSED)
+        running.name_servers[FIRST].faults[("*", "*")] = Fault(Misbehaviour.REFUSED)
         result = await run(running)
     assert result.failure is not None
     assert (result.failure.phase, result.failure.reason) == (Phase.EVALUATE, Reason.REFUSED)
@@ -200,7 +187,7 @@ async def test_nobody_who_answers_with_authority_is_a_failure(trust: TrustStore)
 
 async def test_when_all_are_silent_it_may_be_the_network(trust: TrustStore) -> None:
     async with two_servers(trust, faults={("*", "*"): Fault(Misbehaviour.SILENCE)}) as running:
-        running[2][0].faults[("*", "*")] = Fault(Misbehaviour.SILENCE)
+        running.name_servers[FIRST].faults[("*", "*")] = Fault(Misbehaviour.SILENCE)
         result = await run(running)
     assert result.failure is not None
     assert (result.failure.reason, result.failure.owner) == (Reason.TIMEOUT, Owner.NETWORK)

@@ -8,15 +8,13 @@ from functools import cache
 import pytest
 
 from exporter.liars.dns_messages import Misbehaviour
-from exporter.liars.dns_server import DnsServer, Fault, Faults
+from exporter.liars.dns_server import Fault, Faults
 from exporter.liars.keys import ed25519_public, key_record, rsa_key, tiny_public
+from exporter.liars.world import Scenery, standing
 from probes.catalogue import ENTRIES
 from probes.clock import SYSTEM_CLOCK
 from probes.kinds.sender import SenderTarget, probe
 from probes.kinds.sender_rdns import is_generic
-from probes.net import Net
-from probes.net.dial import Dialer
-from probes.net.resolver import Resolver
 from probes.net.tls import TrustStore
 from probes.options import Domain, EmailAddress, Host, IpAddress, Secret
 from probes.result import Finding, Owner, ProbeResult, Reason, Status, to_json
@@ -65,16 +63,13 @@ class World:
         # What is not there does not exist; a resolver would not refuse.
         for origin in ("test", "arpa"):
             zones.setdefault(origin, "")
-        async with DnsServer(zones, self.faults) as dns:
-            net = Net(
-                Resolver(((dns.address, dns.port),), timeout=0.5, lifetime=1.0),
-                Dialer(),
-                TrustStore(),
-                SYSTEM_CLOCK,
-                "service.example.test",
-            )
+        scenery = Scenery(trust=TrustStore(), zones=zones, faults=self.faults, patience=0.5)
+        async with standing(scenery) as world:
             return await run_once(
-                "sender", lambda trace: probe(net, target, trace), clock=SYSTEM_CLOCK, deadline=20
+                "sender",
+                lambda trace: probe(world.net, target, trace),
+                clock=SYSTEM_CLOCK,
+                deadline=20,
             )
 
 
