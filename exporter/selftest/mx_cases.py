@@ -14,8 +14,8 @@ from probes.options import Count, Domain
 from probes.result import Status
 
 FIRST, SECOND, OVER_V6 = "192.0.2.1", "192.0.2.2", "2001:db8::1"
-NOWHERE_SPECIAL = "64:ff9b::c000:201"
-"""An address that is reserved for nothing and nobody's: RFC 6052's form of 192.0.2.1."""
+NOWHERE_SPECIAL = "4000::25"
+"""Of the space that IANA has given to nobody: no host has it, and it is reserved for nothing."""
 
 ONE_HOST = f"@ MX 10 mx\nmx A {FIRST}\n"
 TWO_HOSTS = f"{ONE_HOST}@ MX 20 mx2\nmx2 A {SECOND}\n"
