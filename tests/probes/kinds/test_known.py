@@ -5,9 +5,11 @@ from dataclasses import replace
 
 import pytest
 
+from exporter.liars.certificates import Identity, identity
 from exporter.liars.dns_messages import Misbehaviour
 from exporter.liars.dns_server import Fault, Faults
-from exporter.liars.https import page
+from exporter.liars.https import page, sts_policy
+from exporter.liars.keys import key_record
 from probes.kinds import mx
 from probes.net.tls import TrustStore
 from probes.options import Domain
@@ -16,7 +18,7 @@ from probes.run import run_once
 from probes.trace import MAX_KNOWN, MAX_VALUE, Trace
 from tests.probes.kinds.test_nameservers import run as run_nameservers
 from tests.probes.kinds.test_nameservers import two_servers
-from tests.probes.kinds.test_sender import LIST, TARGET, World, key_at, rsa_key
+from tests.probes.kinds.test_sender import LIST, TARGET, World, rsa_public
 from tests.probes.mail_world import mail_world
 from tests.probes.policy_world import (
     DOMAIN,
@@ -26,9 +28,6 @@ from tests.probes.policy_world import (
     POLICY,
     STS_RECORD,
     ZONE,
-    Identity,
-    identity,
-    policy_text,
     policy_world,
 )
 from tests.probes.policy_world import run as run_policy
@@ -133,7 +132,7 @@ async def test_policies_are_known_as_they_are_published(
         zone,
         trust=trust,
         hosts={MX_ADDRESS: Script(tls=at_mx.context)},
-        pages={PATH: page(policy_text())},
+        pages={PATH: page(sts_policy())},
         policy_context=authority.context(POLICY),
     ) as net:
         result = await run_policy(net)
@@ -172,9 +171,9 @@ async def test_a_policy_that_cannot_be_read_is_known_as_it_stands(
 
 async def test_the_records_of_a_sender_are_known_and_what_lists_say_of_it() -> None:
     target = replace(TARGET, selectors=("s1",))
-    key = f"v=DKIM1; k=rsa; p={rsa_key(2048)}"
+    key = f"v=DKIM1; k=rsa; p={rsa_public(2048)}"
     world = World(lists={"list.test": f"{LIST}\n25.2.0.192 A 127.0.0.4"})
-    result = await replace(world, zone=f"{world.zone}\n{key_at('s1', key)}").run(target)
+    result = await replace(world, zone=f"{world.zone}\n{key_record('s1', key)}").run(target)
     spf = "v=spf1 ip4:192.0.2.25 ip6:2001:db8::25 -all"
     assert said(result, Aspect.SPF) == [("example.test", spf, TTL)]
     assert said(result, Aspect.DKIM) == [("s1._domainkey.example.test", key, TTL)]
