@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 import tempfile
 import time
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from pathlib import Path
 import uvloop
 from rich.console import Console
 
+from exporter.liars.peer import LOOPBACK
 from exporter.selftest.case import Case, chosen
 from exporter.selftest.props import make_props
 from exporter.selftest.report import document, exit_code
@@ -19,10 +21,14 @@ from exporter.selftest.view import progress, report
 from exporter.terminal import ExitCode, complain, say
 from probes.catalogue import AREAS, nearest
 
+_LONGEST_CALL = 5.0
+"""Seconds a connection to ourselves may take."""
+
 
 def selftest(only: str | None, as_json: bool) -> int:  # noqa: FBT001
     """All cases, or those that `only` chooses, in this process and on loopback."""
     try:
+        _reach_ourselves()
         with tempfile.TemporaryDirectory(prefix="mailcanary-selftest-") as folder:
             cases = all_cases(make_props(Path(folder)))
             if only is not None:
@@ -54,6 +60,15 @@ def tell(cases: Sequence[Case], console: Console, *, as_json: bool) -> int:
 async def _watched(cases: Sequence[Case], console: Console) -> tuple[Outcome, ...]:
     with progress(console, cases) as view:
         return await run_all(cases, view.hear)
+
+
+def _reach_ourselves() -> None:
+    """Raises OSError on a machine whose loopback leads nowhere."""
+    with socket.socket() as listening, socket.socket() as calling:
+        listening.bind((LOOPBACK, 0))
+        listening.listen()
+        calling.settimeout(_LONGEST_CALL)
+        calling.connect(listening.getsockname())
 
 
 def _hint(word: str) -> str:

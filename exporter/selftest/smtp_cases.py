@@ -29,9 +29,8 @@ SLOW = 1.0
 
 SLOWER = 1.4
 _SUBMISSION_ZONE = f"submit A {FIRST}\n"
-_ACCOUNT = {"username": USER, "password": Secret(PASSWORD)}
-_SUBMITTING = SubmissionTarget(Host(SUBMISSION_HOST), **_ACCOUNT)  # type: ignore[arg-type]
-_ROUTE = SubmissionRoute(Host(SUBMISSION_HOST), **_ACCOUNT)  # type: ignore[arg-type]
+_SUBMITTING = SubmissionTarget(Host(SUBMISSION_HOST), username=USER, password=Secret(PASSWORD))
+_ROUTE = SubmissionRoute(Host(SUBMISSION_HOST), username=USER, password=Secret(PASSWORD))
 
 
 def smtp_cases(props: Props) -> Iterator[Case]:

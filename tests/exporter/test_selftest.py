@@ -4,6 +4,7 @@ import io
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -282,6 +283,21 @@ def test_a_word_that_nothing_is_about_is_answered_with_what_there_is(
     assert out == ""
     assert hint in err
     assert err.count("\n") == 1
+
+
+def test_a_machine_without_loopback_cannot_run_it() -> None:
+    apart = ["unshare", "--map-root-user", "--net"]  # a network whose loopback is down
+    if shutil.which("unshare") is None or subprocess.run([*apart, "true"], check=False).returncode:
+        pytest.skip("nobody here may make a network of their own")
+    done = subprocess.run(
+        [*apart, sys.executable, "-m", "exporter.cli", "selftest"],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (3, "")
+    assert done.stderr.startswith("mailcanary: the selftest cannot be run here: ")
 
 
 def test_ctrl_c_ends_it_without_a_traceback(tmp_path: Path) -> None:
