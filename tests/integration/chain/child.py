@@ -45,6 +45,7 @@ def set_stage(place: Layout) -> None:
     _do("ip", "link", "set", "lo", "up")
     for address in layout.ADDRESSES:
         _do("ip", "address", "add", f"{address}/32", "dev", "lo")
+    _do("nft", "--file", str(place.root / "firewall"))
     for name in ("resolv.conf", "nsswitch.conf", "passwd", "group"):
         target = Path("/etc", name).resolve()
         _do("mount", "--bind", str(place.root / name), str(target))

@@ -80,6 +80,11 @@ DAEMONS = {
     for daemon in (
         Daemon("knot", lambda root: ("knotd", "-c", f"{root}/knot/knot.conf"), (layout.DNS,)),
         Daemon(
+            "second",
+            lambda root: ("knotd", "-c", f"{root}/second/knot.conf"),
+            (layout.SECOND_DNS, layout.UDP_DNS),
+        ),
+        Daemon(
             "unbound",
             lambda root: ("unbound", "-d", "-c", f"{root}/unbound/unbound.conf"),
             (layout.RESOLVER,),

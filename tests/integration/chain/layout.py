@@ -6,6 +6,9 @@
 Mail to some addresses (ROUNDABOUT) goes from "out" to "mx" by way of an Exim: "exim", which adds a
 footer to some of it and sends some of it twice, or "skewed", whose clock is ahead.
 
+A second Knot serves other copies of some zones. A firewall refuses TCP to one of its addresses, and
+lets nothing through to the SMTP port of SILENT.
+
 Every address is on the loopback interface of the chain's own network namespace. They are
 documentation addresses (RFC 5737) because rspamd and postgrey treat 127/8 as one of us.
 """
@@ -21,10 +24,16 @@ CANARY = "192.0.2.30"
 EXIM = ("192.0.2.40", 25)
 SKEWED = ("192.0.2.41", 25)
 DNS = ("192.0.2.53", 53)
+SECOND_DNS = ("192.0.2.54", 53)
+UDP_DNS = ("192.0.2.55", 53)
+SILENT = ("192.0.2.66", 25)
 RESOLVER = ("127.0.0.1", 53)
 IMAP = ("192.0.2.143", 993)
 LMTP = ("192.0.2.143", 24)
-ADDRESSES = (OUT[0], MX[0], CANARY, DNS[0], IMAP[0], EXIM[0], SKEWED[0])
+ADDRESSES = (
+    *(OUT[0], MX[0], CANARY, DNS[0], IMAP[0], EXIM[0], SKEWED[0]),
+    *(SECOND_DNS[0], UDP_DNS[0], SILENT[0]),
+)
 
 OUT_HOST = "out.sender.test"
 MX_HOST = "mx.example.test"
@@ -46,11 +55,19 @@ FOOTER = "This footer was added on the way."
 AHEAD = 120
 """Seconds by which the clock of `skewed` is ahead."""
 ZONES = ("sender.test", "example.test", "2.0.192.in-addr.arpa")
+"""Those that Knot signs."""
+EXPIRED, FORGED = "expired.test", "forged.test"
+BROKEN_ZONES = (EXPIRED, FORGED)
+"""Those whose signatures are over, and do not fit."""
+UNSIGNED_ZONES = ("pair.test", "lame.test", "udp.test", "bl.test")
+"""Those of which the second Knot says something else, is not told, or is not heard over TCP; a
+block list."""
+SECOND_ZONES = ("pair.test", "udp.test")
 
 PACKAGES = (
     *("postfix", "dovecot-imapd", "dovecot-lmtpd", "dovecot-sieve", "opendkim", "postgrey"),
     *("rspamd", "unbound", "knot", "iproute2", "prometheus", "exim4-daemon-light", "libidn12"),
-    *("libgnutls-dane0", "faketime"),
+    *("libgnutls-dane0", "faketime", "nftables", "bind9-dnsutils", "openssl"),
 )
 """The Debian packages the chain cannot do without."""
 

@@ -4,7 +4,6 @@ import base64
 import hashlib
 import os
 import shutil
-import string
 from pathlib import Path
 
 import trustme
@@ -14,9 +13,10 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.integration.chain import layout
 from tests.integration.chain.layout import Layout
+from tests.integration.chain.render_dns import render_dns
+from tests.integration.chain.templating import fill
 from tests.servers.real import UNPACKED
 
-TEMPLATES = Path(__file__).parent / "templates"
 TXT_STRING = 255
 """Octets one character-string of a TXT record holds (RFC 1035 §3.3)."""
 
@@ -27,6 +27,7 @@ DIRECTORIES: dict[str, str | int] = {
     "log": "root",
     "pid": "root",
     "knot": "root",
+    "second": "root",
     "unbound": "root",
     "dovecot": "root",
     "mail": "nobody",
@@ -63,10 +64,6 @@ RSPAMD_MODULES_OFF = (
 """What would ask the network, or only costs start-up time."""
 
 
-class _Percent(string.Template):
-    delimiter = "%"
-
-
 def render(place: Layout) -> None:
     """Fill the root directory of one chain."""
     for name, owner in DIRECTORIES.items():
@@ -85,6 +82,7 @@ def render(place: Layout) -> None:
         "dkim_record": _dkim_key(place.root / "opendkim" / "s1.pem"),
     }
     _plain_files(place.root, names)
+    render_dns(place, names)
     _rspamd(place.root, names)
     _exim(place, names, "exim", layout.EXIM[0], layout.EXIM_HOST)
     _exim(place, names, "skewed", layout.SKEWED[0], layout.SKEWED_HOST)
@@ -93,23 +91,15 @@ def render(place: Layout) -> None:
     _postfix(place, names, "mx", layout.MX)
 
 
-def fill(template: str, target: Path, names: dict[str, str]) -> None:
-    """Write one template; a name it uses and `names` lacks raises KeyError."""
-    text = _Percent((TEMPLATES / template).read_text("ascii")).substitute(names)
-    target.write_text(text, "ascii")
-
-
 def _plain_files(root: Path, names: dict[str, str]) -> None:
     for template, target in (
         ("resolv.conf", "resolv.conf"),
         ("nsswitch.conf", "nsswitch.conf"),
-        ("knot.conf", "knot/knot.conf"),
-        ("unbound.conf", "unbound/unbound.conf"),
+        ("firewall", "firewall"),
         ("opendkim.conf", "opendkim/opendkim.conf"),
         ("dovecot.conf", "dovecot/dovecot.conf"),
         ("dovecot.users", "dovecot/users"),
         ("junk.sieve", "dovecot/junk.sieve"),
-        *((f"zone.{zone}", f"knot/zone.{zone}") for zone in layout.ZONES),
     ):
         fill(template, root / target, names)
 

@@ -13,7 +13,7 @@ from exporter.ledger_reading import reading
 from tests.integration.chain import layout
 from tests.integration.chain.chain import Chain, Process
 from tests.integration.chain.daemons import ChainError
-from tests.integration.chain.render import fill
+from tests.integration.chain.templating import fill
 from tests.servers.real import program
 
 METRICS_ADDRESS = "127.0.0.1:10587"
