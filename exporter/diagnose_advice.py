@@ -32,6 +32,7 @@ MAX_CASES = 5
 """Subjects of one code that are told in full."""
 
 _DNS = ("dig @{resolver} MX {domain}", "dig @{resolver} A {host}", "dig @{resolver} AAAA {host}")
+_NS = ("dig @{resolver} NS {domain}",)
 _SMTP = (
     "swaks --to postmaster@{domain} --server {address} --port {port} --ehlo {ehlo_name} "
     "--local-interface {source_address} --quit-after EHLO",
@@ -94,15 +95,18 @@ def _of_area(diagnosis: Diagnosis, one: AreaResult, net: Net) -> Iterator[Proble
         yield from _failures(diagnosis, one, net)
     groups: dict[tuple[str, Status], list[Finding]] = {}
     for finding in findings_of(one.result):
-        if not _is_told_twice(finding):
+        if not _is_left_out(finding):
             groups.setdefault((finding.code, finding.status), []).append(finding)
     for group in groups.values():
         yield _of_findings(diagnosis, one, group, net)
 
 
-def _is_told_twice(finding: Finding) -> bool:
-    """A host without an address has a finding that says so, `mx.host_unresolved`."""
-    return finding.code == "mx.address_unusable" and not _WHERE.fullmatch(finding.subject)
+def _is_left_out(finding: Finding) -> bool:
+    """True for what another finding says, `mx.host_unresolved`, and for what has to be: that of
+    two areas with the same address one waits for the other."""
+    if finding.code == "mx.address_unusable":
+        return not _WHERE.fullmatch(finding.subject)
+    return finding.code == "monitor.waited"
 
 
 def _of_findings(diagnosis: Diagnosis, one: AreaResult, group: list[Finding], net: Net) -> Problem:
@@ -132,8 +136,15 @@ def _failures(diagnosis: Diagnosis, one: AreaResult, net: Net) -> Iterator[Probl
     if whole is not None and not parts and not _is_explained(whole, one.result.findings):
         yield _of_failure(diagnosis, one, diagnosis.request.domain, whole, net)
     for part, failure in parts:
-        if not _is_explained(failure, part.findings):
+        if not _is_explained(failure, _beside(diagnosis, part)):
             yield _of_failure(diagnosis, one, _where(part), failure, net)
+
+
+def _beside(diagnosis: Diagnosis, part: Part) -> tuple[Finding, ...]:
+    """The findings of the part, in whatever area it met with this failure."""
+    everywhere = (other for one in diagnosis.areas for other in one.result.parts)
+    same = (other for other in everywhere if _where(other) == _where(part))
+    return tuple(f for other in same if other.failure == part.failure for f in other.findings)
 
 
 def _is_explained(failure: Failure, findings: tuple[Finding, ...]) -> bool:
@@ -146,6 +157,7 @@ def _of_failure(
     diagnosis: Diagnosis, one: AreaResult, subject: str, failure: Failure, net: Net
 ) -> Problem:
     values = _values(diagnosis, one, subject, net)
+    lines = _NS if one.area.name == "nameservers" else _BY_PHASE.get(failure.phase, ())
     lasting = "It may pass by itself" if failure.is_transient else "It will not pass by itself"
     return Problem(
         one.area.name,
@@ -156,7 +168,7 @@ def _of_failure(
         f"Nothing behind this step could be seen. {lasting}.",
         (Case(one_line(subject), one_line(failure.detail)),),
         "",
-        _commands(_BY_PHASE.get(failure.phase, ()), values),
+        _commands(lines, values),
         "",
         mended_by(failure.phase, subject, one.result.known, diagnosis.started_at),
     )

@@ -273,6 +273,18 @@ class ProbeFailure(Exception):
         self.owner = owner
         self.is_transient = is_transient
 
+    @classmethod
+    def again(cls, failure: Failure, detail: str = "") -> "ProbeFailure":
+        """What ends another run as `failure` ended one; `detail` instead of its own."""
+        return cls(
+            failure.reason,
+            detail or failure.detail,
+            phase=failure.phase,
+            reply=failure.reply,
+            owner=failure.owner,
+            is_transient=failure.is_transient,
+        )
+
     def to_failure(self, current: Phase) -> Failure:
         """The finished value; `current` is the phase that was open when it was raised."""
         phase = self.phase or current

@@ -29,7 +29,7 @@ _BY_MODE: Mapping[Status, str] = {
 _DNSSEC = (
     Entry(
         "dnssec.bogus",
-        "The domain's MX records do not validate",
+        "The domain's records do not validate",
         "Every sender whose resolver validates has no answer and defers all mail.",
         "Have the zone signed again, or take a DS record away that fits no key of it.",
         f"{_MX}\n{_MX} +cd",

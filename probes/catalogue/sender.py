@@ -49,7 +49,7 @@ _NAMES = (
         _IPREV,
         Owner.THEIR_DNS,
         {
-            Status.WARNING: "the zone's servers failed",
+            Status.FAILURE: "the zone's servers failed",
             Status.UNTESTABLE: "our own resolver failed",
         },
     ),

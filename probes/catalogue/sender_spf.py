@@ -66,12 +66,13 @@ ENTRIES = (
         "spf.lookup_failed",
         "A look-up that the policy needs failed",
         "Receivers that meet the same failure defer the mail.",
-        "Repair the name servers of the name that is given.",
+        "Repair the name servers of the name that is given; where its records do not validate, "
+        "have its zone signed again.",
         _DIG,
         "RFC 7208 §2.6.6",
         Owner.THEIR_DNS,
         {
-            Status.WARNING: "the domain's servers failed",
+            Status.FAILURE: "the domain's servers failed",
             Status.UNTESTABLE: "our own resolver failed",
         },
     ),

@@ -185,7 +185,7 @@ _RECIPIENTS = (
         "Nobody can tell the domain's administrators about trouble; it is the one mailbox that "
         "has to exist.",
         "Make postmaster@{domain} an alias of somebody who reads it.",
-        _RCPT,
+        _RCPT.replace("{recipient}", "postmaster@{domain}"),
         "RFC 5321 §4.5.1",
         Owner.THEIR_MX,
         always(Status.WARNING),
@@ -196,7 +196,7 @@ _RECIPIENTS = (
         "Either everything is read by somebody, or it bounces later to forged senders, which "
         "gets the server listed.",
         "Have unknown recipients refused at RCPT (Postfix: `reject_unlisted_recipient`).",
-        _RCPT,
+        _RCPT.replace("{recipient}", "no-such-user@{domain}"),
         "",
         Owner.THEIR_MX,
         always(Status.NOTICE),
@@ -207,7 +207,7 @@ _RECIPIENTS = (
         "Spammers will find it, and its address will be on every block list within days.",
         "Refuse what is not for your own domains (Postfix: `reject_unauth_destination`). A server "
         "that takes everything and sorts later is told by its bounces.",
-        _RCPT,
+        _RCPT.replace("{recipient}", "postmaster@{ehlo_name}"),
         "RFC 5321 §7.9",
         Owner.THEIR_MX,
         always(Status.FAILURE),

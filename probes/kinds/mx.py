@@ -21,7 +21,7 @@ from probes.mx_records import (
     unresolved_finding,
 )
 from probes.mx_session import address_unusable, at_most, mx_session
-from probes.net import Net
+from probes.net import Met, Net
 from probes.net.dns_answer import Answer, DnsStatus
 from probes.net.mx_hosts import MxHost, find_addresses, hosts_in, mx_records
 from probes.net.smtp_session import SmtpSession
@@ -126,6 +126,8 @@ async def _talk(net: Net, target: MxTarget, name: str, address: str, part: Trace
             await say_quit(session, part)
     except ProbeFailure as failure:
         phase = failure.phase or part.current
+        if net.met is not None:
+            net.met.setdefault((name, address, target.port), Met(failure=failure.to_failure(phase)))
         is_reached = bool({t.phase for t in part.timings} - {Phase.CONNECT})
         part.findings.extend(special_findings(where, address, is_reached=is_reached))
         part.findings.extend(refusal_findings(where, phase, failure))
@@ -191,14 +193,7 @@ def _most_telling(failed: list[tuple[Part, Failure]], by_preference: list[str]) 
     part, failure = min(
         failed, key=lambda pair: (pair[1].is_untestable, by_preference.index(pair[0].host))
     )
-    return ProbeFailure(
-        failure.reason,
-        f"{_where(part)}: {failure.detail}",
-        phase=failure.phase,
-        reply=failure.reply,
-        owner=failure.owner,
-        is_transient=failure.is_transient,
-    )
+    return ProbeFailure.again(failure, f"{_where(part)}: {failure.detail}")
 
 
 def _where(part: Part) -> str:

@@ -62,7 +62,7 @@ async def probe(net: Net, target: NameserversTarget, trace: Trace) -> None:
     """Fails when no server answers with authority; what one does otherwise is a finding."""
     resolver = net.resolver
     with trace.phase(Phase.DNS_ADDRESS):
-        zone, names, lifetime = await _find_zone(resolver, target.domain)
+        zone, names, lifetime = await _find_zone(resolver, target.domain, trace)
         trace.remember(Aspect.NAMESERVERS, zone, ", ".join(names), lifetime)
         addresses = await asyncio.gather(*(resolver.addresses(name) for name in names))
     trace.facts["nameservers.zone"] = zone
@@ -84,13 +84,18 @@ async def probe(net: Net, target: NameserversTarget, trace: Trace) -> None:
         raise _nobody(zone, trace)
 
 
-async def _find_zone(resolver: Resolver, domain: str) -> tuple[str, tuple[str, ...], int | None]:
+async def _find_zone(
+    resolver: Resolver, domain: str, trace: Trace
+) -> tuple[str, tuple[str, ...], int | None]:
     """The zone a domain is in, the names of its servers, and how long others keep these."""
     name = domain
     for _ in range(MAX_LABELS):
         answer = await settled(resolver, await resolver.query(name, "NS"))
         if answer.status is DnsStatus.ANSWERED and answer.canonical_name == name:
             return name, tuple(sorted(set(answer.records))), answer.lifetime
+        if answer.status is DnsStatus.DNSSEC_BOGUS:
+            evidence = answer.explain()
+            _note(trace, "dnssec.bogus", Status.FAILURE, name, evidence, "RFC 7672 §2.1.1")
         if answer.status not in _SPOKEN:
             answer.require(Phase.DNS_ADDRESS)
         name = name.partition(".")[2]

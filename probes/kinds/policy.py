@@ -185,14 +185,7 @@ def _nobody_delivers(row: Consequence, visits: Sequence[Visit]) -> ProbeFailure:
     told = min(failures, key=lambda failure: failure.is_untestable)
     if row.outcome is Outcome.UNTESTABLE:
         told = max(failures, key=lambda failure: failure.is_untestable)
-    return ProbeFailure(
-        told.reason,
-        f"no host can be tried: {told.detail}",
-        phase=told.phase,
-        reply=told.reply,
-        owner=told.owner,
-        is_transient=told.is_transient,
-    )
+    return ProbeFailure.again(told, f"no host can be tried: {told.detail}")
 
 
 def _dane_reason(hosts: Sequence[HostView]) -> Reason:

@@ -183,8 +183,10 @@ async def _visit(
 async def _meet(
     net: Net, options: HostOptions, name: str, address: str, turn: Turn, part: Trace
 ) -> Met:
-    """A handshake, unless another probe of the same purpose had it while we waited our turn."""
+    """A handshake, unless another probe of the same purpose tried while we waited our turn."""
     known = (net.met or {}).get((name, address, options.port))
+    if known is not None and known.failure is not None:
+        raise ProbeFailure.again(known.failure)
     if known is not None:
         return known
     async with (

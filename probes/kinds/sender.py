@@ -158,10 +158,4 @@ def _failure_of(part: Part) -> ProbeFailure:
     if failure is None:
         raise ValueError("a part without a failure")
     where = f"{part.host} [{part.address}]" if part.address else part.host
-    return ProbeFailure(
-        failure.reason,
-        f"{where}: {failure.detail}",
-        phase=failure.phase,
-        owner=failure.owner,
-        is_transient=failure.is_transient,
-    )
+    return ProbeFailure.again(failure, f"{where}: {failure.detail}")

@@ -110,7 +110,7 @@ def _fail(part: Trace, code: str, name: str, evidence: str, reference: str) -> N
 
 def _record(part: Trace, name: str, found: LookedUp) -> KeyRecord:
     if found.failed:
-        status = Status.UNTESTABLE if found.is_ours else Status.WARNING
+        status = Status.UNTESTABLE if found.is_ours else Status.FAILURE
         part.findings.append(
             Finding("dkim.lookup_failed", status, name, found.detail, "RFC 6376 §6.1.2")
         )

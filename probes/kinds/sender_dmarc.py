@@ -56,7 +56,7 @@ def _required(part: Trace, found: Discovery) -> DmarcRecord:
     if found.record is not None:
         return found.record
     if failed is not None:
-        part.findings.append(_look_up_failed(failed))
+        part.findings.append(_look_up_failed(failed, Status.FAILURE))
         detail = f"TXT of _dmarc.{failed.domain}: {failed.detail}"
         raise not_looked_up(failed.failure, detail, is_ours=failed.is_ours)
     evidence = f"none at {', '.join(f'_dmarc.{step.domain}' for step in found.walk.steps)}"
@@ -68,8 +68,9 @@ def _required(part: Trace, found: Discovery) -> DmarcRecord:
     raise ProbeFailure(reason, evidence, owner=Owner.THEIR_DNS, is_transient=False)
 
 
-def _look_up_failed(step: WalkStep) -> Finding:
-    status = Status.UNTESTABLE if step.is_ours else Status.WARNING
+def _look_up_failed(step: WalkStep, theirs: Status) -> Finding:
+    """With status `theirs`, unless it is our own resolver that failed."""
+    status = Status.UNTESTABLE if step.is_ours else theirs
     subject = f"_dmarc.{step.domain}"
     return Finding("dmarc.lookup_failed", status, subject, step.detail, _DISCOVERY)
 
@@ -138,7 +139,7 @@ async def _about_alignment(
         walk = await walk_up(identifier, lookup)
         failed = None if is_strict else walk.failed or found.walk.failed
         if failed is not None:
-            findings.append(_look_up_failed(failed))
+            findings.append(_look_up_failed(failed, Status.WARNING))
         elif is_strict or walk.organisational_domain != found.organisational_domain:
             mode = "strictly" if is_strict else "relaxed"
             evidence = f"{method} authenticates {identifier}, {mode} not {found.domain}"

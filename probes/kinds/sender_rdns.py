@@ -93,7 +93,7 @@ def _address_type(ip: str) -> str:
 def _require_answer(part: Trace, code: str, ip: str, found: LookedUp) -> None:
     if not found.failed:
         return
-    status = Status.UNTESTABLE if found.is_ours else Status.WARNING
+    status = Status.UNTESTABLE if found.is_ours else Status.FAILURE
     part.findings.append(Finding(code, status, ip, found.detail, _IPREV))
     detail = f"names of {ip}: {found.detail}"
     raise not_looked_up(found.failure, detail, is_ours=found.is_ours)

@@ -174,7 +174,7 @@ def _not_authorised(part: Trace, subject: str, evidence: str, result: SpfResult)
 def _look_up_failed(
     part: Trace, subject: str, failed: LookedUp | SpfVerdict, detail: str
 ) -> NoReturn:
-    status = Status.UNTESTABLE if failed.is_ours else Status.WARNING
+    status = Status.UNTESTABLE if failed.is_ours else Status.FAILURE
     part.findings.append(
         Finding("spf.lookup_failed", status, subject, detail[:400], "RFC 7208 §2.6.6")
     )

@@ -8,14 +8,19 @@ from probes.net.gate import Gate
 from probes.net.resolver import Resolver
 from probes.net.tls import TlsFacts, TrustStore
 from probes.records.ehlo import Ehlo
+from probes.result import Failure
 
 
 @dataclass(frozen=True, slots=True)
 class Met:
-    """How an address of a mail host met us; `tls` is None where it does not offer STARTTLS."""
+    """How an address of a mail host met us; `tls` is None where it does not offer STARTTLS.
 
-    tls: TlsFacts | None
-    offer: Ehlo | None
+    With a `failure` there was no session, and nothing else is known.
+    """
+
+    tls: TlsFacts | None = None
+    offer: Ehlo | None = None
+    failure: Failure | None = None
 
 
 Acquaintances = dict[tuple[str, str, int], Met]

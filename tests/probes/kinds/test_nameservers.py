@@ -113,6 +113,8 @@ async def test_a_delegation_that_does_not_validate_is_called_bogus(
         result = await run(running)
     assert result.failure is not None
     assert (result.failure.reason, result.failure.owner) == (Reason.DNSSEC_BOGUS, Owner.THEIR_DNS)
+    (finding,) = found(result, "dnssec.bogus")
+    assert (finding.status, finding.subject) == (Status.FAILURE, DOMAIN)
 
 
 async def test_serials_that_differ_are_told(trust: TrustStore) -> None:

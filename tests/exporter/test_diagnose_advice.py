@@ -1,0 +1,114 @@
+"""What several areas of a diagnosis say of one trouble: once, with commands that show it."""
+
+import asyncio
+import re
+import ssl
+
+import pytest
+
+from exporter.diagnose import Diagnosis, diagnose, exit_code
+from exporter.diagnose_advice import Problem, problems
+from exporter.diagnose_request import Typed, read_request
+from exporter.liars.dns_messages import Misbehaviour
+from exporter.liars.dns_server import Fault
+from probes.catalogue import ENTRIES, filled
+from probes.net import Net
+from probes.net.tls import TrustStore
+from probes.result import Status
+from probes.trace import NOTABLE_WAIT
+from tests.probes.mail_world import mail_world
+from tests.servers.certificates import Authority
+from tests.servers.smtp import Close, Say, Script, Wait
+
+ZONE = '@ MX 10 mx1\nmx1 A 192.0.2.1\n@ TXT "v=spf1 -all"\n_dmarc TXT "v=DMARC1; p=reject"'
+OPEN = re.compile(r"\b(SUBJECT|DOMAIN|HOST|ADDRESS|PORT|SELECTOR|RECIPIENT)\b")
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture(scope="module")
+def trust(authority: Authority) -> TrustStore:
+    return authority.trust
+
+
+@pytest.fixture(scope="module")
+def context(authority: Authority) -> ssl.SSLContext:
+    return authority.context("mx1.example.test")
+
+
+async def run(net: Net, only: str) -> tuple[Diagnosis, tuple[Problem, ...]]:
+    asked = read_request(Typed("example.test", only=only, resolver=("127.0.0.1",)))
+    diagnosis = await diagnose(net, asked, lambda _area, _step: None, asyncio.Event())
+    return diagnosis, problems(diagnosis, net)
+
+
+async def test_a_host_that_failed_one_area_is_not_tried_again_by_the_next(
+    trust: TrustStore,
+) -> None:
+    server = Script(on={"connect": (Say("554 5.7.1 you are listed"), Close())})
+    async with mail_world(ZONE, {"192.0.2.1": server}, trust=trust) as world:
+        diagnosis, told = await run(world.net, "mx,policy")
+        assert len(world.verbs("192.0.2.1")) == 1
+    mx, policy = (one.result.parts[0].failure for one in diagnosis.areas)
+    assert policy == mx
+    assert [one.code for one in told if one.status is Status.FAILURE] == ["smtp.greeting.rejected"]
+
+
+async def test_that_areas_wait_for_each_other_is_no_remark(
+    trust: TrustStore, context: ssl.SSLContext
+) -> None:
+    slow = Script(
+        tls=context, on={"connect": (Wait(2 * NOTABLE_WAIT), Say("220 mx1.example.test"))}
+    )
+    async with mail_world(ZONE, {"192.0.2.1": slow}, trust=trust) as world:
+        diagnosis, told = await run(world.net, "mx,policy")
+    found = [finding.code for finding in diagnosis.areas[1].result.parts[0].findings]
+    assert found == ["monitor.waited"]
+    assert "monitor.waited" not in [one.code for one in told]
+
+
+@pytest.mark.parametrize("lie", [Misbehaviour.BOGUS_UNSAID, Misbehaviour.SERVFAIL])
+async def test_a_zone_that_cannot_be_looked_up_is_told_once_an_area_with_commands_to_paste(
+    trust: TrustStore, lie: Misbehaviour
+) -> None:
+    names = ("example.test", "_dmarc.example.test")
+    faults = {(name, "*"): Fault(lie) for name in names}
+    async with mail_world(ZONE, {}, trust=trust, faults=faults) as world:
+        diagnosis, told = await run(world.net, "sender,nameservers")
+    assert exit_code(diagnosis) == 2
+    is_bogus = lie is Misbehaviour.BOGUS_UNSAID
+    servers = "dnssec.bogus" if is_bogus else "dns_address.servfail"
+    assert {(one.area, one.code, one.status) for one in told} == {
+        ("sender", "spf.lookup_failed", Status.FAILURE),
+        ("sender", "dmarc.lookup_failed", Status.FAILURE),
+        ("nameservers", servers, Status.FAILURE),
+    }
+    for one in told:
+        assert one.reproduce
+        assert not OPEN.search(" ".join(one.reproduce))
+
+
+async def test_the_command_asks_for_the_name_that_failed(trust: TrustStore) -> None:
+    zone = ZONE.replace("_dmarc", "_elsewhere")
+    faults = {("_dmarc.test", "TXT"): Fault(Misbehaviour.SERVFAIL)}
+    async with mail_world(zone, {}, trust=trust, faults=faults) as world:
+        _, told = await run(world.net, "sender")
+    (failed,) = [one for one in told if one.code == "dmarc.lookup_failed"]
+    assert failed.reproduce == (f"dig @{world.dns.address} -p {world.dns.port} TXT _dmarc.test",)
+
+
+@pytest.mark.parametrize(
+    ("code", "recipient"),
+    [
+        ("rcpt.postmaster_refused", "postmaster@example.test"),
+        ("rcpt.catch_all", "no-such-user@example.test"),
+        ("rcpt.open_relay", "postmaster@probe.example.test"),
+    ],
+)
+def test_a_recipient_is_asked_for_as_the_question_wants_it(code: str, recipient: str) -> None:
+    values = {"domain": "example.test", "ehlo_name": "probe.example.test"}
+    command = filled(ENTRIES[code].verify, {**values, "recipient": "joe@example.test"})
+    assert f"--to {recipient} " in command
