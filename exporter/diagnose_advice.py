@@ -18,7 +18,7 @@ from exporter.diagnose import (
 )
 from exporter.diagnose_memory import compared, mended_by
 from exporter.diagnose_request import local_address
-from probes.catalogue import ENTRIES, filled, owner_of_finding
+from probes.catalogue import ENTRIES, Entry, filled, owner_of_finding
 from probes.net import Net
 from probes.result import Failure, Finding, Owner, Part, Phase, Status, one_line, to_json
 
@@ -32,6 +32,10 @@ MAX_CASES = 5
 """Subjects of one code that are told in full."""
 
 _DNS = ("dig @{resolver} MX {domain}", "dig @{resolver} A {host}", "dig @{resolver} AAAA {host}")
+_OUR_RESOLVER = (
+    "Find out why our own resolver, {resolver}, has no answer: nothing is known of what it was "
+    "asked for."
+)
 _NS = ("dig @{resolver} NS {domain}",)
 _SMTP = (
     "swaks --to postmaster@{domain} --server {address} --port {port} --ehlo {ehlo_name} "
@@ -111,22 +115,40 @@ def _is_left_out(finding: Finding) -> bool:
 
 def _of_findings(diagnosis: Diagnosis, one: AreaResult, group: list[Finding], net: Net) -> Problem:
     first = group[0]
-    entry = ENTRIES.get(first.code)
+    entry, owner = ENTRIES.get(first.code), owner_of_finding(first)
     values = _values(diagnosis, one, first.subject, net)
+    remedy = entry.remedy if entry else ""
+    if entry and owner is Owner.OUR_DNS is not entry.owner:
+        remedy = _OUR_RESOLVER
     cases = dict.fromkeys((one_line(f.subject), one_line(f.evidence)) for f in group)
     return Problem(
         one.area.name,
         first.code,
         first.status,
-        owner_of_finding(first),
+        owner,
         entry.summary if entry else first.code,
         entry.why if entry else "",
         tuple(Case(*case) for case in cases),
-        filled(entry.remedy, values) if entry else "",
-        _commands(entry.verify.splitlines(), values) if entry else (),
+        filled(remedy, values),
+        tuple(_verification(entry, one, first.subject, values)) if entry else (),
         first.reference,
         mended_by(first.code, first.subject, one.result.known, diagnosis.started_at),
     )
+
+
+def _verification(
+    entry: Entry, one: AreaResult, subject: str, values: Mapping[str, str]
+) -> Iterator[str]:
+    """The commands of the catalogue; of what is not about one address, one for each that it is
+    about: all of the host, or all there are."""
+    places = [(part.host, part.address) for part in one.result.parts if part.address]
+    about = [place for place in places if place[0] == subject] or places
+    for line in entry.verify.splitlines():
+        if _WHERE.fullmatch(subject) or "{address}" not in line or not about:
+            yield from _commands((line,), values)
+            continue
+        for host, address in about[:MAX_CASES]:
+            yield from _commands((line,), {**values, "host": host, "address": address})
 
 
 def _failures(diagnosis: Diagnosis, one: AreaResult, net: Net) -> Iterator[Problem]:

@@ -57,7 +57,7 @@ AREAS = (
     Area(
         "nameservers",
         "Name servers",
-        "the name servers of {domain} agree",
+        "{domain} can be looked up at its name servers",
         "the name servers of {domain} are in trouble",
     ),
 )

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from exporter.terminal import ExitCode, complain, say
 from probes.catalogue import AREAS, ENTRIES, Entry, filled, nearest
-from probes.result import to_json
+from probes.result import Status, to_json
 
 WIDTH = 100
 
@@ -73,13 +73,23 @@ def _section(entry: Entry) -> str:
     severity = "; ".join(f"{status}: {when}" for status, when in entry.severity.items())
     lines = [f"### {entry.code}", "", f"{entry.summary}. {entry.why}", ""]
     lines.append(f"- **Severity:** {severity}")
-    lines.append(f"- **Owner:** `{entry.owner}`")
+    lines.append(f"- **Owner:** {_owners(entry)}")
     lines.append(f"- **What to do:** {filled(entry.remedy, {})}")
     if entry.reference:
         lines.append(f"- **Reference:** {entry.reference}")
     if entry.verify:
         lines += ["", "```sh", filled(entry.verify, {}), "```"]
     return "\n".join((*lines, ""))
+
+
+def _owners(entry: Entry) -> str:
+    """Who has to act, in Markdown; where it depends on the status, with it."""
+    ours = entry.owner_of(Status.UNTESTABLE)
+    if Status.UNTESTABLE not in entry.severity or ours is entry.owner:
+        return f"`{entry.owner}`"
+    if len(entry.severity) == 1:
+        return f"`{ours}`"
+    return f"`{entry.owner}`; `{ours}` where it is {Status.UNTESTABLE}"
 
 
 def _listed() -> Iterator[str]:
@@ -94,7 +104,7 @@ def _told(entry: Entry) -> Iterator[str]:
     yield from textwrap.wrap(entry.why, WIDTH)
     yield ""
     severity = "; ".join(f"{status} ({when})" for status, when in entry.severity.items())
-    rows = [("severity", severity), ("owner", str(entry.owner))]
+    rows = [("severity", severity), ("owner", _owners(entry).replace("`", ""))]
     rows += [("what to do", filled(entry.remedy, {})), ("reference", entry.reference)]
     for name, text in rows:
         if text:

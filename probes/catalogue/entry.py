@@ -25,7 +25,7 @@ class Entry:
     to change (the exact record or command), `verify` how to see the truth oneself: one command a
     line. `reference` is the section that is broken, "" where none is. `severity` maps every status
     the finding can have to when it has it. `owner` has to act; a finding that is `untestable` is
-    the monitor's, whoever owns the others.
+    ours, whoever owns the others: `ours` says whose; None: the monitor's.
     """
 
     code: str
@@ -36,6 +36,7 @@ class Entry:
     reference: str
     owner: Owner
     severity: Mapping[Status, str]
+    ours: Owner | None = None
 
     @property
     def anchor(self) -> str:
@@ -44,9 +45,10 @@ class Entry:
 
     def owner_of(self, status: Status) -> Owner:
         """Who has to act on a finding with that status."""
-        if status is Status.UNTESTABLE and self.owner not in (Owner.US, Owner.OUR_DNS):
-            return Owner.MONITOR
-        return self.owner
+        if status is not Status.UNTESTABLE:
+            return self.owner
+        is_ours = self.owner in (Owner.US, Owner.OUR_DNS)
+        return self.ours or (self.owner if is_ours else Owner.MONITOR)
 
 
 def always(status: Status) -> Mapping[Status, str]:

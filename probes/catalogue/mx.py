@@ -38,6 +38,7 @@ ENTRIES = (
             Status.WARNING: "the domain's servers failed",
             Status.UNTESTABLE: "our own resolver failed",
         },
+        Owner.OUR_DNS,
     ),
     Entry(
         "mx.hosts_left_out",
@@ -125,6 +126,7 @@ ENTRIES = (
             Status.WARNING: "its name servers say so, or fail",
             Status.UNTESTABLE: "our own resolver failed",
         },
+        Owner.OUR_DNS,
     ),
     Entry(
         "mx.host_special_address",

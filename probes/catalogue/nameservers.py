@@ -82,6 +82,7 @@ ENTRIES = (
             Status.WARNING: "the name has no address",
             Status.UNTESTABLE: "our own resolver failed",
         },
+        Owner.OUR_DNS,
     ),
     Entry(
         "nameservers.left_out",

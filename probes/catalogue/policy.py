@@ -104,6 +104,7 @@ _DANE = (
             Status.NOTICE: "the host is in no signed zone, so nobody asks",
             Status.UNTESTABLE: "our own resolver failed or does not validate",
         },
+        Owner.OUR_DNS,
     ),
     Entry(
         "dane.unusable",
@@ -192,6 +193,7 @@ _MTA_STS = (
         "RFC 8461 §3.1",
         Owner.THEIR_DNS,
         _LOOKUP,
+        Owner.OUR_DNS,
     ),
     Entry(
         "sts.record_multiple",
@@ -299,6 +301,7 @@ _TLSRPT = (
         "RFC 8460 §3",
         Owner.THEIR_DNS,
         _LOOKUP,
+        Owner.OUR_DNS,
     ),
     Entry(
         "tlsrpt.record_multiple",

@@ -52,6 +52,7 @@ _NAMES = (
             Status.FAILURE: "the zone's servers failed",
             Status.UNTESTABLE: "our own resolver failed",
         },
+        Owner.OUR_DNS,
     ),
     Entry(
         "ehlo.unresolvable",
@@ -95,6 +96,7 @@ _NAMES = (
             Status.WARNING: "the name's servers failed",
             Status.UNTESTABLE: "our own resolver failed",
         },
+        Owner.OUR_DNS,
     ),
 )
 

@@ -107,6 +107,7 @@ _DKIM = (
             Status.NOTICE: "they failed, and the selector may have been retired",
             Status.UNTESTABLE: "our own resolver failed",
         },
+        Owner.OUR_DNS,
     ),
 )
 
@@ -257,6 +258,7 @@ _DMARC = (
             Status.NOTICE: "the look-up failed",
             Status.UNTESTABLE: "our own resolver failed",
         },
+        Owner.OUR_DNS,
     ),
     Entry(
         "dmarc.lookup_failed",
@@ -272,6 +274,7 @@ _DMARC = (
             Status.WARNING: "the servers failed for a domain that SPF or DKIM authenticates",
             Status.UNTESTABLE: "our own resolver failed",
         },
+        Owner.OUR_DNS,
     ),
 )
 

@@ -75,6 +75,7 @@ ENTRIES = (
             Status.FAILURE: "the domain's servers failed",
             Status.UNTESTABLE: "our own resolver failed",
         },
+        Owner.OUR_DNS,
     ),
     Entry(
         "spf.helo_fails",

@@ -14,7 +14,7 @@ from exporter.liars.dns_server import Fault
 from probes.catalogue import ENTRIES, filled
 from probes.net import Net
 from probes.net.tls import TrustStore
-from probes.result import Status
+from probes.result import Owner, Status
 from probes.trace import NOTABLE_WAIT
 from tests.probes.mail_world import mail_world
 from tests.servers.certificates import Authority
@@ -112,3 +112,30 @@ def test_a_recipient_is_asked_for_as_the_question_wants_it(code: str, recipient:
     values = {"domain": "example.test", "ehlo_name": "probe.example.test"}
     command = filled(ENTRIES[code].verify, {**values, "recipient": "joe@example.test"})
     assert f"--to {recipient} " in command
+
+
+async def test_what_our_own_resolver_does_not_say_is_its_trouble_and_nobody_elses(
+    trust: TrustStore,
+) -> None:
+    async with mail_world(ZONE, {}, trust=trust) as world:
+        await world.dns.__aexit__(None, None, None)
+        diagnosis, told = await run(world.net, "mx,policy,sender,nameservers")
+    assert exit_code(diagnosis) == 3
+    assert {one.owner for one in told} == {Owner.OUR_DNS}
+    lookups = [one for one in told if one.code.endswith("lookup_failed")]
+    assert lookups
+    assert all(f"our own resolver, {world.dns.address}" in one.remedy for one in lookups)
+
+
+async def test_certificates_that_differ_are_shown_address_by_address(
+    trust: TrustStore, authority: Authority
+) -> None:
+    peers = {
+        f"192.0.2.{n}": Script(tls=authority.context("mx1.example.test", f"{n}.test"))
+        for n in (1, 2)
+    }
+    async with mail_world(f"{ZONE}\nmx1 A 192.0.2.2", peers, trust=trust) as world:
+        _, told = await run(world.net, "mx")
+    (differ,) = [one for one in told if one.code == "mx.certificates_differ"]
+    shown = {line.partition("-connect ")[2].split()[0] for line in differ.reproduce}
+    assert shown == {"192.0.2.1:25", "192.0.2.2:25"}

@@ -70,4 +70,6 @@ def test_what_we_could_not_test_is_ours_and_everything_else_its_owners() -> None
 
     assert owner_of(finding("mx.address_unusable", Status.WARNING)) is Owner.THEIR_MX
     assert owner_of(finding("mx.address_unusable", Status.UNTESTABLE)) is Owner.MONITOR
+    assert owner_of(finding("spf.lookup_failed", Status.FAILURE)) is Owner.THEIR_DNS
+    assert owner_of(finding("spf.lookup_failed", Status.UNTESTABLE)) is Owner.OUR_DNS
     assert owner_of(finding("nobody.knows", Status.WARNING)) is Owner.MONITOR
