@@ -89,9 +89,15 @@ class Problem:
 def problems(diagnosis: Diagnosis, net: Net) -> tuple[Problem, ...]:
     """Everything worth telling, the gravest first; what two areas saw alike is told once."""
     found = [problem for one in diagnosis.areas for problem in _of_area(diagnosis, one, net)]
-    once = {(one.code, one.status, one.cases): one for one in reversed(found)}
-    told = [one for one in found if once[one.code, one.status, one.cases] is one]
+    once = {_what(one): one for one in reversed(found)}
+    told = [one for one in found if once[_what(one)] is one]
     return tuple(sorted(told, key=lambda problem: _ORDER.index(problem.status)))
+
+
+def _what(problem: Problem) -> tuple[object, ...]:
+    """What is the same whoever saw it; in what words, differs."""
+    subjects = tuple(case.subject for case in problem.cases)
+    return problem.code, problem.status, subjects
 
 
 def _of_area(diagnosis: Diagnosis, one: AreaResult, net: Net) -> Iterator[Problem]:

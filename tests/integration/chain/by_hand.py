@@ -45,6 +45,35 @@ def rcpt(_place: Layout, sender: str, recipient: str) -> tuple[int, str]:
     return code, reply.decode("ascii", "replace")
 
 
+def ehlo(place: Layout, host: str) -> dict[str, object]:
+    """What a mail host says to a client that does not authenticate, in clear and under TLS."""
+    with smtplib.SMTP(host, 25, layout.CANARY_HOST, 10, (layout.CANARY, 0)) as session:
+        session.ehlo()
+        clear = dict(session.esmtp_features)
+        session.starttls(context=trust(place))
+        session.ehlo()
+        assert isinstance(session.sock, ssl.SSLSocket)
+        version = session.sock.version()
+        return {"clear": clear, "tls": dict(session.esmtp_features), "version": version}
+
+
+def flags(place: Layout, user: str) -> dict[str, list[str]]:
+    """The flags of every message, by folder; \\Recent as well, so that nobody may SELECT."""
+    with imaplib.IMAP4_SSL(
+        layout.IMAP_HOST, layout.IMAP[1], ssl_context=trust(place), timeout=10
+    ) as session:
+        session.login(user, layout.PASSWORD)
+        return {folder: _flags(session, folder) for folder in ("INBOX", "Junk")}
+
+
+def _flags(session: imaplib.IMAP4, folder: str) -> list[str]:
+    _, (count,) = session.select(folder, readonly=True)
+    if count == b"0":
+        return []
+    _, data = session.fetch("1:*", "(UID FLAGS)")
+    return [line.decode("ascii") for line in data if isinstance(line, bytes)]
+
+
 def find(place: Layout, user: str, header: str, value: str) -> dict[str, object]:
     """Wait for a message with a header; where it is, after how long, and its whole header.
 
@@ -91,7 +120,13 @@ def trust(place: Layout) -> ssl.SSLContext:
     return ssl.create_default_context(cafile=str(place.ca_file))
 
 
-COMMANDS: dict[str, Callable[..., object]] = {"submit": submit, "rcpt": rcpt, "find": find}
+COMMANDS: dict[str, Callable[..., object]] = {
+    "submit": submit,
+    "rcpt": rcpt,
+    "find": find,
+    "ehlo": ehlo,
+    "flags": flags,
+}
 
 
 def main(command: str, root: str, *arguments: str) -> None:

@@ -19,16 +19,15 @@ import dns.message
 import dns.rdatatype
 
 from probes.clock import SYSTEM_CLOCK
-from probes.kinds import nameservers, policy
 from probes.net import Net
 from probes.net.dial import Dialer
 from probes.net.resolver import Resolver
 from probes.net.tls import TrustStore
-from probes.options import Domain
 from probes.result import to_json
-from probes.run import run_once
 from tests.integration.chain import layout
+from tests.integration.chain.kinds import run_kind
 from tests.integration.chain.layout import Layout
+from tests.integration.chain.resolvers import CURT, unbound
 from tests.servers.real import SEARCH_PATH, program
 
 TAMPERED = "tampered:"
@@ -75,53 +74,21 @@ def forged(answer: bytes) -> bytes:
 @asynccontextmanager
 async def deceived(place: Layout) -> AsyncIterator[None]:
     """An unbound that validates, asks the forger, and says of what is bogus only that it fails."""
-    text = (place.root / "unbound" / "unbound.conf").read_text()
-    text = text.replace("port: 53\n", f"port: {DECEIVED[1]}\n    do-not-query-localhost: no\n")
-    text = text.replace(f"stub-addr: {layout.DNS[0]}", f"stub-addr: {FORGER[0]}@{FORGER[1]}")
-    text = text.replace("ede: yes", "ede: no")  # as older resolvers: SERVFAIL and not a word more
-    file = place.root / "unbound" / "deceived.conf"
-    file.write_text(text)
+    by_way = {f"stub-addr: {layout.DNS[0]}": f"stub-addr: {FORGER[0]}@{FORGER[1]}"}
     loop = asyncio.get_running_loop()
     transport, forger = await loop.create_datagram_endpoint(Forger, local_addr=FORGER)
-    command = (program("unbound"), "-d", "-c", str(file))
-    unbound = await asyncio.create_subprocess_exec(*command, stderr=subprocess.DEVNULL)
     try:
-        async with asyncio.timeout(WITHIN):
-            while not await _listens():  # noqa: ASYNC110 - it tells nobody that it is ready
-                await asyncio.sleep(0.05)
-        yield
+        async with unbound(place, DECEIVED, {**by_way, **CURT}):
+            yield
     finally:
-        unbound.terminate()
-        await unbound.wait()
         transport.close()
         await asyncio.gather(*forger.tasks, return_exceptions=True)
 
 
-async def _listens() -> bool:
-    try:
-        _, writer = await asyncio.open_connection(*DECEIVED)
-    except OSError:
-        return False
-    writer.close()
-    await writer.wait_closed()
-    return True
-
-
 async def probed(net: Net, domain: str) -> dict[str, Any]:
     """Both kinds' results, for the test outside to read."""
-    results = {}
-    for name, kind, target in (
-        ("policy", policy.probe, policy.PolicyTarget(Domain(domain))),
-        ("nameservers", nameservers.probe, nameservers.NameserversTarget(Domain(domain))),
-    ):
-        result = await run_once(
-            name,
-            lambda trace, kind=kind, target=target: kind(net, target, trace),  # type: ignore[misc]
-            clock=SYSTEM_CLOCK,
-            deadline=WITHIN,
-        )
-        results[name] = to_json(result)
-    return results
+    kinds = ("policy", "nameservers")
+    return {kind: to_json(await run_kind(net, kind, {"domain": domain})) for kind in kinds}
 
 
 def finger(place: Layout, domain: str, level: str) -> str:
