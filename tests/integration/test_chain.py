@@ -1,5 +1,6 @@
 """mailcanary against the real chain: what happened is what the real Prometheus answers."""
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -113,6 +114,38 @@ def test_the_jobs_see_the_servers_without_sending(watch: Watched) -> None:
     watch.wait_for('mailcanary_probe_up{probe="submission"} == 1')
     watch.wait_for('mailcanary_mx_up{probe="mx",host="mx.example.test"} == 1')
     watch.wait_for("mailcanary_mx_certificate_expiry_timestamp_seconds > time()")
+
+
+def test_prometheus_probes_by_url_and_takes_the_answer_in_time(watch: Watched) -> None:
+    """By the header in which it says that it waits for a second."""
+    for target, host in (("example.test", layout.MX_HOST), ("exim.example.test", layout.EXIM_HOST)):
+        watch.wait_for(f'probe_success{{job="probe",instance="{target}"}} == 1')
+        watch.wait_for(f'probe_address_success{{instance="{target}",host="{host}"}} == 1')
+        watch.wait_for(f'probe_phase_duration_seconds{{instance="{target}",phase="tls"}} > 0')
+        watch.wait_for(f'probe_tls_version_info{{instance="{target}",version="TLSv1.3"}} == 1')
+    watch.wait_for('probe_success{instance="silent.example.test"} == 0')
+    watch.wait_for(
+        'probe_failure_info{instance="silent.example.test",phase="connect",reason="timeout",'
+        'owner="network"} == 1'
+    )
+    watch.wait_for('probe_duration_seconds{instance="silent.example.test"} < 1')
+    watch.wait_for('up{job="probe",instance="silent.example.test"} == 1')
+    watch.wait_for('up{job="probe",instance="elsewhere.test"} == 0')
+
+
+def test_a_probe_by_url_with_debug_shows_the_dialogue_the_metrics_and_the_result(
+    watch: Watched,
+) -> None:
+    text = watch.probe("target=example.test&module=mx&debug=true", timeout="5")
+    steps, metrics, document = text.split("\n\n", 2)
+    phases = [line.split()[4] for line in steps.splitlines()]
+    assert phases == [
+        *("dns_mx", "dns_address", "connect", "greeting", "ehlo", "starttls", "tls", "ehlo", "quit")
+    ]
+    assert all(line.endswith(" ok") for line in steps.splitlines())
+    assert "\nprobe_success 1\n" in metrics
+    result = json.loads(document)
+    assert result["parts"][0]["facts"]["smtp.greeting"] == "mx.example.test ESMTP Postfix"
 
 
 def test_after_postfix_stop_at_the_relay_sending_fails_and_recovers(watch: Watched) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from exporter.ledger_reading import reading
+from exporter.probing import TIMEOUT_HEADER
 from tests.integration.chain import layout
 from tests.integration.chain.chain import Chain, Process
 from tests.integration.chain.daemons import ChainError
@@ -47,6 +48,16 @@ class Watched:
         asked = self.chain.run([program("promtool"), "query", "instant", "-o", "json", url, query])
         rows = json.loads(asked.stdout)
         return tuple(Sample(row["metric"], float(row["value"][1])) for row in rows)
+
+    def probe(self, query: str, timeout: str) -> str:
+        """What `/probe` answers, asked as Prometheus asks with that scrape timeout. Seconds."""
+        code = (
+            "import sys, urllib.request as r; "
+            "request = r.Request(sys.argv[1], headers={sys.argv[2]: sys.argv[3]}); "
+            "sys.stdout.write(r.urlopen(request, timeout=20).read().decode())"
+        )
+        url = f"http://{METRICS_ADDRESS}/probe?{query}"
+        return self.chain.python(code, url, TIMEOUT_HEADER, timeout)
 
     def wait_for(self, query: str, within: float = 45.0) -> tuple[Sample, ...]:
         """Ask until the answer is not empty: write a comparison that is false until then."""
