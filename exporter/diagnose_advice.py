@@ -147,10 +147,12 @@ def _verification(
 ) -> Iterator[str]:
     """The commands of the catalogue; of what is not about one address, one for each that it is
     about: all of the host, or all there are."""
-    places = [(part.host, part.address) for part in one.result.parts if part.address]
-    about = [place for place in places if place[0] == subject] or places
+    is_of_one = _WHERE.fullmatch(subject) is not None or _address_in(subject) is not None
+    parts = [part for part in one.result.parts if part.address and not is_of_one]
+    places = dict.fromkeys((part.host, str(part.address)) for part in parts)
+    about = [place for place in places if place[0] == subject] or list(places)
     for line in entry.verify.splitlines():
-        if _WHERE.fullmatch(subject) or "{address}" not in line or not about:
+        if "{address}" not in line or not about:
             yield from _commands((line,), values)
             continue
         for host, address in about[:MAX_CASES]:
