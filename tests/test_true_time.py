@@ -4,8 +4,10 @@ import asyncio
 import re
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -25,6 +27,7 @@ from probes.net import Net
 from probes.net.dial import Dialer
 from probes.net.gate import Gate
 from probes.net.resolver import Resolver
+from probes.net.tls import TlsFacts, TrustStore
 from probes.options import Host, Port
 from probes.result import LOOP_LAGGED, Finding, Owner, Phase, ProbeResult, Reason, Status
 from probes.run import LAGGED, Lag, run_once
@@ -95,6 +98,29 @@ def test_the_ehlo_after_tls_takes_what_postfix_takes(
 
 def _seconds(result: ProbeResult, phase: Phase) -> list[float]:
     return [timing.seconds for timing in result.timings if timing.phase is phase]
+
+
+# -- the judging
+
+
+class SlowJudge(TrustStore):
+    """Takes its time over every chain, as one does that was never seen before."""
+
+    takes = 0.3
+
+    def judge(self, ssl_object: Any, server_name: str) -> TlsFacts:
+        time.sleep(self.takes)
+        return super().judge(ssl_object, server_name)
+
+
+async def test_what_we_make_of_a_certificate_is_no_time_of_the_handshake(
+    authority: Authority,
+) -> None:
+    net = replace(network(authority), trust=SlowJudge(str(authority.file)))
+    async with SmtpPeer(Script(tls=authority.context("127.0.0.1"))) as peer:
+        result = await probe(net, peer.port)
+    assert result.facts["tls.trusted"]
+    assert _seconds(result, Phase.TLS)[0] < SlowJudge.takes < result.seconds
 
 
 # -- the looking

@@ -5,6 +5,7 @@ Each step is a method of its own, so that the caller can time it.
 
 import asyncio
 import ipaddress
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import TracebackType
@@ -127,7 +128,9 @@ class SmtpSession:
         self._may_quit = self._awaits_tls
         self._awaits_tls = False
         self.offer = None  # RFC 3207 §4.2: what was offered in clear is forgotten
-        self.tls = context.store.judge(ssl_object, server_name)
+        shaken = time.monotonic()
+        self.tls = context.store.judge(ssl_object, server_name)  # a chain never seen takes a while
+        wire.heard_ago(time.monotonic() - shaken)
         self._tell(f"-- {self.tls.version} {self.tls.cipher}")
         return self.tls
 

@@ -70,6 +70,11 @@ class SmtpWire(SMTPProtocol):
         self._on_reply = on_reply
         self._own_time: OwnTime | None = None
 
+    def heard_ago(self, late: float) -> None:
+        """Say that what was awaited came `late` seconds ago; what was done since is our time."""
+        if self._on_reply is not None:
+            self._on_reply(0.0, late)
+
     # -- what the event loop calls
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
