@@ -1,5 +1,6 @@
 """The command line: a table of commands, each loaded when it is called so that --help is fast."""
 
+import io
 import sys
 from importlib import import_module
 from importlib.metadata import version
@@ -255,6 +256,10 @@ def options(
 
 def main() -> None:
     """The `mailcanary` command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # where ✓ cannot be written, a question mark would say something else
+            stream.reconfigure(errors="backslashreplace")
     try:
         code = app(standalone_mode=False)
     except typer.Abort:

@@ -18,7 +18,7 @@ from exporter.diagnose import (
 )
 from exporter.diagnose_memory import compared, mended_by
 from exporter.diagnose_request import local_address
-from probes.catalogue import ENTRIES, Entry, filled, owner_of_finding
+from probes.catalogue import ENTRIES, Entry, filled, owner_of_finding, placeholders
 from probes.net import Net
 from probes.result import Failure, Finding, Owner, Part, Phase, Status, one_line, to_json
 
@@ -188,6 +188,8 @@ def _of_failure(
 ) -> Problem:
     values = _values(diagnosis, one, subject, net)
     lines = _NS if one.area.name == "nameservers" else _BY_PHASE.get(failure.phase, ())
+    # a host that was not yet known cannot be asked for
+    known = tuple(line for line in lines if placeholders(line) <= values.keys())
     lasting = "It may pass by itself" if failure.is_transient else "It will not pass by itself"
     return Problem(
         one.area.name,
@@ -198,7 +200,7 @@ def _of_failure(
         f"Nothing behind this step could be seen. {lasting}.",
         (Case(one_line(subject), one_line(failure.detail)),),
         "",
-        _commands(lines, values),
+        _commands(known or (_DNS[:1] if lines else ()), values),
         "",
         mended_by(failure.phase, subject, one.result.known, diagnosis.started_at),
     )

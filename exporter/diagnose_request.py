@@ -57,7 +57,7 @@ AREAS = (
     Area(
         "nameservers",
         "Name servers",
-        "{domain} can be looked up at its name servers",
+        "the zone of {domain} is served with authority",
         "the name servers of {domain} are in trouble",
     ),
 )

@@ -77,6 +77,16 @@ async def test_a_domain_is_diagnosed_from_first_line_to_verdict(context: ssl.SSL
     assert "✓ Receiving mail Mail for example.test is taken at 1 of 1 addresses" in out
 
 
+async def test_a_terminal_without_check_marks_gets_what_can_be_read(
+    context: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    async with world(Script(tls=context)) as (options, _):
+        code, out, err = await finished(await started("example.test", *options))
+    assert (code, err) == (0, "")
+    assert r"\u2713 Receiving mail" in out
+
+
 async def test_the_json_is_the_only_thing_on_standard_output(context: ssl.SSLContext) -> None:
     async with world(Script()) as (options, _):
         code, out, _ = await finished(await started("joe@example.test", "--json", *options))
