@@ -1,6 +1,7 @@
 """mailcanary against the real chain: what happened is what the real Prometheus answers."""
 
 import json
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -136,13 +137,17 @@ def test_prometheus_probes_by_url_and_takes_the_answer_in_time(watch: Watched) -
 def test_a_probe_by_url_with_debug_shows_the_dialogue_the_metrics_and_the_result(
     watch: Watched,
 ) -> None:
+    watch.wait_for('up{job="mailcanary"} == 1')
     text = watch.probe("target=example.test&module=mx&debug=true", timeout="5")
-    steps, metrics, document = text.split("\n\n", 2)
-    phases = [line.split()[4] for line in steps.splitlines()]
-    assert phases == [
+    happened, metrics, document = text.split("\n\n", 2)
+    assert re.findall(r" (\w+) [0-9.]+ s ok$", happened, re.MULTILINE) == [
         *("dns_mx", "dns_address", "connect", "greeting", "ehlo", "starttls", "tls", "ehlo", "quit")
     ]
-    assert all(line.endswith(" ok") for line in steps.splitlines())
+    we, they = (re.findall(rf" {who}: (.*)$", happened, re.MULTILINE) for who in "CS")
+    ehlo = f"EHLO {layout.CANARY_HOST}"
+    assert we == [ehlo, "STARTTLS", ehlo, "QUIT"]
+    assert (they[0], they[-1]) == ("220 mx.example.test ESMTP Postfix", "221 2.0.0 Bye")
+    assert "220 2.0.0 Ready to start TLS" in they
     assert "\nprobe_success 1\n" in metrics
     result = json.loads(document)
     assert result["parts"][0]["facts"]["smtp.greeting"] == "mx.example.test ESMTP Postfix"

@@ -117,7 +117,8 @@ def told(chain: Chain, before: Any) -> Any:
 
 def by_hand(chain: Chain, command: str, *arguments: str) -> Any:
     module = [sys.executable, "-m", "tests.integration.chain.by_hand"]
-    return json.loads(chain.run([*module, command, str(chain.place.root), *arguments]).stdout)
+    done = chain.run([*module, command, str(chain.place.root), *arguments], within=45)
+    return json.loads(done.stdout)
 
 
 def findings(result: Any) -> list[Any]:
