@@ -1,13 +1,12 @@
 """The chain does what the tests on top of it take for granted; seen by other means than ours."""
 
-import json
 import re
-import sys
 from typing import Any
 
 import pytest
 
 from tests.integration.chain import layout
+from tests.integration.chain.by_hand import by_hand
 from tests.integration.chain.chain import Chain
 
 pytestmark = pytest.mark.timeout(120)
@@ -19,13 +18,6 @@ GTUBE = (
 )
 GTUBE_ADD_HEADER = GTUBE.format("Y")
 GTUBE_REJECT = GTUBE.format("X")
-
-
-def by_hand(chain: Chain, command: str, *arguments: str) -> Any:
-    module = "tests.integration.chain.by_hand"
-    root = str(chain.place.root)
-    done = chain.run([sys.executable, "-m", module, command, root, *arguments], within=45)
-    return json.loads(done.stdout)
 
 
 def send_and_find(chain: Chain, recipient: str, text: str = "A plain message.") -> dict[str, Any]:

@@ -16,12 +16,21 @@ import uuid
 from collections.abc import Callable
 from email.message import EmailMessage
 from pathlib import Path
+from typing import Any
 
 from tests.integration.chain import layout
+from tests.integration.chain.chain import Chain
 from tests.integration.chain.layout import Layout
 
 ARRIVES_WITHIN = 40.0
 LOOK_EVERY = 0.05
+
+
+def by_hand(chain: Chain, command: str, *arguments: str) -> Any:
+    """What one of the COMMANDS below says inside the chain."""
+    module = [sys.executable, "-m", "tests.integration.chain.by_hand"]
+    done = chain.run([*module, command, str(chain.place.root), *arguments], within=45)
+    return json.loads(done.stdout)
 
 
 def submit(place: Layout, recipient: str, text: str) -> str:

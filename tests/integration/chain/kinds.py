@@ -58,6 +58,23 @@ def ask_all(chain: Chain, questions: Mapping[str, Question]) -> Any:
     return json.loads(chain.run(command, text=text, within=2 * WITHIN).stdout)
 
 
+def findings(result: Any) -> list[Any]:
+    """Those of a result and its parts, but that questions had to wait for each other."""
+    everywhere = (*result["findings"], *(f for part in result["parts"] for f in part["findings"]))
+    return [finding for finding in everywhere if finding["code"] != "monitor.waited"]
+
+
+def codes(result: Any) -> list[str]:
+    """Of its findings, each as often as there is one."""
+    return sorted(finding["code"] for finding in findings(result))
+
+
+def part_of(result: Any, host: str) -> Any:
+    """Its only part for that host."""
+    (part,) = (part for part in result["parts"] if part["host"] == host)
+    return part
+
+
 async def run_kind(net: Net, kind: str, options: Mapping[str, Any]) -> ProbeResult:
     """One run, as the service makes it."""
     target = KINDS[kind].target(**options)
