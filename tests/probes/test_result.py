@@ -132,5 +132,6 @@ def test_a_result_as_json_has_words_for_enums_and_says_whether_it_is_ok() -> Non
             }
         ],
         "facts": {"tls.names": ["a.test", "b.test"], "n": None},
+        "known": [],
         "ok": True,
     }
