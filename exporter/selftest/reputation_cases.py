@@ -17,6 +17,7 @@ from exporter.selftest.sender_world import (
     SenderWorld,
 )
 from probes.options import Domain, Host, IpAddress
+from probes.result import Status
 
 _IPV4 = "2.0.192.in-addr.arpa"
 _NAMED = f"{GOOD}elsewhere A 203.0.113.9\nhost-192-0-2-25 A {IP}\nother A {IP}\n"
@@ -64,13 +65,14 @@ def _names(world: SenderWorld) -> Iterator[Case]:
         yield case.case(name, code, is_healthy=True)
     other = replace(world, target=replace(TARGET, ehlo_name=Host(f"other.{DOMAIN}")))
     for words, lie, status in LOOK_UP_FAILURES:
-        for asked, code in (
-            (f"25.{_IPV4}", "rdns.lookup_failed"),
-            (f"other.{DOMAIN}", "ehlo.lookup_failed"),
+        beside = Status.WARNING if status is Status.FAILURE else status  # it ends no part
+        for asked, code, told in (
+            (f"25.{_IPV4}", "rdns.lookup_failed", status),
+            (f"other.{DOMAIN}", "ehlo.lookup_failed", beside),
         ):
             rdtype = "PTR" if asked.endswith("arpa") else "A"
             failing = replace(other, faults={(asked, rdtype): Fault(lie)})
-            yield failing.case(f"{words} for the {rdtype} of {asked}", (code, status))
+            yield failing.case(f"{words} for the {rdtype} of {asked}", (code, told))
 
 
 def _lists(world: SenderWorld) -> Iterator[Case]:

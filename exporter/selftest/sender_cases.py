@@ -14,7 +14,7 @@ from probes.canary.dkim_selectors import IN_USE_FOR, LearntSelector
 from probes.options import EmailAddress, IpAddress
 from probes.result import Status
 
-THEIRS, OURS = Status.WARNING, Status.UNTESTABLE
+THEIRS, OURS = Status.FAILURE, Status.UNTESTABLE
 LOOK_UP_FAILURES = (
     ("the servers fail", Misbehaviour.SERVFAIL, THEIRS),
     ("our resolver refuses", Misbehaviour.REFUSED, OURS),
@@ -188,6 +188,12 @@ def _alignment(world: SenderWorld) -> Iterator[Case]:
         target=replace(TARGET, mail_from=EmailAddress("b@bounces.test")),
     )
     yield foreign.case("DMARC: bounces go to another organisation", "dmarc.unaligned")
+    asked = ("_dmarc.bounces.test", "TXT")
+    failing = replace(foreign, faults={asked: Fault(Misbehaviour.SERVFAIL)})
+    yield failing.case(
+        "DMARC: whose organisation the bounces go to, the servers fail",
+        ("dmarc.lookup_failed", Status.WARNING),
+    )
     below = replace(
         world,
         zone=f'{GOOD}sub TXT "v=spf1 ip4:{IP} -all"\n',
@@ -230,3 +236,10 @@ def _look_ups(world: SenderWorld) -> Iterator[Case]:
         ):
             failing = replace(keyed, faults={(name, "TXT"): Fault(lie)})
             yield failing.case(f"{words} for the TXT of {name}", (code, status))
+    learnt = (LearntSelector("s1", DOMAIN, datetime.now(UTC) - 2 * IN_USE_FOR),)
+    asked = (f"s1._domainkey.{DOMAIN}", "TXT")
+    retired = replace(keyed, target=replace(TARGET, learnt=learnt))
+    yield replace(retired, faults={asked: Fault(Misbehaviour.SERVFAIL)}).case(
+        "the servers fail for a DKIM key that may have been retired",
+        ("dkim.lookup_failed", Status.NOTICE),
+    )
