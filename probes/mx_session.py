@@ -14,6 +14,8 @@ from probes.result import NOTHING, Aspect, Finding, Owner, Phase, ProbeFailure, 
 from probes.sessions import source_for, untrusted
 from probes.trace import Trace
 
+_STARTTLS = frozenset({Phase.STARTTLS, Phase.TLS})
+
 
 class MxOptions(Protocol):
     """What kinds and routes that talk to MX hosts let their user choose."""
@@ -29,6 +31,13 @@ class MxOptions(Protocol):
     @property
     def source_address(self) -> IpAddress | None:
         """Where to connect from, for addresses of the same family; None: the dialer's choice."""
+
+
+class Attempt(Protocol):
+    """What is done in one session."""
+
+    async def __call__(self, *, use_tls: bool) -> None:
+        """Raises ProbeFailure, in a TLS phase where the server's TLS is what failed."""
 
 
 @asynccontextmanager
@@ -82,6 +91,32 @@ async def mx_session(
         if net.met is not None and use_tls:
             net.met[host, address, options.port] = Met(session.tls, session.offer)
         yield session
+
+
+async def in_clear_where_tls_fails(attempt: Attempt, where: str, trace: Trace) -> None:
+    """`attempt` with TLS where it is offered; once more without where TLS comes to nothing.
+
+    As an opportunistic sender does it, RFC 7435 §3. A failed TLS is a finding, and never the end.
+    """
+    try:
+        await attempt(use_tls=True)
+    except ProbeFailure as failure:
+        if not is_starttls(failure, trace.current):
+            raise
+        trace.findings.append(starttls_failed(where, failure.detail))
+    else:
+        return
+    await attempt(use_tls=False)
+
+
+def is_starttls(failure: ProbeFailure, current: Phase) -> bool:
+    """Whether it was the server's TLS that failed, and not the session."""
+    return (failure.phase or current) in _STARTTLS
+
+
+def starttls_failed(where: str, detail: str) -> Finding:
+    """The finding for a server that offers STARTTLS and gets nowhere with it."""
+    return Finding("smtp.starttls.failed", Status.WARNING, where, detail, "RFC 7435 §3")
 
 
 @asynccontextmanager

@@ -212,6 +212,11 @@ _STARTTLS: tuple[tuple[str, Verdict, Acts], ...] = (
     ),
 )
 
+_IN_CLEAR = tuple(
+    (f"{name}; to a relay that is no end", fine("smtp.starttls.failed", *said.findings), acts)
+    for name, said, acts in _STARTTLS
+)
+
 _SECURE: tuple[tuple[str, Verdict, Acts], ...] = (
     ("EHLO under TLS is answered by 421", _ehlo(Reason.SERVICE_CLOSING), _SHUTDOWN),
     ("EHLO under TLS is the end", _ehlo(Reason.CONNECTION_CLOSED), (Close(),)),
@@ -309,7 +314,8 @@ _RELAYED: tuple[tuple[str, Verdict, Acts], ...] = (
 _DIALOGUE: tuple[tuple[Scene, str, tuple[tuple[str, Verdict, Acts], ...]], ...] = (
     (Scene.MX, "connect", _GREETINGS),
     (Scene.MX, "EHLO", _EHLOS),
-    (Scene.MX, "STARTTLS", _STARTTLS),
+    (Scene.SUBMISSION, "STARTTLS", _STARTTLS),
+    (Scene.MX, "STARTTLS", _IN_CLEAR),
     (Scene.MX, "tls EHLO", _SECURE),
     (Scene.SUBMISSION, "AUTH", _AUTHS),
     (Scene.HAND_OVER, "MAIL", _MAILS),

@@ -128,8 +128,9 @@ ENTRIES = (
     ),
     Entry(
         "smtp.starttls.failed",
-        "TLS was offered and failed, and the message was sent in clear",
-        "Everybody between can read the mail; a sender that insists on TLS does not deliver.",
+        "STARTTLS is offered, and TLS does not come about",
+        "A sender that takes what TLS it gets sends in clear then, and everybody between can "
+        "read the mail; a sender that insists on TLS does not deliver.",
         "Repair TLS at the server: its certificate and key files, its protocol versions.",
         _S_CLIENT,
         "RFC 7435 §3",

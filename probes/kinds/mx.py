@@ -5,6 +5,7 @@ import secrets
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 
 from probes.mx_dialogue import (
     dialogue_findings,
@@ -20,7 +21,7 @@ from probes.mx_records import (
     special_findings,
     unresolved_finding,
 )
-from probes.mx_session import address_unusable, at_most, mx_session
+from probes.mx_session import address_unusable, at_most, in_clear_where_tls_fails, mx_session
 from probes.net import Met, Net
 from probes.net.dns_answer import Answer, DnsStatus
 from probes.net.mx_hosts import MxHost, find_addresses, hosts_in, mx_records
@@ -114,16 +115,11 @@ async def _visit(
 
 
 async def _talk(net: Net, target: MxTarget, name: str, address: str, part: Trace) -> None:
-    """One session, and what is to be said of it however it ended."""
+    """Up to EHLO as senders come there, and what is to be said of it however it ended."""
     where = f"{name} [{address}]"
     try:
-        async with (
-            turn_at(net, address, target.port, part) as turn,
-            at_most(target.address_timeout, part),
-            mx_session(net, target, name, address, turn, part) as session,
-        ):
-            await _ask(net, target, session, where, part)
-            await say_quit(session, part)
+        session = partial(_session, net, target, name, address, part)
+        await in_clear_where_tls_fails(session, where, part)
     except ProbeFailure as failure:
         phase = failure.phase or part.current
         if net.met is not None:
@@ -135,6 +131,18 @@ async def _talk(net: Net, target: MxTarget, name: str, address: str, part: Trace
         raise
     part.findings.extend(special_findings(where, address, is_reached=True))
     part.findings.extend(dialogue_findings(where, part.facts, part.timings, target.slow_reply))
+
+
+async def _session(
+    net: Net, target: MxTarget, name: str, address: str, part: Trace, *, use_tls: bool
+) -> None:
+    async with (
+        turn_at(net, address, target.port, part) as turn,
+        at_most(target.address_timeout, part),
+        mx_session(net, target, name, address, turn, part, use_tls=use_tls) as session,
+    ):
+        await _ask(net, target, session, f"{name} [{address}]", part)
+        await say_quit(session, part)
 
 
 async def _ask(net: Net, target: MxTarget, session: SmtpSession, where: str, trace: Trace) -> None:

@@ -2,31 +2,23 @@
 
 import secrets
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 from probes.canary.message import Canary
-from probes.mx_session import address_unusable, at_most, mx_session
+from probes.mx_session import address_unusable, at_most, in_clear_where_tls_fails, mx_session
 from probes.net import Net
 from probes.net.mx_hosts import find_mx
 from probes.options import Count, Host, IpAddress, Port, Seconds, option
 from probes.records import RecordError
 from probes.records.address import parse_address
 from probes.records.mx import MxRecord, delivery_order
-from probes.result import (
-    Finding,
-    Owner,
-    Phase,
-    ProbeFailure,
-    Reason,
-    Status,
-    owner_of,
-)
+from probes.result import Owner, Phase, ProbeFailure, Reason, owner_of
 from probes.sessions import give_content, give_envelope, host_addresses
 from probes.trace import Trace
 from probes.turns import turn_at
 
 _TRANSACTION = frozenset({Phase.MAIL, Phase.RCPT, Phase.DATA})
-_STARTTLS = frozenset({Phase.STARTTLS, Phase.TLS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,22 +92,11 @@ async def _deliver(
 ) -> None:
     """One address; again in clear when opportunistic TLS failed."""
     trace.facts["mx.host"], trace.facts["address"] = name, address
-    try:
-        await _attempt(net, target, canary, trace, use_tls=True)
-    except ProbeFailure as failure:
-        phase = failure.phase or trace.current
-        if target.tls == "required" or phase not in _STARTTLS:
-            raise
-        trace.findings.append(
-            Finding(
-                "smtp.starttls.failed",
-                Status.WARNING,
-                f"{name} [{address}]",
-                f"delivered in clear after: {failure.detail}",
-                "RFC 7435 §3",
-            )
-        )
-        await _attempt(net, target, canary, trace, use_tls=False)
+    attempt = partial(_attempt, net, target, canary, trace)
+    if target.tls == "required":
+        await attempt(use_tls=True)
+    else:
+        await in_clear_where_tls_fails(attempt, f"{name} [{address}]", trace)
 
 
 async def _attempt(

@@ -302,7 +302,6 @@ async def test_an_ipv6_address_is_written_as_openssl_wants_it(
         first, *_ = problems(diagnosis, world.net)
     words = shlex.split(first.reproduce[0])
     assert words[words.index("-connect") + 1] == "[2001:db8::1]:25"
-    assert first.reproduce[1].startswith("posttls-finger ")
 
 
 async def test_what_a_server_says_reaches_neither_the_terminal_nor_the_shell(

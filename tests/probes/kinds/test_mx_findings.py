@@ -14,9 +14,10 @@ from probes.net.tls import TrustStore
 from probes.options import Domain, EmailAddress, Seconds
 from probes.result import Finding, Owner, Part, Phase, ProbeResult, Reason, Status
 from probes.run import run_once
+from probes.trace import Listener, Step
 from tests.probes.mail_world import DOMAIN, MailWorld, mail_world
 from tests.servers.certificates import Authority
-from tests.servers.smtp import Act, Close, Say, Script, Wait
+from tests.servers.smtp import Act, Close, Say, Script, Send, Wait
 
 ZONE = "@ MX 10 mx1\nmx1 A 192.0.2.1"
 TARGET = MxTarget(Domain(DOMAIN))
@@ -37,9 +38,15 @@ def context(authority: Authority) -> ssl.SSLContext:
     return authority.context("mx1.example.test")
 
 
-async def run(world: MailWorld, target: MxTarget = TARGET) -> ProbeResult:
+async def run(
+    world: MailWorld, target: MxTarget = TARGET, listener: Listener | None = None
+) -> ProbeResult:
     result = await run_once(
-        "mx", lambda trace: probe(world.net, target, trace), clock=SYSTEM_CLOCK, deadline=20
+        "mx",
+        lambda trace: probe(world.net, target, trace),
+        clock=SYSTEM_CLOCK,
+        deadline=20,
+        listener=listener,
     )
     for finding in found(result):
         assert finding.status in ENTRIES[finding.code].severity, finding
@@ -247,16 +254,51 @@ async def test_the_same_certificate_everywhere_or_an_unreached_address_is_no_dif
     assert await differing(trust, a1=same, a2=Script()) == []
 
 
-async def test_a_broken_handshake_is_never_called_no_starttls(
+@pytest.mark.parametrize(
+    "acts",
+    [
+        (Say("454 4.7.0 TLS is not available now"),),
+        (Say("502 5.5.1 what?"),),
+        (Say("220 go"), Send(b"this is no TLS")),
+        (Say("220 go"), Close()),
+    ],
+    ids=["454", "502", "no TLS", "closed"],
+)
+async def test_tls_that_fails_is_told_and_mail_is_taken_in_clear_all_the_same(
+    trust: TrustStore, context: ssl.SSLContext, acts: tuple[Act, ...]
+) -> None:
+    broken = Script(tls=context, on={"STARTTLS": acts})
+    steps: list[Step] = []
+    async with mail_world(ZONE, {"192.0.2.1": broken}, trust=trust) as world:
+        result = await run(world, listener=steps.append)
+        first, second = world.verbs("192.0.2.1")
+    assert result.ok
+    assert first[:2] == ["EHLO", "STARTTLS"]
+    assert second == ["EHLO", "QUIT"]
+    (finding,) = [f for f in found(result) if f.code == "smtp.starttls.failed"]
+    assert (finding.subject, finding.status) == ("mx1.example.test [192.0.2.1]", Status.WARNING)
+    part = only_part(result)
+    assert part.facts["starttls.offered"] is True
+    assert "tls.version" not in part.facts
+    assert "smtp.starttls.not_offered" not in codes(result)
+    ended = [step.phase for step in steps if step.host and step.timing is not None]
+    assert ended.count(Phase.CONNECT) == ended.count(Phase.EHLO) == 2
+
+
+async def test_a_server_that_takes_nothing_in_clear_either_fails_for_that(
     trust: TrustStore, context: ssl.SSLContext
 ) -> None:
-    broken = Script(tls=context, on={"STARTTLS": (Say("220 go"), Close())})
+    broken = Script(tls=context, on={"STARTTLS": (Say("454 4.7.0 later"),)})
     async with mail_world(ZONE, {"192.0.2.1": broken}, trust=trust) as world:
-        result = await run(world)
+
+        def close(step: Step) -> None:
+            if step.phase is Phase.STARTTLS:
+                world.peers["192.0.2.1"].script = greeting(Say("421 4.3.2 enough"), Close())
+
+        result = await run(world, listener=close)
     assert result.failure is not None
-    assert result.failure.phase in (Phase.STARTTLS, Phase.TLS)
-    assert only_part(result).facts["starttls.offered"] is True
-    assert "smtp.starttls.not_offered" not in codes(result)
+    assert (result.failure.phase, result.failure.reason) == ("greeting", "service_closing")
+    assert "smtp.starttls.failed" in codes(result)
 
 
 # -- asking for recipients
