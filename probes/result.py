@@ -347,7 +347,7 @@ def owner_of(phase: Phase, reason: Reason) -> Owner:
     """Who has to act when nothing more specific is known."""
     if reason is Reason.TIMEOUT and phase is Phase.CONNECT:
         return Owner.NETWORK
-    if reason is Reason.TIMEOUT and phase in (Phase.DNS_MX, Phase.DNS_ADDRESS):
+    if reason is Reason.TIMEOUT and phase in (Phase.DNS_MX, Phase.DNS_ADDRESS, Phase.EVALUATE):
         return Owner.OUR_DNS  # what we waited for is our own resolver
     return _OWNER_BY_REASON.get(reason) or _OWNER_BY_PHASE.get(phase, Owner.THEIR_MX)
 

@@ -131,6 +131,7 @@ class Trace:
         self._is_broken = False
         self._deadline_passed = False
         self._awaited: str | None = None
+        self._peer: Owner | None = None
         self._held = 0.0
         self._heard: float | None = None
         self._standstill = standstill or Standstill(clock)
@@ -161,7 +162,7 @@ class Trace:
         cut = self._broken_off
         if cut._awaited is not None:
             return _waited_in_vain(cut.current, cut._awaited)
-        return _cut_short(cut.current, by_deadline=not by_us)
+        return cut._cut_short(by_deadline=not by_us)
 
     @contextmanager
     def waiting(self, phase: Phase, awaited: str) -> Iterator[None]:
@@ -170,7 +171,7 @@ class Trace:
         The run's deadline stands still meanwhile and bounds the waiting; a run that it ends here
         is untestable. `awaited` says for people what is waited for.
         """
-        self.current = phase
+        self.current, self._peer = phase, None
         self._awaited = awaited
         began = self.clock.monotonic()
         with self._standstill.during():
@@ -182,9 +183,12 @@ class Trace:
                 Finding("monitor.waited", Status.NOTICE, awaited, f"{waited:.3f} s", "")
             )
 
-    def phase(self, phase: Phase) -> AbstractContextManager[None]:
-        """Time one step. What is raised inside is recorded with the time it took and passes on."""
-        return _Timed(self, phase)
+    def phase(self, phase: Phase, peer: Owner | None = None) -> AbstractContextManager[None]:
+        """Time one step. What is raised inside is recorded with the time it took and passes on.
+
+        `peer` is whom it waits for, where that is not who the phase says.
+        """
+        return _Timed(self, phase, peer)
 
     def heard(self, held: float, late: float) -> None:
         """Take down that the answer which ends the current phase came `late` seconds ago, and that
@@ -252,7 +256,7 @@ class Trace:
         if self._is_cut and self._awaited is not None:
             failure = _waited_in_vain(self.current, self._awaited)
         elif self._is_cut:
-            failure = _cut_short(self.current, by_deadline=by_deadline)
+            failure = self._cut_short(by_deadline=by_deadline)
         return Part(
             self._host or "",
             self._address,
@@ -262,6 +266,16 @@ class Trace:
             dict(self.facts),
         )
 
+    def _cut_short(self, *, by_deadline: bool) -> Failure:
+        """What the unfinished phase is recorded as; without a deadline nobody's fault but the
+        run's."""
+        phase, owner = self.current, None
+        reason, why = Reason.UNTESTABLE, "before the run was broken off"
+        if by_deadline:
+            reason, why, owner = Reason.TIMEOUT, "within the deadline", self._peer
+        detail = f"no end of {phase} {why}"
+        return Failure(phase, reason, detail, owner or owner_of(phase, reason), is_transient=True)
+
     def _tell(self, phase: Phase, timing: PhaseTiming | None, failure: Failure | None) -> None:
         if self._listener is not None:
             self._listener(Step(phase, self._host, self._address, timing, failure))
@@ -270,16 +284,18 @@ class Trace:
 class _Timed:
     """One step being timed; a class, because a generator would cost as much as all it does."""
 
-    __slots__ = ("_began", "_phase", "_trace")
+    __slots__ = ("_began", "_peer", "_phase", "_trace")
 
-    def __init__(self, trace: Trace, phase: Phase) -> None:
+    def __init__(self, trace: Trace, phase: Phase, peer: Owner | None) -> None:
         self._trace = trace
         self._phase = phase
+        self._peer = peer
         self._began = 0.0
 
     def __enter__(self) -> None:
         trace = self._trace
         trace.current = self._phase
+        trace._peer = self._peer
         trace._heard = None
         self._began = trace.clock.monotonic()
         if trace._listener is not None:
@@ -338,11 +354,3 @@ def _waited_in_vain(phase: Phase, awaited: str) -> Failure:
     """What a wait for ourselves is recorded as that did not end: nothing was asked of the peer."""
     detail = one_line(f"never came to {phase}: waited for {awaited}")
     return Failure(phase, Reason.UNTESTABLE, detail, Owner.MONITOR, is_transient=True)
-
-
-def _cut_short(phase: Phase, *, by_deadline: bool) -> Failure:
-    """What an unfinished phase is recorded as; without a deadline nobody's fault but the run's."""
-    reason = Reason.TIMEOUT if by_deadline else Reason.UNTESTABLE
-    why = "within the deadline" if by_deadline else "before the run was broken off"
-    detail = f"no end of {phase} {why}"
-    return Failure(phase, reason, detail, owner_of(phase, reason), is_transient=True)

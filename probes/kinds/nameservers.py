@@ -152,7 +152,7 @@ async def _ask(
     """Every question over UDP, the first over TCP too; the part fails where nothing is of use."""
     said = _Said(f"{name} [{address}]")
     server = (address, port)
-    with trace.part(name, address) as part, part.phase(Phase.EVALUATE):
+    with trace.part(name, address) as part, part.phase(Phase.EVALUATE, Owner.NETWORK):
         first, *rest = questions
         soa = await _asked(resolver, server, first)
         part.facts["dns.udp_seconds"] = soa.seconds

@@ -359,6 +359,20 @@ async def test_the_deadline_of_an_area_ends_it_with_what_is_known(trust: TrustSt
     assert (failure.phase, failure.reason) == ("greeting", "timeout")
 
 
+async def test_a_silent_resolver_is_never_the_domains_fault_however_short_the_time(
+    trust: TrustStore,
+) -> None:
+    faults = {("*", kind): Fault(Misbehaviour.SILENCE) for kind in ("MX", "TXT", "A", "NS")}
+    asked = read_request(Typed("example.test", resolver=("127.0.0.1",), timeout="200ms"))
+    async with mail_world(ONE, {}, trust=trust, faults=faults) as world:
+        diagnosis = await run(world.net, asked)
+    failures = {one.area.name: one.result.failure for one in diagnosis.areas}
+    assert {name: failure and failure.owner for name, failure in failures.items()} == {
+        one.name: Owner.OUR_DNS for one in areas_of(asked)
+    }
+    assert exit_code(diagnosis) == 3
+
+
 @pytest.mark.parametrize("width", [80, 140])
 async def test_the_report_and_the_tree_keep_within_the_terminal(
     trust: TrustStore, context: ssl.SSLContext, width: int

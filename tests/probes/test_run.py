@@ -87,6 +87,20 @@ async def test_a_deadline_of_which_our_own_standstill_took_half_blames_nobody(
         assert (failure.phase, failure.reason, failure.owner) == (Phase.GREETING, reason, owner)
 
 
+async def test_look_ups_that_hang_are_our_resolvers_unless_another_is_asked() -> None:
+    async def work(trace: Trace, peer: Owner | None) -> None:
+        with trace.part("a.test", None) as part, part.phase(Phase.EVALUATE, peer):
+            await forever()
+
+    ours = await run(lambda trace: work(trace, None), SHORT)
+    theirs = await run(lambda trace: work(trace, Owner.THEIR_DNS), SHORT)
+    for result, owner in ((ours, Owner.OUR_DNS), (theirs, Owner.THEIR_DNS)):
+        (part,) = result.parts
+        assert result.failure == part.failure
+        assert part.failure is not None
+        assert (part.failure.reason, part.failure.owner) == (Reason.TIMEOUT, owner)
+
+
 async def test_the_deadline_names_the_phase_in_which_a_part_hung() -> None:
     async def part(
         trace: Trace, host: str, phase: Phase, then: Callable[[], Awaitable[object]]
