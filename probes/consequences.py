@@ -1,6 +1,6 @@
 """What each kind of sender would do with mail for a domain, as things stand; and by which rule."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -42,12 +42,20 @@ class MxState(StrEnum):
 
 
 class TlsState(StrEnum):
-    """How far STARTTLS came with one address."""
+    """How far a sender comes with one address, STARTTLS being the end of it."""
 
     WORKS = "works"
     FAILED = "failed"
     NOT_OFFERED = "not_offered"
     UNREACHABLE = "unreachable"
+    """No session comes about."""
+    UNRESOLVED = "unresolved"
+    """The look-up of its addresses fails; senders ask again."""
+    NO_ADDRESS = "no_address"
+    REFUSED = "refused"
+    """It answers 5yz before a sender can ask for anything."""
+    REFUSED_FOR_NOW = "refused_for_now"
+    """The same with 4yz."""
     UNTESTABLE = "untestable"
 
 
@@ -78,7 +86,8 @@ class HostView:
     """One address of one host, as a sender would meet it.
 
     `is_trusted` says that the certificate is valid for the host's name (PKIX), `sts_covers` that
-    the policy names the host, `requiretls` that the extension is offered under TLS.
+    the policy names the host, `requiretls` that the extension is offered under TLS. `trouble` says
+    for people what stopped us there, and `dane_why` why no TLSA record counts or is known.
     """
 
     name: str
@@ -87,19 +96,26 @@ class HostView:
     sts_covers: bool = False
     dane: DaneState = DaneState.ABSENT
     requiretls: bool = False
+    trouble: str = ""
+    dane_why: str = "no TLSA record"
 
 
 @dataclass(frozen=True, slots=True)
 class DomainView:
     """A domain; `hosts` in the order of preference.
 
-    `mx_secure` says that the MX records are signed and valid; None: not to be known from here.
+    `mx_secure` says that the MX records are signed and valid; None: not to be known from here, and
+    `mx_doubt` says why. `sts_why` says why there is no policy to honour, and `sts_may_be_kept` that
+    there was one, or is one that cannot be had: an older copy counts as long as it lasts.
     """
 
     mx: MxState
     mx_secure: bool | None = None
     sts: StsState = StsState.ABSENT
     hosts: tuple[HostView, ...] = ()
+    mx_doubt: str = "our resolver does not validate"
+    sts_why: str = "no record"
+    sts_may_be_kept: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,37 +171,60 @@ _BEFORE_HOSTS = {
     ),
     MxState.UNTESTABLE: _Step(Outcome.UNTESTABLE, "RFC 5321 §5.1", "our resolver has no answer"),
 }
-_UNTOUCHED = {
-    TlsState.UNREACHABLE: _Step(Outcome.DEFERRED, "RFC 5321 §4.5.4.1", "it cannot be reached"),
-    TlsState.UNTESTABLE: _Step(
-        Outcome.UNTESTABLE, "RFC 5321 §5.1", "it could not be tried from here"
-    ),
+
+
+def _without_session(host: HostView) -> _Step | None:
+    """What every sender does where it comes to no EHLO; None where it does."""
+    outcome, rule, why = _WITHOUT_SESSION.get(host.tls, _SESSION)
+    if outcome is None:
+        return None
+    return _Step(outcome, rule, f"{why}: {host.trouble}" if host.trouble else why)
+
+
+_SESSION = (None, "", "")
+_WITHOUT_SESSION: Mapping[TlsState, tuple[Outcome | None, str, str]] = {
+    TlsState.UNREACHABLE: (Outcome.DEFERRED, "RFC 5321 §4.5.4.1", "no session comes about"),
+    TlsState.UNRESOLVED: (Outcome.DEFERRED, "RFC 5321 §5.1", "its addresses cannot be looked up"),
+    TlsState.NO_ADDRESS: (Outcome.BOUNCED, "RFC 5321 §5.1", "it has no address"),
+    # RFC 5321 §4.2.1: what was answered 5yz is not to be tried again as it is
+    TlsState.REFUSED: (Outcome.BOUNCED, "RFC 5321 §4.2.1", "it refuses for good"),
+    TlsState.REFUSED_FOR_NOW: (Outcome.DEFERRED, "RFC 5321 §4.2.1", "it refuses for now"),
+    TlsState.UNTESTABLE: (Outcome.UNTESTABLE, "RFC 5321 §5.1", "it could not be tried from here"),
 }
 
 
 def _opportunistic(_: DomainView, host: HostView) -> _Step:
     # RFC 7435 §3: encrypt where that can be had, authenticate nobody, else send in clear
-    if host.tls in _UNTOUCHED:
-        return _UNTOUCHED[host.tls]
+    early = _without_session(host)
+    if early is not None:
+        return early
     if host.tls is TlsState.WORKS:
         return _Step(Outcome.ENCRYPTED, "RFC 7435 §3", "STARTTLS works; nobody looks at the name")
     why = "STARTTLS is not offered" if host.tls is TlsState.NOT_OFFERED else "STARTTLS fails"
     return _Step(Outcome.IN_CLEAR, "RFC 7435 §3", f"{why}: the mail goes in clear")
 
 
+def _as_if_none(view: DomainView, host: HostView, because: str) -> _Step:
+    """What a sender does that has nothing to hold the host to."""
+    step = _opportunistic(view, host)
+    return _Step(step.outcome, step.rule, f"{because}: {step.why}")
+
+
 def _mta_sts(view: DomainView, host: HostView) -> _Step:
+    if view.sts is StsState.ENFORCE and not host.sts_covers:
+        return _Step(Outcome.DEFERRED, "RFC 8461 §5.1", "the policy does not name it")
+    early = _without_session(host)
+    if early is not None:
+        return early
     if view.sts is StsState.UNTESTABLE:
-        return _Step(Outcome.UNTESTABLE, "RFC 8461 §5", "whether there is a policy is not known")
+        why = f"whether there is a policy is not known: {view.sts_why}"
+        return _Step(Outcome.UNTESTABLE, "RFC 8461 §5", why)
     if view.sts is StsState.ABSENT:
-        return _opportunistic(view, host)
+        kept = "; who holds an older copy keeps to that" if view.sts_may_be_kept else ""
+        return _as_if_none(view, host, f"no policy ({view.sts_why}{kept})")
     if view.sts is StsState.TESTING:
         # RFC 8461 §5: a policy in testing stops no delivery
-        step = _opportunistic(view, host)
-        return _Step(step.outcome, step.rule, f"{step.why} (policy in testing: it is reported)")
-    if not host.sts_covers:
-        return _Step(Outcome.DEFERRED, "RFC 8461 §5.1", "the policy does not name it")
-    if host.tls in _UNTOUCHED:
-        return _UNTOUCHED[host.tls]
+        return _as_if_none(view, host, "the policy is in testing, failures are reported")
     if host.tls is not TlsState.WORKS:
         return _Step(Outcome.DEFERRED, "RFC 8461 §5.1", "it has no working STARTTLS")
     if not host.is_trusted:
@@ -194,15 +233,26 @@ def _mta_sts(view: DomainView, host: HostView) -> _Step:
 
 
 def _dane(view: DomainView, host: HostView) -> _Step:
-    if view.mx_secure is None or host.dane is DaneState.UNTESTABLE:
-        return _Step(Outcome.UNTESTABLE, "RFC 7672 §2.1", "our resolver does not validate")
-    if not view.mx_secure or host.dane is DaneState.ABSENT:
-        return _opportunistic(view, host)  # RFC 7672 §2.2.1: without DNSSEC there is no DANE
-    if host.dane is DaneState.LOOKUP_FAILED:
+    is_found = host.tls not in (TlsState.UNRESOLVED, TlsState.NO_ADDRESS)
+    if view.mx_secure and is_found and host.dane is DaneState.LOOKUP_FAILED:
         why = "its TLSA records cannot be looked up, which might be an attack"
         return _Step(Outcome.DEFERRED, "RFC 7672 §2.1.2", why)
-    if host.tls in _UNTOUCHED:
-        return _UNTOUCHED[host.tls]
+    early = _without_session(host)
+    if early is not None:
+        return early
+    if view.mx_secure is None:
+        return _Step(Outcome.UNTESTABLE, "RFC 7672 §2.1", view.mx_doubt)
+    if not view.mx_secure:  # RFC 7672 §2.2.1: without DNSSEC there is no DANE
+        return _as_if_none(view, host, "no DANE (the MX records are not signed)")
+    if host.dane is DaneState.UNTESTABLE:
+        return _Step(Outcome.UNTESTABLE, "RFC 7672 §2.1", host.dane_why)
+    if host.dane is DaneState.ABSENT:
+        return _as_if_none(view, host, f"no DANE ({host.dane_why})")
+    return _held_to_dane(host)
+
+
+def _held_to_dane(host: HostView) -> _Step:
+    """What a sender does that has TLSA records for a host it can speak with."""
     if host.tls is not TlsState.WORKS:
         return _Step(Outcome.DEFERRED, "RFC 7672 §2.2", "TLSA records exist and STARTTLS does not")
     if host.dane is DaneState.UNUSABLE:
@@ -216,8 +266,9 @@ def _dane(view: DomainView, host: HostView) -> _Step:
 def _requiretls(view: DomainView, host: HostView) -> _Step:
     """RFC 8689 §4.2.1: a known host, an authenticated peer, and its promise to pass it on so."""
     rule = "RFC 8689 §4.2.1"
-    if host.tls in _UNTOUCHED:
-        return _UNTOUCHED[host.tls]
+    early = _without_session(host)
+    if early is not None:
+        return early
     if host.tls is not TlsState.WORKS:
         return _Step(Outcome.BOUNCED, rule, "it has no working STARTTLS")
     if not host.requiretls:
@@ -225,7 +276,8 @@ def _requiretls(view: DomainView, host: HostView) -> _Step:
     is_named_by_policy = view.sts is StsState.ENFORCE and host.sts_covers
     if not is_named_by_policy and not view.mx_secure:
         if view.mx_secure is None or view.sts is StsState.UNTESTABLE:
-            return _Step(Outcome.UNTESTABLE, rule, "our resolver does not validate")
+            why = view.mx_doubt if view.mx_secure is None else view.sts_why
+            return _Step(Outcome.UNTESTABLE, rule, why)
         return _Step(Outcome.BOUNCED, rule, "neither DNSSEC nor MTA-STS vouches for its name")
     if host.is_trusted or (view.mx_secure and host.dane is DaneState.MATCH):
         return _Step(Outcome.AUTHENTICATED, rule, "known host, valid certificate, REQUIRETLS")

@@ -99,7 +99,16 @@ async def probe(net: Net, target: PolicyTarget, trace: Trace) -> None:
     trace.findings.extend(certificate_findings(visits, net.clock.utc(), margin))
     secure = {Dnssec.SECURE: True, Dnssec.INSECURE: False}.get(state)
     hosts = tuple(visit.view(sts.policy) for visit in visits)
-    _judge(DomainView(MxState.FOUND, secure, sts.state, hosts), sts, visits, trace)
+    view = DomainView(
+        MxState.FOUND,
+        secure,
+        sts.state,
+        hosts,
+        mx_doubt=f"our resolver does not validate: {resolver.proof}",
+        sts_why=sts.why,
+        sts_may_be_kept=sts.may_be_kept,
+    )
+    _judge(view, sts, visits, trace)
 
 
 async def _find_mx(net: Net, domain: str, trace: Trace) -> MxHosts:

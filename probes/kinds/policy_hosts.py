@@ -18,7 +18,7 @@ from probes.net.tls import TlsFacts
 from probes.records.ehlo import Ehlo
 from probes.records.mta_sts import StsPolicy, covers
 from probes.records.mx import MxRecord
-from probes.result import Failure, Finding, Phase, ProbeFailure, Status
+from probes.result import Failure, Finding, Phase, ProbeFailure, Reason, Status
 from probes.sessions import say_quit
 from probes.trace import Trace
 from probes.turns import turn_at
@@ -74,17 +74,37 @@ class Visit:
             sts_covers=policy is not None and covers(policy, self.host.name),
             dane=self.dane_state,
             requiretls=self.offer is not None and self.offer.offers("REQUIRETLS"),
+            trouble="" if self.failure is None else self.failure.detail,
+            dane_why=self._dane_why,
         )
 
     @property
     def tls_state(self) -> TlsState:
-        """How far STARTTLS came."""
-        if self.failure is None:
+        """How far a sender comes."""
+        failure = self.failure
+        if failure is None:
             return TlsState.WORKS if self.tls is not None else TlsState.NOT_OFFERED
-        if self.failure.is_untestable:
+        if failure.is_untestable:
             return TlsState.UNTESTABLE
-        is_tls = self.failure.phase in (Phase.STARTTLS, Phase.TLS)
-        return TlsState.FAILED if is_tls else TlsState.UNREACHABLE
+        if failure.phase in (Phase.STARTTLS, Phase.TLS):
+            return TlsState.FAILED
+        if failure.phase is Phase.DNS_ADDRESS:
+            return TlsState.NO_ADDRESS if failure.reason in _NOWHERE else TlsState.UNRESOLVED
+        if failure.reply is None or failure.reply.is_positive:
+            return TlsState.UNREACHABLE
+        return TlsState.REFUSED_FOR_NOW if failure.is_transient else TlsState.REFUSED
+
+    @property
+    def _dane_why(self) -> str:
+        """Why no TLSA record counts, or is known; of no use where one does."""
+        tlsa = self.host.tlsa
+        if tlsa.failure is not None:
+            return f"its TLSA records cannot be looked up: {tlsa.failure}"
+        if tlsa.is_published:
+            return "its TLSA records are not signed"
+        if tlsa.state is Dnssec.INSECURE:
+            return "no signed TLSA record"
+        return "no TLSA record"
 
     @property
     def dane_state(self) -> DaneState:
@@ -100,6 +120,9 @@ class Visit:
             return DaneState.UNUSABLE
         is_matched = self.dane is not None and self.dane.matched
         return DaneState.MATCH if is_matched else DaneState.MISMATCH
+
+
+_NOWHERE = frozenset({Reason.NXDOMAIN, Reason.NO_DATA})
 
 
 async def find_hosts(

@@ -45,10 +45,15 @@ _ABSENT = (DnsStatus.NXDOMAIN, DnsStatus.NO_DATA)
 
 @dataclass(frozen=True, slots=True)
 class Sts:
-    """What a sender without an older copy finds; `policy` is None where there is none to honour."""
+    """What a sender without an older copy finds; `policy` is None where there is none to honour.
+
+    `why` says for people why there is none; `may_be_kept` that senders may hold an older copy.
+    """
 
     state: StsState
     policy: StsPolicy | None = None
+    why: str = ""
+    may_be_kept: bool = False
 
 
 async def find_sts(net: Net, domain: str, timeout: float, trace: Trace) -> Sts:
@@ -57,17 +62,22 @@ async def find_sts(net: Net, domain: str, timeout: float, trace: Trace) -> Sts:
     if isinstance(answer, Finding):
         trace.findings.append(answer)
         is_ours = answer.status is Status.UNTESTABLE
-        return Sts(StsState.UNTESTABLE if is_ours else StsState.ABSENT)
+        return _none(f"its record cannot be looked up: {answer.evidence}", is_known=not is_ours)
     texts = [text for text in answer.records if is_sts_record(text)]
     _remember(trace, Aspect.STS_RECORD, domain, answer, texts)
     if not texts:
         trace.findings.append(_absent(answer, "sts", "RFC 8461 §3.1"))
-        return Sts(StsState.ABSENT)
+        return Sts(StsState.ABSENT, why="no record")
     record = _read_one(texts, parse_sts_record, answer.name, "sts", "RFC 8461 §3.1", trace)
     if record is None:
-        return Sts(StsState.ABSENT)
+        return _none("senders cannot use its record" if len(texts) == 1 else "several records")
     trace.facts["sts.id"] = record.id
     return await _policy(net, domain, timeout, trace)
+
+
+def _none(why: str, *, is_known: bool = True) -> Sts:
+    """No policy, where there is a trace of one. RFC 8461 §3.3: an older copy goes on counting."""
+    return Sts(StsState.ABSENT if is_known else StsState.UNTESTABLE, why=why, may_be_kept=True)
 
 
 async def find_tlsrpt(net: Net, domain: str, trace: Trace) -> None:
@@ -161,7 +171,8 @@ def _unfetched(host: str, failure: ProbeFailure | None, part: Trace, trace: Trac
     evidence = f"{broken.phase} {broken.reason}: {broken.detail}"
     status = Status.UNTESTABLE if broken.is_untestable else Status.FAILURE
     trace.findings.append(Finding("sts.policy_fetch", status, host, evidence, "RFC 8461 §3.3"))
-    return Sts(StsState.UNTESTABLE if broken.is_untestable else StsState.ABSENT)
+    why = f"it cannot be fetched: {broken.detail}"
+    return _none(why, is_known=not broken.is_untestable)
 
 
 async def _policy_addresses(net: Net, host: str, part: Trace) -> tuple[str, ...]:
@@ -184,7 +195,7 @@ def _read_policy(domain: str, host: str, response: HttpsResponse, trace: Trace) 
         trace.findings.append(
             Finding("sts.policy_fetch", Status.FAILURE, host, objection, "RFC 8461 §3.3")
         )
-        return Sts(StsState.ABSENT)
+        return _none(f"it cannot be fetched: {objection}")
     try:
         policy = parse_sts_policy(response.body)
     except RecordError as error:
@@ -192,7 +203,7 @@ def _read_policy(domain: str, host: str, response: HttpsResponse, trace: Trace) 
         trace.findings.append(
             Finding("sts.policy_invalid", Status.FAILURE, host, str(error), "RFC 8461 §3.2")
         )
-        return Sts(StsState.ABSENT)
+        return _none(f"it cannot be read: {error}")
     trace.remember(Aspect.STS_POLICY, domain, _on_one_line(response.body), policy.max_age)
     trace.facts["sts.mode"] = policy.mode.value
     trace.facts["sts.max_age"] = policy.max_age
@@ -202,7 +213,7 @@ def _read_policy(domain: str, host: str, response: HttpsResponse, trace: Trace) 
         for said in _lint(policy)
     )
     if policy.mode is StsMode.NONE:
-        return Sts(StsState.ABSENT)
+        return Sts(StsState.ABSENT, why="mode none")
     state = StsState.ENFORCE if policy.mode is StsMode.ENFORCE else StsState.TESTING
     return Sts(state, policy)
 

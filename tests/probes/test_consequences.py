@@ -58,6 +58,12 @@ def test_what_the_domain_publishes_decides(view: DomainView, wanted: list[Outcom
         (replace(GOOD, tls=TlsState.NOT_OFFERED), [C, D, D, B]),
         (replace(GOOD, tls=TlsState.FAILED), [C, D, D, B]),
         (replace(GOOD, tls=TlsState.UNREACHABLE), [D, D, D, D]),
+        (replace(GOOD, tls=TlsState.UNRESOLVED), [D, D, D, D]),
+        (replace(GOOD, tls=TlsState.NO_ADDRESS), [B, B, B, B]),
+        (replace(GOOD, tls=TlsState.REFUSED), [B, B, B, B]),
+        (replace(GOOD, tls=TlsState.REFUSED, dane=DaneState.LOOKUP_FAILED), [B, B, D, B]),
+        (replace(GOOD, tls=TlsState.REFUSED_FOR_NOW), [D, D, D, D]),
+        (replace(GOOD, tls=TlsState.REFUSED_FOR_NOW, dane=DaneState.UNTESTABLE), [D, D, D, D]),
         (replace(GOOD, tls=TlsState.UNTESTABLE), [U, U, U, U]),
         (replace(GOOD, is_trusted=False), [E, D, A, A]),
         (replace(GOOD, is_trusted=False, dane=DaneState.ABSENT), [E, D, E, B]),
@@ -71,6 +77,36 @@ def test_what_the_domain_publishes_decides(view: DomainView, wanted: list[Outcom
 )
 def test_what_the_host_does_decides(host: HostView, wanted: list[Outcome]) -> None:
     assert outcomes(replace(DOMAIN, hosts=(host,))) == wanted
+
+
+def test_a_row_says_what_stopped_the_sender_in_the_words_of_what_was_seen() -> None:
+    host = replace(GOOD, tls=TlsState.REFUSED, trouble="the greeting was 521 no mail here")
+    for row in consequences(replace(DOMAIN, hosts=(host,))):
+        assert row.why == "mx: it refuses for good: the greeting was 521 no mail here"
+        assert row.rule == "RFC 5321 §4.2.1"
+
+
+def test_a_sender_that_has_nothing_to_hold_a_host_to_says_why() -> None:
+    bare = replace(GOOD, dane=DaneState.ABSENT, dane_why="its TLSA records are not signed")
+    domain = replace(DOMAIN, sts=StsState.ABSENT, sts_why="it cannot be fetched", hosts=(bare,))
+    _, by_sts, by_dane, _ = consequences(domain)
+    assert by_sts.why.startswith("no policy (it cannot be fetched): STARTTLS works")
+    assert by_dane.why.startswith("no DANE (its TLSA records are not signed): STARTTLS works")
+    _, by_sts, by_dane, _ = consequences(
+        replace(domain, sts_may_be_kept=True, mx_secure=False, hosts=(bare,))
+    )
+    assert "an older copy" in by_sts.why
+    assert by_dane.why.startswith("no DANE (the MX records are not signed)")
+
+
+def test_what_is_not_known_is_told_with_the_look_up_that_failed() -> None:
+    host = replace(GOOD, dane=DaneState.UNTESTABLE, dane_why="our resolver is silent about it")
+    rows = consequences(replace(DOMAIN, hosts=(host,)))
+    assert rows[2].why == "our resolver is silent about it"
+    rows = consequences(
+        replace(DOMAIN, mx_secure=None, mx_doubt="it proves nothing", sts=StsState.ABSENT)
+    )
+    assert {rows[2].why, rows[3].why} == {"it proves nothing"}
 
 
 def test_a_second_host_takes_what_the_first_does_not() -> None:

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import pytest
 
-from exporter.liars.acts import Acts, Flood, Send, Wait
+from exporter.liars.acts import Acts, Close, Flood, Say, Send, Wait
 from exporter.liars.certificates import Identity, identity
 from exporter.liars.dns_messages import Misbehaviour
-from exporter.liars.dns_server import Fault
+from exporter.liars.dns_server import Fault, Faults
 from exporter.liars.https import page, sts_policy
 from probes.kinds.policy import PolicyTarget, host
 from probes.net.tls import TrustStore
@@ -255,6 +255,50 @@ async def test_one_host_with_records_beside_one_without_is_told(
     async with policy_world(zone, trust=trust, hosts=hosts) as net:
         result = await run(net)
     assert found(result, "dane.partial")[0].subject == "second.example.test"
+
+
+@pytest.mark.parametrize(
+    ("greeting", "outcome", "says"),
+    [
+        ("521 5.3.2 no mail here", "bounced", "it refuses for good: the greeting was 521"),
+        ("554 5.7.1 not you", "bounced", "it refuses for good: the greeting was 554"),
+        ("421 4.3.2 stopping", "deferred", "it refuses for now: the greeting was 421"),
+    ],
+)
+async def test_a_host_that_refuses_is_not_called_unreachable(
+    trust: TrustStore, greeting: str, outcome: str, says: str
+) -> None:
+    hosts = {MX_ADDRESS: Script(on={"connect": (Say(greeting), Close())})}
+    async with policy_world(ZONE, trust=trust, hosts=hosts) as net:
+        result = await run(net)
+    assert outcomes(result) == [outcome] * 4
+    assert says in result.facts["consequence.opportunistic.why"]
+
+
+@pytest.mark.parametrize(
+    ("records", "faults", "outcome", "says"),
+    [
+        (
+            "mx A 192.0.2.1\n",
+            {(MX, "A"): Fault(Misbehaviour.BOGUS)},
+            "deferred",
+            "its addresses cannot be looked up",
+        ),
+        ("mx CNAME loop\nloop CNAME mx\n", {}, "deferred", "its addresses cannot be looked up"),
+        ("mx TXT nothing\n", {}, "bounced", "it has no address"),
+    ],
+    ids=["bogus", "loop", "none"],
+)
+async def test_a_host_without_an_address_to_go_to_is_not_called_unreachable(
+    trust: TrustStore, records: str, faults: Faults, outcome: str, says: str
+) -> None:
+    zone = f"@ MX 10 mx\n{records}"
+    async with policy_world(zone, trust=trust, faults=faults) as net:
+        result = await run(net)
+    assert result.facts["dnssec.resolver_validates"] is True
+    assert outcomes(result) == [outcome] * 4
+    for sender in ("opportunistic", "mta_sts", "dane", "requiretls"):
+        assert says in result.facts[f"consequence.{sender}.why"]
 
 
 # -- our own resolver, and DNSSEC
