@@ -170,8 +170,8 @@ def diagnose(  # noqa: PLR0913, PLR0917 - one parameter an option
 ) -> int:
     """Walk the way of mail to a domain as a sender does; say what is wrong and what to do.
 
-    Sends no message. Exit code 0: nothing to mend, 1: warnings, 2: something is broken, 3: it could
-    not be tested from here, 64: usage error.
+    Sends no message. Exit code 0: nothing to mend, 1: warnings, 2: something is broken, 3: a
+    verdict could not be reached from here, 64: usage error.
     """
     options = {
         "target": target,

@@ -1,7 +1,7 @@
 """Diagnose a mail domain from where we stand: all areas at once, partial results always."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import MISSING, dataclass, fields, replace
 from datetime import datetime
 from typing import Any
@@ -10,6 +10,7 @@ from exporter.diagnose_request import AREAS, Area, Request
 from exporter.snapshots import Values
 from exporter.terminal import ExitCode
 from probes.clock import Clock
+from probes.consequences import Outcome, Sender
 from probes.net import Net
 from probes.net.dial import Dialer
 from probes.net.resolver import Resolver
@@ -158,27 +159,57 @@ def takes_no_mail(result: ProbeResult) -> bool:
 
 
 def area_code(one: AreaResult) -> ExitCode:
-    """How an area ended: 2 where something is broken, 1 a warning, 3 it could not be tested."""
+    """How an area ended: 2 where something is broken, 3 where a verdict that somebody relies on
+    could not be reached, 1 where there is a warning."""
     failure = one.result.failure
     if failure is not None and not takes_no_mail(one.result):
         return ExitCode.UNTESTABLE if failure.is_untestable else ExitCode.FAILURE
-    return _code_of({finding.status for finding in findings_of(one.result)})
+    found = {finding.status for finding in findings_of(one.result) if not _decides_nothing(finding)}
+    codes = {_CODES[status] for status in found if status in _CODES}
+    if _is_row_unknown(one.result):
+        codes.add(ExitCode.UNTESTABLE)
+    return _gravest(codes)
 
 
-def _code_of(statuses: Iterable[Status]) -> ExitCode:
-    found = set(statuses)
-    if Status.FAILURE in found:
-        return ExitCode.FAILURE
-    return ExitCode.WARNING if Status.WARNING in found else ExitCode.OK
+_CODES = {
+    Status.FAILURE: ExitCode.FAILURE,
+    Status.UNTESTABLE: ExitCode.UNTESTABLE,
+    Status.WARNING: ExitCode.WARNING,
+}
+_BESIDE_OTHERS = frozenset(
+    {
+        *("mx.address_unusable", "mx.address_lookup_failed", "mx.host_unresolved"),
+        *("nameservers.unreachable", "nameservers.unresolved"),
+        *("dnsbl.list_unhealthy", "rhsbl.list_unhealthy"),
+        *("tlsrpt.lookup_failed", "dmarc.reports_unauthorised"),
+    }
+)
+"""What was not tested here leaves the verdict standing: other addresses, servers or lists of its
+kind were tested, or no mail depends on it."""
 
 
-def exit_code(diagnosis: Diagnosis) -> ExitCode:
-    """The gravest of the areas; what could not be tested counts where nothing is broken."""
-    codes = {area_code(one) for one in diagnosis.areas}
+def _decides_nothing(finding: Finding) -> bool:
+    return finding.status is Status.UNTESTABLE and finding.code in _BESIDE_OTHERS
+
+
+def _is_row_unknown(result: ProbeResult) -> bool:
+    """Whether it is not known what one of the senders does."""
+    return any(
+        result.facts.get(f"consequence.{sender}") == Outcome.UNTESTABLE.value for sender in Sender
+    )
+
+
+def _gravest(codes: Collection[ExitCode]) -> ExitCode:
+    """What could not be tested counts where nothing is broken."""
     for code in (ExitCode.FAILURE, ExitCode.UNTESTABLE, ExitCode.WARNING):
         if code in codes:
             return code
     return ExitCode.OK
+
+
+def exit_code(diagnosis: Diagnosis) -> ExitCode:
+    """The gravest of the areas."""
+    return _gravest({area_code(one) for one in diagnosis.areas})
 
 
 def verdict(one: AreaResult, domain: str) -> str:
@@ -189,12 +220,31 @@ def verdict(one: AreaResult, domain: str) -> str:
     if result.failure is not None and code is ExitCode.UNTESTABLE:
         return f"This could not be tested from here: {result.failure.detail}."
     if result.failure is not None:
-        return f"{_sentence(area.bad, domain)}: {result.failure.detail}."
+        said = area.bad_for_now if result.failure.is_transient else area.bad
+        return f"{_sentence(said, domain)}: {result.failure.detail}."
     counts = _counted(result)
-    said = _sentence(area.good, domain)
+    said = _sentence(_judgement(one, code), domain)
     if area.name == "mx" and result.parts:
         said += _how_many(result)
     return f"{said}{'; ' + counts if counts else ''}."
+
+
+def _judgement(one: AreaResult, code: ExitCode) -> str:
+    """The sentence for a run that came to its end."""
+    area, found = one.area, findings_of(one.result)
+    if code is ExitCode.FAILURE:
+        return area.broken
+    codes = {finding.code for finding in found}
+    said = area.of_a_part if area.of_a_part and "sender.not_examined" in codes else area.good
+    if any(finding.status is Status.WARNING for finding in found):
+        said = area.flawed
+    elif codes & _TOOTHLESS:
+        said += ", and are asked to take both alike"
+    return f"as far as it could be tested, {said}" if code is ExitCode.UNTESTABLE else said
+
+
+_TOOTHLESS = frozenset({"dmarc.policy_none", "dmarc.testing"})
+"""Policies by which nothing is refused."""
 
 
 def _sentence(text: str, domain: str) -> str:

@@ -105,7 +105,7 @@ def _fail(part: Trace, code: str, name: str, evidence: str, reference: str) -> N
     is_missing = code == "dkim.key_missing"
     part.findings.append(Finding(code, Status.FAILURE, name, evidence, reference))
     reason = Reason.RECORD_MISSING if is_missing else Reason.RECORD_SYNTAX
-    raise ProbeFailure(reason, f"{code}: {evidence}", owner=Owner.THEIR_DNS, is_transient=False)
+    raise ProbeFailure(reason, evidence, owner=Owner.THEIR_DNS, is_transient=False)
 
 
 def _record(part: Trace, name: str, found: LookedUp) -> KeyRecord:

@@ -21,7 +21,13 @@ from exporter.diagnose import (
     verdict,
 )
 from exporter.diagnose_advice import document, problems
-from exporter.diagnose_request import Request, Typed, read_request, read_server, read_target
+from exporter.diagnose_request import (
+    Request,
+    Typed,
+    read_request,
+    read_server,
+    read_target,
+)
 from exporter.diagnose_view import LiveTree, PlainLines, pasteable, report
 from exporter.liars.dns_messages import Misbehaviour
 from exporter.liars.dns_server import Fault
@@ -247,6 +253,21 @@ async def test_a_warning_is_exit_code_1_a_failure_2_and_what_we_cannot_see_3(
         (problem,) = problems(diagnosis, world.net)
     assert (problem.status, problem.owner) == (Status.UNTESTABLE, Owner.OUR_DNS)
     assert "could not be tested" in verdict(diagnosis.areas[0], "example.test")
+
+
+async def test_a_resolver_that_does_not_validate_leaves_a_diagnosis_untestable(
+    trust: TrustStore, authority: Authority
+) -> None:
+    zone = "@ MX 10 mx\nmx A 192.0.2.1\n"
+    hosts = {"192.0.2.1": Script(tls=authority.context("mx.example.test"))}
+    asked = read_request(Typed("example.test", only="policy", resolver=("127.0.0.1",)))
+    async with policy_world(zone, trust=trust, hosts=hosts, signed=()) as net:
+        diagnosis = await run(net, asked)
+    assert exit_code(diagnosis) == 3
+    assert verdict(diagnosis.areas[0], "example.test") == (
+        "As far as it could be tested, nothing that example.test promises about TLS is broken; "
+        "1 thing could not be tested."
+    )
 
 
 # -- what to do
