@@ -11,7 +11,7 @@ from exporter.snapshots import Values
 from exporter.terminal import ExitCode
 from probes.clock import Clock
 from probes.consequences import Outcome, Sender
-from probes.net import Net
+from probes.net import Acquaintances, Net
 from probes.net.dial import Dialer
 from probes.net.resolver import Resolver
 from probes.net.tls import TrustStore
@@ -86,7 +86,7 @@ async def diagnose(
 
     What one of them saw of an address of an MX host the others need not ask for again.
     """
-    net = replace(net, met={})
+    net = replace(net, met=Acquaintances())
     started_at, began = net.clock.utc(), net.clock.monotonic()
     results = await asyncio.gather(
         *(

@@ -10,7 +10,17 @@ from probes.net.gate import Turn
 from probes.net.smtp_session import SmtpSession
 from probes.options import Host, IpAddress, Port
 from probes.records.ehlo import Ehlo
-from probes.result import NOTHING, Aspect, Finding, Owner, Phase, ProbeFailure, Reason, Status
+from probes.result import (
+    NOTHING,
+    Aspect,
+    Finding,
+    Owner,
+    Phase,
+    ProbeFailure,
+    Reason,
+    Status,
+    one_line,
+)
 from probes.sessions import source_for, untrusted
 from probes.trace import Trace
 
@@ -89,7 +99,7 @@ async def mx_session(
             offered = _capabilities(session.offer, has_starttls=is_offered)
             trace.remember(Aspect.CAPABILITIES, where, offered)
         if net.met is not None and use_tls:
-            net.met[host, address, options.port] = Met(session.tls, session.offer)
+            net.met.spoke(host, address, options.port, Met(session.tls, session.offer))
         yield session
 
 
@@ -116,7 +126,7 @@ def is_starttls(failure: ProbeFailure, current: Phase) -> bool:
 
 def starttls_failed(where: str, detail: str) -> Finding:
     """The finding for a server that offers STARTTLS and gets nowhere with it."""
-    return Finding("smtp.starttls.failed", Status.WARNING, where, detail, "RFC 7435 §3")
+    return Finding("smtp.starttls.failed", Status.WARNING, where, one_line(detail), "RFC 7435 §3")
 
 
 @asynccontextmanager

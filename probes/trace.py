@@ -130,7 +130,7 @@ class Trace:
         self._is_cut = False
         self._is_broken = False
         self._deadline_passed = False
-        self._awaited: str | None = None
+        self._waits: list[str] = []
         self._peer: Owner | None = None
         self._held = 0.0
         self._heard: float | None = None
@@ -145,6 +145,10 @@ class Trace:
     def reached(self) -> Phase:
         """The phase that was broken off: of the part that had a bug or was cut short, else ours."""
         return self._broken_off.current
+
+    @property
+    def _awaited(self) -> str | None:
+        return self._waits[-1] if self._waits else None
 
     @property
     def _broken_off(self) -> "Trace":
@@ -165,20 +169,21 @@ class Trace:
         return cut._cut_short(by_deadline=not by_us)
 
     @contextmanager
-    def waiting(self, phase: Phase, awaited: str) -> Iterator[None]:
+    def waiting(self, phase: Phase, awaited: str, *, is_told: bool = True) -> Iterator[None]:
         """Wait, before `phase`, for something of our own: no phase's time, no peer's fault.
 
         The run's deadline stands still meanwhile and bounds the waiting; a run that it ends here
-        is untestable. `awaited` says for people what is waited for.
+        is untestable. `awaited` says for people what is waited for; a long wait is a finding unless
+        it is not to be told.
         """
         self.current, self._peer = phase, None
-        self._awaited = awaited
+        self._waits.append(awaited)
         began = self.clock.monotonic()
         with self._standstill.during():
             yield
-        self._awaited = None
+        self._waits.remove(awaited)
         waited = self.clock.monotonic() - began
-        if waited >= NOTABLE_WAIT:
+        if is_told and waited >= NOTABLE_WAIT:
             self.findings.append(
                 Finding("monitor.waited", Status.NOTICE, awaited, f"{waited:.3f} s", "")
             )

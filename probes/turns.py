@@ -1,11 +1,11 @@
 """A turn at an address, before anything is timed there: the waiting is ours, not the server's."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 from probes.net import Net
 from probes.net.gate import Turn
-from probes.result import Phase
+from probes.result import Phase, ProbeFailure
 from probes.trace import Trace
 
 
@@ -16,10 +16,43 @@ async def turn_at(net: Net, address: str, port: int, trace: Trace) -> AsyncItera
         turn = await net.gate.enter(address, port)
     else:
         awaited = f"an earlier session of ours with {address} port {port}"
-        with trace.waiting(Phase.CONNECT, awaited):
+        with trace.waiting(Phase.CONNECT, awaited, is_told=net.met is None):
             turn = await net.gate.enter(address, port)
     try:
         yield turn
     finally:
         if not turn.is_kept:
             turn.end()
+
+
+@asynccontextmanager
+async def visit_at(net: Net, address: str, port: int, trace: Trace) -> AsyncIterator[None]:
+    """No other probe of the same purpose is there meanwhile; what it saw is known by then.
+
+    Waiting for it is no news: it is how a diagnosis comes to one visit.
+    """
+    if net.met is None:
+        yield
+        return
+    visit = net.met.visit(address, port)
+    if visit.locked():
+        awaited = f"another probe's visit to {address} port {port}"
+        with trace.waiting(Phase.CONNECT, awaited, is_told=False):
+            await visit.acquire()
+    else:
+        await visit.acquire()
+    try:
+        yield
+    finally:
+        visit.release()
+
+
+@contextmanager
+def acquainting(net: Net, host: str, address: str, port: int, trace: Trace) -> Iterator[None]:
+    """What ends the session inside need not be found out again by probes of the same purpose."""
+    try:
+        yield
+    except ProbeFailure as failure:
+        if net.met is not None:
+            net.met.failed(host, address, port, failure.to_failure(trace.current))
+        raise

@@ -22,7 +22,7 @@ from probes.mx_records import (
     unresolved_finding,
 )
 from probes.mx_session import address_unusable, at_most, in_clear_where_tls_fails, mx_session
-from probes.net import Met, Net
+from probes.net import Net
 from probes.net.dns_answer import Answer, DnsStatus
 from probes.net.mx_hosts import MxHost, find_addresses, hosts_in, mx_records
 from probes.net.smtp_session import SmtpSession
@@ -31,7 +31,7 @@ from probes.rcpt import Question, ask_recipients
 from probes.result import Failure, Finding, Part, Phase, ProbeFailure, Status
 from probes.sessions import say_quit
 from probes.trace import MAX_PARTS, Trace
-from probes.turns import turn_at
+from probes.turns import acquainting, turn_at, visit_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ async def _visit(
     limit: asyncio.Semaphore,
 ) -> None:
     """One address under each of its names, one session after the other."""
-    async with limit:
+    async with limit, visit_at(net, address, target.port, trace):
         for mx_host in hosts:
             name = mx_host.record.exchange
             with trace.part(name, address) as part:
@@ -122,8 +122,6 @@ async def _talk(net: Net, target: MxTarget, name: str, address: str, part: Trace
         await in_clear_where_tls_fails(session, where, part)
     except ProbeFailure as failure:
         phase = failure.phase or part.current
-        if net.met is not None:
-            net.met.setdefault((name, address, target.port), Met(failure=failure.to_failure(phase)))
         is_reached = bool({t.phase for t in part.timings} - {Phase.CONNECT})
         part.findings.extend(special_findings(where, address, is_reached=is_reached))
         part.findings.extend(refusal_findings(where, phase, failure))
@@ -136,13 +134,14 @@ async def _talk(net: Net, target: MxTarget, name: str, address: str, part: Trace
 async def _session(
     net: Net, target: MxTarget, name: str, address: str, part: Trace, *, use_tls: bool
 ) -> None:
-    async with (
-        turn_at(net, address, target.port, part) as turn,
-        at_most(target.address_timeout, part),
-        mx_session(net, target, name, address, turn, part, use_tls=use_tls) as session,
-    ):
-        await _ask(net, target, session, f"{name} [{address}]", part)
-        await say_quit(session, part)
+    with acquainting(net, name, address, target.port, part):
+        async with (
+            turn_at(net, address, target.port, part) as turn,
+            at_most(target.address_timeout, part),
+            mx_session(net, target, name, address, turn, part, use_tls=use_tls) as session,
+        ):
+            await _ask(net, target, session, f"{name} [{address}]", part)
+            await say_quit(session, part)
 
 
 async def _ask(net: Net, target: MxTarget, session: SmtpSession, where: str, trace: Trace) -> None:

@@ -6,13 +6,12 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from probes.consequences import DaneState, HostView, TlsState
-from probes.mx_session import MxOptions, at_most, mx_session
+from probes.mx_session import MxOptions, at_most, is_starttls, mx_session, starttls_failed
 from probes.net import Met, Net
 from probes.net.certificates import read_chain
 from probes.net.dane import DaneVerdict, TlsaSet, find_tlsa, judge
 from probes.net.dns_answer import DnsStatus
 from probes.net.dnssec import Dnssec, ResolverState
-from probes.net.gate import Turn
 from probes.net.mx_hosts import MxHost, find_addresses
 from probes.net.tls import TlsFacts
 from probes.records.ehlo import Ehlo
@@ -21,7 +20,7 @@ from probes.records.mx import MxRecord
 from probes.result import Failure, Finding, Phase, ProbeFailure, Reason, Status
 from probes.sessions import say_quit
 from probes.trace import Trace
-from probes.turns import turn_at
+from probes.turns import acquainting, turn_at, visit_at
 
 
 class HostOptions(MxOptions, Protocol):
@@ -191,11 +190,13 @@ async def _visit(
     async with limit:
         with trace.part(name, address) as part:
             try:
-                async with turn_at(net, address, options.port, part) as turn:
-                    met = await _meet(net, options, name, address, turn, part)
+                async with visit_at(net, address, options.port, part):
+                    met = await _meet(net, options, name, address, part)
                 visit = replace(visit, tls=met.tls, offer=met.offer)
             except ProbeFailure as error:
                 failure = error.to_failure(part.current)
+                if is_starttls(error, part.current):
+                    part.findings.append(starttls_failed(visit.subject, failure.detail))
                 raise
             finally:
                 visit = _judged(net, domain, visit)
@@ -203,21 +204,21 @@ async def _visit(
     return replace(visit, failure=failure)
 
 
-async def _meet(
-    net: Net, options: HostOptions, name: str, address: str, turn: Turn, part: Trace
-) -> Met:
-    """A handshake, unless another probe of the same purpose tried while we waited our turn."""
-    known = (net.met or {}).get((name, address, options.port))
+async def _meet(net: Net, options: HostOptions, name: str, address: str, part: Trace) -> Met:
+    """A handshake, unless another probe of the same purpose had it or failed at it."""
+    known = None if net.met is None else net.met.of(name, address, options.port)
     if known is not None and known.failure is not None:
         raise ProbeFailure.again(known.failure)
     if known is not None:
         return known
-    async with (
-        at_most(options.address_timeout, part),
-        mx_session(net, options, name, address, turn, part) as session,
-    ):
-        met = Met(session.tls, session.offer)
-        await say_quit(session, part)
+    with acquainting(net, name, address, options.port, part):
+        async with (
+            turn_at(net, address, options.port, part) as turn,
+            at_most(options.address_timeout, part),
+            mx_session(net, options, name, address, turn, part) as session,
+        ):
+            met = Met(session.tls, session.offer)
+            await say_quit(session, part)
     return met
 
 

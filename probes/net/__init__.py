@@ -1,5 +1,7 @@
 """The only rooms that open sockets or import a client library, and Net, the bundle of them."""
 
+import asyncio
+from collections import defaultdict
 from dataclasses import dataclass, field
 
 from probes.clock import Clock
@@ -13,18 +15,41 @@ from probes.result import Failure
 
 @dataclass(frozen=True, slots=True)
 class Met:
-    """How an address of a mail host met us; `tls` is None where it does not offer STARTTLS.
+    """How an address of a mail host met us.
 
-    With a `failure` there was no session, and nothing else is known.
+    `tls` is None where it does not offer STARTTLS, or TLS fails. `failure` is what stopped us: that
+    of TLS where mail is taken in clear.
     """
 
-    tls: TlsFacts | None = None
-    offer: Ehlo | None = None
+    tls: TlsFacts | None
+    offer: Ehlo | None
     failure: Failure | None = None
 
 
-Acquaintances = dict[tuple[str, str, int], Met]
-"""By host, address and port. For as long as one person looks at one domain: nothing ages in it."""
+class Acquaintances:
+    """Who met us how, for as long as one person looks at one domain: nothing ages in it."""
+
+    def __init__(self) -> None:
+        self._met: dict[tuple[str, str, int], Met] = {}
+        self._visits: defaultdict[tuple[str, int], asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    def visit(self, address: str, port: int) -> asyncio.Lock:
+        """Held by the one probe that is there."""
+        return self._visits[address, port]
+
+    def of(self, host: str, address: str, port: int) -> Met | None:
+        """How it met one of us; None: nobody was there under that host's name."""
+        return self._met.get((host, address, port))
+
+    def spoke(self, host: str, address: str, port: int, met: Met) -> None:
+        """Take a session down that came to EHLO, under TLS where that is offered."""
+        self._met[host, address, port] = met
+
+    def failed(self, host: str, address: str, port: int, failure: Failure) -> None:
+        """Take down what ended a session; one that came to EHLO before counts for more."""
+        known = self.of(host, address, port)
+        if known is None or known.failure is not None:
+            self._met[host, address, port] = Met(None, None, failure)
 
 
 @dataclass(frozen=True, slots=True)
