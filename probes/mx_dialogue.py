@@ -74,15 +74,24 @@ def _under_tls(
 
 
 def slowness(where: str, timings: Sequence[PhaseTiming], slow: float) -> Iterator[Finding]:
-    """A pause before the greeting alone, or every answer drawn out."""
+    """A pause before the greeting alone, or every answer drawn out; `timings` of answers only."""
     greeting = max((t.seconds for t in timings if t.phase is Phase.GREETING), default=0.0)
     answers = [t.seconds for t in timings if t.phase in _COMMANDS]
-    if len(answers) > 1 and min(answers) >= slow:
-        evidence = f"each of {len(answers)} answers took {min(answers):.1f} s or more"
+    drawn_out = [*answers, greeting] if greeting >= slow else answers
+    if answers and len(drawn_out) > 1 and min(drawn_out) >= slow:
+        evidence = f"each of {len(drawn_out)} answers took {min(drawn_out):.1f} s or more"
         yield Finding("smtp.tarpit", Status.WARNING, where, evidence, "RFC 5321 §4.5.3.2")
     elif greeting >= slow and max(answers, default=0.0) < slow:
         evidence = f"the greeting took {greeting:.1f} s, no other answer did"
         yield Finding("smtp.greeting.paused", Status.INFO, where, evidence, "RFC 5321 §4.5.3.2.1")
+
+
+def answered(
+    timings: Sequence[PhaseTiming], phase: Phase, failure: ProbeFailure
+) -> Sequence[PhaseTiming]:
+    """Without the phase that ended a session, where no answer did."""
+    is_mute = failure.reply is None and timings and timings[-1].phase is phase
+    return timings[:-1] if is_mute else timings
 
 
 def refusal_findings(where: str, phase: Phase, failure: ProbeFailure) -> Iterator[Finding]:

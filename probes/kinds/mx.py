@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from probes.mx_dialogue import (
+    answered,
     dialogue_findings,
     differing_certificates,
     inconsistent_starttls,
@@ -125,7 +126,8 @@ async def _talk(net: Net, target: MxTarget, name: str, address: str, part: Trace
         is_reached = bool({t.phase for t in part.timings} - {Phase.CONNECT})
         part.findings.extend(special_findings(where, address, is_reached=is_reached))
         part.findings.extend(refusal_findings(where, phase, failure))
-        part.findings.extend(slowness(where, part.timings, target.slow_reply))
+        heard = answered(part.timings, phase, failure)
+        part.findings.extend(slowness(where, heard, target.slow_reply))
         raise
     part.findings.extend(special_findings(where, address, is_reached=True))
     part.findings.extend(dialogue_findings(where, part.facts, part.timings, target.slow_reply))

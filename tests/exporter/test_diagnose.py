@@ -18,7 +18,6 @@ from exporter.diagnose import (
     build_target,
     diagnose,
     exit_code,
-    findings_of,
     verdict,
 )
 from exporter.diagnose_advice import document, problems
@@ -474,82 +473,3 @@ async def test_a_diagnosis_without_that_area_has_no_such_table(trust: TrustStore
     async with mail_world(ONE, {"192.0.2.1": Script()}, trust=trust) as world:
         text = shown(await run(world.net), world.net)
     assert "verifies nothing" not in text
-
-
-# -- manners
-
-
-async def test_areas_share_what_an_address_showed_one_of_them(
-    trust: TrustStore, context: ssl.SSLContext
-) -> None:
-    asked = read_request(Typed("example.test", only="mx,policy", resolver=("127.0.0.1",)))
-    async with mail_world(ONE, {"192.0.2.1": Script(tls=context)}, trust=trust) as world:
-        found = {area.area.name: area.result for area in (await run(world.net, asked)).areas}
-        assert len(world.verbs("192.0.2.1")) == 1
-    (host,) = (part for part in found["policy"].parts if part.address == "192.0.2.1")
-    assert host.timings == ()
-    assert host.facts["tls.chain"][0]
-
-
-BOTH = read_request(Typed("example.test", only="mx,policy", resolver=("127.0.0.1",)))
-UNTRIED = (Say("454 4.7.0 TLS is not available now"),)
-
-
-async def test_a_host_that_wants_no_more_of_us_is_not_visited_again(trust: TrustStore) -> None:
-    busy = Script(on={"connect": (Wait(0.2), Say("421 4.7.0 too many connections"), Close())})
-    async with mail_world(ONE, {"192.0.2.1": busy}, trust=trust) as world:
-        diagnosis = await run(world.net, BOTH)
-        assert len(world.verbs("192.0.2.1")) == 1
-    first, second = (one.result for one in diagnosis.areas)
-    assert first.parts[0].failure == second.parts[0].failure
-    assert second.facts["consequence.opportunistic"] == "deferred"
-    codes = {finding.code for one in diagnosis.areas for finding in findings_of(one.result)}
-    assert "monitor.waited" not in codes
-
-
-async def test_names_of_one_address_wait_for_each_other_and_that_is_no_news(
-    trust: TrustStore, context: ssl.SSLContext
-) -> None:
-    zone = "@ MX 10 mx1\n@ MX 20 mx2\nmx1 A 192.0.2.1\nmx2 A 192.0.2.1"
-    slow = Script(tls=context, latency=0.1)
-    async with mail_world(zone, {"192.0.2.1": slow}, trust=trust) as world:
-        diagnosis = await run(world.net, BOTH)
-        assert len(world.verbs("192.0.2.1")) == 2
-    codes = {finding.code for one in diagnosis.areas for finding in findings_of(one.result)}
-    assert "monitor.waited" not in codes
-
-
-async def test_areas_agree_on_a_host_whose_tls_fails_and_say_it_once(
-    trust: TrustStore, context: ssl.SSLContext
-) -> None:
-    broken = Script(tls=context, on={"STARTTLS": UNTRIED})
-    async with mail_world(ONE, {"192.0.2.1": broken}, trust=trust) as world:
-        diagnosis = await run(world.net, BOTH)
-        found = problems(diagnosis, world.net)
-        assert len(world.verbs("192.0.2.1")) == 2
-    first, second = diagnosis.areas
-    assert first.result.ok
-    assert verdict(first, "example.test").startswith("Mail for example.test is taken at 1 of 1")
-    assert second.result.facts["consequence.opportunistic"] == "delivered_in_clear"
-    assert [one.area for one in found if one.code == "smtp.starttls.failed"] == ["mx"]
-    assert "starttls.deferred" not in {one.code for one in found}
-
-
-async def test_areas_agree_on_a_host_that_takes_nothing_in_clear_either(
-    trust: TrustStore, context: ssl.SSLContext
-) -> None:
-    async with mail_world(
-        ONE, {"192.0.2.1": Script(tls=context, on={"STARTTLS": UNTRIED})}, trust=trust
-    ) as world:
-
-        def close(_: str, step: Step) -> None:
-            if step.phase == "starttls":
-                busy = (Say("421 4.3.2 enough"), Close())
-                world.peers["192.0.2.1"].script = Script(on={"connect": busy})
-
-        diagnosis = await diagnose(world.net, BOTH, close, asyncio.Event())
-        assert len(world.verbs("192.0.2.1")) == 2
-    first, second = (one.result for one in diagnosis.areas)
-    assert first.failure is not None
-    assert first.failure.reason == "service_closing"
-    assert second.facts["consequence.opportunistic"] == "deferred"

@@ -194,6 +194,29 @@ async def test_a_server_that_behaves_oddly_is_told_by_its_code(
         assert codes(result) & REFUSALS == {code}
 
 
+async def tempo(trust: TrustStore, until: float = 20.0, **on: tuple[Act, ...]) -> set[str]:
+    """What is said of the tempo of a server without TLS that does so, with these limits."""
+    target = replace(TARGET, slow_reply=Seconds(0.3), address_timeout=Seconds(until))
+    async with mail_world(ZONE, {"192.0.2.1": Script(on=on)}, trust=trust) as world:
+        return codes(await run(world, target)) & {"smtp.tarpit", "smtp.greeting.paused"}
+
+
+EHLO = Say("250-peer.test", "250 SIZE 1000000")
+
+
+async def test_a_pause_is_one_before_a_greeting_that_came(trust: TrustStore) -> None:
+    assert await tempo(trust, 0.5, connect=(Wait(),)) == set()
+    refused = (Wait(0.4), Say("554 5.7.1 not you"))
+    assert await tempo(trust, connect=refused) == {"smtp.greeting.paused"}
+
+
+async def test_greeting_and_ehlo_are_answers_enough_for_a_tarpit(trust: TrustStore) -> None:
+    greeted, told = (Wait(0.4), Say("220 peer.test")), (Wait(0.4), EHLO)
+    assert await tempo(trust, connect=greeted, EHLO=told) == {"smtp.tarpit"}
+    assert await tempo(trust, EHLO=told) == set()
+    assert await tempo(trust, 1.0, connect=greeted, EHLO=(Wait(),)) == {"smtp.greeting.paused"}
+
+
 REFUSALS = {
     *("smtp.greeting.rejected", "smtp.greeting.no_mail", "smtp.service_closing"),
     *("smtp.rate_limited", "smtp.greylisted"),
