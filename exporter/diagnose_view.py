@@ -42,19 +42,17 @@ _CODE = {
 
 @dataclass(slots=True)
 class _Line:
-    """The steps of one host and address; `failure` is the last that a step had."""
+    """The steps of one host and address, with the failure that one ended in."""
 
-    done: list[tuple[Phase, float]] = field(default_factory=list)
+    done: list[tuple[Phase, float, Failure | None]] = field(default_factory=list)
     running: Phase | None = None
-    failure: Failure | None = None
 
     def take(self, step: Step) -> None:
         if step.timing is None:
             self.running = step.phase
             return
         self.running = None
-        self.done.append((step.phase, step.timing.seconds))
-        self.failure = step.failure or self.failure
+        self.done.append((step.phase, step.timing.seconds, step.failure))
 
 
 class LiveTree:
@@ -97,13 +95,13 @@ class LiveTree:
 
 def _steps(address: str, line: _Line) -> Text:
     text = Text(f"{one_line(address)}  " if address else "", style="default")
-    for phase, seconds in line.done:
+    for phase, seconds, failure in line.done:
         text.append(f"{phase} ", style="dim")
         text.append(f"{milliseconds(seconds)}  ", style="cyan")
+        if failure is not None:
+            text.append(f"✗ {failure.reason}  ", style="red")
     if line.running is not None:
         text.append(f"{line.running} …", style="yellow")
-    elif line.failure is not None:
-        text.append(f"✗ {line.failure.reason}", style="red")
     return text
 
 

@@ -1,11 +1,12 @@
 """Every address of every MX host as a sender that cares for TLS meets it."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from probes.consequences import DaneState, HostView, TlsState
+from probes.mx_dialogue import refusal_findings
 from probes.mx_session import MxOptions, at_most, is_starttls, mx_session, starttls_failed
 from probes.net import Met, Net
 from probes.net.certificates import read_chain
@@ -195,13 +196,19 @@ async def _visit(
                 visit = replace(visit, tls=met.tls, offer=met.offer)
             except ProbeFailure as error:
                 failure = error.to_failure(part.current)
-                if is_starttls(error, part.current):
-                    part.findings.append(starttls_failed(visit.subject, failure.detail))
+                part.findings.extend(_said(visit.subject, failure, error))
                 raise
             finally:
                 visit = _judged(net, domain, visit)
                 part.facts.update(_facts(net, visit))
     return replace(visit, failure=failure)
+
+
+def _said(subject: str, failure: Failure, error: ProbeFailure) -> Iterator[Finding]:
+    """The finding that says what a failure means, as the kind `mx` has it."""
+    if is_starttls(error, failure.phase):
+        yield starttls_failed(subject, failure.detail)
+    yield from refusal_findings(subject, failure.phase, error)
 
 
 async def _meet(net: Net, options: HostOptions, name: str, address: str, part: Trace) -> Met:

@@ -1,15 +1,19 @@
 """What a diagnosis costs the servers it looks at: one visit, whoever of its areas is curious."""
 
 import asyncio
+import io
 import ssl
 
 import pytest
+from rich.console import Console
 
-from exporter.diagnose import Diagnosis, diagnose, findings_of, verdict
+from exporter.diagnose import Diagnosis, areas_of, diagnose, findings_of, verdict
 from exporter.diagnose_advice import problems
 from exporter.diagnose_request import Typed, read_request
+from exporter.diagnose_view import LiveTree
 from probes.net import Net
 from probes.net.tls import TrustStore
+from probes.result import Status
 from probes.trace import Step
 from tests.probes.mail_world import mail_world
 from tests.servers.certificates import Authority
@@ -58,11 +62,22 @@ async def test_a_host_that_wants_no_more_of_us_is_not_visited_again(trust: Trust
     busy = Script(on={"connect": (Wait(0.2), Say("421 4.7.0 too many connections"), Close())})
     async with mail_world(ONE, {"192.0.2.1": busy}, trust=trust) as world:
         diagnosis = await run(world.net)
+        told = [(one.area, one.code) for one in problems(diagnosis, world.net)]
         assert len(world.verbs("192.0.2.1")) == 1
     first, second = (one.result for one in diagnosis.areas)
+    assert [area for area, code in told if code == "smtp.rate_limited"] == ["mx"]
     assert first.parts[0].failure == second.parts[0].failure
     assert second.facts["consequence.opportunistic"] == "deferred"
     assert "monitor.waited" not in codes(diagnosis)
+
+
+async def test_what_both_areas_were_refused_with_is_told_once(trust: TrustStore) -> None:
+    shut = Script(on={"connect": (Say("521 5.3.2 no mail here"),)})
+    async with mail_world(ONE, {"192.0.2.1": shut}, trust=trust) as world:
+        diagnosis = await run(world.net)
+        found = problems(diagnosis, world.net)
+    failures = [one.code for one in found if one.status is Status.FAILURE]
+    assert failures == ["smtp.greeting.no_mail"]
 
 
 async def test_names_of_one_address_wait_for_each_other_and_that_is_no_news(
@@ -80,10 +95,18 @@ async def test_areas_agree_on_a_host_whose_tls_fails_and_say_it_once(
     trust: TrustStore, context: ssl.SSLContext
 ) -> None:
     broken = Script(tls=context, on={"STARTTLS": UNTRIED})
+    file = io.StringIO()
+    console = Console(file=file, width=200, highlight=False)
+    tree = LiveTree(console, areas_of(BOTH))
     async with mail_world(ONE, {"192.0.2.1": broken}, trust=trust) as world:
-        diagnosis = await run(world.net)
+        diagnosis = await diagnose(world.net, BOTH, tree.hear, asyncio.Event())
         found = problems(diagnosis, world.net)
         assert len(world.verbs("192.0.2.1")) == 2
+    console.print(tree.view())
+    (line,) = (line for line in file.getvalue().splitlines() if "192.0.2.1" in line)
+    words = line.split()
+    assert words[words.index("deferred") + 1] == "connect"  # it stands where it happened
+    assert words[-3] == "quit"
     first, second = diagnosis.areas
     assert first.result.ok
     assert verdict(first, "example.test").startswith("Mail for example.test is taken at 1 of 1")
