@@ -80,6 +80,9 @@ def _dialogues(props: Props) -> Iterator[Case]:
     yield _mx(props, "hardly any message is small enough", small, "smtp.size.too_small")
     for name, moment, acts, code in _UNDER_TLS:
         yield _mx(props, name, replace(good, on={moment: acts}), code)
+    for name, acts, told in _WITHOUT_TLS:
+        script = replace(good, on={"STARTTLS": acts})
+        yield _mx(props, name, script, "smtp.starttls.failed", *told)
     for name, acts, code in _IN_CLEAR:
         yield _mx(props, name, Script(on={"EHLO": acts}), CLEAR, code)
 
@@ -101,11 +104,15 @@ _UNDER_TLS: tuple[tuple[str, str, tuple[Said, ...], str], ...] = (
     ),
     ("QUIT is answered by the end", "QUIT", (Close(),), "smtp.quit.failed"),
     ("QUIT is answered by 500", "QUIT", (Say("500 you stay"),), "smtp.quit.failed"),
+)
+_WITHOUT_TLS: tuple[tuple[str, tuple[Said, ...], tuple[str, ...]], ...] = (
+    ("STARTTLS is not available now", (Say("454 4.7.0 later"),), ()),
+    ("STARTTLS is offered and unknown", (Say("502 5.5.1 what?"),), ()),
+    ("TLS is the end", (Say("220 go"), Close()), ()),
     (
         "plaintext is injected behind STARTTLS",
-        "STARTTLS",
         (Send(b"220 go\r\n250 AUTH PLAIN\r\n"), Wait()),
-        "smtp.starttls.plaintext_injected",
+        ("smtp.starttls.plaintext_injected",),
     ),
 )
 _IN_CLEAR: tuple[tuple[str, tuple[Said, ...], str], ...] = (
