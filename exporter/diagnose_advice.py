@@ -112,11 +112,8 @@ def _of_area(diagnosis: Diagnosis, one: AreaResult, net: Net) -> Iterator[Proble
 
 
 def _is_left_out(finding: Finding) -> bool:
-    """True for what another finding says, `mx.host_unresolved`, and for what has to be: that of
-    two areas with the same address one waits for the other."""
-    if finding.code == "mx.address_unusable":
-        return not _WHERE.fullmatch(finding.subject)
-    return finding.code == "monitor.waited"
+    """A host without an address has a finding that says so, `mx.host_unresolved`."""
+    return finding.code == "mx.address_unusable" and not _WHERE.fullmatch(finding.subject)
 
 
 def _of_findings(diagnosis: Diagnosis, one: AreaResult, group: list[Finding], net: Net) -> Problem:
