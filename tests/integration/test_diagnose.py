@@ -187,7 +187,7 @@ def test_servers_that_differ_are_each_asked_by_dig(chain: Chain, printed: Printe
     told = tree(printed, "pair")
     assert told["exit_code"] == 1
     assert told["areas"][0]["verdict"] == (
-        "The zone of pair.test is served with authority; 1 warning."
+        "The name servers of pair.test answer, and not all as they should; 1 warning."
     )
     output = shown(chain, told, "nameservers.answers_differ")
     assert re.search(rf"MX\s+10 {layout.MX_HOST}", output)
