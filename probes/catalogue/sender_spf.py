@@ -4,6 +4,7 @@ from probes.catalogue.entry import Entry, always
 from probes.result import Owner, Status
 
 _DIG = "dig @{resolver} TXT {domain}"
+_DIG_SUBJECT = "dig @{resolver} TXT {subject}"
 _LIMITS = "RFC 7208 §4.6.4"
 
 ENTRIES = (
@@ -96,6 +97,75 @@ ENTRIES = (
         _LIMITS,
         Owner.THEIR_DNS,
         always(Status.FAILURE),
+    ),
+    Entry(
+        "spf.include_missing",
+        "An include or redirect leads to a domain without an SPF record",
+        "Every evaluation that gets that far ends in a permanent error: machines named behind it "
+        "are not authorised, and forgeries are not refused.",
+        "Take the term out, or correct the domain {subject} in it; a provider that has stopped "
+        "its service is the common cause.",
+        _DIG_SUBJECT,
+        "RFC 7208 §5.2",
+        Owner.THEIR_DNS,
+        always(Status.FAILURE),
+    ),
+    Entry(
+        "spf.include_broken",
+        "An include or redirect leads to a policy that cannot be read",
+        "Every evaluation that gets that far ends in a permanent error: machines named behind it "
+        "are not authorised, and forgeries are not refused.",
+        "Have the owner of {subject} publish one record without mistakes, or take the term out.",
+        _DIG_SUBJECT,
+        "RFC 7208 §5.2",
+        Owner.THEIR_DNS,
+        always(Status.FAILURE),
+    ),
+    Entry(
+        "spf.include_permissive",
+        "An include or redirect leads to a policy that authorises every address in the world",
+        "Anybody's forgeries pass SPF, and with it DMARC, though the record itself looks strict.",
+        "Take the term out until {subject} no longer ends in +all.",
+        _DIG_SUBJECT,
+        "RFC 7208 §5.1",
+        Owner.THEIR_DNS,
+        always(Status.FAILURE),
+    ),
+    Entry(
+        "spf.mx_too_many",
+        "The mx of a policy leads to more than ten hosts",
+        "Every evaluation that gets that far ends in a permanent error.",
+        "Name the networks of the hosts with ip4 and ip6 instead of mx.",
+        "dig @{resolver} MX {subject}",
+        _LIMITS,
+        Owner.THEIR_DNS,
+        always(Status.FAILURE),
+    ),
+    Entry(
+        "spf.term_void",
+        "A term of the policy finds nothing",
+        "It authorises nobody, and receivers allow two such terms before they end in a permanent "
+        "error; whoever registers a domain that lapsed can send in our name.",
+        "Take the term out, or publish what it looks for at {subject}.",
+        "dig @{resolver} A {subject}\ndig @{resolver} AAAA {subject}\n"
+        "dig @{resolver} MX {subject}",
+        _LIMITS,
+        Owner.THEIR_DNS,
+        always(Status.NOTICE),
+    ),
+    Entry(
+        "spf.voids_too_many",
+        "More than two terms of the policy find nothing",
+        "Mail from addresses that match early passes, other mail ends in a permanent error.",
+        "Take out the terms whose names have no records; for clients over IPv6 alone, give the "
+        "names an AAAA record or write ip4 instead of a and mx.",
+        _DIG_SUBJECT,
+        _LIMITS,
+        Owner.THEIR_DNS,
+        {
+            Status.WARNING: "whatever the client's address family is",
+            Status.NOTICE: "for clients of one address family only",
+        },
     ),
     Entry(
         "spf.cost_too_high",

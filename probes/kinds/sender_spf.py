@@ -26,6 +26,8 @@ from probes.trace import Trace
 _MAX_LINES = 200
 _MAX_TEXT = 4096
 _LOOKUPS = DEFAULT_LIMITS.lookups
+_VOIDS = DEFAULT_LIMITS.voids
+_MAX_TROUBLES = 20
 
 _STATUS = {
     "spf.all_missing": Status.NOTICE,
@@ -38,6 +40,14 @@ _STATUS = {
     "spf.term_repeated": Status.NOTICE,
     "spf.modifier_unknown": Status.INFO,
     "spf.record_long": Status.INFO,
+}
+_TROUBLE = {
+    "spf.include_missing": Status.FAILURE,
+    "spf.include_broken": Status.FAILURE,
+    "spf.include_permissive": Status.FAILURE,
+    "spf.mx_too_many": Status.FAILURE,
+    "spf.term_void": Status.NOTICE,
+    "spf.lookup_failed": Status.WARNING,
 }
 
 
@@ -64,8 +74,10 @@ async def probe_policy(trace: Trace, domain: str, lookup: Lookup) -> None:
             part.findings.append(Finding(remark.code, status, domain, evidence, remark.reference))
         cost = await worst_case(domain, record, lookup)
         part.facts["spf.worst_case_lookups"] = cost.lookups
+        part.facts["spf.worst_case_void_lookups"] = max(cost.voids)
         part.facts["spf.policies"] = cost.domains
         part.findings.extend(_about_cost(domain, cost))
+        part.findings.extend(_about_troubles(cost))
 
 
 async def probe_spf(trace: Trace, question: SpfQuestion, lookup: Lookup) -> None:
@@ -112,6 +124,25 @@ def _about_cost(domain: str, cost: SpfCost) -> Iterator[Finding]:
         yield Finding("spf.cost_too_high", Status.WARNING, domain, evidence, "RFC 7208 §4.6.4")
     elif cost.lookups >= _LOOKUPS - 1:
         yield Finding("spf.cost_high", Status.NOTICE, domain, evidence, "RFC 7208 §4.6.4")
+    if max(cost.voids) > _VOIDS:
+        is_any = min(cost.voids) > _VOIDS
+        clients = "" if is_any else f" for clients over {_family_of(cost)}"
+        evidence = f"{max(cost.voids)} terms find nothing{clients}, {_VOIDS} are allowed"
+        status = Status.WARNING if is_any else Status.NOTICE
+        yield Finding("spf.voids_too_many", status, domain, evidence, "RFC 7208 §4.6.4")
+
+
+def _family_of(cost: SpfCost) -> str:
+    v4, v6 = cost.voids
+    return "IPv4" if v4 > v6 else "IPv6"
+
+
+def _about_troubles(cost: SpfCost) -> Iterator[Finding]:
+    for one in cost.troubles[:_MAX_TROUBLES]:
+        status = _TROUBLE[one.code]
+        if one.is_ours:
+            status = Status.UNTESTABLE
+        yield Finding(one.code, status, one.subject, one.evidence[:400], one.reference)
 
 
 def _take_down(part: Trace, verdict: SpfVerdict) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from probes.records import RecordError
 from probes.records.looked_up import LookedUp, LookupStatus
 from probes.records.mx import MxRecord
-from probes.records.spf import SpfResult, StepOutcome, check_host, is_spf, parse_spf
+from probes.records.spf import SpfLimits, SpfResult, StepOutcome, check_host, is_spf, parse_spf
 from probes.records.spf_cost import worst_case
 from probes.records.spf_lint import lint
 from probes.records.spf_macros import parse_macro_string, shortened
@@ -303,3 +303,23 @@ def test_only_the_version_and_a_space_make_a_record() -> None:
     assert not is_spf("v=spf1-all")
     assert not is_spf(" v=spf1")
     assert replace(parse_spf("v=spf1"), text="") == replace(parse_spf("V=SPF1"), text="")
+
+
+@pytest.mark.parametrize("family", [4, 6])
+async def test_the_worst_case_finds_nothing_as_often_as_an_evaluation_does(family: int) -> None:
+    mx = {"MX": [(1, "one.test"), (2, "absent.test")]}
+    lookup = ZoneLookup(
+        {
+            "a.test": {"TXT": ["v=spf1 a:one.test mx:two.test a:three.test include:b.test -all"]},
+            "b.test": {"TXT": ["v=spf1 exists:no.test mx:no.test a:one.test -all"]},
+            "one.test": {"A": ["203.0.113.1"]},
+            "two.test": mx,
+            "three.test": {"AAAA": ["2001:db8::7"]},
+        }
+    )
+    cost = await worst_case("a.test", parse_spf(lookup.zone["a.test"]["TXT"][0]), lookup)
+    ip = "192.0.2.1" if family == 4 else "2001:db8::1"
+    limits = SpfLimits(lookups=100, voids=100)
+    verdict = await check_host(ip, "x@a.test", "h.test", lookup, limits=limits)
+    assert cost.voids[family == 6] == verdict.void_lookups
+    assert cost.lookups == verdict.lookups
