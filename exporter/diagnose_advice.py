@@ -20,6 +20,7 @@ from exporter.diagnose_memory import compared, mended_by
 from exporter.diagnose_request import local_address
 from probes.catalogue import ENTRIES, Entry, filled, owner_of_finding, placeholders
 from probes.net import Net
+from probes.rcpt import asked_for
 from probes.result import Failure, Finding, Owner, Part, Phase, Status, one_line, to_json
 
 VERSION = 1
@@ -119,7 +120,7 @@ def _is_left_out(finding: Finding) -> bool:
 def _of_findings(diagnosis: Diagnosis, one: AreaResult, group: list[Finding], net: Net) -> Problem:
     first = group[0]
     entry, owner = ENTRIES.get(first.code), owner_of_finding(first)
-    values = _values(diagnosis, one, first.subject, net)
+    values = {**_values(diagnosis, one, first.subject, net), **_recipient(one, first)}
     remedy = entry.remedy if entry else ""
     if entry and owner is Owner.OUR_DNS is not entry.owner:
         remedy = _OUR_RESOLVER
@@ -226,10 +227,17 @@ def _values(diagnosis: Diagnosis, one: AreaResult, subject: str, net: Net) -> Ma
         "ehlo_name": request.options.get("ehlo_name") or net.ehlo_name,
         "resolver": server[0] if server[1] == 53 else f"{server[0]} -p {server[1]}",
         "recipient": request.address or f"postmaster@{request.domain}",
-        "mail_from": request.options.get("mail_from"),
+        "mail_from": request.options.get("mail_from") or "<>",
         "selector": next(iter(request.options.get("selectors") or ()), None),
     }
     return {name: one_line(value) for name, value in values.items() if value}
+
+
+def _recipient(one: AreaResult, finding: Finding) -> Mapping[str, str]:
+    """The recipient that was asked for, where the finding is about one."""
+    part = next((part for part in one.result.parts if _where(part) == finding.subject), None)
+    asked = None if part is None else asked_for(finding.code, part.facts)
+    return {} if asked is None else {"recipient": one_line(asked)}
 
 
 def _address_in(subject: str) -> str | None:

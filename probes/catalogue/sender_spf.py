@@ -147,8 +147,7 @@ ENTRIES = (
         "It authorises nobody, and receivers allow two such terms before they end in a permanent "
         "error; whoever registers a domain that lapsed can send in our name.",
         "Take the term out, or publish what it looks for at {subject}.",
-        "dig @{resolver} A {subject}\ndig @{resolver} AAAA {subject}\n"
-        "dig @{resolver} MX {subject}",
+        "dig @{resolver} A {subject}\ndig @{resolver} AAAA {subject}\ndig @{resolver} MX {subject}",
         _LIMITS,
         Owner.THEIR_DNS,
         always(Status.NOTICE),

@@ -8,7 +8,8 @@ _SWAKS = (
     "--local-interface {source_address}"
 )
 _EHLO = _SWAKS + " --quit-after EHLO"
-_RCPT = _SWAKS + " --from '<>' --quit-after RCPT"
+_RCPT = _SWAKS + " --from {mail_from} --tls-optional --quit-after RCPT"
+_MAIL = _SWAKS + " --from {mail_from} --tls-optional --quit-after MAIL"
 _S_CLIENT = (
     "openssl s_client -starttls smtp -connect {address}:{port} -name {ehlo_name} -servername {host}"
 )
@@ -196,7 +197,7 @@ _RECIPIENTS = (
         "Either everything is read by somebody, or it bounces later to forged senders, which "
         "gets the server listed.",
         "Have unknown recipients refused at RCPT (Postfix: `reject_unlisted_recipient`).",
-        _RCPT.replace("{recipient}", "no-such-user@{domain}"),
+        _RCPT,
         "",
         Owner.THEIR_MX,
         always(Status.NOTICE),
@@ -205,12 +206,79 @@ _RECIPIENTS = (
         "rcpt.open_relay",
         "The server takes mail for another domain from a stranger",
         "Spammers will find it, and its address will be on every block list within days.",
-        "Refuse what is not for your own domains (Postfix: `reject_unauth_destination`). A server "
+        "Refuse what is not for your own domains (Postfix: `reject_unauth_destination`). If this "
+        "monitor's address may relay here (Postfix: `mynetworks`), ask from elsewhere. A server "
         "that takes everything and sorts later is told by its bounces.",
         _RCPT.replace("{recipient}", "postmaster@{ehlo_name}"),
         "RFC 5321 §7.9",
         Owner.THEIR_MX,
         always(Status.FAILURE),
+    ),
+    Entry(
+        "rcpt.sender_refused",
+        "The server refuses the envelope sender before any recipient was named",
+        "No mail of this sender is taken here, whoever it is for; the questions stay open.",
+        "Look at the reply. A refused null sender (<>) makes bounces and reports of delivery "
+        "impossible: the server has to take it. Of another sender, its domain, its SPF policy or "
+        "our address is refused: ask with a sender you may use (`--from`).",
+        _MAIL,
+        "RFC 5321 §3.3",
+        Owner.THEIR_FILTER,
+        {
+            Status.FAILURE: "the refusal is a permanent one",
+            Status.WARNING: "the refusal is a transient one",
+        },
+    ),
+    Entry(
+        "rcpt.not_asked",
+        "Whether the server relays was not asked",
+        "The recipient would be postmaster at our EHLO name, which lies too near to the server's "
+        "own names: it may take such mail rightly.",
+        "Ask from a machine with a name elsewhere, or give one (`--helo`; `ehlo_name` of a job).",
+        _RCPT.replace("{recipient}", "postmaster@{ehlo_name}"),
+        "RFC 5321 §7.9",
+        Owner.MONITOR,
+        always(Status.INFO),
+    ),
+    Entry(
+        "rcpt.accepted",
+        "The server takes mail for the recipient",
+        "As it should be. What becomes of the mail behind the server, a canary shows.",
+        "Nothing.",
+        _RCPT,
+        "RFC 5321 §3.3",
+        Owner.THEIR_MAILBOX,
+        always(Status.INFO),
+    ),
+    Entry(
+        "rcpt.postmaster_accepted",
+        "The server takes mail for postmaster",
+        "As it should be: somebody can be told about trouble with the domain's mail.",
+        "Nothing.",
+        _RCPT.replace("{recipient}", "postmaster@{domain}"),
+        "RFC 5321 §4.5.1",
+        Owner.THEIR_MX,
+        always(Status.INFO),
+    ),
+    Entry(
+        "rcpt.unknown_refused",
+        "The server refuses a recipient that cannot exist",
+        "As it should be: a mistyped address is told to its sender at once.",
+        "Nothing.",
+        _RCPT,
+        "",
+        Owner.THEIR_MX,
+        always(Status.INFO),
+    ),
+    Entry(
+        "rcpt.relay_refused",
+        "The server refuses mail for another domain",
+        "As it should be: strangers cannot send through it.",
+        "Nothing.",
+        _RCPT.replace("{recipient}", "postmaster@{ehlo_name}"),
+        "RFC 5321 §7.9",
+        Owner.THEIR_MX,
+        always(Status.INFO),
     ),
     Entry(
         "rcpt.undecided",

@@ -60,7 +60,8 @@ class MxTarget:
     )
     catch_all: bool = option("Ask whether a recipient that cannot exist is taken.", False)
     open_relay: bool = option(
-        "Ask whether mail for postmaster@ our EHLO name, another domain, is taken.", False
+        "Ask whether mail for postmaster@ our EHLO name is taken, unless that is near the domain.",
+        False,
     )
 
 
@@ -142,12 +143,15 @@ async def _session(
             at_most(target.address_timeout, part),
             mx_session(net, target, name, address, turn, part, use_tls=use_tls) as session,
         ):
-            await _ask(net, target, session, f"{name} [{address}]", part)
+            await _ask(net, target, session, (name, address), part)
             await say_quit(session, part)
 
 
-async def _ask(net: Net, target: MxTarget, session: SmtpSession, where: str, trace: Trace) -> None:
-    """Only what the user opted in to."""
+async def _ask(
+    net: Net, target: MxTarget, session: SmtpSession, server: tuple[str, str], trace: Trace
+) -> None:
+    """Only what the user opted in to; `server` are its name and its address."""
+    name, address = server
     ehlo_name = target.ehlo_name or net.ehlo_name
     wanted = {
         Question.RECIPIENT: target.recipient,
@@ -159,7 +163,9 @@ async def _ask(net: Net, target: MxTarget, session: SmtpSession, where: str, tra
     }
     recipients = tuple((why, who) for why, who in wanted.items() if who is not None)
     if recipients:
-        await ask_recipients(session, target.mail_from or "", recipients, where, trace)
+        own_names = (target.domain, name, address, str(trace.facts.get("ehlo.name", "")))
+        where, mail_from = f"{name} [{address}]", target.mail_from or ""
+        await ask_recipients(session, mail_from, recipients, where, trace, own_names=own_names)
 
 
 def _note_unresolved(hosts: Iterable[MxHost], trace: Trace) -> None:

@@ -38,15 +38,16 @@ async def mail_world(
     trust: TrustStore,
     faults: Faults | None = None,
     source_v6: str | None = None,
+    others: Mapping[str, str] | None = None,
 ) -> AsyncIterator[MailWorld]:
-    """`zone` is that of example.test; each of `peers` stands at its address, on every port.
+    """`zone` is that of example.test, beside `others`; each of `peers` stands at its address.
 
-    Every other address refuses connections. `source_v6` is where we connect from to IPv6
-    addresses, which are then not redirected to IPv4.
+    It does so on every port. Every other address refuses connections. `source_v6` is where we
+    connect from to IPv6 addresses, which are then not redirected to IPv4.
     """
     scenery = Scenery(
         trust=trust,
-        zones={DOMAIN: zone},
+        zones={DOMAIN: zone, **(others or {})},
         faults=faults or {},
         servers=peers,
         source_v6=source_v6,

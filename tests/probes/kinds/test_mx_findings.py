@@ -11,7 +11,8 @@ from probes.catalogue import ENTRIES, owner_of_finding
 from probes.clock import SYSTEM_CLOCK
 from probes.kinds.mx import MxTarget, probe
 from probes.net.tls import TrustStore
-from probes.options import Domain, EmailAddress, Seconds
+from probes.options import Domain, EmailAddress, Host, Seconds
+from probes.rcpt import Question
 from probes.result import Finding, Owner, Part, Phase, ProbeResult, Reason, Status
 from probes.run import run_once
 from probes.trace import Listener, Step
@@ -332,6 +333,7 @@ ALL = replace(
     postmaster=True,
     catch_all=True,
     open_relay=True,
+    ehlo_name=Host("probe.elsewhere.invalid"),
 )
 
 
@@ -344,8 +346,19 @@ async def test_nobody_is_asked_for_unless_the_user_wants_it(trust: TrustStore) -
 @pytest.mark.parametrize(
     ("reply", "answer", "told"),
     [
-        ("250 2.1.5 ok", "accepted", {"rcpt.catch_all", "rcpt.open_relay"}),
-        ("550 5.1.1 who?", "refused", {"rcpt.refused", "rcpt.postmaster_refused"}),
+        (
+            "250 2.1.5 ok",
+            "accepted",
+            {*("rcpt.accepted", "rcpt.postmaster_accepted"), "rcpt.catch_all", "rcpt.open_relay"},
+        ),
+        (
+            "550 5.1.1 who?",
+            "refused",
+            {
+                *("rcpt.refused", "rcpt.postmaster_refused"),
+                *("rcpt.unknown_refused", "rcpt.relay_refused"),
+            },
+        ),
         ("451 4.7.1 Greylisted", "undecided", {"rcpt.undecided", "smtp.greylisted"}),
         ("450 4.2.1 too many messages", "undecided", {"rcpt.undecided", "smtp.rate_limited"}),
         ("252 2.5.2 cannot tell", "undecided", {"rcpt.undecided"}),
@@ -365,7 +378,7 @@ async def test_each_question_has_one_of_three_answers_and_nothing_is_sent(
     assert about == told
     assert talk.verbs == ["EHLO", "MAIL", "RCPT", "RCPT", "RCPT", "RCPT", "RSET", "QUIT"]
     assert talk.lines[1] == b"MAIL FROM:<>"
-    assert talk.lines[5] == b"RCPT TO:<postmaster@probe.example.test>"
+    assert talk.lines[5] == b"RCPT TO:<postmaster@probe.elsewhere.invalid>"
 
 
 async def test_each_question_is_asked_by_itself(trust: TrustStore) -> None:
@@ -379,13 +392,70 @@ async def test_each_question_is_asked_by_itself(trust: TrustStore) -> None:
     assert "rcpt.catch_all" not in only_part(result).facts
 
 
-async def test_a_sender_that_is_refused_leaves_every_question_open(trust: TrustStore) -> None:
-    server = Script(on={"MAIL": (Say("550 5.7.1 not from you"),)})
+@pytest.mark.parametrize(
+    ("reply", "mail_from", "told"),
+    [
+        ("550 5.7.1 not from you", None, {"rcpt.sender_refused": Status.FAILURE}),
+        ("553 5.1.8 who?", "a@sender.test", {"rcpt.sender_refused": Status.FAILURE}),
+        ("451 4.3.0 not now", None, {"rcpt.sender_refused": Status.WARNING}),
+        ("451 4.7.1 Greylisted", None, {"smtp.greylisted": Status.INFO}),
+    ],
+)
+async def test_a_sender_that_is_refused_is_told_and_leaves_every_question_open(
+    trust: TrustStore, reply: str, mail_from: str | None, told: dict[str, Status]
+) -> None:
+    server = Script(on={"MAIL": (Say(reply),)})
+    target = replace(ALL, mail_from=mail_from and EmailAddress(mail_from))
     async with mail_world(ZONE, {"192.0.2.1": server}, trust=trust) as world:
-        result = await run(world, ALL)
+        result = await run(world, target)
         assert world.verbs("192.0.2.1") == [["EHLO", "MAIL", "QUIT"]]
-    assert result.ok
+    facts = only_part(result).facts
+    assert {facts[f"rcpt.{question}"] for question in Question} == {"undecided"}
+    found = [one for one in only_part(result).findings if one.code in told or "rcpt." in one.code]
+    assert {one.code: one.status for one in found} == told
+    assert f"MAIL FROM:<{mail_from or ''}> was answered {reply}" in found[0].evidence or (
+        found[0].code == "smtp.greylisted"
+    )
+    assert not any("RCPT" in one.evidence for one in found)
+
+
+@pytest.mark.parametrize(
+    "ehlo_name",
+    [
+        *("example.test", "probe.example.test", "test", "EXAMPLE.test", "a.b.example.test"),
+        *("mx.hoster.invalid", "probe.hoster.invalid", "[127.0.0.1]", "[192.0.2.1]"),
+        *("[IPv6:::1]", "localhost", "box.called.invalid"),
+    ],
+)
+async def test_a_server_is_no_open_relay_for_taking_mail_for_a_name_that_may_be_its_own(
+    trust: TrustStore, ehlo_name: str
+) -> None:
+    zone = "@ MX 10 mx.hoster.invalid.\n"
+    server = Script(on={"EHLO": (Say("250 mail.called.invalid"),)})
+    target = replace(ALL, ehlo_name=Host(ehlo_name), postmaster=False)
+    others = {"hoster.invalid": "mx A 192.0.2.1"}
+    async with mail_world(zone, {"192.0.2.1": server}, trust=trust, others=others) as world:
+        result = await run(world, target)
+        (talk,) = world.peers["192.0.2.1"].conversations
+    assert talk.verbs == ["EHLO", "MAIL", "RCPT", "RCPT", "RSET", "QUIT"]
     assert only_part(result).facts["rcpt.open_relay"] == "undecided"
+    (finding,) = (one for one in only_part(result).findings if one.code == "rcpt.not_asked")
+    assert f"postmaster@{ehlo_name}" in finding.evidence
+    assert "rcpt.open_relay" not in codes(result)
+
+
+async def test_a_literal_of_another_machine_is_no_name_of_the_servers(trust: TrustStore) -> None:
+    target = replace(TARGET, open_relay=True, ehlo_name=Host("[198.51.100.7]"))
+    async with mail_world(ZONE, {"192.0.2.1": Script()}, trust=trust) as world:
+        result = await run(world, target)
+    assert "rcpt.open_relay" in codes(result)
+
+
+async def test_no_transaction_is_begun_where_nothing_may_be_asked(trust: TrustStore) -> None:
+    target = replace(TARGET, open_relay=True)
+    async with mail_world(ZONE, {"192.0.2.1": Script()}, trust=trust) as world:
+        await run(world, target)
+        assert world.verbs("192.0.2.1") == [["EHLO", "QUIT"]]
 
 
 async def test_four_hosts_with_two_addresses_each_are_one_round_of_sessions(
