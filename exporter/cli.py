@@ -134,7 +134,9 @@ def diagnose(  # noqa: PLR0913, PLR0917 - one parameter an option
     sending_ip: Annotated[
         list[str] | None, typer.Option(metavar="IP", help="An address mail of the domain is from.")
     ] = None,
-    helo: Annotated[str | None, typer.Option(metavar="NAME", help="Our EHLO name.")] = None,
+    helo: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Our EHLO name, and the sending machines'.")
+    ] = None,
     selector: Annotated[
         list[str] | None, typer.Option(metavar="S", help="A DKIM selector of the domain.")
     ] = None,

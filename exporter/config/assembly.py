@@ -243,7 +243,9 @@ def _known(entries: Mapping[str, Any]) -> list[Any]:
 
 
 def _needs_ehlo_name(target: Any) -> bool:
-    return hasattr(target, "ehlo_name") and target.ehlo_name is None
+    """True for one that greets servers itself, in the service's name."""
+    connects = hasattr(target, "source_address")
+    return connects and hasattr(target, "ehlo_name") and target.ehlo_name is None
 
 
 def _service_options(keys: ServiceKeys, directory: FileSystemPath) -> ServiceOptions:

@@ -5,7 +5,7 @@ SPF, DKIM keys, DMARC, reverse DNS, the EHLO name and block lists, all at the sa
 """
 
 import asyncio
-from collections.abc import Awaitable, Iterable, Iterator
+from collections.abc import Awaitable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from probes.canary.dkim_selectors import LearntSelector
@@ -34,6 +34,19 @@ DEFAULT_LISTS = (
     Domain("psbl.surriel.com"),
 )
 
+NO_ADDRESS = "no sending address is given (diagnose: --sending-ip; a job: sending_ips)"
+NO_EHLO_NAME = "no EHLO name of the sending machines is given (diagnose: --helo; a job: ehlo_name)"
+NO_SELECTOR = "no selector is given or was learnt (diagnose: --selector; a job: selectors)"
+NO_LIST = "no block list is configured (a job: block_lists)"
+
+_ASPECTS = {
+    "spf_result": "the SPF result of the sending addresses",
+    "rdns": "the reverse DNS of the sending addresses",
+    "ehlo": "the EHLO name of the sending machines",
+    "dkim": "the DKIM keys",
+    "dnsbl": "the block lists",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class SenderTarget:
@@ -47,7 +60,7 @@ class SenderTarget:
         "Envelope sender of that mail; unset: postmaster at the domain.", None
     )
     ehlo_name: Host | None = option(
-        "EHLO name of the sending machines here instead of the service's.", None
+        "EHLO name of the sending machines; unset: it is not examined.", None
     )
     selectors: tuple[str, ...] = option(
         "DKIM selectors whose keys have to be there; at most 16 are probed.", ()
@@ -77,7 +90,7 @@ def host(target: SenderTarget) -> str:
 async def probe(net: Net, target: SenderTarget, trace: Trace) -> None:
     """Fails when a part does: a record that is missing or broken, an address that is listed."""
     lookup = Lookups(net.resolver)
-    helo = str(target.ehlo_name or net.ehlo_name)
+    helo = target.ehlo_name
     mail_from = str(target.mail_from or f"postmaster@{target.domain}")
     policy_domain = parse_address(mail_from).domain
     ips = target.sending_ips[:MAX_IPS]
@@ -94,7 +107,7 @@ async def probe(net: Net, target: SenderTarget, trace: Trace) -> None:
     work.extend(probe_list(trace, one, ips, lookup) for one in lists[:MAX_LISTS])
     of_domains = list(_lists(target.domain_block_lists, target.keyed_domain_block_lists))
     room = max(0, MAX_LISTS - len(lists))
-    domains = _domains_shown(target.domain, policy_domain, signer, helo)
+    domains = _domains_shown(target.domain, policy_domain, signer, helo or "")
     work.extend(probe_domain_list(trace, one, domains, lookup) for one in of_domains[:room])
     left_out = (
         *target.sending_ips[MAX_IPS:],
@@ -103,6 +116,14 @@ async def probe(net: Net, target: SenderTarget, trace: Trace) -> None:
     )
     if left_out:
         trace.findings.append(_left_out(target, left_out))
+    reasons = {
+        "spf_result": "" if ips else NO_ADDRESS,
+        "rdns": "" if ips else NO_ADDRESS,
+        "ehlo": NO_ADDRESS if not ips else "" if helo else NO_EHLO_NAME,
+        "dkim": "" if selectors else NO_SELECTOR,
+        "dnsbl": NO_ADDRESS if not ips else "" if lists else NO_LIST,
+    }
+    _note_unexamined(trace, reasons)
     async with asyncio.TaskGroup() as group:
         for one in work:
             group.create_task(_awaited(one))
@@ -123,11 +144,21 @@ def _lists(zones: Iterable[Domain], keyed: Iterable[Secret]) -> Iterator[BlockLi
 
 def _domains_shown(*names: str) -> tuple[str, ...]:
     """What receivers look up on lists of domains, each once; an address literal is no domain."""
-    return tuple(dict.fromkeys(name.lower() for name in names if _is_domain(name)))
+    return tuple(dict.fromkeys(name.lower() for name in names if name and _is_domain(name)))
 
 
 def _is_domain(name: str) -> bool:
     return not name.rpartition(".")[2].isdecimal() and not {"[", ":"} & set(name)
+
+
+def _note_unexamined(trace: Trace, reasons: Mapping[str, str]) -> None:
+    """What is looked at as a fact; a finding for everything that is not, with the reason."""
+    trace.facts["sender.examined"] = ("spf", "dmarc", *(a for a, why in reasons.items() if not why))
+    trace.findings.extend(
+        Finding("sender.not_examined", Status.INFO, _ASPECTS[aspect], why, "")
+        for aspect, why in reasons.items()
+        if why
+    )
 
 
 def _left_out(target: SenderTarget, names: tuple[str, ...]) -> Finding:

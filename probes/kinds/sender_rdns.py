@@ -19,11 +19,15 @@ _IPREV = "RFC 8601 §3"
 _EHLO = "RFC 5321 §4.1.4"
 
 
-async def probe_reverse(trace: Trace, ip: str, ehlo_name: str, lookup: Lookup) -> None:
-    """That the address has a name which has the address (FCrDNS), and that the EHLO name is its."""
+async def probe_reverse(trace: Trace, ip: str, ehlo_name: str | None, lookup: Lookup) -> None:
+    """That the address has a name which has the address (FCrDNS), and that the EHLO name is its.
+
+    `ehlo_name` is None where it is not known.
+    """
     pointer = ip_address(ip).reverse_pointer
     with trace.part(pointer, ip) as part, part.phase(Phase.DNS_ADDRESS):
-        await _probe_ehlo_name(part, ip, ehlo_name, lookup)
+        if ehlo_name is not None:
+            await _probe_ehlo_name(part, ip, ehlo_name, lookup)
         found = await lookup(pointer, "PTR")
         _require_answer(part, "rdns.lookup_failed", ip, found)
         names = tuple(found.records[:MAX_NAMES])
@@ -55,9 +59,9 @@ def is_generic(name: str, ip: str) -> bool:
 async def _probe_ehlo_name(part: Trace, ip: str, ehlo_name: str, lookup: Lookup) -> None:
     part.facts["ehlo_name"] = ehlo_name
     if ehlo_name.startswith("["):
-        evidence = "an address literal"
+        evidence = f"it calls itself {ehlo_name}"
         part.findings.append(
-            Finding("ehlo.literal", Status.NOTICE, ehlo_name, evidence, "RFC 5321 §4.1.3")
+            Finding("ehlo.literal", Status.NOTICE, ip, evidence, "RFC 5321 §4.1.3")
         )
         return
     found = await lookup(ehlo_name, _address_type(ip))

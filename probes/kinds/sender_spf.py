@@ -28,6 +28,8 @@ _MAX_TEXT = 4096
 _LOOKUPS = DEFAULT_LIMITS.lookups
 _VOIDS = DEFAULT_LIMITS.voids
 _MAX_TROUBLES = 20
+_UNKNOWN = "unknown"
+"""What %{h} stands for where the EHLO name is not known, as RFC 7208 §7.3 has it for %{p}."""
 
 _STATUS = {
     "spf.all_missing": Status.NOTICE,
@@ -53,11 +55,14 @@ _TROUBLE = {
 
 @dataclass(frozen=True, slots=True)
 class SpfQuestion:
-    """One sending address and the session it would begin. `domain` is that of `mail_from`."""
+    """One sending address and the session it would begin. `domain` is that of `mail_from`.
+
+    `helo` is None where the EHLO name is not known.
+    """
 
     ip: str
     mail_from: str
-    helo: str
+    helo: str | None
     domain: str
 
 
@@ -83,16 +88,22 @@ async def probe_policy(trace: Trace, domain: str, lookup: Lookup) -> None:
 async def probe_spf(trace: Trace, question: SpfQuestion, lookup: Lookup) -> None:
     """What a receiver comes to for one address, for the envelope sender and for the EHLO name."""
     with trace.part(question.domain, question.ip) as part, part.phase(Phase.EVALUATE):
-        helo = await check_host(question.ip, "", question.helo, lookup)
-        part.facts["spf.helo_result"] = helo.result
-        if helo.result in (SpfResult.FAIL, SpfResult.PERMERROR):
-            evidence = f"{helo.result} for {question.ip}: {(helo.matched or helo.problem)[:300]}"
-            part.findings.append(
-                Finding("spf.helo_fails", Status.WARNING, question.helo, evidence, "RFC 7208 §2.3")
-            )
-        verdict = await check_host(question.ip, question.mail_from, question.helo, lookup)
+        if question.helo is not None:
+            await _probe_helo(part, question.ip, question.helo, lookup)
+        helo = question.helo or _UNKNOWN
+        verdict = await check_host(question.ip, question.mail_from, helo, lookup)
         _take_down(part, verdict)
         _require_pass(part, question, verdict)
+
+
+async def _probe_helo(part: Trace, ip: str, helo: str, lookup: Lookup) -> None:
+    verdict = await check_host(ip, "", helo, lookup)
+    part.facts["spf.helo_result"] = verdict.result
+    if verdict.result in (SpfResult.FAIL, SpfResult.PERMERROR):
+        evidence = f"{verdict.result} for {ip}: {(verdict.matched or verdict.problem)[:300]}"
+        part.findings.append(
+            Finding("spf.helo_fails", Status.WARNING, helo, evidence, "RFC 7208 §2.3")
+        )
 
 
 def _only_record(part: Trace, domain: str, found: LookedUp) -> SpfRecord:

@@ -196,6 +196,8 @@ def test_the_machine_is_not_asked_for_its_name_where_nothing_needs_it() -> None:
 
     text = "jobs: {a: {kind: mx, domain: a.test, ehlo_name: probe.example.test}}"
     assert parse(text, "c.yaml", {}, name_of_machine=unasked).jobs["a"].target.domain == "a.test"
+    asks_dns = "jobs: {a: {kind: sender, domain: a.test}}"
+    assert parse(asks_dns, "c.yaml", {}, name_of_machine=unasked).jobs["a"].target.ehlo_name is None
     named_above = parse("ehlo_name: p.example.test\n" + JOB, "c", {}, name_of_machine=unasked)
     assert named_above.service.ehlo_name == "p.example.test"
 
