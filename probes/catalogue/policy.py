@@ -206,6 +206,17 @@ _MTA_STS = (
         always(Status.FAILURE),
     ),
     Entry(
+        "sts.record_ignored",
+        "A TXT record is meant as an MTA-STS record, and senders discard it",
+        "To them the domain has no policy.",
+        'Let the record begin with exactly "v=STSv1;", and an id behind it: '
+        '`_mta-sts.{domain}. IN TXT "v=STSv1; id=1;"`.',
+        _STS,
+        "RFC 8461 §3.1",
+        Owner.THEIR_DNS,
+        always(Status.FAILURE),
+    ),
+    Entry(
         "sts.record_syntax",
         "The MTA-STS record cannot be read",
         "Senders take it for none: the domain has no policy.",
@@ -308,6 +319,17 @@ _TLSRPT = (
         "There is more than one TLS reporting record",
         "Senders take none of them: no reports are sent.",
         "Keep one record; it may have several destinations, with commas between them.",
+        _RPT,
+        "RFC 8460 §3",
+        Owner.THEIR_DNS,
+        always(Status.FAILURE),
+    ),
+    Entry(
+        "tlsrpt.record_ignored",
+        "A TXT record is meant as a TLS reporting record, and senders discard it",
+        "No reports are sent.",
+        'Let the record begin with exactly "v=TLSRPTv1;", and rua behind it: '
+        '`_smtp._tls.{domain}. IN TXT "v=TLSRPTv1; rua=mailto:tls-reports@{domain}"`.',
         _RPT,
         "RFC 8460 §3",
         Owner.THEIR_DNS,

@@ -135,6 +135,30 @@ _DMARC = (
         always(Status.FAILURE),
     ),
     Entry(
+        "dmarc.record_ignored",
+        "A TXT record is meant as a DMARC record, and receivers do not take it for one",
+        "Nobody heeds its policy or reports to its addresses.",
+        'Let the record at {subject} begin with exactly "v=DMARC1;": the version first, in these '
+        "letters, and a semicolon behind it and between the tags.",
+        _DIG_KEY,
+        "RFC 9989 §4.8",
+        Owner.THEIR_DNS,
+        {
+            Status.FAILURE: "no other record holds for the domain",
+            Status.WARNING: "the record of a domain above holds instead",
+        },
+    ),
+    Entry(
+        "dmarc.record_misplaced",
+        "The DMARC record stands at the domain itself, where nobody looks for it",
+        "Nobody heeds its policy or reports to its addresses.",
+        "Move the record from {subject} to _dmarc.{subject}.",
+        "dig @{resolver} TXT _dmarc.{subject}\ndig @{resolver} TXT {subject}",
+        "RFC 9989 §4.10.1",
+        Owner.THEIR_DNS,
+        always(Status.FAILURE),
+    ),
+    Entry(
         "dmarc.not_applied",
         "The DMARC record is so broken that receivers do as if it were not there",
         "A policy nobody knows, and no address for reports: the domain is not protected.",

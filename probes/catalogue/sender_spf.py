@@ -30,6 +30,16 @@ ENTRIES = (
         always(Status.FAILURE),
     ),
     Entry(
+        "spf.record_ignored",
+        "A TXT record is meant as an SPF record, and receivers do not take it for one",
+        "To them the domain has no policy: nobody is authorised, and nobody refused.",
+        'Let the record at {subject} begin with exactly "v=spf1" and one space.',
+        _DIG_SUBJECT,
+        "RFC 7208 §4.5",
+        Owner.THEIR_DNS,
+        always(Status.FAILURE),
+    ),
+    Entry(
         "spf.record_syntax",
         "The SPF record cannot be read",
         "One mistake anywhere makes the whole record an error: nobody is authorised.",

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from probes.consequences import StsState
 from probes.fetch import fetch
@@ -16,12 +16,13 @@ from probes.records.mta_sts import (
     MAX_POLICY,
     StsMode,
     StsPolicy,
+    is_nearly_sts_record,
     is_sts_record,
     parse_sts_policy,
     parse_sts_record,
 )
 from probes.records.special_addresses import is_of_this_machine_alone
-from probes.records.tlsrpt import is_tlsrpt_record, parse_tlsrpt_record
+from probes.records.tlsrpt import is_nearly_tlsrpt_record, is_tlsrpt_record, parse_tlsrpt_record
 from probes.result import (
     NOTHING,
     Aspect,
@@ -66,8 +67,10 @@ async def find_sts(net: Net, domain: str, timeout: float, trace: Trace) -> Sts:
     texts = [text for text in answer.records if is_sts_record(text)]
     _remember(trace, Aspect.STS_RECORD, domain, answer, texts)
     if not texts:
-        trace.findings.append(_absent(answer, "sts", "RFC 8461 §3.1"))
-        return Sts(StsState.ABSENT, why="no record")
+        finding = _absent(answer, "sts", "RFC 8461 §3.1", is_nearly_sts_record)
+        trace.findings.append(finding)
+        is_nearly = finding.code == "sts.record_ignored"
+        return _none("senders discard its record") if is_nearly else _none("no record")
     record = _read_one(texts, parse_sts_record, answer.name, "sts", "RFC 8461 §3.1", trace)
     if record is None:
         return _none("senders cannot use its record" if len(texts) == 1 else "several records")
@@ -89,7 +92,7 @@ async def find_tlsrpt(net: Net, domain: str, trace: Trace) -> None:
     texts = [text for text in answer.records if is_tlsrpt_record(text)]
     _remember(trace, Aspect.TLSRPT, domain, answer, texts)
     if not texts:
-        trace.findings.append(_absent(answer, "tlsrpt", "RFC 8460 §3"))
+        trace.findings.append(_absent(answer, "tlsrpt", "RFC 8460 §3", is_nearly_tlsrpt_record))
         return
     record = _read_one(texts, parse_tlsrpt_record, answer.name, "tlsrpt", "RFC 8460 §3", trace)
     if record is not None:
@@ -119,7 +122,14 @@ def _remember(
     trace.remember(aspect, domain, value or NOTHING, answer.lifetime)
 
 
-def _absent(answer: Answer[Any], area: str, reference: str) -> Finding:
+def _absent(
+    answer: Answer[bytes], area: str, reference: str, is_nearly: Callable[[bytes], bool]
+) -> Finding:
+    """None at all, or one that was meant as a record: there, another one is no remedy."""
+    nearly = next(filter(is_nearly, answer.records), None)
+    if nearly is not None:
+        evidence = f"senders discard {nearly[:200].decode('latin-1')!r}"
+        return Finding(f"{area}.record_ignored", Status.FAILURE, answer.name, evidence, reference)
     evidence = f"no such TXT record ({answer.status})"
     return Finding(f"{area}.absent", Status.INFO, answer.name, evidence, reference)
 

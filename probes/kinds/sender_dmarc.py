@@ -1,6 +1,7 @@
 """The DMARC part of kind `sender`: what receivers are asked to do, and who hears of it."""
 
 from collections.abc import Iterator, Sequence
+from typing import NoReturn
 
 from probes.kinds.sender_failure import not_looked_up
 from probes.kinds.sender_known import remember_texts
@@ -13,7 +14,7 @@ from probes.records.dmarc_discovery import (
     walk_up,
 )
 from probes.records.dmarc_reports import Authorisation, authorisation
-from probes.records.looked_up import Lookup
+from probes.records.looked_up import Lookup, texts
 from probes.result import Aspect, Finding, Owner, Phase, ProbeFailure, Reason, Status
 from probes.trace import Trace
 
@@ -35,7 +36,7 @@ async def probe_dmarc(
             name = f"_dmarc.{step.domain}"
             remember_texts(part, Aspect.DMARC, name, await lookup(name, "TXT"), is_dmarc)
         part.findings.extend(_about_walk(found))
-        record = _required(part, found)
+        record = found.record or await _missing(part, found, lookup)
         part.findings.extend(_about_policy(found, record))
         part.findings.extend(_about_tags(found, record))
         part.findings.extend(await _about_alignment(found, record, identifiers, lookup))
@@ -50,22 +51,36 @@ def _take_down(part: Trace, found: Discovery) -> None:
     part.facts["dmarc.record"] = None if found.record is None else found.record.text[:4096]
 
 
-def _required(part: Trace, found: Discovery) -> DmarcRecord:
-    """The record that holds; a domain without one fails the run."""
+async def _missing(part: Trace, found: Discovery, lookup: Lookup) -> NoReturn:
+    """A domain without a record that holds fails the run, and is told why it has none."""
     failed = found.walk.failed
-    if found.record is not None:
-        return found.record
     if failed is not None:
         part.findings.append(_look_up_failed(failed, Status.FAILURE))
         detail = f"TXT of _dmarc.{failed.domain}: {failed.detail}"
         raise not_looked_up(failed.failure, detail, is_ours=failed.is_ours)
     evidence = f"none at {', '.join(f'_dmarc.{step.domain}' for step in found.walk.steps)}"
-    several = next((step for step in found.walk.steps if step.count > 1), None)
-    reason = Reason.RECORD_MISSING if several is None else Reason.RECORD_MULTIPLE
-    part.findings.append(
-        Finding("dmarc.record_missing", Status.FAILURE, found.domain, evidence[:400], _DISCOVERY)
-    )
+    reason = _why_missing(found)
+    if reason is Reason.RECORD_MISSING:
+        part.findings.append(await _absent(found, evidence, lookup))
     raise ProbeFailure(reason, evidence, owner=Owner.THEIR_DNS, is_transient=False)
+
+
+def _why_missing(found: Discovery) -> Reason:
+    """What the walk met has its own finding, which says what to do: not one more record."""
+    if any(step.count > 1 for step in found.walk.steps):
+        return Reason.RECORD_MULTIPLE
+    is_ignored = any(step.ignored for step in found.walk.steps)
+    return Reason.RECORD_SYNTAX if is_ignored else Reason.RECORD_MISSING
+
+
+async def _absent(found: Discovery, evidence: str, lookup: Lookup) -> Finding:
+    """None anywhere, or one at the domain itself, where nobody looks for it."""
+    beside = filter(is_dmarc, texts(await lookup(found.domain, "TXT")))
+    if misplaced := next(beside, None):
+        code = "dmarc.record_misplaced"
+        return Finding(code, Status.FAILURE, found.domain, misplaced[:200], _DISCOVERY)
+    code = "dmarc.record_missing"
+    return Finding(code, Status.FAILURE, found.domain, evidence[:400], _DISCOVERY)
 
 
 def _look_up_failed(step: WalkStep, theirs: Status) -> Finding:
@@ -77,12 +92,16 @@ def _look_up_failed(step: WalkStep, theirs: Status) -> Finding:
 
 def _about_walk(found: Discovery) -> Iterator[Finding]:
     for step in found.walk.steps:
+        subject = f"_dmarc.{step.domain}"
         if step.count > 1:
             evidence = f"{step.count} DMARC records: none of them counts"
-            subject = f"_dmarc.{step.domain}"
             yield Finding(
                 "dmarc.record_multiple", Status.FAILURE, subject, evidence, "RFC 9989 §4.10"
             )
+        if step.ignored:
+            status = Status.FAILURE if found.record is None else Status.WARNING
+            evidence = f"{step.ignored[0][:200]!r} does not begin with v=DMARC1;"
+            yield Finding("dmarc.record_ignored", status, subject, evidence, "RFC 9989 §4.8")
 
 
 def _about_policy(found: Discovery, record: DmarcRecord) -> Iterator[Finding]:

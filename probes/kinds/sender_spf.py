@@ -15,6 +15,7 @@ from probes.records.spf import (
     SpfResult,
     SpfVerdict,
     check_host,
+    is_nearly_spf,
     is_spf,
     parse_spf,
 )
@@ -93,6 +94,8 @@ async def probe_spf(trace: Trace, question: SpfQuestion, lookup: Lookup) -> None
         helo = question.helo or _UNKNOWN
         verdict = await check_host(question.ip, question.mail_from, helo, lookup)
         _take_down(part, verdict)
+        if verdict.result is SpfResult.NONE:
+            _no_record(part, question.domain, await lookup(question.domain, "TXT"))
         _require_pass(part, question, verdict)
 
 
@@ -112,8 +115,7 @@ def _only_record(part: Trace, domain: str, found: LookedUp) -> SpfRecord:
     records = [text for text in texts(found) if is_spf(text)]
     part.facts["spf.records"] = len(records)
     if not records:
-        evidence = f"TXT of {domain}: {found.status}, none begins with v=spf1"
-        _fail(part, "spf.record_missing", Reason.RECORD_MISSING, domain, evidence, "RFC 7208 §4.5")
+        _no_record(part, domain, found)
     if len(records) > 1:
         evidence = " | ".join(text[:100] for text in records[:4])
         _fail(
@@ -123,6 +125,16 @@ def _only_record(part: Trace, domain: str, found: LookedUp) -> SpfRecord:
         return parse_spf(records[0])
     except RecordError as error:
         _fail(part, "spf.record_syntax", Reason.RECORD_SYNTAX, domain, str(error), "RFC 7208 §4.6")
+
+
+def _no_record(part: Trace, domain: str, found: LookedUp) -> NoReturn:
+    """None at all, or one that was meant as a record: there, another one is no remedy."""
+    nearly = next(filter(is_nearly_spf, texts(found)), None)
+    if nearly is not None:
+        evidence = f"{nearly[:200]!r} does not begin with v=spf1 and a space"
+        _fail(part, "spf.record_ignored", Reason.RECORD_SYNTAX, domain, evidence, "RFC 7208 §4.5")
+    evidence = f"TXT of {domain}: {found.status}, none begins with v=spf1"
+    _fail(part, "spf.record_missing", Reason.RECORD_MISSING, domain, evidence, "RFC 7208 §4.5")
 
 
 def _about_cost(domain: str, cost: SpfCost) -> Iterator[Finding]:
@@ -180,15 +192,6 @@ def _require_pass(part: Trace, question: SpfQuestion, verdict: SpfVerdict) -> No
         return
     if result is SpfResult.TEMPERROR:
         _look_up_failed(part, subject, verdict, verdict.problem)
-    elif result is SpfResult.NONE:
-        _fail(
-            part,
-            "spf.record_missing",
-            Reason.RECORD_MISSING,
-            subject,
-            verdict.problem,
-            "RFC 7208 §2.6.1",
-        )
     elif result is SpfResult.PERMERROR:
         reason = Reason.RECORD_SYNTAX
         if verdict.lookups > _LOOKUPS or verdict.void_lookups > DEFAULT_LIMITS.voids:

@@ -21,6 +21,9 @@ MAX_REPORT_URIS = 20
 _MAX_TAGS = 100
 # RFC 9989 §4.8: the version stands first, its value in exactly these letters
 _VERSION = re.compile(r"[vV][ \t]*=[ \t]*DMARC1[ \t]*(?:;|\Z)")
+_NEARLY = re.compile(
+    r"dmarc[ \t]*1|v\s*=\s*dmarc|(?:^|;)\s*p\s*=\s*(?:none|quarantine|reject)\b", re.I
+)
 _TAG = re.compile(r"([A-Za-z]+)[ \t]*=[ \t]*(.*)")
 _SIZE = re.compile(r"(.*)!([0-9]{1,15}[kmgtKMGT]?)")
 
@@ -103,6 +106,11 @@ class DmarcRecord:
 def is_dmarc(text: str) -> bool:
     """True for a record of the version everybody reads; all others are to be ignored."""
     return _VERSION.match(text) is not None
+
+
+def is_nearly_dmarc(text: str) -> bool:
+    """True for a text that was meant as a record and is none: receivers do not see it."""
+    return not is_dmarc(text) and _NEARLY.search(text) is not None
 
 
 def parse_dmarc(text: str) -> DmarcRecord:

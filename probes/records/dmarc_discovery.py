@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from probes.records.dmarc import DmarcRecord, Policy, is_dmarc, parse_dmarc
+from probes.records.dmarc import DmarcRecord, Policy, is_dmarc, is_nearly_dmarc, parse_dmarc
 from probes.records.looked_up import LookedUp, Lookup, LookupStatus, texts
 
 MOST_QUESTIONS = 8
@@ -14,7 +14,10 @@ MOST_QUESTIONS = 8
 
 @dataclass(frozen=True, slots=True)
 class WalkStep:
-    """One name that was asked. `count` is how many DMARC records it has; several count as none."""
+    """One name that was asked. `count` is how many DMARC records it has; several count as none.
+
+    `ignored` are texts that were meant as records, where it has none that counts as one.
+    """
 
     domain: str
     status: LookupStatus
@@ -23,6 +26,7 @@ class WalkStep:
     detail: str = ""
     is_ours: bool = False
     failure: str = ""
+    ignored: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,8 +161,16 @@ def _step(name: str, found: LookedUp) -> WalkStep:
     records = [text for text in texts(found) if is_dmarc(text)]
     # RFC 9989 §4.10: of several records none counts
     record = parse_dmarc(records[0][:65_535]) if len(records) == 1 else None
+    ignored = () if records else tuple(filter(is_nearly_dmarc, texts(found)))
     return WalkStep(
-        name, found.status, len(records), record, found.detail, found.is_ours, found.failure
+        name,
+        found.status,
+        len(records),
+        record,
+        found.detail,
+        found.is_ours,
+        found.failure,
+        ignored,
     )
 
 

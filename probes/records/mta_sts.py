@@ -18,6 +18,7 @@ LONGEST_MAX_AGE = 31_557_600
 
 _RECORD_BYTES = 4096
 _VERSION = "v=STSv1"
+_NEARLY = re.compile(rb"v\s*=\s*sts|stsv\s*1", re.IGNORECASE)
 # RFC 8461 §3.1: sts-id, sts-ext-name and sts-ext-value
 _ID = re.compile(r"[A-Za-z0-9]{1,32}\Z")
 _EXTENSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}=[!-:<>-~]+\Z")
@@ -61,6 +62,11 @@ def is_sts_record(text: bytes) -> bool:
     """Whether a TXT record counts as one; all others are discarded."""
     # RFC 8461 §3.1: records that do not begin with "v=STSv1;" are discarded
     return re.match(rb"v=STSv1[ \t]*;", text) is not None
+
+
+def is_nearly_sts_record(text: bytes) -> bool:
+    """Whether a TXT record was meant as one and is none: senders discard it."""
+    return not is_sts_record(text) and _NEARLY.search(text) is not None
 
 
 def parse_sts_record(text: bytes) -> StsRecord:

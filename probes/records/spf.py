@@ -15,6 +15,7 @@ from probes.records.spf_record import (
     Mechanism,
     SpfRecord,
     SpfResult,
+    is_nearly_spf,
     is_spf,
     parse_spf,
 )
@@ -35,6 +36,7 @@ __all__ = [
     "SpfVerdict",
     "StepOutcome",
     "check_host",
+    "is_nearly_spf",
     "is_spf",
     "parse_spf",
 ]

@@ -12,6 +12,7 @@ from probes.records.spf_macros import MacroString, parse_domain_spec, parse_macr
 MAX_RECORD = 65_535
 """Octets of one record; DNS carries no more."""
 
+_NEARLY = re.compile(r"[\s\"'\\]*(?:v\s*[=:]\s*)?spf[-\s]*v?1", re.IGNORECASE)
 _TERM = re.compile(r"[^ ]+")
 _MODIFIER = re.compile(r"([A-Za-z][A-Za-z0-9_.-]*)=(.*)")
 _DIRECTIVE = re.compile(r"([+?~-]?)([A-Za-z][A-Za-z0-9_.-]*)([:/].*)?")
@@ -96,6 +97,11 @@ class SpfRecord:
 def is_spf(text: str) -> bool:
     """RFC 7208 §4.5: the version and nothing else, or a space behind it."""
     return text[:6].lower() == "v=spf1" and (len(text) == 6 or text[6] == " ")
+
+
+def is_nearly_spf(text: str) -> bool:
+    """True for a text that was meant as a record and is none: receivers do not see it."""
+    return not is_spf(text) and _NEARLY.match(text) is not None
 
 
 def parse_spf(text: str) -> SpfRecord:

@@ -10,6 +10,7 @@ MAX_URIS = 100
 
 _MAX_RECORD = 16 * 1024
 _VERSION = "v=TLSRPTv1"
+_NEARLY = re.compile(rb"v\s*=\s*tls-?rpt|tlsrptv\s*1", re.IGNORECASE)
 _EXTENSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}=[!-:<>-~]+\Z")
 _MAILTO = re.compile(r"mailto:[^@\s,;!]+@[^@\s,;!?]+(?:\?[^\s,;!]*)?\Z", re.IGNORECASE)
 _HTTPS = re.compile(r"https://[^\s,;!/]+(?:/[^\s,;!]*)?\Z", re.IGNORECASE)
@@ -27,6 +28,11 @@ def is_tlsrpt_record(text: bytes) -> bool:
     """Whether a TXT record counts as one; all others are discarded."""
     # RFC 8460 §3: records that do not begin with "v=TLSRPTv1;" are discarded
     return re.match(rb"v=TLSRPTv1[ \t]*;", text) is not None
+
+
+def is_nearly_tlsrpt_record(text: bytes) -> bool:
+    """Whether a TXT record was meant as one and is none: senders discard it."""
+    return not is_tlsrpt_record(text) and _NEARLY.search(text) is not None
 
 
 def parse_tlsrpt_record(text: bytes) -> TlsRptRecord:
