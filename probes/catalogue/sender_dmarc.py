@@ -270,6 +270,16 @@ _DMARC = (
         always(Status.INFO),
     ),
     Entry(
+        "dmarc.reports_undeliverable",
+        "Reports are wanted at a domain that takes no mail",
+        "Receivers bounce or drop them: nobody hears who uses the domain.",
+        "Correct the address in rua= or ruf=, or publish an MX record at {subject}.",
+        "dig @{resolver} MX {subject}\ndig @{resolver} A {subject}",
+        "RFC 9989 §4.7",
+        Owner.THEIR_DNS,
+        always(Status.WARNING),
+    ),
+    Entry(
         "dmarc.reports_unauthorised",
         "The domain that is to receive our reports does not say that it takes them",
         "Receivers send no report there.",

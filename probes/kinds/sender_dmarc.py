@@ -1,5 +1,6 @@
 """The DMARC part of kind `sender`: what receivers are asked to do, and who hears of it."""
 
+import asyncio
 from collections.abc import Iterator, Sequence
 from typing import NoReturn
 
@@ -182,7 +183,22 @@ async def _about_reports(found: Discovery, record: DmarcRecord, lookup: Lookup) 
         )
     for destination in _destinations((*record.aggregate, *record.failure)):
         findings += await _about_destination(found, destination, lookup)
+        if await _takes_no_mail(destination, lookup):
+            evidence = f"{destination} has no MX record to take mail by and no address"
+            code = "dmarc.reports_undeliverable"
+            findings.append(Finding(code, Status.WARNING, destination, evidence, "RFC 9989 §4.7"))
     return findings
+
+
+async def _takes_no_mail(domain: str, lookup: Lookup) -> bool:
+    """A null MX (RFC 7505 §3), or neither MX nor address (RFC 5321 §5.1); False in doubt."""
+    found = await lookup(domain, "MX")
+    if found.records:
+        return all(one.exchange in ("", ".") for one in found.records)
+    if not found.is_void:
+        return False
+    addresses = await asyncio.gather(lookup(domain, "A"), lookup(domain, "AAAA"))
+    return all(one.is_void for one in addresses)
 
 
 def _destinations(uris: Sequence[ReportUri]) -> list[str]:

@@ -25,6 +25,7 @@ _NEARLY = re.compile(
     r"dmarc[ \t]*1|v\s*=\s*dmarc|(?:^|;)\s*p\s*=\s*(?:none|quarantine|reject)\b", re.I
 )
 _TAG = re.compile(r"([A-Za-z]+)[ \t]*=[ \t]*(.*)")
+_TAG_NAME = re.compile(r"[ \t]*[pP][ \t]*=")
 _SIZE = re.compile(r"(.*)!([0-9]{1,15}[kmgtKMGT]?)")
 
 RETIRED = frozenset({"pct", "rf", "ri"})
@@ -84,6 +85,12 @@ class DmarcRecord:
     def is_applied(self) -> bool:
         """False for a record receivers do as if it were not there, RFC 9989 §4.10.1."""
         return not self.is_policy_broken or any(uri.domain for uri in self.aggregate)
+
+    @property
+    def is_policy_in_front(self) -> bool:
+        """RFC 7489 §6.4: p= stands behind the version, where it is there at all."""
+        first = self.text.split(";")[1:2]
+        return self.policy is None or not first or _TAG_NAME.match(first[0]) is not None
 
     @property
     def is_seen_by_older_readers(self) -> bool:

@@ -130,6 +130,8 @@ def older_readers_differ(discovery: Discovery) -> Iterator[str]:
         yield "np= means nothing to most of them: sp= or p= holds for names that do not exist"
     if record.psd != "u":
         yield f"psd={record.psd} means nothing to them: they use a list of public suffixes"
+    if not record.is_policy_in_front:
+        yield "p= does not stand behind the version: some of them take the record for none"
     if record.is_applied and not record.is_seen_by_older_readers:
         yield "without p= and without an address for reports there is no policy for them"
     if discovery.source is Source.PUBLIC_SUFFIX:

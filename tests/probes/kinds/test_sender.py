@@ -26,7 +26,7 @@ KEY = "sEcReTkEy"
 
 SPF = '@ TXT "v=spf1 ip4:192.0.2.25 ip6:2001:db8::25 -all"'
 DMARC = '_dmarc TXT "v=DMARC1; p=reject; rua=mailto:d@example.test"'
-NAMES = f"mail A {IP}\nmail AAAA {IP6}"
+NAMES = f"@ MX 10 mail\nmail A {IP}\nmail AAAA {IP6}"
 GOOD = f"{SPF}\n{DMARC}\n{NAMES}"
 LIST = "2.0.0.127 A 127.0.0.2"
 REVERSE = {
@@ -268,7 +268,25 @@ DMARC_CASES: list[tuple[str, dict[str, Status], Reason | None]] = [
     ),
     (
         '_dmarc TXT "v=DMARC1; p=reject; rua=mailto:a@other.test"',
-        {"dmarc.reports_unauthorised": Status.WARNING},
+        {
+            "dmarc.reports_unauthorised": Status.WARNING,
+            "dmarc.reports_undeliverable": Status.WARNING,
+        },
+        None,
+    ),
+    (
+        '_dmarc TXT "v=DMARC1; p=reject; rua=mailto:a@null.example.test"\nnull MX 0 .',
+        {"dmarc.reports_undeliverable": Status.WARNING},
+        None,
+    ),
+    (
+        '_dmarc TXT "v=DMARC1; p=reject; rua=mailto:a@mail.example.test"',
+        {},
+        None,
+    ),
+    (
+        '_dmarc TXT "v=DMARC1; sp=reject; p=reject; rua=mailto:a@example.test"',
+        {"dmarc.older_readers_differ": Status.INFO},
         None,
     ),
 ]
@@ -286,7 +304,7 @@ async def test_what_is_wrong_with_dmarc_is_told(
 
 async def test_reports_to_a_domain_that_agrees_are_in_order() -> None:
     record = '_dmarc TXT "v=DMARC1; p=reject; rua=mailto:a@other.test"'
-    others = {"other.test": 'example.test._report._dmarc TXT "v=DMARC1"'}
+    others = {"other.test": '@ A 192.0.2.7\nexample.test._report._dmarc TXT "v=DMARC1"'}
     result = await World(f"{SPF}\n{NAMES}\n{record}", others=others).run()
     assert told(result) == {}
 
@@ -438,7 +456,8 @@ async def test_a_report_destination_that_cannot_be_asked_is_no_refusal() -> None
     record = '_dmarc TXT "v=DMARC1; p=reject; rua=mailto:a@other.test"'
     name = "example.test._report._dmarc.other.test"
     faults = {(name, "TXT"): Fault(Misbehaviour.SERVFAIL)}
-    result = await World(f"{SPF}\n{NAMES}\n{record}", faults=faults).run()
+    others = {"other.test": "@ A 192.0.2.7"}
+    result = await World(f"{SPF}\n{NAMES}\n{record}", faults=faults, others=others).run()
     assert told(result) == {"dmarc.reports_unauthorised": Status.NOTICE}
 
 

@@ -12,11 +12,28 @@ import pytest
 
 from probes.records import RecordError
 from probes.records.dmarc import parse_dmarc
+from probes.records.mta_sts import (
+    is_sts_record,
+    matches_mx,
+    parse_sts_policy,
+    parse_sts_record,
+)
 from probes.records.spf import parse_spf
+from probes.records.tlsrpt import is_tlsrpt_record, parse_tlsrpt_record
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # its own and its dependencies', about how they are written
     from checkdmarc.dmarc import DMARCError, parse_dmarc_record
+    from checkdmarc.mta_sts import (
+        MTASTSError,
+        mx_in_mta_sts_patterns,
+        parse_mta_sts_policy,
+        parse_mta_sts_record,
+    )
+    from checkdmarc.smtp_tls_reporting import (
+        SMTPTLSReportingError,
+        parse_smtp_tls_reporting_record,
+    )
     from checkdmarc.spf import SPFError, parse_spf_record
 
 REFERENCE = re.compile(r"RFC \d{4} section \d")
@@ -106,6 +123,86 @@ SPF = (
     ),
 )
 
+STS_RECORDS = (
+    Case("v=STSv1; id=20260101", True),
+    Case("v=STSv1;id=1;", True),
+    Case("v=STSv1; id=1; a=b", True),
+    Case("v=STSv1; a=b; id=1", True),
+    Case("v=STSv1 ; id=1", True),
+    Case("v=STSv1 id=1", False),
+    Case("v=stsv1; id=1", False),
+    Case("id=1; v=STSv1", False),
+    Case("v=STSv1;", False),
+    Case("v=STSv1; id=", False),
+    Case("v=STSv1; id=a-b", False),
+    Case(f"v=STSv1; id={'1' * 32}", True),
+    Case(f"v=STSv1; id={'1' * 33}", False),
+    Case("v=STSv1; ID=1", False),
+    Case("v=STSv1; id=1; nonsense", False),
+    Case("v=STSv1; id=1; -a=b", False),
+    Case("v=STSv2; id=1", False),
+    Case("v=spf1 -all", False),
+)
+
+STS_POLICIES = (
+    Case("version: STSv1\nmode: enforce\nmx: mx.example.test\nmax_age: 604800\n", True),
+    Case("version: STSv1\r\nmode: testing\r\nmx: *.example.test\r\nmax_age: 1\r\n", True),
+    Case("version: STSv1\nmode: none\nmax_age: 0", True),
+    Case("mode: enforce\nversion: STSv1\nmax_age: 1\nmx: mx.example.test\n", True),
+    Case("version:STSv1\nmode:enforce\nmx:mx.example.test\nmax_age:1", True),
+    Case("version: STSv1\nmode: enforce\nmax_age: 1\n", False),
+    Case("version: STSv2\nmode: none\nmax_age: 1\n", False),
+    Case("version: STSv1\nmode: report\nmx: a.test\nmax_age: 1\n", False),
+    Case("version: STSv1\nmode: none\n", False),
+    Case("mode: none\nmax_age: 1\n", False),
+    Case("version: STSv1\nmax_age: 1\n", False),
+    Case("version: STSv1\nmode: none\nmax_age: many\n", False),
+    Case("version: STSv1\nmode: none\nmax_age: 1_0\n", False),
+    Case("version: STSv1\nmode: none\nmax_age: -1\n", False),
+    Case("version: STSv1\nmode: none\nmax_age: 12345678901\n", False),
+    Case("version: STSv1\nmode: enforce\nmx: a b\nmax_age: 1\n", False),
+    Case("version: STSv1\nmode: enforce\nmx: mx.*.test\nmax_age: 1\n", False),
+    Case("version: STSv1\nmode: enforce\nmx: *\nmax_age: 1\n", False),
+    Case("version: STSv1\nmode: none\nmax_age: 1\nnonsense\n", False),
+    Case("version : STSv1\nmode: none\nmax_age: 1\n", False),
+    Case("version: STSv1\nmode: none\nmax_age: 1\nfoo: bar\n", True),
+    Case("version: STSv1\nmode: none\nmode: enforce\nmax_age: 1\n", True),
+    Case("version: STSv1\nmode: none\nmax_age: 1\r\r\n", False),
+    Case("", False),
+    Case("<html></html>", False),
+)
+
+PATTERNS = (
+    ("mx.example.test", "mx.example.test"),
+    ("MX.example.test", "mx.EXAMPLE.test"),
+    ("*.example.test", "mx.example.test"),
+    ("*.example.test", "a.mx.example.test"),
+    ("*.example.test", "example.test"),
+    ("example.test", "mx.example.test"),
+    ("mx.example.test", "amx.example.test"),
+    ("mx.example.test", "mx.example.test.other.test"),
+)
+
+TLSRPT = (
+    Case("v=TLSRPTv1; rua=mailto:a@example.test", True),
+    Case("v=TLSRPTv1;rua=https://example.test/report;", True),
+    Case("v=TLSRPTv1; rua=mailto:a@example.test,https://example.test/r", True),
+    Case("v=TLSRPTv1; rua=mailto:a@example.test , mailto:b@example.test", True),
+    Case("v=TLSRPTv1; rua=mailto:a@example.test; ext=1", True),
+    Case("v=TLSRPTv1 ; rua=mailto:a@example.test", True),
+    Case("v=TLSRPTv1 rua=mailto:a@example.test", False),
+    Case("v=tlsrptv1; rua=mailto:a@example.test", False),
+    Case("v=TLSRPTv1;", False),
+    Case("v=TLSRPTv1; rua=", False),
+    Case("v=TLSRPTv1; rua=a@example.test", False),
+    Case("v=TLSRPTv1; rua=ftp://example.test", False),
+    Case("v=TLSRPTv1; rua=mailto:nobody", False),
+    Case("v=TLSRPTv1; rua=mailto:a@example.test; nonsense", False),
+    Case("v=TLSRPTv1; RUA=mailto:a@example.test", False),
+    Case("rua=mailto:a@example.test; v=TLSRPTv1", False),
+    Case("v=spf1 -all", False),
+)
+
 
 def agreement(case: Case, *, theirs: bool) -> None:
     if case.because:
@@ -142,5 +239,65 @@ def test_spf_records_are_read_by_both_or_by_neither(case: Case) -> None:
         parse_spf_record(case.text, "example.test", resolver=Nowhere())
         theirs = True
     except SPFError:
+        theirs = False
+    agreement(case, theirs=theirs)
+
+
+@pytest.mark.parametrize("case", STS_RECORDS, ids=lambda case: case.text)
+def test_sts_records_are_read_by_both_or_by_neither(case: Case) -> None:
+    ours, extensions = is_sts_record(case.text.encode()), 0
+    try:
+        extensions = len(parse_sts_record(case.text.encode()).extensions)
+    except RecordError:
+        ours = False
+    assert ours is case.ours
+    try:
+        parsed = parse_mta_sts_record(case.text)
+        theirs = True
+        ignored = [one for one in parsed["warnings"] if "Unknown" in one]
+        assert not ours or len(ignored) == extensions
+    except MTASTSError:
+        theirs = False
+    agreement(case, theirs=theirs)
+
+
+@pytest.mark.parametrize("case", STS_POLICIES, ids=lambda case: case.text)
+def test_sts_policies_are_read_by_both_or_by_neither(case: Case) -> None:
+    try:
+        policy = parse_sts_policy(case.text.encode())
+    except RecordError:
+        policy = None
+    assert (policy is not None) is case.ours
+    try:
+        parsed = parse_mta_sts_policy(case.text)
+    except MTASTSError:
+        parsed = None
+    agreement(case, theirs=parsed is not None)
+    if policy is not None and parsed is not None:
+        read = parsed["policy"]
+        assert (policy.mode, policy.max_age) == (read["mode"], read["max_age"])
+        assert list(policy.mx) == read["mx"]
+        assert len(policy.repeated + policy.unknown) == len(parsed["warnings"])
+
+
+@pytest.mark.parametrize(("pattern", "host"), PATTERNS)
+def test_a_pattern_covers_the_same_hosts_for_both(pattern: str, host: str) -> None:
+    assert matches_mx(pattern, host) is mx_in_mta_sts_patterns(host, [pattern])
+
+
+@pytest.mark.parametrize("case", TLSRPT, ids=lambda case: case.text)
+def test_tls_reporting_records_are_read_by_both_or_by_neither(case: Case) -> None:
+    rua: tuple[str, ...] = ()
+    ours = is_tlsrpt_record(case.text.encode())
+    try:
+        rua = parse_tlsrpt_record(case.text.encode()).rua
+    except RecordError:
+        ours = False
+    assert ours is case.ours
+    try:
+        parsed = parse_smtp_tls_reporting_record(case.text)
+        theirs = True
+        assert not ours or parsed["tags"]["rua"]["value"] == list(rua)
+    except SMTPTLSReportingError:
         theirs = False
     agreement(case, theirs=theirs)
