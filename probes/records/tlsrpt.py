@@ -42,12 +42,15 @@ def parse_tlsrpt_record(text: bytes) -> TlsRptRecord:
         raise RecordError(f"it does not begin with {_VERSION}; but with {fields[0][:80]!r}")
     if len(fields) > 1 and not fields[-1]:
         fields.pop()
-    if len(fields) < 2 or not fields[1].startswith("rua="):
-        raise RecordError("no rua behind the version")  # RFC 8460 §3: it stands second
-    wrong = next((field for field in fields[2:] if not _EXTENSION.match(field)), None)
+    # RFC 8460 §3: rua may stand anywhere behind the version, and more than once
+    ruas = [field.removeprefix("rua=") for field in fields[1:] if field.startswith("rua=")]
+    others = tuple(field for field in fields[1:] if not field.startswith("rua="))
+    wrong = next((field for field in others if not _EXTENSION.match(field)), None)
     if wrong is not None:
         raise RecordError(f"not a field: {wrong[:80]!r}")
-    return TlsRptRecord(_uris(fields[1].removeprefix("rua=")), tuple(fields[2:]))
+    if not ruas:
+        raise RecordError("no rua behind the version")
+    return TlsRptRecord(_uris(",".join(ruas)), others)
 
 
 def _uris(text: str) -> tuple[str, ...]:

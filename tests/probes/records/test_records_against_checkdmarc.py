@@ -140,6 +140,18 @@ STS_RECORDS = (
     Case("v=STSv1; ID=1", False),
     Case("v=STSv1; id=1; nonsense", False),
     Case("v=STSv1; id=1; -a=b", False),
+    Case("v=STSv1; id=1; a=b=c", False),
+    Case("v=STSv1; id=1;;", False),
+    Case(
+        " v=STSv1; id=1",
+        False,
+        "RFC 8461 section 3.1: what does not begin with v=STSv1; is discarded",
+    ),
+    Case(
+        "v=STSv1; id=1; id=2",
+        False,
+        "RFC 8461 section 3.1 has one id; that the first of several counts is for policies, 3.2",
+    ),
     Case("v=STSv2; id=1", False),
     Case("v=spf1 -all", False),
 )
@@ -168,6 +180,24 @@ STS_POLICIES = (
     Case("version: STSv1\nmode: none\nmax_age: 1\nfoo: bar\n", True),
     Case("version: STSv1\nmode: none\nmode: enforce\nmax_age: 1\n", True),
     Case("version: STSv1\nmode: none\nmax_age: 1\r\r\n", False),
+    Case(
+        "version: STSv1\nmode: enforce\nmx: mx.example.test\nmx: mx.example.test\nmax_age: 1", True
+    ),
+    Case(
+        "version: STSv1\nmode: none\nmax_age: 31557601\n",
+        True,
+        "RFC 8461 section 3.2: ten digits are read; that a year is the most is a remark of ours",
+    ),
+    Case(
+        "version: STSv1\n\nmode: none\nmax_age: 1\n",
+        False,
+        "RFC 8461 section 3.2: a policy has no empty line but behind its end",
+    ),
+    Case(
+        "version: STSv1\nmode: none\nmax_age: 1\n\n",
+        False,
+        "RFC 8461 section 3.2: a policy ends with one line end, not with two",
+    ),
     Case("", False),
     Case("<html></html>", False),
 )
@@ -190,6 +220,13 @@ TLSRPT = (
     Case("v=TLSRPTv1; rua=mailto:a@example.test , mailto:b@example.test", True),
     Case("v=TLSRPTv1; rua=mailto:a@example.test; ext=1", True),
     Case("v=TLSRPTv1 ; rua=mailto:a@example.test", True),
+    Case("v=TLSRPTv1; ext=1; rua=mailto:a@example.test", True),
+    Case("v=TLSRPTv1; rua=mailto:a@example.test; rua=mailto:b@example.test", True),
+    Case("v=TLSRPTv1; ext=1", False),
+    Case("v=TLSRPTv1; rua=mailto:a@example.test!10m", False),
+    Case("v=TLSRPTv1; rua=mailto:a@example.test; ext=a=b", False),
+    Case("v=TLSRPTv1; rua=mailto:a@example.test;;", False),
+    Case("v=TLSRPTv1; rua=HTTPS://example.test/r", True),
     Case("v=TLSRPTv1 rua=mailto:a@example.test", False),
     Case("v=tlsrptv1; rua=mailto:a@example.test", False),
     Case("v=TLSRPTv1;", False),
@@ -276,7 +313,7 @@ def test_sts_policies_are_read_by_both_or_by_neither(case: Case) -> None:
     if policy is not None and parsed is not None:
         read = parsed["policy"]
         assert (policy.mode, policy.max_age) == (read["mode"], read["max_age"])
-        assert list(policy.mx) == read["mx"]
+        assert policy.mx == tuple(dict.fromkeys(read["mx"]))
         assert len(policy.repeated + policy.unknown) == len(parsed["warnings"])
 
 

@@ -24,6 +24,12 @@ def test_a_record_says_where_reports_go(text: bytes, rua: tuple[str, ...]) -> No
     assert parse_tlsrpt_record(text).rua == rua
 
 
+def test_destinations_stand_anywhere_behind_the_version_and_in_any_number_of_fields() -> None:
+    record = parse_tlsrpt_record(b"v=TLSRPTv1; x=1; rua=mailto:a@b.test; rua=https://b.test/r")
+    assert record.rua == ("mailto:a@b.test", "https://b.test/r")
+    assert record.extensions == ("x=1",)
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -34,7 +40,7 @@ def test_a_record_says_where_reports_go(text: bytes, rua: tuple[str, ...]) -> No
         b"v=TLSRPTv1; rua=ftp://x.test/",
         b"v=TLSRPTv1; rua=mailto:nobody",
         b"v=TLSRPTv1; rua=mailto:a@b.test!10m",
-        b"v=TLSRPTv1; ext=1; rua=mailto:a@b.test",
+        b"v=TLSRPTv1; ext=1",
         b"v=TLSRPTv1; rua=mailto:a@b.test; =",
         b"v=TLSRPTv1; rua=" + b",".join([b"mailto:a@b.test"] * 101),
         b"v=TLSRPTv1; rua=\xff",
