@@ -57,12 +57,27 @@ async def check_host(
 ) -> SpfVerdict:
     """Evaluate the policy of the envelope sender's domain for a client at `ip`, RFC 7208 §4.
 
-    `mail_from` is without angle brackets, "" for the null reverse-path: `postmaster` at `helo` is
-    then meant (§2.4), as it is where the local part is missing (§4.3). `domain` is whose policy is
-    asked for, None for that of `mail_from`; to check the EHLO name, leave `mail_from` empty.
-    `lookup(name, rdtype)` is awaited for TXT, A, AAAA, MX and PTR records and returns a LookedUp:
-    NXDOMAIN and NODATA are void, FAILED becomes temperror. `receiver` and `at` are only said in
-    explanations. Deadlines and cancellation are the caller's.
+        verdict = await check_host("192.0.2.1", "joe@example.test", "mail.example.test", lookup)
+        verdict.result        # SpfResult, a str: "pass", "fail", "permerror", ...
+        verdict.explanation   # the domain's own text for a fail, None without one
+        verdict.matched       # the term that decided ("include:b.test"), None where none did
+        verdict.path          # ("example.test: include:b.test", "b.test: ip4:192.0.2.0/24")
+        verdict.lookups       # terms that count against the limit of ten
+        verdict.void_lookups  # terms that found nothing, which count against the limit of two
+        verdict.questions     # questions asked in all
+        verdict.problem       # why it is none or an error, "" otherwise
+
+    `ip` is text of either family. `mail_from` is without angle brackets, "" for the null
+    reverse-path: `postmaster` at `helo` is then meant (§2.4), as it is where the local part is
+    missing (§4.3). `helo` is what the client said. `domain` is whose policy is asked for, None for
+    that of `mail_from`; to check the EHLO name, leave `mail_from` empty.
+
+    `lookup(name, rdtype)` is awaited for `TXT`, `A`, `AAAA`, `MX` and `PTR` and returns a LookedUp
+    for every outcome: records with `FOUND`, none with `NXDOMAIN` and `NO_DATA`, which are void;
+    `FAILED` becomes temperror. TXT records are bytes, their strings joined; A, AAAA and PTR are
+    text; MX are `probes.records.mx.MxRecord`. `probes.net.lookups.Lookups` makes one of a resolver.
+    CNAMEs are the look-up's to follow. `receiver` and `at` are only said in explanations, for
+    `%{r}` and `%{t}`; `limits` are those of §4.6.4. Deadlines and cancellation are the caller's.
 
     Raises RecordError where `ip` is no IP address; everything else is a result.
     """
