@@ -59,9 +59,10 @@ async def _missing(part: Trace, found: Discovery, lookup: Lookup) -> NoReturn:
         part.findings.append(_look_up_failed(failed, Status.FAILURE))
         detail = f"TXT of _dmarc.{failed.domain}: {failed.detail}"
         raise not_looked_up(failed.failure, detail, is_ours=failed.is_ours)
-    evidence = f"none at {', '.join(f'_dmarc.{step.domain}' for step in found.walk.steps)}"
-    reason = _why_missing(found)
+    names = ", ".join(f"_dmarc.{step.domain}" for step in found.walk.steps)
+    evidence, reason = f"none that counts at {names}", _why_missing(found)
     if reason is Reason.RECORD_MISSING:
+        evidence = f"none at {names}"
         part.findings.append(await _absent(found, evidence, lookup))
     raise ProbeFailure(reason, evidence, owner=Owner.THEIR_DNS, is_transient=False)
 

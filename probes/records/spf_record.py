@@ -12,7 +12,7 @@ from probes.records.spf_macros import MacroString, parse_domain_spec, parse_macr
 MAX_RECORD = 65_535
 """Octets of one record; DNS carries no more."""
 
-_NEARLY = re.compile(r"[\s\"'\\]*(?:v\s*[=:]\s*)?spf[-\s]*v?1", re.IGNORECASE)
+_NEARLY = re.compile(r"[^A-Za-z0-9]{0,8}(?:v\s*[=:]\s*spf[-\s]*v?1|spf1\b)", re.IGNORECASE)
 _TERM = re.compile(r"[^ ]+")
 _MODIFIER = re.compile(r"([A-Za-z][A-Za-z0-9_.-]*)=(.*)")
 _DIRECTIVE = re.compile(r"([+?~-]?)([A-Za-z][A-Za-z0-9_.-]*)([:/].*)?")

@@ -51,6 +51,7 @@ async def test_a_dmarc_record_at_the_domain_itself_is_told_to_be_in_the_wrong_pl
     [
         *("v=spf1;ip4:192.0.2.25 -all", "v=spf10 -all", " v=spf1 -all", "v=spf 1 -all"),
         *("spf1 ip4:192.0.2.25 -all", "v=spf-1 -all", "v:spf1 -all", "v=spf1-all"),
+        r"\226\128\156v=spf1 -all",  # a quotation mark of a word processor
     ],
 )
 async def test_an_spf_record_that_receivers_ignore_is_not_called_missing(text: str) -> None:
@@ -59,7 +60,9 @@ async def test_an_spf_record_that_receivers_ignore_is_not_called_missing(text: s
     assert {part.failure.reason for part in result.parts if part.failure} == {Reason.RECORD_SYNTAX}
 
 
-@pytest.mark.parametrize("text", ["spf2.0/pra -all", "google-site-verification=spf1x", "v=spf2"])
+@pytest.mark.parametrize(
+    "text", ["spf2.0/pra -all", "google-site-verification=spf1x", "v=spf2", "spf-1234", "spf12"]
+)
 async def test_another_text_at_the_domain_is_no_spf_record_at_all(text: str) -> None:
     result = await World(f'@ TXT "{text}"\n{DMARC}\n{NAMES}').run()
     assert told(result) == {"spf.record_missing": Status.FAILURE}
