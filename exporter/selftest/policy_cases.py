@@ -203,6 +203,16 @@ def _sts_records(world: _World) -> Iterator[Case]:
             '_mta-sts TXT "v=STSv1; id=not-letters"\n',
             ("sts.record_syntax", no_tlsrpt),
         ),
+        (
+            "a TXT record that is nearly MTA-STS",
+            '_mta-sts TXT "v=STSv1 id=20"\n',
+            ("sts.record_ignored", no_tlsrpt),
+        ),
+        (
+            "a TXT record that is nearly TLS-RPT",
+            f'_smtp._tls TXT "v=TLSRPTv1 rua=mailto:t@{DOMAIN}"\n',
+            (no_sts, "tlsrpt.record_ignored"),
+        ),
         ("a TXT record that is not MTA-STS", '_mta-sts TXT "hello"\n', (no_sts, no_tlsrpt)),
         (
             "a TLS-RPT record that leads nowhere",

@@ -65,6 +65,10 @@ _SPF: tuple[tuple[str, str, tuple[str | Told, ...]], ...] = (
         '@ TXT "v=spf1 ip4:nonsense -all"',
         ("spf.record_syntax", "spf.permerror"),
     ),
+    *(
+        (f"a text that is nearly one: {text}", f'@ TXT "{text}"', ("spf.record_ignored",))
+        for text in ("v=spf10 -all", "v=spf1;ip4:192.0.2.25 -all")
+    ),
     ("our address fails", '@ TXT "v=spf1 ip4:198.51.100.1 -all"', (_NOT_ALLOWED,)),
     ("our address fails softly", '@ TXT "v=spf1 ip4:198.51.100.1 ~all"', (_NOT_ALLOWED,)),
     (
@@ -100,6 +104,38 @@ _SPF: tuple[tuple[str, str, tuple[str | Told, ...]], ...] = (
         "an include leads to itself",
         f'@ TXT "v=spf1 include:loop.{DOMAIN} -all"\nloop TXT "v=spf1 include:loop.{DOMAIN} -all"',
         ("spf.loop", "spf.permerror"),
+    ),
+    (
+        "an include leads to nobody",
+        f'@ TXT "v=spf1 ip4:{IP} include:nobody.{DOMAIN} -all"',
+        ("spf.include_missing",),
+    ),
+    (
+        "an include leads to a term that is none",
+        f'@ TXT "v=spf1 ip4:{IP} include:b.{DOMAIN} -all"\nb TXT "v=spf1 ip4:nonsense -all"',
+        ("spf.include_broken",),
+    ),
+    (
+        "an include lets everybody send",
+        f'@ TXT "v=spf1 ip4:{IP} include:b.{DOMAIN} -all"\nb TXT "v=spf1 +all"',
+        ("spf.include_permissive",),
+    ),
+    (
+        "an mx has eleven hosts",
+        f'@ TXT "v=spf1 ip4:{IP} mx:b.{DOMAIN} -all"\n'
+        + "\n".join(f"b MX 10 h{number}\nh{number} A 192.0.2.7" for number in range(11)),
+        ("spf.mx_too_many",),
+    ),
+    ("a term finds nothing", f'@ TXT "v=spf1 ip4:{IP} a:x.{DOMAIN} -all"', ("spf.term_void",)),
+    (
+        "three terms find nothing",
+        f'@ TXT "v=spf1 ip4:{IP} a:x.{DOMAIN} mx:x.{DOMAIN} exists:x.{DOMAIN} -all"',
+        ("spf.term_void", ("spf.voids_too_many", THEIRS)),
+    ),
+    (
+        "three terms find nothing over IPv6",
+        f'@ TXT "v=spf1 ip4:{IP} a:b.{DOMAIN} a:b.{DOMAIN}/25 a:b.{DOMAIN}/26 -all"\nb A 192.0.2.7',
+        (("spf.voids_too_many", Status.NOTICE),),
     ),
     (
         "the EHLO name's policy does not allow us",
@@ -153,7 +189,21 @@ _DMARC: tuple[tuple[str, str, tuple[str | Told, ...]], ...] = (
     (
         "two records",
         '_dmarc TXT "v=DMARC1; p=none"\n_dmarc TXT "v=DMARC1; p=reject"',
-        ("dmarc.record_missing", "dmarc.record_multiple"),
+        ("dmarc.record_multiple",),
+    ),
+    *(
+        (
+            f"a text that is nearly one: {text}",
+            f'_dmarc TXT "{text}"',
+            (("dmarc.record_ignored", Status.FAILURE),),
+        )
+        for text in ("v=DMARC1 p=reject", "p=reject; v=DMARC1")
+    ),
+    ("it is in the wrong place", '@ TXT "v=DMARC1; p=reject"', ("dmarc.record_misplaced",)),
+    (
+        "reports go where no mail is taken",
+        f'_dmarc TXT "v=DMARC1; p=reject; rua=mailto:a@null.{DOMAIN}"\nnull MX 0 .',
+        ("dmarc.reports_undeliverable",),
     ),
     (
         "nothing is asked for",
@@ -182,6 +232,12 @@ _DMARC: tuple[tuple[str, str, tuple[str | Told, ...]], ...] = (
 
 
 def _alignment(world: SenderWorld) -> Iterator[Case]:
+    above = {"test": f'_dmarc TXT "v=DMARC1; p=reject; rua=mailto:a@{DOMAIN}"\n'}
+    nearly = replace(world, zone=f'{SPF}{NAMES}_dmarc TXT "v=DMARC1 p=none"\n', others=above)
+    yield nearly.case(
+        "DMARC: a text that is nearly a record below one that holds",
+        ("dmarc.record_ignored", THEIRS),
+    )
     foreign = replace(
         world,
         others={"bounces.test": SPF},
@@ -206,9 +262,14 @@ def _alignment(world: SenderWorld) -> Iterator[Case]:
 
 def _reports(world: SenderWorld) -> Iterator[Case]:
     record = '_dmarc TXT "v=DMARC1; p=reject; rua=mailto:a@other.test"\n'
-    away, code = replace(world, zone=f"{SPF}{NAMES}{record}"), "dmarc.reports_unauthorised"
+    away = replace(
+        world,
+        zone=f"{SPF}{NAMES}{record}",
+        others={"other.test": "@ MX 10 mail\nmail A 192.0.2.7\n"},
+    )
+    code = "dmarc.reports_unauthorised"
     yield away.case("DMARC: reports go to somebody who did not agree", (code, Status.WARNING))
-    agreed = {"other.test": f'{DOMAIN}._report._dmarc TXT "v=DMARC1"\n'}
+    agreed = {"other.test": f'@ A 192.0.2.7\n{DOMAIN}._report._dmarc TXT "v=DMARC1"\n'}
     yield replace(away, others=agreed).case(
         "DMARC: reports go to somebody who agreed", is_healthy=True
     )

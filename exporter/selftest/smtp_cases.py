@@ -159,19 +159,43 @@ def _recipients(props: Props) -> Iterator[Case]:
         postmaster=True,
         catch_all=True,
         open_relay=True,
+        ehlo_name=Host("probe.elsewhere.invalid"),
     )
     good = Script(tls=props.server.context)
     for name, answers, told in _ANSWERS:
         script = replace(good, on={"RCPT": answers})
         yield _mx(props, f"recipients: {name}", script, *told, target=asking)
+    near = replace(asking, ehlo_name=Host(f"probe.{DOMAIN}"))
+    nobody = replace(good, on={"RCPT": [_NO]})
+    told = ("rcpt.refused", "rcpt.postmaster_refused", "rcpt.unknown_refused", "rcpt.not_asked")
+    yield _mx(props, "recipients: our name is below the domain", nobody, *told, target=near)
+    for name, reply, status in (
+        ("for good", "550 5.7.1 not from you", Status.FAILURE),
+        ("for now", "451 4.3.0 not now", Status.WARNING),
+    ):
+        script = replace(good, on={"MAIL": (Say(reply),)})
+        refused = ("rcpt.sender_refused", status)
+        yield _mx(
+            props, f"recipients: the sender is refused {name}", script, refused, target=asking
+        )
 
 
 _OK, _NO = (Say("250 2.1.5 ok"),), (Say("550 5.1.1 who?"),)
+_BOTH_TAKEN = ("rcpt.accepted", "rcpt.postmaster_accepted")
+_OTHERS_REFUSED = ("rcpt.unknown_refused", "rcpt.relay_refused")
 _ANSWERS: tuple[tuple[str, list[tuple[Said, ...]], tuple[str, ...]], ...] = (
-    ("two recipients exist and no other", [_OK, _OK, _NO], ()),
-    ("every recipient exists", [_OK], ("rcpt.catch_all", "rcpt.open_relay")),
-    ("no recipient exists", [_NO], ("rcpt.refused", "rcpt.postmaster_refused")),
-    ("there is no postmaster", [_OK, _NO], ("rcpt.postmaster_refused",)),
+    ("two recipients exist and no other", [_OK, _OK, _NO], (*_BOTH_TAKEN, *_OTHERS_REFUSED)),
+    ("every recipient exists", [_OK], (*_BOTH_TAKEN, "rcpt.catch_all", "rcpt.open_relay")),
+    (
+        "no recipient exists",
+        [_NO],
+        ("rcpt.refused", "rcpt.postmaster_refused", *_OTHERS_REFUSED),
+    ),
+    (
+        "there is no postmaster",
+        [_OK, _NO],
+        ("rcpt.accepted", "rcpt.postmaster_refused", *_OTHERS_REFUSED),
+    ),
     (
         "they are greylisted",
         [(Say("451 4.7.1 Greylisted"),)],
