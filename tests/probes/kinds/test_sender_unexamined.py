@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from exporter.liars.keys import key_record
 from probes.catalogue import ENTRIES
 from probes.options import Host, IpAddress
 from probes.result import ProbeResult, Status
@@ -12,12 +13,11 @@ from tests.probes.kinds.test_sender import (
     TARGET,
     World,
     all_findings,
-    key_at,
-    rsa_key,
+    rsa_public,
 )
 
 BARE = replace(TARGET, sending_ips=(), ehlo_name=None)
-KEY = key_at("s1", f"v=DKIM1; p={rsa_key(2048)}")
+KEY = key_record("s1", f"v=DKIM1; p={rsa_public(2048)}")
 
 
 def unexamined(result: ProbeResult) -> dict[str, str]:
