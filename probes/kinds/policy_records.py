@@ -69,8 +69,9 @@ async def find_sts(net: Net, domain: str, timeout: float, trace: Trace) -> Sts:
     if not texts:
         finding = _absent(answer, "sts", "RFC 8461 §3.1", is_nearly_sts_record)
         trace.findings.append(finding)
-        is_nearly = finding.code == "sts.record_ignored"
-        return _none("senders discard its record") if is_nearly else _none("no record")
+        if finding.code == "sts.record_ignored":
+            return _none("senders discard its record")
+        return Sts(StsState.ABSENT, why="no record")
     record = _read_one(texts, parse_sts_record, answer.name, "sts", "RFC 8461 §3.1", trace)
     if record is None:
         return _none("senders cannot use its record" if len(texts) == 1 else "several records")
