@@ -1,30 +1,39 @@
 """What to do about what a diagnosis found, and how to see it oneself: one value for all views."""
 
-import re
-import shlex
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from datetime import datetime
-from ipaddress import ip_address
 
+from exporter.advice import Standpoint
 from exporter.diagnose import (
     AreaResult,
     Diagnosis,
     area_code,
     exit_code,
-    findings_of,
-    takes_no_mail,
     verdict,
 )
+from exporter.diagnose_explained import PLACE, unexplained, where
 from exporter.diagnose_memory import compared, mended_by
-from exporter.diagnose_request import local_address
-from probes.catalogue import ENTRIES, Entry, filled, owner_of_finding, placeholders
+from probes.catalogue import ENTRIES, owner_of_finding
+from probes.catalogue.entry import Entry
+from probes.catalogue.failure_ending import VERIFY
+from probes.catalogue.failures import failure_entry
 from probes.net import Net
 from probes.rcpt import asked_for
-from probes.result import Failure, Finding, Owner, Part, Phase, Status, one_line, to_json
+from probes.result import (
+    Failure,
+    Finding,
+    Owner,
+    Part,
+    Phase,
+    ProbeResult,
+    Reason,
+    Status,
+    one_line,
+    to_json,
+)
 
 VERSION = 1
-_WHERE = re.compile(r"(?P<host>\S+) \[(?P<address>[0-9A-Fa-f:.]+)\]")
 _ORDER = (
     *(Status.FAILURE, Status.WARNING, Status.UNTESTABLE),
     *(Status.NOTICE, Status.INFO, Status.OK),
@@ -32,30 +41,9 @@ _ORDER = (
 MAX_CASES = 5
 """Subjects of one code that are told in full."""
 
-_DNS = ("dig @{resolver} MX {domain}", "dig @{resolver} A {host}", "dig @{resolver} AAAA {host}")
-_OUR_RESOLVER = (
-    "Find out why our own resolver, {resolver}, has no answer: nothing is known of what it was "
-    "asked for."
-)
-_NS = ("dig @{resolver} NS {domain}",)
-_SMTP = (
-    "swaks --to postmaster@{domain} --server {address} --port {port} --ehlo {ehlo_name} "
-    "--local-interface {source_address} --quit-after EHLO",
-)
-_TLS = (
-    "openssl s_client -starttls smtp -connect {address}:{port} -name {ehlo_name} "
-    "-servername {host} -showcerts",
-    "posttls-finger -c -l may -o smtp_helo_name={ehlo_name} "
-    "-o smtp_bind_address={source_address} '[{host}]:{port}'",
-)
-_BY_PHASE: Mapping[Phase, tuple[str, ...]] = {
-    Phase.DNS_MX: _DNS[:1],
-    Phase.DNS_ADDRESS: _DNS[1:],
-    **dict.fromkeys((Phase.STARTTLS, Phase.TLS), _TLS),
-    **dict.fromkeys(
-        (Phase.CONNECT, Phase.GREETING, Phase.EHLO, Phase.MAIL, Phase.RCPT, Phase.QUIT), _SMTP
-    ),
-}
+
+_NS = "dig @{resolver} NS {zone}"
+_NO_ADDRESS = (Reason.NXDOMAIN, Reason.NO_DATA)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,174 +75,176 @@ class Problem:
     visible_by: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """One finding, or one failure, with the texts that are to be filled in for it.
+
+    `aspect` is what its record is found by: the finding's code, the failure's phase. `recipient` is
+    whom a finding about recipients is about, None where that is whoever was to be diagnosed.
+    """
+
+    code: str
+    status: Status
+    owner: Owner
+    subject: str
+    evidence: str
+    reference: str
+    texts: Entry | None
+    part: Part | None
+    aspect: str
+    recipient: str | None = None
+
+    @property
+    def group(self) -> tuple[object, ...]:
+        """What is told together with it."""
+        return self.code, self.status, self.owner, self.texts and self.texts.remedy
+
+
 def problems(diagnosis: Diagnosis, net: Net) -> tuple[Problem, ...]:
-    """Everything worth telling, the gravest first; what two areas saw alike is told once."""
-    found = [problem for one in diagnosis.areas for problem in _of_area(diagnosis, one, net)]
-    once = {_what(one): one for one in reversed(found)}
-    told = [one for one in found if once[_what(one)] is one]
+    """Everything worth telling, the gravest first; what two areas saw is told once."""
+    told: list[Problem] = []
+    for one in diagnosis.areas:
+        for problem in _of_area(diagnosis, one, net):
+            if not any(_says_as_much(before, problem) for before in told):
+                told.append(problem)
     return tuple(sorted(told, key=lambda problem: _ORDER.index(problem.status)))
 
 
-def _what(problem: Problem) -> tuple[object, ...]:
-    """What is the same whoever saw it; in what words, differs."""
-    subjects = tuple(case.subject for case in problem.cases)
-    return problem.code, problem.status, subjects
+def _says_as_much(before: Problem, problem: Problem) -> bool:
+    """True when another area has told the same of every subject."""
+    if (before.code, before.status) != (problem.code, problem.status):
+        return False
+    if before.area == problem.area:
+        return False
+    return {case.subject for case in problem.cases} <= {case.subject for case in before.cases}
 
 
 def _of_area(diagnosis: Diagnosis, one: AreaResult, net: Net) -> Iterator[Problem]:
-    if one.result.failure is not None and not takes_no_mail(one.result):
-        yield from _failures(diagnosis, one, net)
-    groups: dict[tuple[str, Status], list[Finding]] = {}
-    for finding in findings_of(one.result):
-        if not _is_left_out(finding):
-            groups.setdefault((finding.code, finding.status), []).append(finding)
+    standpoint = _standpoint(diagnosis, one, net)
+    groups: dict[tuple[object, ...], list[_Told]] = {}
+    for told in (*_failures(diagnosis, one), *_findings(one.result)):
+        groups.setdefault(told.group, []).append(told)
     for group in groups.values():
-        yield _of_findings(diagnosis, one, group, net)
+        yield _problem(diagnosis, one, group, standpoint)
 
 
-def _is_left_out(finding: Finding) -> bool:
-    """A host without an address has a finding that says so, `mx.host_unresolved`."""
-    return finding.code == "mx.address_unusable" and not _WHERE.fullmatch(finding.subject)
-
-
-def _of_findings(diagnosis: Diagnosis, one: AreaResult, group: list[Finding], net: Net) -> Problem:
+def _problem(
+    diagnosis: Diagnosis, one: AreaResult, group: list[_Told], standpoint: Standpoint
+) -> Problem:
     first = group[0]
-    entry, owner = ENTRIES.get(first.code), owner_of_finding(first)
-    values = {**_values(diagnosis, one, first.subject, net), **_recipient(one, first)}
-    remedy = entry.remedy if entry else ""
-    if entry and owner is Owner.OUR_DNS is not entry.owner:
-        remedy = _OUR_RESOLVER
-    cases = dict.fromkeys((one_line(f.subject), one_line(f.evidence)) for f in group)
+    texts = first.texts
+    if first.recipient is not None:
+        options = {**standpoint.options, "recipient": first.recipient}
+        standpoint = replace(standpoint, options=options)
+    cases = dict.fromkeys((one_line(told.subject), one_line(told.evidence)) for told in group)
     return Problem(
         one.area.name,
         first.code,
         first.status,
-        owner,
-        entry.summary if entry else first.code,
-        entry.why if entry else "",
+        first.owner,
+        texts.summary if texts else first.code,
+        texts.why if texts else "",
         tuple(Case(*case) for case in cases),
-        filled(remedy, values),
-        tuple(_verification(entry, one, first.subject, values)) if entry else (),
+        _remedies(texts.remedy, group, standpoint) if texts else "",
+        standpoint.commands(texts.verify, first.subject, first.part) if texts else (),
         first.reference,
-        mended_by(first.code, first.subject, one.result.known, diagnosis.started_at),
+        mended_by(first.aspect, first.subject, one.result.known, diagnosis.started_at),
     )
 
 
-def _verification(
-    entry: Entry, one: AreaResult, subject: str, values: Mapping[str, str]
-) -> Iterator[str]:
-    """The commands of the catalogue; of what is not about one address, one for each that it is
-    about: all of the host, or all there are."""
-    is_of_one = _WHERE.fullmatch(subject) is not None or _address_in(subject) is not None
-    parts = [part for part in one.result.parts if part.address and not is_of_one]
-    places = dict.fromkeys((part.host, str(part.address)) for part in parts)
-    about = [place for place in places if place[0] == subject] or list(places)
-    for line in entry.verify.splitlines():
-        if "{address}" not in line or not about:
-            yield from _commands((line,), values)
+def _remedies(text: str, group: list[_Told], standpoint: Standpoint) -> str:
+    """One line for each of the cases that needs another record or address in it."""
+    filled = [standpoint.remedy(text, told.subject, told.part) for told in group]
+    lines = list(dict.fromkeys(filled))
+    rest = len(lines) - MAX_CASES
+    return "\n".join(lines[:MAX_CASES]) + (f"\nThe same for {rest} more." if rest > 0 else "")
+
+
+def _failures(diagnosis: Diagnosis, one: AreaResult) -> Iterator[_Told]:
+    for failure, part in unexplained(diagnosis, one):
+        texts = failure_entry(failure.phase, failure.reason)
+        if part is None and failure.phase is Phase.DNS_ADDRESS:
+            of_mx = texts.verify.replace("{host}", "{mx_host}")
+            texts = replace(texts, verify=_NS if one.area.name == "nameservers" else of_mx)
+        yield _Told(
+            texts.code,
+            Status.UNTESTABLE if failure.is_untestable else Status.FAILURE,
+            failure.owner,
+            diagnosis.request.domain if part is None else where(part),
+            failure.detail,
+            texts.reference,
+            _for_owner(texts, failure.owner),
+            part,
+            failure.phase,
+        )
+
+
+def _findings(result: ProbeResult) -> Iterator[_Told]:
+    failed = {where(part): part.failure for part in result.parts if part.failure is not None}
+    in_parts = ((part, finding) for part in result.parts for finding in part.findings)
+    for part, finding in (*((None, finding) for finding in result.findings), *in_parts):
+        if _is_left_out(finding):
             continue
-        for host, address in about[:MAX_CASES]:
-            yield from _commands((line,), {**values, "host": host, "address": address})
+        owner, texts = owner_of_finding(finding), ENTRIES.get(finding.code)
+        if texts is not None:
+            texts = _for_owner(_because(texts, failed.get(finding.subject)), owner)
+        yield _Told(
+            finding.code,
+            finding.status,
+            owner,
+            finding.subject,
+            finding.evidence,
+            finding.reference,
+            texts,
+            part,
+            finding.code,
+            None if part is None else asked_for(finding.code, part.facts),
+        )
 
 
-def _failures(diagnosis: Diagnosis, one: AreaResult, net: Net) -> Iterator[Problem]:
-    """What ended the run; where parts failed it is one of theirs, and they are told instead."""
-    parts = [(part, part.failure) for part in one.result.parts if part.failure is not None]
-    whole = one.result.failure
-    if whole is not None and not parts and not _is_explained(whole, one.result.findings):
-        yield _of_failure(diagnosis, one, diagnosis.request.domain, whole, net)
-    for part, failure in parts:
-        if not _is_explained(failure, _beside(diagnosis, part)):
-            yield _of_failure(diagnosis, one, _where(part), failure, net)
+def _is_left_out(finding: Finding) -> bool:
+    """A host without an address has a finding that says so, `mx.host_unresolved`."""
+    return finding.code == "mx.address_unusable" and not PLACE.fullmatch(finding.subject)
 
 
-def _beside(diagnosis: Diagnosis, part: Part) -> tuple[Finding, ...]:
-    """The findings of the part, in whatever area it met with this failure."""
-    everywhere = (other for one in diagnosis.areas for other in one.result.parts)
-    same = (other for other in everywhere if _where(other) == _where(part))
-    return tuple(f for other in same if other.failure == part.failure for f in other.findings)
+def _because(texts: Entry, failure: Failure | None) -> Entry:
+    """The entry of a finding that was made from a failure, with what mends the failure."""
+    if failure is None:
+        return texts
+    of_failure = failure_entry(failure.phase, failure.reason)
+    if texts.code == "mx.address_unusable":
+        remedy = f"{of_failure.remedy} Or take {{address}} out of the DNS."
+        return replace(texts, remedy=remedy, verify=of_failure.verify or texts.verify)
+    if texts.code == "mx.host_unresolved" and failure.reason not in _NO_ADDRESS:
+        return replace(texts, remedy=of_failure.remedy, verify=of_failure.verify)
+    if texts.code == "sts.policy_fetch" and failure.phase in (Phase.DNS_ADDRESS, Phase.CONNECT):
+        verify = VERIFY[Phase.DNS_ADDRESS] if failure.phase is Phase.DNS_ADDRESS else texts.verify
+        remedy = of_failure.remedy.replace("{port}", "443")
+        return replace(texts, remedy=remedy, verify=verify)
+    return texts
 
 
-def _is_explained(failure: Failure, findings: tuple[Finding, ...]) -> bool:
-    """True when a finding beside it is as grave: it says the same, and what to do."""
-    grave = Status.UNTESTABLE if failure.is_untestable else Status.FAILURE
-    return any(finding.status is grave for finding in findings)
+def _for_owner(texts: Entry, owner: Owner) -> Entry:
+    """What failed by our own resolver is mended there, whoever owns the rest of its kind."""
+    if owner is not Owner.OUR_DNS or texts.owner is owner:
+        return texts
+    return replace(texts, remedy=failure_entry(Phase.DNS_ADDRESS, Reason.TIMEOUT).remedy)
 
 
-def _of_failure(
-    diagnosis: Diagnosis, one: AreaResult, subject: str, failure: Failure, net: Net
-) -> Problem:
-    values = _values(diagnosis, one, subject, net)
-    lines = _NS if one.area.name == "nameservers" else _BY_PHASE.get(failure.phase, ())
-    # a host that was not yet known cannot be asked for
-    known = tuple(line for line in lines if placeholders(line) <= values.keys())
-    lasting = "It may pass by itself" if failure.is_transient else "It will not pass by itself"
-    return Problem(
-        one.area.name,
-        f"{failure.phase}.{failure.reason}",
-        Status.UNTESTABLE if failure.is_untestable else Status.FAILURE,
-        failure.owner,
-        f"The step {failure.phase} ended with {failure.reason}",
-        f"Nothing behind this step could be seen. {lasting}.",
-        (Case(one_line(subject), one_line(failure.detail)),),
-        "",
-        _commands(known or (_DNS[:1] if lines else ()), values),
-        "",
-        mended_by(failure.phase, subject, one.result.known, diagnosis.started_at),
-    )
-
-
-def _where(part: Part) -> str:
-    return part.host if part.address is None else f"{part.host} [{part.address}]"
-
-
-def _values(diagnosis: Diagnosis, one: AreaResult, subject: str, net: Net) -> Mapping[str, str]:
-    """What the texts of the catalogue leave open, as far as it is known for `subject`."""
+def _standpoint(diagnosis: Diagnosis, one: AreaResult, net: Net) -> Standpoint:
+    """What the texts about an area leave open; what the others met helps where it does not."""
     request = diagnosis.request
-    server = net.resolver.servers[0]
-    found = _WHERE.fullmatch(subject)
-    hosts = {part.host: part.address for part in one.result.parts}
-    host = found["host"] if found else (subject if subject in hosts else None)
-    address = found["address"] if found else hosts.get(host or "", _address_in(subject))
-    source = request.options.get("source_address") or local_address((address or server[0], 25))
-    values: dict[str, str | None] = {
-        "subject": subject,
-        "domain": request.domain,
-        "host": host or next(iter(hosts), None),
-        "address": address,
-        "port": str(request.options.get("port") or 25),
-        "source_address": source,
-        "ehlo_name": request.options.get("ehlo_name") or net.ehlo_name,
-        "resolver": server[0] if server[1] == 53 else f"{server[0]} -p {server[1]}",
-        "recipient": request.address or f"postmaster@{request.domain}",
-        "mail_from": request.options.get("mail_from") or "<>",
-        "selector": next(iter(request.options.get("selectors") or ()), None),
-    }
-    return {name: one_line(value) for name, value in values.items() if value}
-
-
-def _recipient(one: AreaResult, finding: Finding) -> Mapping[str, str]:
-    """The recipient that was asked for, where the finding is about one."""
-    part = next((part for part in one.result.parts if _where(part) == finding.subject), None)
-    asked = None if part is None else asked_for(finding.code, part.facts)
-    return {} if asked is None else {"recipient": one_line(asked)}
-
-
-def _address_in(subject: str) -> str | None:
-    """The subject where it is an address itself, as of findings about reverse names."""
-    try:
-        return str(ip_address(subject))
-    except ValueError:
-        return None
-
-
-def _commands(lines: tuple[str, ...] | list[str], values: Mapping[str, str]) -> tuple[str, ...]:
-    """Command lines to paste: what came from the network is quoted for the shell."""
-    quoted = {name: shlex.quote(value) for name, value in values.items()}
-    quoted["resolver"] = values.get("resolver", "")  # written by us, with its `-p`
-    if ":" in values.get("address", ""):
-        lines = [line.replace("{address}:{port}", "'[{address}]:{port}'") for line in lines]
-    return tuple(filled(line, quoted) for line in lines)
+    beside = [other.result for other in diagnosis.areas if other is not one]
+    facts = {name: fact for result in beside for name, fact in result.facts.items()}
+    return Standpoint(
+        request.domain,
+        {**request.options, "recipient": request.options.get("recipient") or request.address},
+        net.ehlo_name,
+        net.resolver.servers[0],
+        one.result.parts,
+        {**facts, **one.result.facts},
+        tuple(part for result in beside for part in result.parts),
+    )
 
 
 def document(diagnosis: Diagnosis, net: Net) -> dict[str, object]:

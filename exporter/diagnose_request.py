@@ -12,6 +12,7 @@ from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
+from exporter.own_address import local_address
 from probes.records import RecordError
 from probes.records.address import parse_address, parse_domain
 
@@ -318,14 +319,3 @@ def own_name(address: str) -> str:
         return name
     # RFC 5321 §4.1.1.1: a client without a name gives an address literal
     return f"[IPv6:{address}]" if ":" in address else f"[{address}]"
-
-
-def local_address(server: tuple[str, int]) -> str:
-    """The address from which packets to `server` leave; sends none. 127.0.0.1 without a route."""
-    family = socket.AF_INET6 if ":" in server[0] else socket.AF_INET
-    with socket.socket(family, socket.SOCK_DGRAM) as sock:
-        try:
-            sock.connect(server)
-        except OSError:
-            return "127.0.0.1"
-        return str(sock.getsockname()[0])

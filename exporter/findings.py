@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from exporter.terminal import ExitCode, complain, say
 from probes.catalogue import AREAS, ENTRIES, Entry, filled, nearest
+from probes.catalogue.failures import ALIKE, FAILURES
 from probes.result import Status, to_json
 
 WIDTH = 100
@@ -16,10 +17,21 @@ _PAGE_HEAD = """\
 A finding is a defect, or a doubt, that a run noticed without being stopped by it. Its code is
 stable: alerts, metrics and JSON use it. `mailcanary findings CODE` prints one of these entries,
 `mailcanary findings --json` all of them, and `mailcanary selftest --only CODE` shows where it is
-made. A finding that is `untestable` is the monitor's own,
-whoever owns the others. Words in capitals stand for the values of the case.
+made. A finding that is `untestable` is the monitor's own if no other owner is named for that,
+whoever owns the others; a finding that comes of a failure has the failure's owner. Words in
+capitals stand for the values of the case.
+
+What ends a run has a code as well, of the phase and the reason; these stand at the end of the page.
 
 This page is made by `mailcanary findings --markdown`.
+"""
+
+_ENDINGS_HEAD = """\
+## What ends a run
+
+A run, or one address of it, ends with a phase and a reason. `diagnose` tells them where no finding
+says the same, `mailcanary findings PHASE.REASON` always. The owner may be another one where the run
+knows better.
 """
 
 _AREA_TITLES = {
@@ -36,19 +48,20 @@ _AREA_TITLES = {
 
 def findings(code: str | None, as_json: bool, as_markdown: bool) -> int:  # noqa: FBT001
     """`mailcanary findings`: all codes, or one; what nobody knows is answered by the nearest."""
-    if code is not None and code not in ENTRIES:
-        alike = " or ".join(repr(known) for known in nearest(code))
+    known = {**ENTRIES, **FAILURES}
+    if code is not None and code not in known:
+        alike = " or ".join(repr(one) for one in nearest(code, known))
         hint = f"did you mean {alike}?" if alike else "`mailcanary findings` lists all of them"
         complain(f"mailcanary: no finding has the code {code[:200]!r}; {hint}")
         return ExitCode.USAGE
-    chosen = tuple(ENTRIES.values()) if code is None else (ENTRIES[code],)
+    chosen = tuple(known.values()) if code is None else (known[code],)
     if as_json:
         documents = [entry_json(entry) for entry in chosen]
         say(json.dumps(documents if code is None else documents[0], indent=2))
     elif as_markdown:
         say(page().rstrip("\n"))
     elif code is None:
-        say("\n".join(_listed()))
+        say("\n".join(_listed(chosen)))
     else:
         say("\n".join(_told(chosen[0])))
     return ExitCode.OK
@@ -66,12 +79,21 @@ def page() -> str:
     for area, entries in AREAS.items():
         parts.append(f"## {_AREA_TITLES.get(area, area)}\n")
         parts.extend(_section(entry) for entry in entries)
+    parts.append(_ENDINGS_HEAD)
+    parts.extend(_ending(entries) for entries in ALIKE)
     return "\n".join(parts)
 
 
-def _section(entry: Entry) -> str:
+def _ending(entries: tuple[Entry, ...]) -> str:
+    first, *others = entries
+    also = ", ".join(f"`{entry.code}`" for entry in others)
+    return _section(first, f"- **The same in other phases:** {also}" if also else "")
+
+
+def _section(entry: Entry, also: str = "") -> str:
     severity = "; ".join(f"{status}: {when}" for status, when in entry.severity.items())
     lines = [f"### {entry.code}", "", f"{entry.summary}. {entry.why}", ""]
+    lines += [also] if also else []
     lines.append(f"- **Severity:** {severity}")
     lines.append(f"- **Owner:** {_owners(entry)}")
     lines.append(f"- **What to do:** {filled(entry.remedy, {})}")
@@ -92,9 +114,9 @@ def _owners(entry: Entry) -> str:
     return f"`{entry.owner}`; `{ours}` where it is {Status.UNTESTABLE}"
 
 
-def _listed() -> Iterator[str]:
-    width = max(map(len, ENTRIES))
-    for entry in ENTRIES.values():
+def _listed(entries: tuple[Entry, ...]) -> Iterator[str]:
+    width = max(len(entry.code) for entry in entries)
+    for entry in entries:
         yield f"{entry.code:<{width}}  {entry.summary}"
 
 

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import json
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -195,7 +195,19 @@ def _timings(documents: list[dict[str, Any]]) -> tuple[PhaseTiming, ...]:
 
 
 def _findings(documents: list[dict[str, Any]]) -> tuple[Finding, ...]:
-    return tuple(Finding(**(d | {"status": Status(d["status"])})) for d in documents)
+    return tuple(map(decode_finding, documents))
+
+
+def decode_finding(document: Mapping[str, Any]) -> Finding:
+    """A finding of its document; one of an earlier version has no owner."""
+    owner = document.get("owner")
+    return Finding(
+        **{
+            **document,
+            "status": Status(document["status"]),
+            "owner": None if owner is None else Owner(owner),
+        }
+    )
 
 
 def _facts(document: dict[str, Any]) -> dict[str, Any]:

@@ -1,23 +1,25 @@
 """`mailcanary show`: everything that is kept of one canary, or of one run of a job."""
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from exporter.advice import Standpoint, standpoint_options
 from exporter.ledger_reading import CHANGES_KEPT, LedgerReader
-from exporter.model import CanaryRecord, Config, TargetChange
+from exporter.ledger_values import decode_finding
+from exporter.model import CanaryRecord, Config, Job, Path, TargetChange
 from exporter.snapshots import LastGood
 from probes.canary.message import MARKER
-from probes.catalogue import ENTRIES, filled, owner_of_finding
-from probes.result import Finding, Phase, ProbeResult, Status, to_json
+from probes.catalogue import ENTRIES, owner_of_finding
+from probes.catalogue.failures import failure_entry
+from probes.registry import KINDS
+from probes.result import Failure, Finding, Part, Phase, ProbeResult, Status, to_json
 
 STORY_VERSION = 1
 """The version of the documents that `story_json` makes."""
 
 _SOME = 6
-_PLACE = re.compile(r"(?P<host>\S{1,253}) \[(?P<address>[0-9A-Fa-f:.]{2,45})\]\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,7 @@ class Story:
     `result` is its sending, None where that is not kept (any more); `evidence` are the documents of
     docs/json.md, the first copy first; `route` is None for a path that is no longer configured.
     `changes` is what a job's run found changed about its target; `last_good`, of the newest run
-    only, what is different since the target was good.
+    only, what is different since the target was good. `standpoint` is from where it was asked.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Story:
     evidence: tuple[dict[str, Any], ...]
     changes: tuple[TargetChange, ...] = ()
     last_good: LastGood | None = None
+    standpoint: Standpoint = field(default_factory=Standpoint)
 
 
 class UnknownRun(LookupError):
@@ -50,7 +53,8 @@ def take_story(reader: LedgerReader, config: Config, run: str) -> Story:
     """
     name, separator, tick = run.partition("/")
     if name in config.jobs:
-        return _job_story(reader, name, tick if separator else None)
+        story = _job_story(reader, name, tick if separator else None)
+        return replace(story, standpoint=_of_job(config, config.jobs[name]))
     if name in config.paths:
         return _canary_story(reader, config, _of_path(reader, name, tick if separator else None))
     return _canary_story(reader, config, _by_token(reader, run))
@@ -112,7 +116,46 @@ def _canary_story(reader: LedgerReader, config: Config, record: CanaryRecord) ->
         record,
         None if run is None else run.result,
         reader.evidence(record.token),
+        standpoint=Standpoint() if path is None else _of_route(config, path),
     )
+
+
+def failure_remedy(story: Story, failure: Failure) -> str:
+    """What to do about what stopped the sending, or the run of a job."""
+    parts = () if story.result is None else story.result.parts
+    part = next((one for one in parts if one.failure and _is_same(one.failure, failure)), None)
+    subject = story.standpoint.server or story.standpoint.domain
+    if part is not None:
+        subject = part.host if part.address is None else f"{part.host} [{part.address}]"
+    text = failure_entry(failure.phase, failure.reason).remedy
+    return story.standpoint.remedy(text, subject, part)
+
+
+def _is_same(one: Failure, other: Failure) -> bool:
+    return (one.phase, one.reason) == (other.phase, other.reason)
+
+
+def _of_job(config: Config, job: Job) -> Standpoint:
+    domain = KINDS[job.kind].host(job.target)
+    return _standpoint(config, domain, standpoint_options(job.target), job.name)
+
+
+def _of_route(config: Config, path: Path) -> Standpoint:
+    options = {**standpoint_options(path.route.target), "mail_from": path.message.mail_from}
+    domain = path.message.rcpt_to.rpartition("@")[2]
+    options |= {"recipient": path.message.rcpt_to}
+    found = _standpoint(config, domain, options, "")
+    return replace(found, server=str(getattr(path.route.target, "host", "")))
+
+
+def _standpoint(config: Config, domain: str, options: Mapping[str, Any], job: str) -> Standpoint:
+    """From where the service asks; a target's own options go before those of the service."""
+    service = config.service
+    source = options.get("source_address") or service.source_address
+    resolver = next(iter(service.resolvers or ()), None)
+    server = None if resolver is None else (str(resolver.address), int(resolver.port))
+    options = {**options, "source_address": source}
+    return Standpoint(domain, options, service.ehlo_name, server, job=job)
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,36 +301,46 @@ class Advice:
 
 def advice(story: Story) -> tuple[Advice, ...]:
     """Every finding of the sending, its parts and its copies, once, the gravest first."""
-    found: dict[tuple[str, str], Finding] = {}
-    for finding in (*_of_result(story.result), *_of_evidence(story.evidence)):
-        found.setdefault((finding.code, finding.subject), finding)
+    found: dict[tuple[str, str], _Found] = {}
+    for finding, part in (*_of_result(story.result), *_of_evidence(story.evidence)):
+        found.setdefault((finding.code, finding.subject), (finding, part))
     order = list(Status)
-    grave = sorted(found.values(), key=lambda one: order.index(one.status), reverse=True)
-    return tuple(map(_advise, grave))
+    grave = sorted(found.values(), key=lambda one: order.index(one[0].status), reverse=True)
+    standpoint = story.standpoint
+    if story.result is not None:
+        standpoint = replace(standpoint, parts=story.result.parts, facts=story.result.facts)
+    return tuple(_advise(finding, part, standpoint) for finding, part in grave)
 
 
-def _of_result(result: ProbeResult | None) -> Iterable[Finding]:
-    if result is None:
-        return ()
-    return (*result.findings, *(one for part in result.parts for one in part.findings))
+_Found = tuple[Finding, Part | None]
+"""A finding and the part it was made in."""
 
 
-def _of_evidence(evidence: Iterable[Mapping[str, Any]]) -> Iterable[Finding]:
+def _of_result(result: ProbeResult | None) -> Iterator[_Found]:
+    if result is not None:
+        yield from ((finding, None) for finding in result.findings)
+        yield from ((finding, part) for part in result.parts for finding in part.findings)
+
+
+def _of_evidence(evidence: Iterable[Mapping[str, Any]]) -> Iterator[_Found]:
     for document in evidence:
         for one in document["findings"]:
-            yield Finding(**(dict(one) | {"status": Status(one["status"])}))
+            yield decode_finding(one), None
 
 
-def _advise(finding: Finding) -> Advice:
+def _advise(finding: Finding, part: Part | None, standpoint: Standpoint) -> Advice:
     entry = ENTRIES.get(finding.code)
     owner = owner_of_finding(finding)
     if entry is None:
         return Advice(finding, owner, "", "", "", "")
-    known = {"subject": finding.subject}
-    place = _PLACE.match(finding.subject)
-    known |= {} if place is None else place.groupdict()
-    texts = (entry.summary, entry.why, entry.remedy, entry.verify)
-    return Advice(finding, owner, *(filled(text, known) for text in texts))
+    return Advice(
+        finding,
+        owner,
+        entry.summary,
+        entry.why,
+        standpoint.remedy(entry.remedy, finding.subject, part),
+        "\n".join(standpoint.commands(entry.verify, finding.subject, part)),
+    )
 
 
 def story_json(story: Story) -> dict[str, Any]:

@@ -93,7 +93,7 @@ async def mx_session(
             trace.facts.update(facts.as_facts())
             trace.remember(Aspect.CERTIFICATE, where, facts.summary)
             if not facts.trusted:  # no sender that verifies nothing minds, others do: RFC 7435 §3
-                trace.findings.append(untrusted(facts, "starttls", Status.NOTICE))
+                trace.findings.append(untrusted(facts, "starttls", Status.NOTICE, where))
             await _ehlo(session, name, trace)  # RFC 3207 §4.2
         if session.offer is not None:
             offered = _capabilities(session.offer, has_starttls=is_offered)
@@ -146,7 +146,7 @@ def address_unusable(subject: str, owner: Owner, detail: str) -> Finding:
     """The finding for an address that did not do while another one did."""
     is_ours = owner in (Owner.MONITOR, Owner.US, Owner.OUR_DNS)
     status = Status.UNTESTABLE if is_ours else Status.WARNING
-    return Finding("mx.address_unusable", status, subject, detail, "RFC 5321 §5.1")
+    return Finding("mx.address_unusable", status, subject, detail, "RFC 5321 §5.1", owner)
 
 
 def _capabilities(offer: Ehlo, *, has_starttls: bool) -> str:

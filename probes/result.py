@@ -139,13 +139,17 @@ LOOP_LAGGED = "monitor.loop_lagged"
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A defect (or a proof of health) that did not stop the run; `code` is stable."""
+    """A defect (or a proof of health) that did not stop the run; `code` is stable.
+
+    `owner` is given where the case knows better than the catalogue whose problem it is.
+    """
 
     code: str
     status: Status
     subject: str
     evidence: str
     reference: str
+    owner: Owner | None = None
 
 
 class Aspect(StrEnum):

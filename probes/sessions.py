@@ -210,7 +210,8 @@ async def _connect(
 def _unusable(host: str, failure: ProbeFailure) -> Finding:
     is_ours = failure.owner is Owner.MONITOR
     status = Status.UNTESTABLE if is_ours else Status.WARNING
-    return Finding("smtp.address_unusable", status, host, failure.detail, "RFC 5321 §5.1")
+    owner = failure.to_failure(Phase.CONNECT).owner
+    return Finding("smtp.address_unusable", status, host, failure.detail, "RFC 5321 §5.1", owner)
 
 
 async def _ehlo(session: SmtpSession, name: str, trace: Trace) -> None:
@@ -235,12 +236,17 @@ async def _handshake(
         trace.findings.append(untrusted(facts, server.tls))
 
 
-def untrusted(facts: TlsFacts, tls: str, status: Status = Status.WARNING) -> Finding:
-    """A certificate that did not stop the session and would stop one that verifies."""
+def untrusted(
+    facts: TlsFacts, tls: str, status: Status = Status.WARNING, where: str | None = None
+) -> Finding:
+    """A certificate that did not stop the session and would stop one that verifies.
+
+    `where` is given where other addresses of the same host may have other certificates.
+    """
     return Finding(
         f"smtp.{tls}.{facts.untrusted_reason}",
         status,
-        facts.server_name,
+        where or facts.server_name,
         facts.detail,
         "RFC 8460 §4.3",
     )

@@ -32,7 +32,8 @@ ROOMS = (
     ("probes.kinds", "probes.routes", "probes.mailboxes"),
     ("probes.registry",),
     ("probes.run",),
-    ("exporter.exposition", "exporter.rolling", "exporter.liars"),
+    ("exporter.exposition", "exporter.rolling", "exporter.liars", "exporter.own_address"),
+    ("exporter.advice",),
     ("exporter.model",),
     ("exporter.config", "exporter.snapshots"),
     (

@@ -32,7 +32,9 @@ def constants() -> set[str]:
 
 
 OF_THE_SCREEN = {
+    "exporter.advice.MAX_PLACES",
     "exporter.diagnose_advice.MAX_CASES",
+    "exporter.diagnose_facts.MAX_ROWS",
     "exporter.diagnose_view.MAX_LINES",
     "exporter.exposition.MAX_EXEMPLAR",
     "exporter.ledger_thread.MAX_TOGETHER",

@@ -4,7 +4,7 @@ One file = one area. Finding codes are dotted; the page `docs/findings.md`, the 
 `mailcanary findings` and the anchors of alerts are made of this table.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from difflib import get_close_matches
 
 from probes.catalogue import (
@@ -51,14 +51,16 @@ ENTRIES: Mapping[str, Entry] = {
 """Every entry by its code."""
 
 
-def nearest(code: str) -> tuple[str, ...]:
+def nearest(code: str, among: Collection[str] = tuple(ENTRIES)) -> tuple[str, ...]:
     """The codes that look most like `code`, at most three, the most alike first."""
     wanted = code.strip().lower()[:200]
-    within = [known for known in ENTRIES if wanted and wanted in known][:3]
-    return tuple(within or get_close_matches(wanted, ENTRIES, n=3, cutoff=0.5))
+    within = [known for known in among if wanted and wanted in known][:3]
+    return tuple(within or get_close_matches(wanted, among, n=3, cutoff=0.5))
 
 
 def owner_of_finding(finding: Finding) -> Owner:
-    """Who has to act on it; a code nobody wrote down is the monitor's."""
+    """Who has to act on it: as it says itself, else as its code has it; else the monitor."""
+    if finding.owner is not None:
+        return finding.owner
     entry = ENTRIES.get(finding.code)
     return entry.owner_of(finding.status) if entry is not None else Owner.MONITOR

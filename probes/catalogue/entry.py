@@ -9,7 +9,8 @@ from probes.result import Owner, Status
 PLACEHOLDERS = frozenset(
     {
         *("subject", "domain", "host", "address", "port", "source_address", "ehlo_name"),
-        *("resolver", "mail_from", "recipient", "selector"),
+        *("resolver", "mail_from", "recipient", "job", "name", "rdtype", "zone"),
+        *("list", "entry", "tlsa_name", "digest", "mx_host", "mechanisms"),
     }
 )
 """What a remedy or a verification may leave open, written `{domain}`: told by who shows it."""

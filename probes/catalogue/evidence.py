@@ -43,7 +43,7 @@ _DKIM = (
         "The key of a DKIM signature is missing, revoked, malformed or too weak",
         "Nobody can verify the signature: receivers see unsigned mail.",
         "Publish the key of the selector the signature names, of 2048 bits RSA or Ed25519.",
-        "dig @{resolver} TXT {selector}._domainkey.{domain}\n" + _EXPLAIN,
+        "dig @{resolver} TXT {name}\n" + _EXPLAIN,
         "RFC 6376 §6.1",
         Owner.US,
         always(Status.FAILURE),

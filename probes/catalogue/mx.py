@@ -1,14 +1,10 @@
 """Findings about a domain's MX hosts and their addresses."""
 
+from probes.catalogue.command_lines import DIG_ADDRESSES, FINGERPRINT, SWAKS_EHLO
 from probes.catalogue.entry import Entry, always
 from probes.result import Owner, Status
 
 _DIG_MX = "dig @{resolver} MX {domain}"
-_DIG_HOST = "dig @{resolver} A {host}\ndig @{resolver} AAAA {host}"
-_SWAKS = (
-    "swaks --to postmaster@{domain} --server {address} --port {port} --ehlo {ehlo_name} "
-    "--local-interface {source_address} --quit-after EHLO"
-)
 
 ENTRIES = (
     Entry(
@@ -17,7 +13,7 @@ ENTRIES = (
         "Senders try the addresses one after the other: mail is late by a timeout or more, and one "
         "more failure away from not coming at all.",
         "Repair the server at {address}, or take its address or MX record out of the DNS.",
-        _SWAKS,
+        SWAKS_EHLO,
         "RFC 5321 §5.1",
         Owner.THEIR_MX,
         {
@@ -31,7 +27,7 @@ ENTRIES = (
         "Addresses of that family are unknown; senders that need them defer the mail.",
         "Have the name servers of {host} answer for both types; no record of a type is NODATA, "
         "not an error.",
-        _DIG_HOST,
+        DIG_ADDRESSES,
         "RFC 5321 §5.1",
         Owner.THEIR_DNS,
         {
@@ -44,7 +40,7 @@ ENTRIES = (
         "mx.hosts_left_out",
         "The domain has more hosts or addresses than one run probes",
         "What was not probed may be broken without this run seeing it.",
-        "Raise `max_hosts` of the job, or remove MX records nobody needs.",
+        "Remove MX records nobody needs; a job of the service probes `max_hosts` of them.",
         _DIG_MX,
         "RFC 5321 §5.1",
         Owner.MONITOR,
@@ -109,7 +105,7 @@ ENTRIES = (
         "Some senders refuse it, TLSA records are looked for at other names, and certificates "
         "rarely name both.",
         "Let the MX record name the host itself.",
-        _DIG_HOST,
+        DIG_ADDRESSES,
         "RFC 2181 §10.3",
         Owner.THEIR_DNS,
         always(Status.WARNING),
@@ -119,7 +115,7 @@ ENTRIES = (
         "An MX host has no address",
         "Nobody can deliver there; when it is the only host, mail is deferred or bounced.",
         "Publish A and AAAA records of the host, or remove its MX record.",
-        _DIG_HOST,
+        DIG_ADDRESSES,
         "RFC 5321 §5.1",
         Owner.THEIR_DNS,
         {
@@ -133,7 +129,7 @@ ENTRIES = (
         "An MX host has an address that nobody on the Internet can reach",
         "Mail from outside is deferred; an internal mail path may want it so.",
         "Publish public addresses for {host}, at least to the outside.",
-        _DIG_HOST,
+        DIG_ADDRESSES,
         "RFC 6890 §2.2",
         Owner.THEIR_DNS,
         {
@@ -158,8 +154,7 @@ ENTRIES = (
         "senders that insist on it deliver or defer as chance has it; a TLSA record has to match "
         "every one of them.",
         "See that every server behind {host} has a certificate that is trusted and stays so.",
-        "openssl s_client -starttls smtp -connect {address}:{port} -name {ehlo_name} "
-        "-servername {host} </dev/null | openssl x509 -noout -enddate -fingerprint -sha256",
+        FINGERPRINT,
         "",
         Owner.THEIR_MX,
         {Status.INFO: "all are trusted, or none is", Status.WARNING: "only some are trusted"},
@@ -170,7 +165,7 @@ ENTRIES = (
         "Which senders encrypt is left to chance; senders that insist on TLS defer now and then. "
         "Where the server is the same, somebody on the way removes the offer.",
         "Configure all servers behind {host} alike; else look for a firewall that inspects SMTP.",
-        "openssl s_client -starttls smtp -connect {address}:{port} -name {ehlo_name}",
+        SWAKS_EHLO,
         "RFC 3207 §6",
         Owner.THEIR_MX,
         always(Status.WARNING),

@@ -3,8 +3,8 @@
 from probes.catalogue.entry import Entry, always
 from probes.result import Owner, Status
 
-_SOA = "dig @{address} +norecurse SOA {domain}"
-_NS = "dig @{resolver} NS {domain}"
+_SOA = "dig @{address} +norecurse SOA {zone}"
+_NS = "dig @{resolver} NS {zone}"
 
 ENTRIES = (
     Entry(
@@ -45,7 +45,7 @@ ENTRIES = (
         "The name servers do not say the same",
         "What a sender does depends on whom its resolver happened to ask.",
         "Find out why the zone is not transferred to all of them, and raise its serial number.",
-        f"{_NS}\ndig @{{address}} +norecurse MX {{domain}}",
+        "dig @{address} +norecurse {rdtype} {name}",
         "RFC 1034 §4.3.5",
         Owner.THEIR_DNS,
         always(Status.WARNING),

@@ -2,18 +2,17 @@
 
 from collections.abc import Mapping
 
+from probes.catalogue.command_lines import FINGER_DANE, S_CLIENT
 from probes.catalogue.entry import Entry, always
 from probes.result import Owner, Status
 
 _STS = "dig @{resolver} TXT _mta-sts.{domain}"
 _STS_POLICY = "curl -v https://mta-sts.{domain}/.well-known/mta-sts.txt"
 _RPT = "dig @{resolver} TXT _smtp._tls.{domain}"
-_TLSA = "dig @{resolver} +dnssec TLSA _25._tcp.{host}"
-_FINGER = "posttls-finger -c -l dane {domain}"
-_CHAIN = "openssl s_client -starttls smtp -showcerts -connect {host}:{port} -servername {host}"
+_TLSA = "dig @{resolver} +dnssec TLSA {tlsa_name}"
 _MX = "dig @{resolver} +dnssec MX {domain}"
 _PUBLISH_TLSA = (
-    "Publish `_25._tcp.{host}. IN TLSA 3 1 1 SHA256`, SHA256 being that of the public key the "
+    "Publish `{tlsa_name}. IN TLSA 3 1 1 {digest}`, which is the SHA-256 of the public key the "
     "server uses, and add the next key's record a TTL before the key is changed."
 )
 _LOOKUP: Mapping[Status, str] = {
@@ -85,7 +84,7 @@ _DANE = (
         "dane.not_signed",
         "TLSA records stand in a zone that is not signed",
         "Nobody heeds them: without DNSSEC whoever forges the server forges them as well.",
-        "Sign the zone of {host}.",
+        "Sign the zone of {host}, or take the records away.",
         _TLSA,
         "RFC 7672 §2.2",
         Owner.THEIR_DNS,
@@ -134,7 +133,7 @@ _DANE = (
         "No TLSA record matches the certificate that is served",
         "Senders that honour DANE do not deliver to this address.",
         _PUBLISH_TLSA,
-        f"{_TLSA}\n{_FINGER}\n{_CHAIN}",
+        f"{_TLSA}\n{FINGER_DANE}\n{S_CLIENT}",
         "RFC 7672 §2.2",
         Owner.THEIR_MX,
         always(Status.FAILURE),
@@ -144,7 +143,7 @@ _DANE = (
         "A host with TLSA records has no working STARTTLS",
         "Senders that honour DANE do not deliver to this address.",
         "Repair STARTTLS on the server, or take its TLSA records away.",
-        f"{_CHAIN}\n{_FINGER}",
+        f"{S_CLIENT}\n{FINGER_DANE}",
         "RFC 7672 §2.2",
         Owner.THEIR_MX,
         always(Status.FAILURE),
@@ -155,7 +154,7 @@ _DANE = (
         "As it should be while a key is changed; a record nobody needs any more vouches for an "
         "old key.",
         "After the change take the old key's record out.",
-        f"{_TLSA}\n{_CHAIN}",
+        f"{_TLSA}\n{S_CLIENT}",
         "RFC 7671 §8.1",
         Owner.THEIR_DNS,
         always(Status.INFO),
@@ -244,7 +243,8 @@ _MTA_STS = (
         "sts.policy_invalid",
         "The MTA-STS policy cannot be read",
         "Senders take it for none.",
-        "Serve lines `version: STSv1`, `mode: enforce`, `mx: {host}`, `max_age: 2592000`.",
+        "Serve lines `version: STSv1`, `mode: enforce`, `mx: {mx_host}` (one for each MX host) and "
+        "`max_age: 2592000`.",
         _STS_POLICY,
         "RFC 8461 §3.2",
         Owner.THEIR_MX,
@@ -285,7 +285,7 @@ _MTA_STS = (
         "An MX host does not do as the policy promises",
         "Senders that honour the policy do not deliver to that address.",
         "Serve a certificate of a public authority for {host}, with every intermediate one.",
-        _CHAIN,
+        S_CLIENT,
         "RFC 8461 §4.2",
         Owner.THEIR_MX,
         _BY_MODE,
@@ -353,7 +353,7 @@ _CERTIFICATES = (
         "A server's certificate has ended or ends soon",
         "Senders that verify it then do not deliver.",
         "Renew it, see to it that the server reads the new one, and repair what renews it.",
-        _CHAIN,
+        S_CLIENT,
         "RFC 5280 §4.1.2.5",
         Owner.THEIR_MX,
         always(Status.WARNING),
@@ -363,7 +363,7 @@ _CERTIFICATES = (
         "An authority's certificate in the served chain has ended or ends soon",
         "Senders that verify the chain then do not deliver, though the server's own is good.",
         "Serve the authority's current intermediate certificate.",
-        _CHAIN,
+        S_CLIENT,
         "RFC 5280 §4.1.2.5",
         Owner.THEIR_MX,
         always(Status.WARNING),
@@ -373,20 +373,10 @@ _CERTIFICATES = (
         "A certificate in the served chain is weak",
         "Senders may refuse it, and it does not withstand an attacker for long.",
         "Have a certificate issued for an RSA key of 2048 bits or an EC key of 256, with SHA-256.",
-        _CHAIN,
+        S_CLIENT,
         "RFC 9325 §4.5",
         Owner.THEIR_MX,
         always(Status.WARNING),
-    ),
-    Entry(
-        "tls.certificates_differ",
-        "The addresses of one host serve different certificates",
-        "Usual in a cluster; one that was forgotten at a renewal looks the same.",
-        "Nothing, where it is meant to be so.",
-        _CHAIN,
-        "",
-        Owner.THEIR_MX,
-        always(Status.INFO),
     ),
 )
 

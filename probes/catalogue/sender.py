@@ -5,7 +5,8 @@ from probes.catalogue.entry import Entry, always
 from probes.result import Owner, Status
 
 _DIG_PTR = "dig @{resolver} -x {address}"
-_DIG_EHLO = "dig @{resolver} A {ehlo_name}\ndig @{resolver} AAAA {ehlo_name}"
+_DIG_EHLO = "dig @{resolver} A {name}\ndig @{resolver} AAAA {name}"
+_DIG_LISTED = "dig @{resolver} A {entry}\ndig @{resolver} TXT {entry}"
 _IPREV = "RFC 8601 §3"
 _EHLO = "RFC 5321 §4.1.4"
 
@@ -58,7 +59,7 @@ _NAMES = (
         "ehlo.unresolvable",
         "The EHLO name does not exist, or has no address of the family we send from",
         "Receivers may refuse the session at EHLO.",
-        "Publish the sending address at {ehlo_name}, or use another EHLO name.",
+        "Publish {address} at {name}, or use another EHLO name.",
         _DIG_EHLO,
         _EHLO,
         Owner.US,
@@ -68,7 +69,7 @@ _NAMES = (
         "ehlo.elsewhere",
         "The EHLO name has other addresses than the one we send from",
         "It must not be refused for that, but spam filters count it against the mail.",
-        "Publish the sending address at {ehlo_name} as well.",
+        "Publish {address} at {name} as well.",
         _DIG_EHLO,
         _EHLO,
         Owner.US,
@@ -78,7 +79,7 @@ _NAMES = (
         "ehlo.literal",
         "The EHLO name is an address literal",
         "It is allowed, and many spam filters take it for a sign of spam.",
-        "Use a fully qualified domain name that resolves to the sending address.",
+        "Use a fully qualified domain name that resolves to {address}.",
         _DIG_PTR,
         "RFC 5321 §4.1.3",
         Owner.US,
@@ -88,7 +89,7 @@ _NAMES = (
         "ehlo.lookup_failed",
         "The EHLO name could not be looked up",
         "Receivers that meet the same failure may refuse or defer the session.",
-        "Repair the name servers of {ehlo_name}.",
+        "Repair the name servers of {name}.",
         _DIG_EHLO,
         _EHLO,
         Owner.US,
@@ -106,7 +107,7 @@ _LISTS = (
         "A sending address is on a block list",
         "Receivers that use the list refuse or junk what the machine sends.",
         "Read the list's reason, stop what caused it, then ask the list to remove {address}.",
-        _DIG_PTR,
+        _DIG_LISTED,
         "RFC 5782 §2.1",
         Owner.US,
         always(Status.FAILURE),
@@ -117,7 +118,7 @@ _LISTS = (
         "What it says is worth nothing here: neither listed nor not listed.",
         "Ask it through a resolver of your own (large lists refuse public ones), check the key, or "
         "take the list out of the configuration.",
-        "dig @{resolver} A 2.0.0.127.{host}\ndig @{resolver} A 1.0.0.127.{host}",
+        "dig @{resolver} A 2.0.0.127.{list}\ndig @{resolver} A 1.0.0.127.{list}",
         "RFC 5782 §5",
         Owner.MONITOR,
         always(Status.UNTESTABLE),
@@ -127,7 +128,7 @@ _LISTS = (
         "A block list has no IPv6 addresses",
         "It says nothing about the machine's IPv6 addresses.",
         "Nothing.",
-        "dig @{resolver} A 2.0.0.127.{host}",
+        "dig @{resolver} A 2.0.0.127.{list}",
         "RFC 5782 §5",
         Owner.MONITOR,
         always(Status.INFO),
@@ -139,8 +140,8 @@ _DOMAIN_LISTS = (
         "rhsbl.listed",
         "A domain of our mail is on a block list",
         "Receivers that use the list refuse or junk mail that shows the domain, whoever sends it.",
-        "Read the list's reason, stop what caused it, then ask the list to remove {subject}.",
-        "dig @{resolver} A {subject}.ZONE\ndig @{resolver} TXT {subject}.ZONE",
+        "Read the list's reason, stop what caused it, then ask the list to remove {name}.",
+        _DIG_LISTED,
         "RFC 5782 §3",
         Owner.US,
         always(Status.FAILURE),
@@ -151,7 +152,7 @@ _DOMAIN_LISTS = (
         "What it says is worth nothing here: neither listed nor not listed.",
         "Ask it through a resolver of your own (large lists refuse public ones), check the key, or "
         "take the list out of the configuration.",
-        "dig @{resolver} A test.{host}\ndig @{resolver} A invalid.{host}",
+        "dig @{resolver} A test.{list}\ndig @{resolver} A invalid.{list}",
         "RFC 5782 §5",
         Owner.MONITOR,
         always(Status.UNTESTABLE),

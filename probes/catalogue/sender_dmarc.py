@@ -3,8 +3,8 @@
 from probes.catalogue.entry import Entry, always
 from probes.result import Owner, Status
 
-_DIG_KEY = "dig @{resolver} TXT {subject}"
-_DIG = "dig @{resolver} TXT _dmarc.{domain}"
+_DIG = "dig @{resolver} TXT {name}"
+_DIG_DOMAIN = "dig @{resolver} TXT _dmarc.{name}"
 _RECORD = "RFC 9989 §4.7"
 
 _WHERE_IN_USE = {
@@ -17,8 +17,8 @@ _DKIM = (
         "dkim.key_missing",
         "There is no key at a DKIM selector",
         "Every signature made with it fails, and with it DMARC where SPF does not pass.",
-        'Publish the public key at {subject}: "v=DKIM1; k=rsa; p=...".',
-        _DIG_KEY,
+        'Publish the public key at {name}: "v=DKIM1; k=rsa; p=...".',
+        _DIG,
         "RFC 6376 §3.6.2.2",
         Owner.THEIR_DNS,
         _WHERE_IN_USE,
@@ -28,7 +28,7 @@ _DKIM = (
         "There are several TXT records at a DKIM selector",
         "Which one a receiver takes is not defined: signatures pass here and fail there.",
         "Remove all but the one whose private key signs.",
-        _DIG_KEY,
+        _DIG,
         "RFC 6376 §3.6.2.2",
         Owner.THEIR_DNS,
         always(Status.WARNING),
@@ -38,7 +38,7 @@ _DKIM = (
         "The DKIM key was revoked: its p= is empty",
         "Every signature made with it fails.",
         "Sign with another selector, or publish the key again.",
-        _DIG_KEY,
+        _DIG,
         "RFC 6376 §3.6.1",
         Owner.THEIR_DNS,
         _WHERE_IN_USE,
@@ -48,7 +48,7 @@ _DKIM = (
         "The DKIM key record cannot be read, or holds no key",
         "Every signature made with it fails.",
         "Publish the record again; look for lost characters where it was split into strings.",
-        _DIG_KEY,
+        _DIG,
         "RFC 6376 §3.6.1",
         Owner.THEIR_DNS,
         _WHERE_IN_USE,
@@ -58,7 +58,7 @@ _DKIM = (
         "The DKIM key record forbids what it is used for",
         "Receivers take no signature of mail with SHA-256 by it.",
         "Remove h= and s= from the record.",
-        _DIG_KEY,
+        _DIG,
         "RFC 6376 §6.1.2",
         Owner.THEIR_DNS,
         _WHERE_IN_USE,
@@ -68,7 +68,7 @@ _DKIM = (
         "The DKIM key has fewer than 1024 bits",
         "Receivers do not accept it: anybody can compute its private part.",
         "Make a key of 2048 bits under a new selector, sign with it, then revoke this one.",
-        _DIG_KEY,
+        _DIG,
         "RFC 8301 §3.2",
         Owner.THEIR_DNS,
         _WHERE_IN_USE,
@@ -78,7 +78,7 @@ _DKIM = (
         "The DKIM key has fewer than 2048 bits",
         "It still verifies everywhere; signers should no longer use it.",
         "Make a key of 2048 bits under a new selector at the next change of keys.",
-        _DIG_KEY,
+        _DIG,
         "RFC 8301 §3.2",
         Owner.THEIR_DNS,
         always(Status.NOTICE),
@@ -88,7 +88,7 @@ _DKIM = (
         "The DKIM key is marked as a test (t=y)",
         "Receivers may treat signed mail as if it were not signed.",
         "Remove t=y from the record.",
-        _DIG_KEY,
+        _DIG,
         "RFC 6376 §3.6.1",
         Owner.THEIR_DNS,
         always(Status.NOTICE),
@@ -99,7 +99,7 @@ _DKIM = (
         "Receivers that meet the same failure defer the mail or count it as not signed.",
         "Repair the name servers of the domain; where its records do not validate, have its zone "
         "signed again.",
-        _DIG_KEY,
+        _DIG,
         "RFC 6376 §6.1.2",
         Owner.THEIR_DNS,
         {
@@ -117,9 +117,9 @@ _DMARC = (
         "No DMARC record holds for the domain",
         "Anybody can use the domain as author; large receivers demand a record of those who send "
         "much.",
-        'Publish a TXT record at _dmarc.{domain}: "v=DMARC1; p=none; rua=mailto:dmarc@{domain}", '
+        'Publish a TXT record at _dmarc.{name}: "v=DMARC1; p=none; rua=mailto:dmarc@{name}", '
         "and make it stricter when the reports show that all our mail passes.",
-        _DIG,
+        _DIG_DOMAIN,
         "RFC 9989 §4.10.1",
         Owner.THEIR_DNS,
         always(Status.FAILURE),
@@ -244,7 +244,7 @@ _DMARC = (
         "That method cannot make DMARC pass, however good it is.",
         "Use an envelope sender (or a d=) of the author domain or, where alignment is relaxed, of "
         "its organisation.",
-        _DIG,
+        _DIG_DOMAIN,
         "RFC 9989 §4.4",
         Owner.US,
         always(Status.WARNING),
@@ -253,7 +253,7 @@ _DMARC = (
         "dmarc.reports_missing",
         "The record asks for no aggregate reports",
         "Nobody hears which mail fails and who forges the domain.",
-        "Add rua=mailto:dmarc@{domain} and read what comes.",
+        "Add rua=mailto:dmarc@{host} and read what comes.",
         _DIG,
         _RECORD,
         Owner.THEIR_DNS,
@@ -283,8 +283,8 @@ _DMARC = (
         "dmarc.reports_unauthorised",
         "The domain that is to receive our reports does not say that it takes them",
         "Receivers send no report there.",
-        'Have {host} publish a TXT record at {domain}._report._dmarc.{host}: "v=DMARC1".',
-        "dig @{resolver} TXT {domain}._report._dmarc.{host}",
+        'Have {host} publish a TXT record at {name}: "v=DMARC1;".',
+        _DIG,
         "RFC 9990 §4",
         Owner.THEIR_DNS,
         {

@@ -3,8 +3,7 @@
 from probes.catalogue.entry import Entry, always
 from probes.result import Owner, Status
 
-_DIG = "dig @{resolver} TXT {domain}"
-_DIG_SUBJECT = "dig @{resolver} TXT {subject}"
+_DIG = "dig @{resolver} TXT {name}"
 _LIMITS = "RFC 7208 §4.6.4"
 
 ENTRIES = (
@@ -12,7 +11,7 @@ ENTRIES = (
         "spf.record_missing",
         "The domain of the envelope sender has no SPF record",
         "Receivers cannot tell our machines from anybody's; large ones refuse or junk such mail.",
-        'Publish one TXT record at {domain}: "v=spf1 ip4:{address} -all", with every machine that '
+        'Publish one TXT record at {name}: "v=spf1 {mechanisms} -all", with every machine that '
         "sends.",
         _DIG,
         "RFC 7208 §4.5",
@@ -34,7 +33,7 @@ ENTRIES = (
         "A TXT record is meant as an SPF record, and receivers do not take it for one",
         "To them the domain has no policy: nobody is authorised, and nobody refused.",
         'Let the record at {subject} begin with exactly "v=spf1" and one space.',
-        _DIG_SUBJECT,
+        _DIG,
         "RFC 7208 §4.5",
         Owner.THEIR_DNS,
         always(Status.FAILURE),
@@ -64,7 +63,7 @@ ENTRIES = (
         "spf.not_authorised",
         "The policy does not authorise one of our sending addresses",
         "Receivers refuse, junk or distrust what that machine sends.",
-        "Add ip4:{address} (or ip6:) to the record before its all, or send from another machine.",
+        "Add {mechanisms} to the record of {name} before its all, or send from another machine.",
         _DIG,
         "RFC 7208 §2.6",
         Owner.THEIR_DNS,
@@ -93,8 +92,8 @@ ENTRIES = (
         "spf.helo_fails",
         "The policy of the EHLO name does not allow the address that uses it",
         "Receivers may refuse at EHLO, and bounces, which have no other identity, fail SPF.",
-        'Publish "v=spf1 a -all" at the EHLO name {ehlo_name}.',
-        "dig @{resolver} TXT {ehlo_name}",
+        'Publish "v=spf1 a -all" at the EHLO name {name}.',
+        _DIG,
         "RFC 7208 §2.3",
         Owner.US,
         always(Status.WARNING),
@@ -116,7 +115,7 @@ ENTRIES = (
         "are not authorised, and forgeries are not refused.",
         "Take the term out, or correct the domain {subject} in it; a provider that has stopped "
         "its service is the common cause.",
-        _DIG_SUBJECT,
+        _DIG,
         "RFC 7208 §5.2",
         Owner.THEIR_DNS,
         always(Status.FAILURE),
@@ -127,7 +126,7 @@ ENTRIES = (
         "Every evaluation that gets that far ends in a permanent error: machines named behind it "
         "are not authorised, and forgeries are not refused.",
         "Have the owner of {subject} publish one record without mistakes, or take the term out.",
-        _DIG_SUBJECT,
+        _DIG,
         "RFC 7208 §5.2",
         Owner.THEIR_DNS,
         always(Status.FAILURE),
@@ -137,7 +136,7 @@ ENTRIES = (
         "An include or redirect leads to a policy that authorises every address in the world",
         "Anybody's forgeries pass SPF, and with it DMARC, though the record itself looks strict.",
         "Take the term out until {subject} no longer ends in +all.",
-        _DIG_SUBJECT,
+        _DIG,
         "RFC 7208 §5.1",
         Owner.THEIR_DNS,
         always(Status.FAILURE),
@@ -169,7 +168,7 @@ ENTRIES = (
         "Mail from addresses that match early passes, other mail ends in a permanent error.",
         "Take out the terms whose names have no records; for clients over IPv6 alone, give the "
         "names an AAAA record or write ip4 instead of a and mx.",
-        _DIG_SUBJECT,
+        _DIG,
         _LIMITS,
         Owner.THEIR_DNS,
         {

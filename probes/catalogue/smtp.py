@@ -2,21 +2,9 @@
 
 from collections.abc import Mapping
 
+from probes.catalogue.command_lines import S_CLIENT, S_CLIENT_TLS, SWAKS_EHLO
 from probes.catalogue.entry import Entry, always
 from probes.result import Owner, Reason, Status
-
-_SWAKS = (
-    "swaks --server {address} --port {port} --ehlo {ehlo_name} "
-    "--local-interface {source_address} --quit-after EHLO"
-)
-_S_CLIENT = (
-    "openssl s_client -starttls smtp -connect {address}:{port} -name {ehlo_name} "
-    "-servername {host} -verify_hostname {host} -showcerts"
-)
-_S_CLIENT_TLS = (
-    "openssl s_client -connect {address}:{port} -servername {host} -verify_hostname {host} "
-    "-showcerts"
-)
 
 _CERTIFICATE = {
     Reason.CERTIFICATE_EXPIRED: (
@@ -74,7 +62,7 @@ ENTRIES = (
         "An address of the submission server takes no connection while another one does",
         "Mail programs wait for a timeout before they try the next address.",
         "Repair the server at that address or take it out of the DNS.",
-        _SWAKS,
+        SWAKS_EHLO,
         "RFC 5321 §5.1",
         Owner.THEIR_MX,
         {
@@ -89,7 +77,7 @@ ENTRIES = (
         "sent without asking.",
         "Let the server accept RET, ENVID, NOTIFY and ORCPT, or no longer offer DSN; a filter in "
         "front of it may be what refuses them. `dsn: false` at the path stops asking.",
-        _SWAKS,
+        SWAKS_EHLO,
         "RFC 3461 §4",
         Owner.THEIR_MX,
         always(Status.WARNING),
@@ -100,7 +88,7 @@ ENTRIES = (
         "Without EHLO there are no extensions: no STARTTLS, no SIZE, no 8BITMIME.",
         "Allow EHLO, in the server and in the firewalls before it (`smtp fixup` or `inspect "
         "esmtp` is a common cause).",
-        _SWAKS,
+        SWAKS_EHLO,
         "RFC 5321 §3.2",
         Owner.THEIR_MX,
         always(Status.WARNING),
@@ -111,7 +99,7 @@ ENTRIES = (
         "A client that takes it for the answer to its next command is one answer behind from "
         "then on, and loses or doubles mail.",
         "Find what answers twice: a proxy or a content filter between the server and the network.",
-        _SWAKS,
+        SWAKS_EHLO,
         "RFC 5321 §4.2",
         Owner.THEIR_MX,
         always(Status.WARNING),
@@ -121,7 +109,7 @@ ENTRIES = (
         "The server does not answer QUIT as it has to",
         "Nothing is lost; senders wait in vain and log an error.",
         "Let the server answer QUIT with 221 before it closes the connection.",
-        _SWAKS,
+        SWAKS_EHLO,
         "RFC 5321 §4.1.1.10",
         Owner.THEIR_MX,
         always(Status.NOTICE),
@@ -132,7 +120,7 @@ ENTRIES = (
         "A sender that takes what TLS it gets sends in clear then, and everybody between can "
         "read the mail; a sender that insists on TLS does not deliver.",
         "Repair TLS at the server: its certificate and key files, its protocol versions.",
-        _S_CLIENT,
+        S_CLIENT,
         "RFC 7435 §3",
         Owner.THEIR_MX,
         always(Status.WARNING),
@@ -144,11 +132,11 @@ ENTRIES = (
         "server, or what stands before it, does not drop what it heard before TLS.",
         "Update the mail server or the proxy before it; it has to empty its buffers when TLS "
         "begins.",
-        _S_CLIENT,
+        S_CLIENT,
         "RFC 3207 §4.2",
         Owner.THEIR_MX,
         always(Status.FAILURE),
     ),
-    *_certificates("starttls", _S_CLIENT, _RELAYING | _SUBMITTING),
-    *_certificates("implicit", _S_CLIENT_TLS, _SUBMITTING),
+    *_certificates("starttls", S_CLIENT, _RELAYING | _SUBMITTING),
+    *_certificates("implicit", S_CLIENT_TLS, _SUBMITTING),
 )

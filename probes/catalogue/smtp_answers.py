@@ -1,18 +1,14 @@
 """Findings about what an MX host offers, how long it takes, and why it refuses."""
 
+from probes.catalogue.command_lines import (
+    SWAKS_EHLO,
+    SWAKS_EHLO_TLS,
+    SWAKS_MAIL,
+    SWAKS_RCPT,
+    recipient_asked,
+)
 from probes.catalogue.entry import Entry, always
 from probes.result import Owner, Status
-
-_SWAKS = (
-    "swaks --to {recipient} --server {address} --port {port} --ehlo {ehlo_name} "
-    "--local-interface {source_address}"
-)
-_EHLO = _SWAKS + " --quit-after EHLO"
-_RCPT = _SWAKS + " --from {mail_from} --tls-optional --quit-after RCPT"
-_MAIL = _SWAKS + " --from {mail_from} --tls-optional --quit-after MAIL"
-_S_CLIENT = (
-    "openssl s_client -starttls smtp -connect {address}:{port} -name {ehlo_name} -servername {host}"
-)
 
 _OFFERS = (
     Entry(
@@ -20,7 +16,7 @@ _OFFERS = (
         "The server does not offer STARTTLS",
         "Mail goes in clear: everybody between can read and change it.",
         "Switch TLS on (Postfix: `smtpd_tls_security_level = may` and `smtpd_tls_chain_files`).",
-        _S_CLIENT,
+        SWAKS_EHLO,
         "RFC 7435 §3",
         Owner.THEIR_MX,
         always(Status.WARNING),
@@ -31,7 +27,7 @@ _OFFERS = (
         "A firewall or an attacker forces mail into clear text.",
         "Switch SMTP inspection off in the firewall (Cisco: `no inspect esmtp`), theirs or ours; "
         "compare with another place to measure from.",
-        _EHLO,
+        SWAKS_EHLO,
         "RFC 3207 §6",
         Owner.NETWORK,
         always(Status.WARNING),
@@ -41,7 +37,7 @@ _OFFERS = (
         "The server offers STARTTLS when TLS is in use already",
         "Clients that believe it fail at the second STARTTLS.",
         "Update the server or the proxy that ends TLS before it.",
-        _S_CLIENT,
+        SWAKS_EHLO_TLS,
         "RFC 3207 §4.2",
         Owner.THEIR_MX,
         always(Status.NOTICE),
@@ -51,7 +47,7 @@ _OFFERS = (
         "Extensions that are offered in clear are not offered under TLS",
         "What answers in clear is not what answers under TLS: a proxy stands between.",
         "Let the proxy pass the server's own EHLO answer on.",
-        _S_CLIENT,
+        SWAKS_EHLO_TLS,
         "RFC 3207 §4.2",
         Owner.THEIR_MX,
         always(Status.NOTICE),
@@ -61,7 +57,7 @@ _OFFERS = (
         "The server calls itself otherwise under TLS than in clear",
         "What answers in clear is not what answers under TLS: a proxy stands between.",
         "Give both the same name.",
-        _S_CLIENT,
+        SWAKS_EHLO_TLS,
         "RFC 5321 §4.1.1.1",
         Owner.THEIR_MX,
         always(Status.NOTICE),
@@ -72,7 +68,7 @@ _OFFERS = (
         "Logs and loops cannot be told apart by it; the server likely says the same name when it "
         "sends, where it costs reputation.",
         "Set the server's name (Postfix: `myhostname`) to the one its address resolves to.",
-        _EHLO,
+        SWAKS_EHLO,
         "RFC 5321 §4.1.1.1",
         Owner.THEIR_MX,
         always(Status.NOTICE),
@@ -83,7 +79,7 @@ _OFFERS = (
         "Ordinary mail with an attachment is refused.",
         "Raise the limit (Postfix: `message_size_limit`); look for a full disk, which some servers "
         "announce this way.",
-        _EHLO,
+        SWAKS_EHLO,
         "RFC 5321 §4.5.3.1.7",
         Owner.THEIR_MX,
         always(Status.WARNING),
@@ -96,7 +92,7 @@ _TIMES = (
         "The server pauses before its greeting",
         "That sorts out spam software that talks too early; honest senders wait a little.",
         "Nothing, unless senders give up: they wait five minutes by the standard.",
-        _EHLO,
+        SWAKS_EHLO,
         "RFC 5321 §4.5.3.2.1",
         Owner.THEIR_FILTER,
         always(Status.INFO),
@@ -107,7 +103,7 @@ _TIMES = (
         "It slows down clients that it distrusts, or it is overloaded; each message takes long.",
         "See whether our address is on its lists; the server's load and its DNS look-ups are the "
         "other common causes.",
-        _EHLO,
+        SWAKS_EHLO,
         "RFC 5321 §4.5.3.2",
         Owner.THEIR_FILTER,
         always(Status.WARNING),
@@ -121,7 +117,7 @@ _REFUSALS = (
         "It takes no mail from our address, or from nobody.",
         "Read its reply: a block list is named there if one is the cause; else the server's "
         "access rules.",
-        _EHLO,
+        SWAKS_EHLO,
         "RFC 5321 §3.1",
         Owner.THEIR_FILTER,
         always(Status.FAILURE),
@@ -131,7 +127,7 @@ _REFUSALS = (
         "The host says that it never takes mail",
         "Senders bounce mail at once.",
         "Take the host out of the MX records, or publish a null MX.",
-        _EHLO,
+        SWAKS_EHLO,
         "RFC 7504 §3",
         Owner.THEIR_MX,
         always(Status.FAILURE),
@@ -141,7 +137,7 @@ _REFUSALS = (
         "The server closes the service",
         "It is stopping, overloaded, or does not want this client now; senders try again later.",
         "Look at the server's log and load; if only we are refused, at its access rules.",
-        _EHLO,
+        SWAKS_EHLO,
         "RFC 5321 §3.8",
         Owner.THEIR_MX,
         always(Status.WARNING),
@@ -152,7 +148,7 @@ _REFUSALS = (
         "Mail is late by the sender's retry interval, and the queue grows.",
         "Send slower to this host, or have the limit raised (Postfix: "
         "`smtpd_client_connection_rate_limit`).",
-        _EHLO,
+        SWAKS_EHLO,
         "RFC 5321 §4.5.3.1.10",
         Owner.THEIR_FILTER,
         always(Status.WARNING),
@@ -162,7 +158,7 @@ _REFUSALS = (
         "The server greylists us",
         "The first message of a new sender comes minutes late; it is taken when it is tried again.",
         "Nothing; a permitted sender can be entered in the server's allow list.",
-        _RCPT,
+        SWAKS_RCPT,
         "RFC 6647 §2.1",
         Owner.THEIR_FILTER,
         always(Status.INFO),
@@ -175,7 +171,7 @@ _RECIPIENTS = (
         "The server refuses the recipient",
         "Mail to this address bounces.",
         "Look at the reply: the mailbox may not exist, be full, or the server not know the domain.",
-        _RCPT,
+        SWAKS_RCPT,
         "RFC 5321 §3.3",
         Owner.THEIR_MAILBOX,
         always(Status.FAILURE),
@@ -186,7 +182,7 @@ _RECIPIENTS = (
         "Nobody can tell the domain's administrators about trouble; it is the one mailbox that "
         "has to exist.",
         "Make postmaster@{domain} an alias of somebody who reads it.",
-        _RCPT.replace("{recipient}", "postmaster@{domain}"),
+        recipient_asked("postmaster@{domain}"),
         "RFC 5321 §4.5.1",
         Owner.THEIR_MX,
         always(Status.WARNING),
@@ -197,7 +193,7 @@ _RECIPIENTS = (
         "Either everything is read by somebody, or it bounces later to forged senders, which "
         "gets the server listed.",
         "Have unknown recipients refused at RCPT (Postfix: `reject_unlisted_recipient`).",
-        _RCPT,
+        recipient_asked("no-such-user@{domain}"),
         "",
         Owner.THEIR_MX,
         always(Status.NOTICE),
@@ -209,7 +205,7 @@ _RECIPIENTS = (
         "Refuse what is not for your own domains (Postfix: `reject_unauth_destination`). If this "
         "monitor's address may relay here (Postfix: `mynetworks`), ask from elsewhere. A server "
         "that takes everything and sorts later is told by its bounces.",
-        _RCPT.replace("{recipient}", "postmaster@{ehlo_name}"),
+        recipient_asked("postmaster@{ehlo_name}"),
         "RFC 5321 §7.9",
         Owner.THEIR_MX,
         always(Status.FAILURE),
@@ -221,7 +217,7 @@ _RECIPIENTS = (
         "Look at the reply. A refused null sender (<>) makes bounces and reports of delivery "
         "impossible: the server has to take it. Of another sender, its domain, its SPF policy or "
         "our address is refused: ask with a sender you may use (`--from`).",
-        _MAIL,
+        SWAKS_MAIL,
         "RFC 5321 §3.3",
         Owner.THEIR_FILTER,
         {
@@ -235,7 +231,7 @@ _RECIPIENTS = (
         "The recipient would be postmaster at our EHLO name, which lies too near to the server's "
         "own names: it may take such mail rightly.",
         "Ask from a machine with a name elsewhere, or give one (`--helo`; `ehlo_name` of a job).",
-        _RCPT.replace("{recipient}", "postmaster@{ehlo_name}"),
+        recipient_asked("postmaster@{ehlo_name}"),
         "RFC 5321 §7.9",
         Owner.MONITOR,
         always(Status.INFO),
@@ -245,7 +241,7 @@ _RECIPIENTS = (
         "The server takes mail for the recipient",
         "As it should be. What becomes of the mail behind the server, a canary shows.",
         "Nothing.",
-        _RCPT,
+        SWAKS_RCPT,
         "RFC 5321 §3.3",
         Owner.THEIR_MAILBOX,
         always(Status.INFO),
@@ -255,7 +251,7 @@ _RECIPIENTS = (
         "The server takes mail for postmaster",
         "As it should be: somebody can be told about trouble with the domain's mail.",
         "Nothing.",
-        _RCPT.replace("{recipient}", "postmaster@{domain}"),
+        recipient_asked("postmaster@{domain}"),
         "RFC 5321 §4.5.1",
         Owner.THEIR_MX,
         always(Status.INFO),
@@ -265,7 +261,7 @@ _RECIPIENTS = (
         "The server refuses a recipient that cannot exist",
         "As it should be: a mistyped address is told to its sender at once.",
         "Nothing.",
-        _RCPT,
+        recipient_asked("no-such-user@{domain}"),
         "",
         Owner.THEIR_MX,
         always(Status.INFO),
@@ -275,7 +271,7 @@ _RECIPIENTS = (
         "The server refuses mail for another domain",
         "As it should be: strangers cannot send through it.",
         "Nothing.",
-        _RCPT.replace("{recipient}", "postmaster@{ehlo_name}"),
+        recipient_asked("postmaster@{ehlo_name}"),
         "RFC 5321 §7.9",
         Owner.THEIR_MX,
         always(Status.INFO),
@@ -285,7 +281,7 @@ _RECIPIENTS = (
         "The server neither takes nor refuses a recipient",
         "Greylisting, a limit or a policy stands before the answer: nothing is known.",
         "Ask again later; the reply is in the evidence.",
-        _RCPT,
+        SWAKS_RCPT,
         "RFC 5321 §3.5.3",
         Owner.THEIR_FILTER,
         always(Status.INFO),

@@ -81,7 +81,8 @@ async def _connect(
 def _unusable(target: MailboxTarget, failure: ProbeFailure) -> Finding:
     is_ours = failure.owner is Owner.MONITOR
     status = Status.UNTESTABLE if is_ours else Status.WARNING
-    return Finding("mailbox.address_unusable", status, target.host, failure.detail, "")
+    owner = failure.to_failure(Phase.CONNECT).owner
+    return Finding("mailbox.address_unusable", status, target.host, failure.detail, "", owner)
 
 
 async def _introduce(net: Net, target: MailboxTarget, session: ImapSession, trace: Trace) -> None:

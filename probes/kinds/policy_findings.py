@@ -1,6 +1,5 @@
 """What is wrong with a domain's TLS policies, host by host; pure."""
 
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
@@ -124,8 +123,7 @@ def _match_findings(visit: Visit) -> Iterator[Finding]:
 def certificate_findings(
     visits: Sequence[Visit], now: datetime, margin: timedelta
 ) -> Iterator[Finding]:
-    """What is about to expire, what is weak, and what differs between a host's addresses."""
-    by_host: defaultdict[str, dict[str, str]] = defaultdict(dict)
+    """What is about to expire, and what is weak."""
     for visit in visits:
         chain = read_chain(visit.tls.chain_der) if visit.tls is not None else ()
         for depth, one in enumerate(chain):
@@ -135,12 +133,6 @@ def certificate_findings(
                 yield Finding(
                     "tls.weak_certificate", Status.WARNING, visit.subject, evidence, "RFC 9325 §4.5"
                 )
-        if chain and visit.address is not None:
-            by_host[visit.host.name][visit.address] = chain[0].sha256
-    for name, fingerprints in by_host.items():
-        if len(set(fingerprints.values())) > 1:
-            shown = (f"{address} {value[:16]}" for address, value in fingerprints.items())
-            yield Finding("tls.certificates_differ", Status.INFO, name, ", ".join(shown), "")
 
 
 def _expiry(

@@ -181,7 +181,9 @@ def _unfetched(host: str, failure: ProbeFailure | None, part: Trace, trace: Trac
     broken = (failure or ProbeFailure(Reason.UNEXPECTED, "")).to_failure(part.current)
     evidence = f"{broken.phase} {broken.reason}: {broken.detail}"
     status = Status.UNTESTABLE if broken.is_untestable else Status.FAILURE
-    trace.findings.append(Finding("sts.policy_fetch", status, host, evidence, "RFC 8461 §3.3"))
+    trace.findings.append(
+        Finding("sts.policy_fetch", status, host, evidence, "RFC 8461 §3.3", broken.owner)
+    )
     why = f"it cannot be fetched: {broken.detail}"
     return _none(why, is_known=not broken.is_untestable)
 

@@ -208,7 +208,8 @@ def _destinations(uris: Sequence[ReportUri]) -> list[str]:
 
 
 async def _about_destination(found: Discovery, destination: str, lookup: Lookup) -> list[Finding]:
-    agreed = await authorisation(found.found_at or found.domain, destination, lookup)
+    ours = found.found_at or found.domain
+    agreed = await authorisation(ours, destination, lookup)
     if agreed.status is Authorisation.REFUSED:
         evidence = f"no DMARC record at {agreed.name} ({agreed.detail})"
         status = Status.WARNING
@@ -218,4 +219,5 @@ async def _about_destination(found: Discovery, destination: str, lookup: Lookup)
     else:
         return []
     code = "dmarc.reports_unauthorised"
-    return [Finding(code, status, destination, evidence[:400], "RFC 9990 §4")]
+    subject = f"{ours}._report._dmarc.{destination}"
+    return [Finding(code, status, subject, evidence[:400], "RFC 9990 §4")]

@@ -152,7 +152,8 @@ async def _is_ip_listed(part: Trace, asked: _Asked, ip: str, unhealthy: list[str
     if not _is_listing(part, asked, ip, answer, unhealthy):
         return False
     evidence = _evidence(asked, answer, await asked.ip_reason(ip))
-    part.findings.append(Finding("dnsbl.listed", Status.FAILURE, ip, evidence, _ENTRY))
+    where = f"{ip} at {asked.block_list.shown}"
+    part.findings.append(Finding("dnsbl.listed", Status.FAILURE, where, evidence, _ENTRY))
     return True
 
 
@@ -161,7 +162,8 @@ async def _is_domain_listed(part: Trace, asked: _Asked, domain: str, unhealthy: 
     if not _is_listing(part, asked, domain, answer, unhealthy):
         return False
     evidence = _evidence(asked, answer, await asked.domain_reason(domain))
-    part.findings.append(Finding("rhsbl.listed", Status.FAILURE, domain, evidence, _DOMAIN_ENTRY))
+    where = f"{domain} at {asked.block_list.shown}"
+    part.findings.append(Finding("rhsbl.listed", Status.FAILURE, where, evidence, _DOMAIN_ENTRY))
     return True
 
 

@@ -140,11 +140,16 @@ async def test_certificates_that_differ_are_shown_address_by_address(
     assert shown == {"192.0.2.1:25", "192.0.2.2:25"}
 
 
-async def test_a_host_that_was_not_yet_known_is_in_no_command(trust: TrustStore) -> None:
+async def test_a_host_whose_address_is_waited_for_in_vain_is_in_the_commands(
+    trust: TrustStore,
+) -> None:
     faults = {("mx1.example.test", kind): Fault(Misbehaviour.SILENCE) for kind in ("A", "AAAA")}
     async with mail_world(ZONE, {}, trust=trust, faults=faults) as world:
         asked = read_request(Typed("example.test", only="mx", timeout="300ms"))
         diagnosis = await diagnose(world.net, asked, lambda _area, _step: None, asyncio.Event())
         (problem,) = problems(diagnosis, world.net)
     assert problem.code == "dns_address.timeout"
-    assert problem.reproduce == (f"dig @{world.dns.address} -p {world.dns.port} MX example.test",)
+    server = f"@{world.dns.address} -p {world.dns.port}"
+    assert problem.reproduce == tuple(
+        f"dig {server} {kind} mx1.example.test" for kind in ("A", "AAAA")
+    )

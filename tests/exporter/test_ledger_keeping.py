@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from exporter.ledger import GIVE_UP_AFTER, Ledger
 from exporter.ledger_store import RUNS_KEPT
+from exporter.ledger_values import decode_finding
 from exporter.model import Run
 from probes.canary.lifecycle import Event, ImpossibleEvent, Outcome, State
 from probes.mailboxes import Cursor
@@ -184,13 +186,19 @@ async def test_a_run_is_read_back_as_it_was_written(path: Path) -> None:
         Reply(550, ("no", "such user \udcff"), (5, 1, 1)),
     )
     finding = Finding("smtp.x", Status.WARNING, "a.test", "evidence", "RFC 5321 §4.2")
-    part = Part("a.test", None, result().timings, why, (finding,), {"a": (1, ("b", None))})
+    owned = replace(finding, owner=Owner.NETWORK)
+    part = Part("a.test", None, result().timings, why, (finding, owned), {"a": (1, ("b", None))})
     whole = ProbeResult(
         "mx", BEGIN, 1.5, result().timings, why, (finding,), (part,), {"x": ("y", 2.5, True)}
     )
     async with opened(path) as rig:
         await rig.ledger.add_runs([Run("job", 3, whole)])
         assert await rig.ledger.runs("job", 10) == (Run("job", 3, whole),)
+
+
+def test_a_finding_of_before_there_were_owners_is_read() -> None:
+    document = {"code": "a.b", "status": "info", "subject": "s", "evidence": "e", "reference": ""}
+    assert decode_finding(document) == Finding("a.b", Status.INFO, "s", "e", "")
 
 
 async def test_a_result_of_monstrous_size_is_shortened(path: Path) -> None:

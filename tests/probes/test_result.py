@@ -118,6 +118,7 @@ def test_a_result_as_json_has_words_for_enums_and_says_whether_it_is_ok() -> Non
                 "subject": "a.test",
                 "evidence": "it is so",
                 "reference": "RFC 5321 §4.2",
+                "owner": None,
             }
         ],
         "parts": [

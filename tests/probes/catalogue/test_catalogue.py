@@ -73,3 +73,18 @@ def test_what_we_could_not_test_is_ours_and_everything_else_its_owners() -> None
     assert owner_of(finding("spf.lookup_failed", Status.FAILURE)) is Owner.THEIR_DNS
     assert owner_of(finding("spf.lookup_failed", Status.UNTESTABLE)) is Owner.OUR_DNS
     assert owner_of(finding("nobody.knows", Status.WARNING)) is Owner.MONITOR
+    assert owner_of(finding("spf.lookup_failed", Status.WARNING)) is Owner.THEIR_DNS
+    assert owner_of(finding("spf.lookup_failed", Status.UNTESTABLE)) is Owner.OUR_DNS
+    assert owner_of(finding("ehlo.lookup_failed", Status.UNTESTABLE)) is Owner.OUR_DNS
+
+
+def test_a_finding_that_says_its_owner_is_that_owners() -> None:
+    of_the_network = Finding("mx.address_unusable", Status.WARNING, "mx", "", "", Owner.NETWORK)
+    assert owner_of(of_the_network) is Owner.NETWORK
+
+
+@each_entry
+def test_what_our_own_resolver_did_is_told_to_be_its(entry: Entry) -> None:
+    when = entry.severity.get(Status.UNTESTABLE, "")
+    if when.startswith("our own resolver failed"):
+        assert entry.owner_of(Status.UNTESTABLE) is Owner.OUR_DNS

@@ -1,0 +1,59 @@
+"""What ends a run or a part of it: a text for every phase and reason that a failure can have.
+
+A failure's code is its phase and its reason with a dot between. Most reasons mean the same in
+several phases; `<step>` in a text is then what the phase does.
+"""
+
+from collections.abc import Iterator, Mapping
+
+from probes.catalogue import failure_outcomes, failure_texts
+from probes.catalogue.entry import Entry
+from probes.catalogue.failure_ending import STEPS, VERIFY, Ending
+from probes.result import Owner, Phase, Reason, Status, owner_of
+
+ENDINGS = (*failure_texts.ENDINGS, *failure_outcomes.ENDINGS)
+"""The first that has a reason and a phase is the one that counts."""
+
+_BY_REASON: Mapping[Reason, Ending] = {ending.reason: ending for ending in reversed(ENDINGS)}
+_SEVERITY: Mapping[Status, str] = {
+    Status.FAILURE: "it ended the run, or the part of it that is named",
+    Status.UNTESTABLE: "the cause is on this machine, or its resolver",
+}
+_OURS = (Owner.US, Owner.OUR_DNS, Owner.MONITOR)
+
+
+def _entry(ending: Ending, phase: Phase) -> Entry:
+    owner = owner_of(phase, ending.reason)
+    grave = Status.UNTESTABLE if owner in _OURS else Status.FAILURE
+    summary = ending.summary.replace("<step>", STEPS[phase])
+    return Entry(
+        f"{phase}.{ending.reason}",
+        summary[0].upper() + summary[1:],
+        ending.why.replace("<step>", STEPS[phase]),
+        ending.remedy.replace("<step>", STEPS[phase]),
+        VERIFY.get(phase, "") if ending.verify is None else ending.verify,
+        ending.reference,
+        owner,
+        {grave: _SEVERITY[grave]} if grave is Status.UNTESTABLE else _SEVERITY,
+    )
+
+
+def _made() -> Iterator[tuple[Entry, ...]]:
+    """The entries of each ending that no ending before it has spoken of."""
+    told: set[str] = set()
+    for ending in ENDINGS:
+        entries = tuple(_entry(ending, phase) for phase in ending.phases)
+        yield tuple(entry for entry in entries if entry.code not in told)
+        told |= {entry.code for entry in entries}
+
+
+ALIKE: tuple[tuple[Entry, ...], ...] = tuple(_made())
+"""The entries that have one text, together."""
+
+FAILURES: Mapping[str, Entry] = {entry.code: entry for entries in ALIKE for entry in entries}
+"""Every entry by its code."""
+
+
+def failure_entry(phase: Phase, reason: Reason) -> Entry:
+    """What to make of a failure; a reason that has no text in that phase has the one of others."""
+    return FAILURES.get(f"{phase}.{reason}") or _entry(_BY_REASON[reason], phase)
