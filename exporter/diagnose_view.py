@@ -14,6 +14,7 @@ from rich.tree import Tree
 from exporter.change_view import differences_view, instant
 from exporter.diagnose import Diagnosis, area_code, owner_words, verdict
 from exporter.diagnose_advice import MAX_CASES, Problem
+from exporter.diagnose_facts import seen
 from exporter.diagnose_memory import compared
 from exporter.diagnose_request import Area
 from exporter.terminal import ExitCode, milliseconds
@@ -130,7 +131,7 @@ class PlainLines:
 
 
 def report(diagnosis: Diagnosis, found: tuple[Problem, ...], width: int) -> RenderableType:
-    """Verdicts, then the problems with what to do, then remarks in one line each.
+    """Verdicts, what senders would do, problems with what to do, remarks, and what was seen.
 
     Command lines are broken with backslashes to fit `width`, so that they can be pasted.
     """
@@ -143,6 +144,7 @@ def report(diagnosis: Diagnosis, found: tuple[Problem, ...], width: int) -> Rend
         blocks += [Text(""), _problem(problem, width)]
     if remarks:
         blocks += [Text(""), _remarks(remarks)]
+    blocks += _seen(diagnosis, width)
     ended = "interrupted" if diagnosis.is_interrupted else "done"
     blocks.append(Text(f"\n{ended} after {milliseconds(diagnosis.seconds)}", style="dim"))
     return Group(*blocks)
@@ -242,6 +244,20 @@ def pasteable(command: str, width: int) -> str:
         else:
             lines[-1] += f" {word}" if lines[-1] else word
     return "\n".join(lines)
+
+
+def _seen(diagnosis: Diagnosis, width: int) -> Iterator[RenderableType]:
+    """The facts of every area: one or two lines for each host, record and server."""
+    for title, rows in seen(diagnosis):
+        table = Table.grid(padding=(0, 2))
+        table.add_column(style="cyan", overflow="fold", max_width=width // 2 - 4)
+        table.add_column(style="dim", overflow="fold")
+        before = ""
+        for row in rows:
+            table.add_row(Text("" if row.what == before else row.what), Text(row.told))
+            before = row.what
+        yield Text(f"\n{title}: what was seen", style="bold")
+        yield Padding(table, (0, 0, 0, 2))
 
 
 def _remarks(remarks: list[Problem]) -> RenderableType:
