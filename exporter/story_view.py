@@ -11,7 +11,7 @@ from rich.text import Text
 
 from exporter.change_view import changes_view, last_good_view
 from exporter.model import CanaryRecord
-from exporter.story import Advice, Step, Story, advice, timeline
+from exporter.story import Advice, Step, Story, advice, failure_remedy, timeline
 from exporter.terminal import (
     ExitCode,
     milliseconds,
@@ -50,7 +50,8 @@ def story_view(story: Story, width: int) -> RenderableType:
         blocks.append(_part(part, width))
     failure = _failure_of(story)
     if failure is not None:
-        blocks += [_heading("what stopped it"), _failure(failure)]
+        remedy = failure_remedy(story, failure)
+        blocks += [_heading("what stopped it"), _failure(failure, remedy)]
     blocks += _memory(story)
     if story.result is not None:
         blocks += _facts(story.result)
@@ -175,7 +176,7 @@ def _part(part: Part, width: int) -> RenderableType:
     return Group(*blocks)
 
 
-def _failure(failure: Failure) -> RenderableType:
+def _failure(failure: Failure, remedy: str = "") -> RenderableType:
     line = Text(f"{failure.phase} {failure.reason}", style="bold red")
     line.append(f"  owner {failure.owner}", style="default")
     line.append(", may pass by itself" if failure.is_transient else "", style="dim")
@@ -186,6 +187,8 @@ def _failure(failure: Failure) -> RenderableType:
         for number, text in enumerate(reply.lines):
             separator = " " if number == last else "-"
             line.append(f"\n{reply.code}{separator}{visible(text)}", style="cyan")
+    if remedy:
+        line.append("\ndo: ", style="cyan").append(visible(remedy), style="default")
     return Padding(line, (0, 0, 0, 2))
 
 
