@@ -140,7 +140,7 @@ _DMARC = (
         "Nobody heeds its policy or reports to its addresses.",
         'Let the record at {subject} begin with exactly "v=DMARC1;": the version first, in these '
         "letters, and a semicolon behind it and between the tags.",
-        _DIG_KEY,
+        _DIG,
         "RFC 9989 §4.8",
         Owner.THEIR_DNS,
         {
