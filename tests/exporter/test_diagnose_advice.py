@@ -80,6 +80,7 @@ async def test_a_zone_that_cannot_be_looked_up_is_told_once_an_area_with_command
     assert exit_code(diagnosis) == 2
     is_bogus = lie is Misbehaviour.BOGUS_UNSAID
     servers = "dnssec.bogus" if is_bogus else "dns_address.servfail"
+    told = tuple(one for one in told if one.code != "sender.not_examined")
     assert {(one.area, one.code, one.status) for one in told} == {
         ("sender", "spf.lookup_failed", Status.FAILURE),
         ("sender", "dmarc.lookup_failed", Status.FAILURE),
@@ -120,7 +121,7 @@ async def test_what_our_own_resolver_does_not_say_is_its_trouble_and_nobody_else
         await world.dns.__aexit__(None, None, None)
         diagnosis, told = await run(world.net, "mx,policy,sender,nameservers")
     assert exit_code(diagnosis) == 3
-    assert {one.owner for one in told} == {Owner.OUR_DNS}
+    assert {one.owner for one in told if one.status is not Status.INFO} == {Owner.OUR_DNS}
     lookups = [one for one in told if one.code.endswith("lookup_failed")]
     assert lookups
     assert all(f"our own resolver, {world.dns.address}" in one.remedy for one in lookups)
