@@ -7,6 +7,7 @@ from typing import Any
 
 from exporter.diagnose import Diagnosis
 from exporter.terminal import milliseconds
+from probes.rcpt import Question
 from probes.result import Part, one_line
 
 MAX_ROWS = 40
@@ -124,9 +125,8 @@ def _offer(facts: Mapping[str, Any]) -> str:
 
 
 def _recipients(facts: Mapping[str, Any]) -> str:
-    asked = {name: fact for name, fact in facts.items() if name.startswith("rcpt.")}
-    words = (f"{name[5:].replace('_', ' ')} {fact}" for name, fact in asked.items())
-    return ", ".join(words) if all(isinstance(fact, str) for fact in asked.values()) else ""
+    answers = ((facts.get(f"rcpt.{one}.asked"), facts.get(f"rcpt.{one}")) for one in Question)
+    return ", ".join(f"{asked} {answer}" for asked, answer in answers if asked and answer)
 
 
 def _tlsa(facts: Mapping[str, Any]) -> str:

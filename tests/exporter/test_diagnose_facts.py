@@ -68,8 +68,8 @@ async def test_answers_about_recipients_are_shown_good_or_bad(authority: Authori
     diagnosis, *_ = await told(world, authority, "mx")
     ((_, rows),) = seen(diagnosis)
     texts = {row.told for row in rows}
-    assert "recipient accepted, postmaster accepted" in texts
-    assert "recipient refused, postmaster refused" in texts
+    assert "joe@example.test accepted, postmaster@example.test accepted" in texts
+    assert "joe@example.test refused, postmaster@example.test refused" in texts
 
 
 @pytest.mark.parametrize("width", [80, 100])
