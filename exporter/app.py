@@ -55,10 +55,10 @@ def build_net(config: Config, clock: Clock = SYSTEM_CLOCK) -> Net:
     """The network as the configuration describes it."""
     service = config.service
     if service.resolvers is None:
-        resolver = Resolver.from_system(clock=clock)
+        resolver = Resolver.from_system()
     else:
         servers = tuple((server.address, server.port) for server in service.resolvers)
-        resolver = Resolver(servers, clock=clock)
+        resolver = Resolver(servers)
     return Net(
         resolver=resolver,
         dialer=_dialer(service.source_address),

@@ -64,7 +64,7 @@ AreaListener = Callable[[str, Step], None]
 def build_net(request: Request, clock: Clock) -> Net:
     """The network of a diagnosis."""
     servers, source = request.servers, request.options.get("source_address")
-    resolver = Resolver(servers, clock) if servers else Resolver.from_system(clock=clock)
+    resolver = Resolver(servers) if servers else Resolver.from_system()
     is_v6 = source is not None and ":" in source
     dialer = Dialer(source_v4=None if is_v6 else source, source_v6=source if is_v6 else None)
     return Net(resolver, dialer, TrustStore(clock=clock), clock, request.ehlo_name)

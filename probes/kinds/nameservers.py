@@ -4,10 +4,12 @@ import asyncio
 import errno
 import os
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
+from probes.clock import Clock
 from probes.net import Net
 from probes.net.dns_answer import Answer, DnsStatus, ServerAddress
 from probes.net.dnssec import settled
@@ -154,12 +156,13 @@ async def _ask(
     server = (address, port)
     with trace.part(name, address) as part, part.phase(Phase.EVALUATE, Owner.NETWORK):
         first, *rest = questions
-        soa = await _asked(resolver, server, first)
-        part.facts["dns.udp_seconds"] = soa.seconds
+        soa, part.facts["dns.udp_seconds"] = await _asked(resolver, server, first, part.clock)
         _require_authority(soa, said.subject, trace)
         said.answers[first] = soa
-        tcp = await resolver.ask(server, first.name, first.rdtype, recursive=False, over_tcp=True)
-        part.facts["dns.tcp_seconds"] = tcp.seconds
+        tcp, part.facts["dns.tcp_seconds"] = await _timed(
+            resolver.ask(server, first.name, first.rdtype, recursive=False, over_tcp=True),
+            part.clock,
+        )
         part.facts["dns.serial"] = _serial(soa)
         if tcp.status not in _SPOKEN:
             # RFC 7766 §5: TCP is no fallback one may leave out
@@ -173,7 +176,7 @@ async def _ask(
                 "RFC 7766 §5",
             )
         for question in rest:
-            answer = await _asked(resolver, server, question)
+            answer, _ = await _asked(resolver, server, question, part.clock)
             said.answers[question] = answer
             if answer.status in _SILENCE:
                 evidence = answer.explain()
@@ -188,12 +191,20 @@ async def _ask(
     return said
 
 
-async def _asked(resolver: Resolver, server: ServerAddress, question: _Question) -> Answer[Any]:
-    """The answer over UDP; a datagram may be lost once."""
-    answer = await resolver.ask(server, question.name, question.rdtype, recursive=False)
+async def _asked(
+    resolver: Resolver, server: ServerAddress, question: _Question, clock: Clock
+) -> tuple[Answer[Any], float]:
+    """The answer over UDP and the seconds it took; a datagram may be lost once."""
+    asking = partial(resolver.ask, server, question.name, question.rdtype, recursive=False)
+    answer, seconds = await _timed(asking(), clock)
     if answer.status is not DnsStatus.TIMEOUT:
-        return answer
-    return await resolver.ask(server, question.name, question.rdtype, recursive=False)
+        return answer, seconds
+    return await _timed(asking(), clock)
+
+
+async def _timed(asking: Awaitable[Answer[Any]], clock: Clock) -> tuple[Answer[Any], float]:
+    began = clock.monotonic()
+    return await asking, clock.monotonic() - began
 
 
 def _require_authority(answer: Answer[Any], subject: str, trace: Trace) -> None:

@@ -60,16 +60,15 @@ class Answer(Generic[RecordT_co]):
     `canonical_name` is where the CNAME chain ended. `ttl` (seconds) is the smallest of the chain,
     `negative_ttl` that of RFC 2308 §5; None where the answer carries none. `authenticated` is the
     server's AD flag, RFC 4035 §3.2.3: worth as much as the way to that server; `authoritative` is
-    its AA flag. `server` is who decided the status, `tries` how many waits it took, `seconds` the
-    whole resolution. `rcode` is None when no message was read; `note` is the extended error (RFC
-    8914), the operating system's error or what is wrong with the message.
+    its AA flag. `server` is who decided the status, `tries` how many waits it took. `rcode` is None
+    when no message was read; `note` is the extended error (RFC 8914), the operating system's error
+    or what is wrong with the message.
     """
 
     name: str
     rdtype: str
     status: DnsStatus
     server: ServerAddress
-    seconds: float
     tries: int = 1
     records: tuple[RecordT_co, ...] = ()
     canonical_name: str = ""
@@ -122,7 +121,6 @@ def merged(first: Answer[RecordT_co], second: Answer[RecordT_co]) -> Answer[Reco
         records=first.records + second.records,
         ttl=min((a.ttl for a in (first, second) if a.ttl is not None), default=None),
         authenticated=first.authenticated and second.authenticated,
-        seconds=max(first.seconds, second.seconds),
         tries=max(first.tries, second.tries),
     )
 

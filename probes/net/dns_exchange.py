@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import struct
+from collections.abc import Sequence
 
 from probes.net.dns_answer import ServerAddress
 
@@ -55,22 +56,68 @@ def is_answer_to(message: bytes, query: bytes) -> bool:
     )
 
 
-async def ask_udp(server: ServerAddress, query: bytes) -> bytes:
-    """The first datagram that answers `query`; whatever else arrives is ignored.
+async def ask_udp(
+    server: ServerAddress, queries: Sequence[bytes], until: float
+) -> tuple[dict[bytes, bytes], OSError | None]:
+    """Ask all of `queries` at once: the first datagram that answers each, and what went wrong.
 
-    Waits as long as the caller lets it; raises OSError when the server cannot be reached.
+    Ends when the last one is answered, at `until` by the loop's clock, or with the error of a
+    server that cannot be reached; whatever else arrives is ignored.
     """
     loop = asyncio.get_running_loop()
-    # RFC 5452 §9.2: a socket of its own gives every query a port of the kernel's choosing
+    ear = _Ear(queries, loop.create_future())
+    # RFC 5452 §9.2: a socket of its own gives every look-up a port of the kernel's choosing
     with socket.socket(_family(server), socket.SOCK_DGRAM) as sock:
         sock.setblocking(False)
-        sock.connect(server)
-        sock.send(query)
-        while True:
-            message = await loop.sock_recv(sock, 0xFFFF)
-            if is_answer_to(message, query):
-                return message
-            await asyncio.sleep(0)  # a flood of forgeries takes turns with everybody else
+        try:
+            sock.connect(server)
+            for query in queries:
+                sock.send(query)
+        except OSError as error:
+            return {}, error
+        timer = loop.call_at(until, ear.end)
+        loop.add_reader(sock, ear.hear, sock)
+        try:
+            await ear.ended
+        finally:
+            loop.remove_reader(sock)
+            timer.cancel()
+    return ear.answers, ear.error
+
+
+class _Ear:
+    """Hears what comes to one socket until every query is answered, then sets `ended`."""
+
+    __slots__ = ("answers", "ended", "error", "queries")
+
+    def __init__(self, queries: Sequence[bytes], ended: asyncio.Future[None]) -> None:
+        self.queries = queries
+        self.ended = ended
+        self.answers: dict[bytes, bytes] = {}
+        self.error: OSError | None = None
+
+    def hear(self, sock: socket.socket) -> None:
+        """Read a datagram for each query, no more: a flood takes turns with everybody else."""
+        try:
+            for _ in self.queries:
+                self._take(sock.recv(0xFFFF))
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self.error = error
+            self.end()
+
+    def _take(self, message: bytes) -> None:
+        for query in self.queries:
+            if query not in self.answers and is_answer_to(message, query):
+                self.answers[query] = message
+        if len(self.answers) == len(self.queries):
+            self.end()
+
+    def end(self) -> None:
+        """Wait no longer."""
+        if not self.ended.done():
+            self.ended.set_result(None)
 
 
 async def ask_tcp(server: ServerAddress, query: bytes) -> bytes:

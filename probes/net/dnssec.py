@@ -5,7 +5,7 @@ import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 from probes.net.dns_answer import Answer, DnsStatus
 from probes.net.resolver import Resolver
@@ -96,11 +96,10 @@ async def settled(resolver: Resolver, answer: Answer[RecordT]) -> Answer[RecordT
 
 async def addresses_of(resolver: Resolver, host: str) -> tuple[Answer[str], Answer[str]]:
     """The look-ups of a host's IPv4 and IPv6 addresses, each `settled`."""
-    return await asyncio.gather(_look_up(resolver, host, 4), _look_up(resolver, host, 6))
-
-
-async def _look_up(resolver: Resolver, host: str, family: Literal[4, 6]) -> Answer[str]:
-    return await settled(resolver, await resolver.addresses(host, family))
+    first, second = await resolver.both_addresses(host)
+    if DnsStatus.SERVFAIL not in (first.status, second.status):
+        return first, second
+    return await asyncio.gather(settled(resolver, first), settled(resolver, second))
 
 
 def state_of(answer: Answer[Any], resolver: ResolverState) -> Dnssec:

@@ -71,7 +71,10 @@ def hosts_in(answer: Answer[MxRecord], domain: str) -> MxHosts:
 
 async def find_addresses(resolver: Resolver, hosts: Iterable[MxRecord]) -> tuple[MxHost, ...]:
     """Every host's addresses, all looked up side by side; no outcome is an exception."""
-    return tuple(await asyncio.gather(*(_find_address(resolver, record) for record in hosts)))
+    records = tuple(hosts)
+    if len(records) == 1:  # as most domains have: no task is needed
+        return (await _find_address(resolver, records[0]),)
+    return tuple(await asyncio.gather(*(_find_address(resolver, record) for record in records)))
 
 
 async def _find_address(resolver: Resolver, record: MxRecord) -> MxHost:

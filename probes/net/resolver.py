@@ -4,7 +4,7 @@ import asyncio
 import secrets
 import struct
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from ipaddress import ip_address
@@ -20,7 +20,6 @@ import dns.rcode
 import dns.rdataclass
 import dns.rdatatype
 
-from probes.clock import SYSTEM_CLOCK, Clock
 from probes.net.dns_answer import Answer, DnsStatus, ServerAddress, merged, most_telling
 from probes.net.dns_exchange import ask_tcp, ask_udp, is_answer_to, is_truncated, query_message
 from probes.net.dns_memory import AnswerMemory, rdata_of
@@ -61,7 +60,6 @@ class Resolver:
     """
 
     servers: tuple[ServerAddress, ...]
-    clock: Clock = SYSTEM_CLOCK
     timeout: float = 2.0
     lifetime: float = 5.0
     _memory: AnswerMemory = field(default_factory=AnswerMemory, repr=False, compare=False)
@@ -73,19 +71,18 @@ class Resolver:
             ip_address(address)
 
     @classmethod
-    def from_system(
-        cls, path: Path = Path("/etc/resolv.conf"), *, clock: Clock = SYSTEM_CLOCK
-    ) -> Self:
+    def from_system(cls, path: Path = Path("/etc/resolv.conf")) -> Self:
         """A resolver that asks the servers of resolv.conf(5), on port 53.
 
         Only its `nameserver` lines are read. As there, no file or no line means 127.0.0.1.
         """
-        return cls(tuple((address, 53) for address in _nameservers(path)), clock)
+        return cls(tuple((address, 53) for address in _nameservers(path)))
 
     async def mx(self, domain: str) -> Answer[MxRecord]:
         """The MX records, lowest preference first; equals in the order of the answer."""
         answer = await self.query(domain, "MX")
-        return replace(answer, records=by_preference(answer.records))
+        ordered = by_preference(answer.records)
+        return answer if ordered == answer.records else replace(answer, records=ordered)
 
     async def addresses(self, host: str, family: Literal[4, 6] | None = None) -> Answer[str]:
         """The IP addresses of a host as text: IPv4, IPv6, or (None) both, IPv4 first.
@@ -94,7 +91,12 @@ class Resolver:
         """
         if family is not None:
             return await self.query(host, "A" if family == 4 else "AAAA")
-        return merged(*await asyncio.gather(self.query(host, "A"), self.query(host, "AAAA")))
+        return merged(*await self.both_addresses(host))
+
+    async def both_addresses(self, host: str) -> tuple[Answer[str], Answer[str]]:
+        """The look-ups of the IPv4 and of the IPv6 addresses of a host, asked for together."""
+        first, second = await self._resolve(host, "A", "AAAA")
+        return first, second
 
     async def query(self, name: str, rdtype: str) -> Answer[Any]:
         """Resolve one name (A-labels) and record type; no DNS outcome is an exception.
@@ -103,23 +105,36 @@ class Resolver:
         record joined) for TXT, and the presentation format for every other type. Raises
         RecordError when `name` is no domain name.
         """
-        question = _Question.of(name, rdtype)
-        loop = asyncio.get_running_loop()
-        until = loop.time() + self.lifetime
-        began = self.clock.monotonic()
-        turns = deque(self.servers)
-        heard: list[Answer[Any]] = []
-        while turns and (len(heard) < len(self.servers) or most_telling(heard).is_silence):
+        (answer,) = await self._resolve(name, rdtype)
+        return answer
+
+    async def _resolve(self, name: str, *rdtypes: str) -> Sequence[Answer[Any]]:
+        """`query` for each type: they go to the first server together, from one port."""
+        questions = [_question(name, rdtype) for rdtype in rdtypes]
+        until = asyncio.get_running_loop().time() + self.lifetime
+        answers = await self._try(questions, self.servers[0], until)
+        if not all(answer.status in _CONCLUSIVE for answer in answers):
+            each = zip(questions, answers, strict=True)
+            answers = await asyncio.gather(*(self._go_on(*one, until) for one in each))
+        return answers
+
+    async def _go_on(self, question: "_Question", answer: Answer[Any], until: float) -> Answer[Any]:
+        """What becomes of a question to which the first server had this `answer`."""
+        first, *others = self.servers
+        turns = deque([*others, first] if answer.is_silence else others)
+        heard = [answer]
+        while turns and self._is_open(heard, until):
             server = turns.popleft()
-            answer = await self._try(question, server, until)
+            (answer,) = await self._try([question], server, until)
             heard.append(answer)
-            if answer.status in _CONCLUSIVE or loop.time() >= until:
-                break
             if answer.is_silence:
                 turns.append(server)
-        return replace(
-            most_telling(heard), seconds=self.clock.monotonic() - began, tries=len(heard)
-        )
+        return replace(most_telling(heard), tries=len(heard))
+
+    def _is_open(self, heard: list[Answer[Any]], until: float) -> bool:
+        if heard[-1].status in _CONCLUSIVE or asyncio.get_running_loop().time() >= until:
+            return False
+        return len(heard) < len(self.servers) or most_telling(heard).is_silence
 
     async def ask(
         self,
@@ -137,7 +152,7 @@ class Resolver:
         `check_disabled` (CD) a resolver hands out what it found bogus. Raises RecordError as
         `query` does.
         """
-        question = _Question.of(name, rdtype)
+        question = _question(name, rdtype)
         query = query_message(
             secrets.randbits(16),
             question.wire,
@@ -145,53 +160,76 @@ class Resolver:
             check_disabled=check_disabled,
         )
         until = asyncio.get_running_loop().time() + 2 * self.timeout
-        began = self.clock.monotonic()
-        heard = await self._exchange(question, server, query, until, over_tcp=over_tcp)
-        answer = heard if isinstance(heard, Answer) else _read(question, server, heard)
-        return replace(answer, seconds=self.clock.monotonic() - began)
+        if over_tcp:
+            heard = await self._over_tcp(question, server, query, until)
+        else:
+            (heard,) = await self._exchange([question], server, [query], until)
+        return heard if isinstance(heard, Answer) else _read(question, server, heard)
 
-    async def _try(self, question: "_Question", server: ServerAddress, until: float) -> Answer[Any]:
-        """One server: UDP, then TCP when the answer did not fit."""
-        query = query_message(secrets.randbits(16), question.wire)
-        wire = await self._exchange(question, server, query, until)
-        if isinstance(wire, Answer):
-            return wire
+    async def _try(
+        self, questions: Sequence["_Question"], server: ServerAddress, until: float
+    ) -> Sequence[Answer[Any]]:
+        """One server: UDP, then TCP where the answer did not fit."""
+        queries = [query_message(secrets.randbits(16), question.wire) for question in questions]
+        heard = await self._exchange(questions, server, queries, until)
+        each = zip(questions, heard, strict=True)
+        return [self._understood(question, server, message) for question, message in each]
+
+    def _understood(
+        self, question: "_Question", server: ServerAddress, message: "_Heard"
+    ) -> Answer[Any]:
+        if isinstance(message, Answer):
+            return message
         key = (server, question.wire)
-        answer = self._memory.recall(key, wire)
+        answer = self._memory.recall(key, message)
         if answer is None or answer.name != question.name:
-            answer = _read(question, server, wire)
-            self._memory.remember(key, wire, answer)
+            answer = _read(question, server, message)
+            self._memory.remember(key, message, answer)
         return answer
 
     async def _exchange(
         self,
-        question: "_Question",
+        questions: Sequence["_Question"],
         server: ServerAddress,
-        query: bytes,
+        queries: Sequence[bytes],
         until: float,
-        *,
-        over_tcp: bool = False,
-    ) -> bytes | Answer[Any]:
-        """The message that answers `query`, or the Answer that says why there is none."""
-        try:
-            wire = b""
-            if not over_tcp:
-                async with self._one_wait(until):
-                    wire = await ask_udp(server, query)
-            if over_tcp or is_truncated(wire):
+    ) -> Sequence["_Heard"]:
+        """What each of `queries`, one for each question, is answered with."""
+        answers, error = await ask_udp(server, queries, self._end_of_wait(until))
+        missing = (DnsStatus.TIMEOUT, None) if error is None else _why(error)
+        heard: list[_Heard] = []
+        for question, query in zip(questions, queries, strict=True):
+            message = answers.get(query)
+            if message is None:
+                heard.append(question.failed(server, *missing))
+            elif is_truncated(message):
                 # RFC 7766 §5: a truncated answer is asked for again over TCP
-                async with self._one_wait(until):
-                    wire = await ask_tcp(server, query)
-        except TimeoutError:
-            return question.failed(server, DnsStatus.TIMEOUT)
-        except OSError as error:
-            return question.failed(server, DnsStatus.UNREACHABLE, error.strerror or str(error))
-        if not is_answer_to(wire, query):
-            return question.failed(server, DnsStatus.MALFORMED, "an answer to something else")
-        return wire
+                heard.append(await self._over_tcp(question, server, query, until))
+            else:
+                heard.append(message)
+        return heard
 
-    def _one_wait(self, until: float) -> asyncio.Timeout:
-        return asyncio.timeout_at(min(asyncio.get_running_loop().time() + self.timeout, until))
+    async def _over_tcp(
+        self, question: "_Question", server: ServerAddress, query: bytes, until: float
+    ) -> "_Heard":
+        try:
+            async with asyncio.timeout_at(self._end_of_wait(until)):
+                message = await ask_tcp(server, query)
+        except OSError as error:
+            return question.failed(server, *_why(error))
+        if not is_answer_to(message, query):
+            return question.failed(server, DnsStatus.MALFORMED, "an answer to something else")
+        return message
+
+    def _end_of_wait(self, until: float) -> float:
+        return min(asyncio.get_running_loop().time() + self.timeout, until)
+
+
+def _why(error: OSError) -> tuple[DnsStatus, str | None]:
+    """What an exchange that raised `error` is to be called."""
+    if isinstance(error, TimeoutError):
+        return DnsStatus.TIMEOUT, None
+    return DnsStatus.UNREACHABLE, error.strerror or str(error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,10 +240,6 @@ class _Question:
     rdtype: str
     wire: bytes
 
-    @classmethod
-    def of(cls, name: str, rdtype: str) -> "_Question":
-        return cls(name, rdtype, _question_wire(name, rdtype))
-
     def failed(
         self,
         server: ServerAddress,
@@ -214,12 +248,16 @@ class _Question:
         rcode: str | None = None,
     ) -> Answer[Any]:
         note = None if note is None else note[:_NOTE_CHARACTERS]
-        return Answer(self.name, self.rdtype, status, server, 0.0, note=note, rcode=rcode)
+        return Answer(self.name, self.rdtype, status, server, note=note, rcode=rcode)
+
+
+_Heard = bytes | Answer[Any]
+"""The message that answers a query, or the Answer that says why there is none."""
 
 
 @lru_cache(maxsize=4096)
-def _question_wire(name: str, rdtype: str) -> bytes:
-    """The question's octets: the same are asked for again and again, by every run of a job."""
+def _question(name: str, rdtype: str) -> _Question:
+    """The same are asked again and again, by every run of a job."""
     if not name:
         raise RecordError("not a domain name: ''")
     try:
@@ -227,7 +265,7 @@ def _question_wire(name: str, rdtype: str) -> bytes:
     except (dns.exception.DNSException, UnicodeEncodeError) as error:
         raise RecordError(f"not a domain name: {name[:260]!r}") from error
     kind = dns.rdatatype.from_text(rdtype)
-    return labels + struct.pack("!HH", kind, dns.rdataclass.IN)
+    return _Question(name, rdtype, labels + struct.pack("!HH", kind, dns.rdataclass.IN))
 
 
 def _read(question: _Question, server: ServerAddress, wire: bytes) -> Answer[Any]:
@@ -291,7 +329,6 @@ def _resolved(
         question.rdtype,
         status,
         server,
-        0.0,
         records=records,
         canonical_name=_host(chain.canonical_name),
         ttl=None if rrset is None else chain.minimum_ttl,

@@ -33,7 +33,7 @@ def configured(world: MailWorld) -> Config:
 
 def net(world: MailWorld, config: Config) -> Net:
     return Net(
-        resolver=Resolver([("127.0.0.1", world.access.dns_port)], clock=SYSTEM_CLOCK),
+        resolver=Resolver([("127.0.0.1", world.access.dns_port)]),
         dialer=Dialer(),
         trust=TrustStore(config.service.ca_file),
         clock=SYSTEM_CLOCK,

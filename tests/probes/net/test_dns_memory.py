@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from probes.net.dns_answer import Answer, DnsStatus
 from probes.net.dns_exchange import query_message
 from probes.net.dns_memory import MAX_REMEMBERED, AnswerMemory, Key
-from probes.net.resolver import _Question, _read
+from probes.net.resolver import _question, _read
 
 SERVER = ("127.0.0.1", 53)
 
@@ -22,7 +22,7 @@ def message(
     query_id: int = 7,
 ) -> bytes:
     """A server's answer to a question about `name`; records as `NAME TTL TYPE DATA`."""
-    question = _Question.of(name, rdtype)
+    question = _question(name, rdtype)
     response = dns.message.make_response(
         dns.message.from_wire(query_message(query_id, question.wire))
     )
@@ -35,11 +35,11 @@ def message(
 
 
 def key(rdtype: str, name: str = "a.test") -> Key:
-    return SERVER, _Question.of(name, rdtype).wire
+    return SERVER, _question(name, rdtype).wire
 
 
 def read(wire: bytes, rdtype: str, name: str = "a.test") -> Answer[object]:
-    return _read(_Question.of(name, rdtype), SERVER, wire)
+    return _read(_question(name, rdtype), SERVER, wire)
 
 
 def remembering(wire: bytes, rdtype: str) -> AnswerMemory:

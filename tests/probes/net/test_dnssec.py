@@ -119,6 +119,5 @@ async def test_one_server_is_asked_once_with_the_flags_that_are_wanted() -> None
             await asked.ask(place, "a..b", "A")
     assert over_udp.authoritative
     assert over_udp.records == over_tcp.records == ("192.0.2.1",)
-    assert over_udp.seconds > 0
     assert silent.status is DnsStatus.TIMEOUT
     assert len(server.queries) == 3

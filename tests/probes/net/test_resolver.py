@@ -18,7 +18,7 @@ from exporter.liars.dns_server import DnsServer, Fault
 from probes.net.dns_answer import DnsStatus
 from probes.net.dns_exchange import is_answer_to, query_message
 from probes.net.errors import NetError
-from probes.net.resolver import MAX_RECORDS, Resolver, _Question, _read
+from probes.net.resolver import MAX_RECORDS, Resolver, _question, _read
 from probes.records import RecordError
 from probes.records.mx import MxRecord
 from probes.result import Owner, Phase, Reason
@@ -81,7 +81,6 @@ async def test_mx_records_come_by_preference_with_lower_case_exchanges(server: D
     assert answer.ttl == 300
     assert answer.server == (server.address, server.port)
     assert answer.tries == 1
-    assert answer.seconds > 0
 
 
 async def test_addresses_of_both_families_are_merged_with_ipv4_first(server: DnsServer) -> None:
@@ -269,25 +268,30 @@ async def test_the_lifetime_bounds_one_resolution_whatever_the_timeout_is(
     server: DnsServer,
 ) -> None:
     misbehave(server, Misbehaviour.SILENCE)
-    answer = await resolver(server, timeout=60, lifetime=0.2).mx("example.test")
+    async with asyncio.timeout(30):
+        answer = await resolver(server, timeout=60, lifetime=0.2).mx("example.test")
     assert answer.status is DnsStatus.TIMEOUT
     assert answer.tries == 1
-    assert 0.1 < answer.seconds < 10
 
 
 async def test_a_slow_answer_within_the_timeout_is_waited_for(server: DnsServer) -> None:
     server.faults["example.test", "MX"] = Fault(delay=0.05)
     answer = await resolver(server, timeout=5, lifetime=5).mx("example.test")
     assert answer.status is DnsStatus.ANSWERED
-    assert answer.seconds >= 0.04
+    assert answer.tries == 1
 
 
 async def test_a_server_that_is_not_there_is_unreachable_at_once() -> None:
     with closed_port() as port:
-        answer = await Resolver((("127.0.0.1", port),), timeout=30, lifetime=30).mx("example.test")
-    assert answer.status is DnsStatus.UNREACHABLE
-    assert "refused" in (answer.note or "")
-    assert answer.seconds < 10
+        asking = Resolver((("127.0.0.1", port),), timeout=60, lifetime=60)
+        async with asyncio.timeout(10):
+            answers = [
+                await asking.mx("example.test"),
+                *await asking.both_addresses("example.test"),
+            ]
+    for answer in answers:
+        assert answer.status is DnsStatus.UNREACHABLE
+        assert "refused" in (answer.note or "")
 
 
 async def test_the_ad_flag_is_asked_for_and_reported() -> None:
@@ -327,6 +331,105 @@ async def test_a_forger_who_guesses_the_port_but_not_the_id_changes_nothing() ->
         answer = await looking
     assert answer.records == ("192.0.2.1",)
     assert answer.tries == 1
+
+
+@contextmanager
+def raw_server() -> Iterator[socket.socket]:
+    """A UDP socket to answer from by hand."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.setblocking(False)
+        server.bind(("127.0.0.1", 0))
+        yield server
+
+
+async def test_both_addresses_are_asked_for_from_one_port_and_the_next_look_up_from_another() -> (
+    None
+):
+    loop = asyncio.get_running_loop()
+    ports: list[int] = []
+    with raw_server() as server:
+        asking = Resolver((server.getsockname(),), timeout=5, lifetime=5)
+        for _ in range(3):
+            looking = asyncio.create_task(asking.both_addresses("example.test"))
+            (first, client), (second, other_client) = [
+                await loop.sock_recvfrom(server, 2000) for _ in range(2)
+            ]
+            assert client == other_client
+            ports.append(client[1])
+            # the second question is answered first
+            server.sendto(_answer(second, "2001:db8::1"), client)
+            server.sendto(_answer(first, "192.0.2.1"), client)
+            ipv4, ipv6 = await looking
+            assert (ipv4.records, ipv6.records) == (("192.0.2.1",), ("2001:db8::1",))
+    assert len(set(ports)) > 1
+
+
+async def test_an_answer_under_the_other_questions_id_is_none() -> None:
+    loop = asyncio.get_running_loop()
+    with raw_server() as server:
+        asking = Resolver((server.getsockname(),), timeout=5, lifetime=5)
+        looking = asyncio.create_task(asking.both_addresses("example.test"))
+        (first, client), (second, _) = [await loop.sock_recvfrom(server, 2000) for _ in range(2)]
+        assert first[:2] != second[:2], "one of 65,536 runs fails here"
+        server.sendto(second[:2] + _answer(first, "203.0.113.66")[2:], client)
+        server.sendto(first[:2] + _answer(second, "2001:db8::66")[2:], client)
+        server.sendto(_answer(first, "192.0.2.1"), client)
+        server.sendto(_answer(second, "2001:db8::1"), client)
+        ipv4, ipv6 = await looking
+    assert (ipv4.records, ipv6.records) == (("192.0.2.1",), ("2001:db8::1",))
+
+
+async def test_what_comes_from_another_port_than_was_asked_is_no_answer() -> None:
+    loop = asyncio.get_running_loop()
+    with raw_server() as server, raw_server() as stranger:
+        asking = Resolver((server.getsockname(),), timeout=5, lifetime=5)
+        looking = asyncio.create_task(asking.addresses("example.test", 4))
+        query, client = await loop.sock_recvfrom(server, 2000)
+        stranger.sendto(_answer(query, "203.0.113.66"), client)
+        server.sendto(_answer(query, "192.0.2.1"), client)
+        assert (await looking).records == ("192.0.2.1",)
+
+
+async def test_a_second_answer_to_one_question_is_none_to_the_other() -> None:
+    loop = asyncio.get_running_loop()
+    with raw_server() as server:
+        asking = Resolver((server.getsockname(),), timeout=5, lifetime=5)
+        looking = asyncio.create_task(asking.both_addresses("example.test"))
+        (first, client), (second, _) = [await loop.sock_recvfrom(server, 2000) for _ in range(2)]
+        server.sendto(_answer(first, "192.0.2.1"), client)
+        server.sendto(_answer(first, "203.0.113.66"), client)
+        server.sendto(_answer(second, "2001:db8::1"), client)
+        ipv4, ipv6 = await looking
+    assert (ipv4.records, ipv6.records) == (("192.0.2.1",), ("2001:db8::1",))
+
+
+@pytest.mark.parametrize("rdtype", ["A", "AAAA"])
+async def test_one_unanswered_question_is_asked_again_and_the_other_is_not(
+    server: DnsServer, rdtype: str
+) -> None:
+    server.faults["mx1.example.test", rdtype] = Fault(Misbehaviour.SILENCE)
+    looking = asyncio.create_task(
+        resolver(server, timeout=0.1, lifetime=10).both_addresses("mx1.example.test")
+    )
+    while sum(query.rdtype == rdtype for query in server.queries) < 2:
+        await server.asked()
+    server.faults.clear()
+    ipv4, ipv6 = await looking
+    assert (ipv4.records, ipv6.records) == (("192.0.2.1",), ("2001:db8::1",))
+    asked_again, at_once = (ipv4, ipv6) if rdtype == "A" else (ipv6, ipv4)
+    assert asked_again.tries >= 2
+    assert at_once.tries == 1
+    assert sum(query.rdtype != rdtype for query in server.queries) == 1
+
+
+async def test_one_truncated_answer_is_fetched_over_tcp_beside_one_that_is_not(
+    server: DnsServer,
+) -> None:
+    server.faults["mx1.example.test", "A"] = Fault(Misbehaviour.TRUNCATED)
+    ipv4, ipv6 = await resolver(server).both_addresses("mx1.example.test")
+    assert (ipv4.records, ipv6.records) == (("192.0.2.1",), ("2001:db8::1",))
+    over_tcp = [query.rdtype for query in server.queries if query.over_tcp]
+    assert over_tcp == ["A"]
 
 
 async def test_a_flood_of_forgeries_keeps_neither_the_timeout_nor_the_loop_from_running() -> None:
@@ -407,7 +510,7 @@ def test_look_ups_work_on_uvloop_over_udp_and_tcp() -> None:
         ]
 
 
-_ASKED = _Question.of("example.test", "MX")
+_ASKED = _question("example.test", "MX")
 _QUERY = query_message(0x1234, _ASKED.wire)
 
 
@@ -436,8 +539,10 @@ def test_an_answer_may_spell_the_name_in_another_case() -> None:
 
 
 def _answer(query: bytes, address: str) -> bytes:
-    """A minimal answer with one A record to a query that ends with our OPT record."""
+    """A minimal answer with one address record to a query that ends with our OPT record."""
     question = query[12:-11]
     header = query[:2] + struct.pack("!HHHHH", 0x8180, 1, 1, 0, 0)
-    record = struct.pack("!HHHIH", 0xC00C, 1, 1, 300, 4) + socket.inet_aton(address)
+    kind, family = (28, socket.AF_INET6) if ":" in address else (1, socket.AF_INET)
+    data = socket.inet_pton(family, address)
+    record = struct.pack("!HHHIH", 0xC00C, kind, 1, 300, len(data)) + data
     return header + question + record
