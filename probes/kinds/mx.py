@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -92,23 +92,34 @@ async def probe(net: Net, target: MxTarget, trace: Trace) -> None:
     by_address: defaultdict[str, list[MxHost]] = defaultdict(list)
     for mx_host, address in visits:
         by_address[address].append(mx_host)
-    limit = asyncio.Semaphore(target.max_concurrent)
-    async with asyncio.TaskGroup() as group:
-        for address, names in by_address.items():
-            group.create_task(_visit(net, target, trace, address, names, limit))
+    await _visit_all(net, target, trace, by_address)
     _judge(trace, [mx_host.record.exchange for mx_host in hosts])
 
 
+async def _visit_all(
+    net: Net, target: MxTarget, trace: Trace, by_address: Mapping[str, Iterable[MxHost]]
+) -> None:
+    """Every address side by side, `max_concurrent` at a time; one alone needs no task."""
+    if len(by_address) == 1:
+        for address, hosts in by_address.items():
+            await _visit(net, target, trace, address, hosts)
+        return
+    limit = asyncio.Semaphore(target.max_concurrent)
+
+    async def in_turn(address: str, hosts: Iterable[MxHost]) -> None:
+        async with limit:
+            await _visit(net, target, trace, address, hosts)
+
+    async with asyncio.TaskGroup() as group:
+        for address, hosts in by_address.items():
+            group.create_task(in_turn(address, hosts))
+
+
 async def _visit(
-    net: Net,
-    target: MxTarget,
-    trace: Trace,
-    address: str,
-    hosts: Iterable[MxHost],
-    limit: asyncio.Semaphore,
+    net: Net, target: MxTarget, trace: Trace, address: str, hosts: Iterable[MxHost]
 ) -> None:
     """One address under each of its names, one session after the other."""
-    async with limit, visit_at(net, address, target.port, trace):
+    async with visit_at(net, address, target.port, trace):
         for mx_host in hosts:
             name = mx_host.record.exchange
             with trace.part(name, address) as part:
@@ -194,10 +205,11 @@ def _left_out(target: MxTarget, count: int) -> Finding:
 
 def _judge(trace: Trace, by_preference: list[str]) -> None:
     """One address that works is enough; without one, the best host's failure is the run's."""
-    trace.findings.extend(inconsistent_starttls(trace.parts))
-    trace.findings.extend(differing_certificates(trace.parts))
-    failed = [(part, part.failure) for part in trace.parts if part.failure is not None]
-    if len(failed) == len(trace.parts):
+    parts = trace.parts
+    trace.findings.extend(inconsistent_starttls(parts))
+    trace.findings.extend(differing_certificates(parts))
+    failed = [(part, part.failure) for part in parts if part.failure is not None]
+    if len(failed) == len(parts):
         raise _most_telling(failed, by_preference)
     for part, failure in failed:
         trace.findings.append(address_unusable(_where(part), failure.owner, failure.detail))
