@@ -7,7 +7,7 @@ small enough for an event loop to do other work between two of them.
 
 import re
 from bisect import bisect_left
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence, Set
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
@@ -262,13 +262,13 @@ class Table(Generic[S_co]):
         if not beside:
             self._by_first.pop(first, None)
 
-    def retain(self, first: str, wanted: Collection[tuple[str, ...]]) -> None:
+    def retain(self, first: str, wanted: Set[tuple[str, ...]]) -> None:
         """Of the series whose first label has this value, remove those that are not wanted.
 
         For families of two labels and more; the rest keep their rendered labels and their place.
         """
         beside = self._by_first.get(first, {})
-        for key in [key for key in beside if key not in wanted]:
+        for key in beside.keys() - wanted:
             del self._series[key], beside[key]
         if not beside:
             self._by_first.pop(first, None)

@@ -1,11 +1,12 @@
 """What a finished result means for a metric: pure functions from results to numbers."""
 
 import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 
 from exporter.model import CanaryRecord, Change
 from probes.canary.lifecycle import Event, Outcome
@@ -121,8 +122,8 @@ def mx_hosts(parts: Iterable[Part]) -> tuple[MxHost, ...]:
     return tuple(_mx_host(name, by_host[name]) for name in fit[:MAX_MX_HOSTS])
 
 
-def mx_gauges(hosts: Iterable[MxHost]) -> Mapping[str, Mapping[tuple[str, ...], float]]:
-    """What the hosts show: the gauge's name after `mailcanary_mx_` -> host and so on -> value."""
+def mx_gauges(job: str, hosts: Iterable[MxHost]) -> Mapping[str, Mapping[tuple[str, ...], float]]:
+    """What a job's hosts show: the gauge's name after `mailcanary_mx_` -> its labels -> value."""
     shown: dict[str, dict[tuple[str, ...], float]] = {
         "up": {},
         "addresses": {},
@@ -131,19 +132,19 @@ def mx_gauges(hosts: Iterable[MxHost]) -> Mapping[str, Mapping[tuple[str, ...], 
     }
     for host in hosts:
         if host.up is not None:
-            shown["up"][host.name,] = int(host.up)
+            shown["up"][job, host.name] = int(host.up)
         for verdict, addresses in host.addresses.items():
-            shown["addresses"][host.name, verdict] = addresses
+            shown["addresses"][job, host.name, verdict] = addresses
         for phase, seconds in host.seconds.items():
-            shown["phase_seconds"][host.name, phase] = seconds
+            shown["phase_seconds"][job, host.name, phase] = seconds
         if host.certificate_expiry is not None:
-            shown[EXPIRY][host.name,] = host.certificate_expiry
+            shown[EXPIRY][job, host.name] = host.certificate_expiry
     return shown
 
 
 def _mx_host(name: str, parts: list[Part]) -> MxHost:
-    verdicts = Counter(verdict_of(part.failure) for part in parts)
-    up = None if verdicts[Verdict.UNTESTABLE] == len(parts) else verdicts[Verdict.OK] > 0
+    verdicts = [verdict_of(part.failure) for part in parts]
+    up = None if set(verdicts) == {Verdict.UNTESTABLE} else Verdict.OK in verdicts
     slowest: dict[Phase, float] = {}
     for part in parts:
         for phase, seconds in durations(part.timings).items():
@@ -152,13 +153,16 @@ def _mx_host(name: str, parts: list[Part]) -> MxHost:
     return MxHost(
         name=name,
         up=up,
-        addresses={verdict: verdicts[verdict] for verdict in Verdict},
+        addresses={verdict: verdicts.count(verdict) for verdict in Verdict},
         seconds=slowest,
-        certificate_expiry=min(
-            (datetime.fromisoformat(text).timestamp() for text in expiries if text is not None),
-            default=None,
-        ),
+        certificate_expiry=min((_unix_time(text) for text in expiries if text), default=None),
     )
+
+
+@lru_cache(maxsize=4096)
+def _unix_time(text: str) -> float:
+    """Of an instant in ISO 8601; a certificate's is the same run after run."""
+    return datetime.fromisoformat(text).timestamp()
 
 
 def is_lagged(result: ProbeResult) -> bool:

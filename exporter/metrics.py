@@ -345,7 +345,7 @@ class Metrics:
             hosts.drop(name)
         else:
             hosts.at(name).set(mx_host_count(result))
-        for metric, values in mx_gauges(mx_hosts(result.parts)).items():
+        for metric, values in mx_gauges(name, mx_hosts(result.parts)).items():
             if not (is_unknown and metric == EXPIRY):
                 _show_only(self._gauges[f"mailcanary_mx_{metric}"], name, values)
 
@@ -423,8 +423,7 @@ class Metrics:
 
 
 def _show_only(gauges: Table[Gauge], first: str, values: Mapping[tuple[str, ...], float]) -> None:
-    """Show these values by their labels after the first one, and no others beside them."""
-    wanted = {(first, *labels): value for labels, value in values.items()}
-    gauges.retain(first, wanted)
-    for labels, value in wanted.items():
+    """Show these values by their labels, and no others that have this first one."""
+    gauges.retain(first, values.keys())
+    for labels, value in values.items():
         gauges.at(*labels).set(value)
