@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import json
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -76,16 +76,28 @@ def _document(result: ProbeResult) -> dict[str, Any]:
         "kind": result.kind,
         "started_at": result.started_at.isoformat(),
         "seconds": result.seconds,
-        "timings": [
-            {"phase": timing.phase, "start": timing.start, "seconds": timing.seconds}
-            for timing in result.timings
-        ],
+        "timings": _timing_documents(result.timings),
         "failure": result.failure,
         "findings": result.findings,
-        "parts": result.parts,
+        "parts": [
+            {
+                "host": part.host,
+                "address": part.address,
+                "timings": _timing_documents(part.timings),
+                "failure": part.failure,
+                "findings": part.findings,
+                "facts": part.facts,
+                "ok": part.ok,
+            }
+            for part in result.parts
+        ],
         "facts": result.facts,
         "ok": result.ok,
     }
+
+
+def _timing_documents(timings: Iterable[PhaseTiming]) -> list[dict[str, Any]]:
+    return [{"phase": t.phase, "start": t.start, "seconds": t.seconds} for t in timings]
 
 
 async def pack_message(content: bytes) -> bytes:

@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from ipaddress import ip_address
 
 from probes.net.dns_answer import Answer, DnsStatus
@@ -96,7 +97,9 @@ def special_findings(where: str, address: str, *, is_reached: bool) -> Iterator[
         yield Finding("mx.host_special_address", status, where, evidence, "RFC 6890 §2.2")
 
 
+@lru_cache(maxsize=4096)
 def _is_address(exchange: str) -> bool:
+    """Asked of the same hosts by every run of a job; to find that a name is none takes long."""
     try:
         ip_address(exchange.strip("[]"))
     except ValueError:
