@@ -41,7 +41,7 @@ class Standpoint:
 
     def remedy(self, text: str, subject: str, part: Part | None = None) -> str:
         """What to do about `subject`; `part` is where it was found."""
-        return filled(text, self._values(subject, part))
+        return filled(text, {**self._values(subject, part), "resolver": _named(self.resolver)})
 
     def commands(self, text: str, subject: str, part: Part | None = None) -> tuple[str, ...]:
         """Command lines to paste, one for each address where the subject has several."""
@@ -146,6 +146,14 @@ def _server(resolver: tuple[str, int] | None) -> str:
         return ""
     address, port = resolver
     return address if port == _DNS_PORT else f"{address} -p {port}"
+
+
+def _named(resolver: tuple[str, int] | None) -> str:
+    """As it is called in a sentence."""
+    if resolver is None:
+        return "the system's"
+    address, port = resolver
+    return address if port == _DNS_PORT else f"{address} port {port}"
 
 
 _IP_PORT = re.compile(r"(?<!\[)\{address\}:\{port\}")

@@ -196,11 +196,13 @@ def _names(facts: Mapping[str, Any]) -> str:
 def _list(facts: Mapping[str, Any]) -> str:
     for kind in ("dnsbl", "rhsbl"):
         if f"{kind}.listed" in facts:
-            health = {
+            health = [
                 str(fact) for name, fact in facts.items() if name.startswith(f"{kind}.health")
-            }
+            ]
             listed = _some(facts[f"{kind}.listed"])
-            return f"listed: {listed}" if listed else f"not listed; the list: {_some(health)}"
+            sick = _some(dict.fromkeys(fact for fact in health if fact != "ok"))
+            said = f"listed: {listed}" if listed else "" if sick else "not listed"
+            return "; ".join(filter(None, (said, sick and f"says nothing: {sick}")))
     return ""
 
 

@@ -266,7 +266,7 @@ def _remarks(remarks: list[Problem]) -> RenderableType:
     table.add_column(overflow="fold")
     for problem in remarks:
         mark, style, _ = _STATUS[problem.status]
-        text = Text(f"{problem.summary} ", style="dim")
+        text = Text(f"{problem.summary}: ", style="dim")
         subjects = ", ".join(case.subject for case in problem.cases[:MAX_CASES])
         text.append(f"{subjects} ({problem.code})", style="dim")
         table.add_row(Text(mark, style=style), text)

@@ -124,7 +124,8 @@ async def test_what_our_own_resolver_does_not_say_is_its_trouble_and_nobody_else
     assert {one.owner for one in told if one.status is not Status.INFO} == {Owner.OUR_DNS}
     lookups = [one for one in told if one.code.endswith("lookup_failed")]
     assert lookups
-    assert all(f"our own resolver, {world.dns.address}" in one.remedy for one in lookups)
+    server = f"our own resolver, {world.dns.address} port {world.dns.port}, has no answer"
+    assert all(server in one.remedy for one in lookups)
 
 
 async def test_certificates_that_differ_are_shown_address_by_address(

@@ -62,6 +62,23 @@ async def test_every_area_shows_what_it_saw(authority: Authority) -> None:
     assert sender[f"25.2.0.192.in-addr.arpa [{IP}]"] == "name mail.example.test, 0 confirmed"
 
 
+async def test_a_list_says_listed_or_not_only_where_it_is_in_order(authority: Authority) -> None:
+    in_order = "2.0.0.127 A 127.0.0.2"
+    lists = {
+        "bl.spamcop.net": in_order,
+        "psbl.surriel.com": f"{in_order}\n25.2.0.192 A 127.0.0.2",
+        "zen.spamhaus.org": "2.0.0.127 A 127.255.255.254",
+    }
+    zones, options = {**WORLD.zones, **lists}, {**WORLD.options, "block_lists": tuple(lists)}
+    world = replace(WORLD, zones=zones, options=options)
+    diagnosis, *_ = await told(world, authority, "sender")
+    ((_, rows),) = seen(diagnosis)
+    said = {row.what: row.told for row in rows}
+    assert said["bl.spamcop.net"] == "not listed"
+    assert said["psbl.surriel.com"] == f"listed: {IP}"
+    assert said["zen.spamhaus.org"].startswith("says nothing: 127.0.0.2: 127.255.255.254")
+
+
 async def test_answers_about_recipients_are_shown_good_or_bad(authority: Authority) -> None:
     options = {"target": "joe@example.test", "rcpt": True}
     world = replace(WORLD, options=options, servers={"192.0.2.1": "good", "192.0.2.2": "no rcpt"})
