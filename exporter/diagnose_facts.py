@@ -108,8 +108,10 @@ def _tls(facts: Mapping[str, Any], now: datetime) -> str:
         told.append(f"certificate of {facts['tls.issuer']}")
     ends = facts.get("tls.certificate_not_after")
     if ends is not None:
-        days = (datetime.fromisoformat(ends) - now) / timedelta(days=1)
-        told.append(f"{int(days)} days left" if days > 0 else f"ended {int(-days)} days ago")
+        left = datetime.fromisoformat(ends) - now
+        days = abs(int(left / timedelta(days=1)))
+        count = f"{days} day{'' if days == 1 else 's'}"
+        told.append(f"{count} left" if left > timedelta(0) else f"ended {count} ago")
     if "tls.chain" in facts:
         told.append(f"chain of {len(facts['tls.chain'])}")
     told.append("trusted" if facts.get("tls.trusted") else str(facts.get("tls.untrusted_reason")))

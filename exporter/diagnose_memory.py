@@ -23,15 +23,29 @@ _ASPECTS: Mapping[str, Aspect] = {
         ),
         Aspect.MX,
     ),
-    "sts": Aspect.STS_RECORD,
+    **dict.fromkeys(
+        (
+            *("sts.absent", "sts.record_multiple", "sts.record_syntax", "sts.record_ignored"),
+            *("sts.policy_invalid", "sts.policy_lint", "sts.host_not_covered"),
+            "sts.pattern_unused",
+        ),
+        Aspect.STS_RECORD,
+    ),
     "tlsrpt": Aspect.TLSRPT,
-    "dane": Aspect.TLSA,
+    **dict.fromkeys(
+        (
+            *("dane.absent", "dane.mismatch", "dane.unusable", "dane.unusual"),
+            *("dane.rollover", "dane.partial"),
+        ),
+        Aspect.TLSA,
+    ),
     "spf": Aspect.SPF,
     "dkim": Aspect.DKIM,
     "dmarc": Aspect.DMARC,
     "nameservers.single": Aspect.NAMESERVERS,
 }
-"""The record that mends what a code (or all that begin so) says."""
+"""The record that mends what a code (or all that begin so) says; what is wrong with a policy is
+mended with a new id in the record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +96,8 @@ def mended_by(code: str, subject: str, known: tuple[Known, ...], at: datetime) -
 
     None where no record mends it, or where nothing says how long others keep the old answer.
     """
-    names = (code, code.partition(".")[0])
+    area, _, rest = code.partition(".")
+    names = () if rest == "lookup_failed" else (code, area)
     aspect = next((_ASPECTS[name] for name in names if name in _ASPECTS), None)
     those = [one for one in known if one.aspect is aspect]
     meant = [one for one in those if one.subject == subject] or those

@@ -142,5 +142,13 @@ def _expiry(
         return
     code = "tls.intermediate_expires" if depth else "tls.certificate_expires"
     ended = "ended" if one.not_after < now else "ends"
-    evidence = f"{one.subject} {ended} on {one.not_after:%F %H:%M}Z ({one.days_left(now)} days)"
+    evidence = (
+        f"{one.subject} {ended} on {one.not_after:%F %H:%M}Z ({_distance(one.not_after - now)})"
+    )
     yield Finding(code, Status.WARNING, visit.subject, evidence, "RFC 5280 §4.1.2.5")
+
+
+def _distance(left: timedelta) -> str:
+    days = abs(int(left / timedelta(days=1)))
+    count = f"{days} day{'' if days == 1 else 's'}"
+    return f"in {count}" if left > timedelta(0) else f"{count} ago"

@@ -6,7 +6,7 @@ No handshake and no trust store: whether public authorities vouch is `net/tls.py
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -53,8 +53,8 @@ class Certificate:
     weaknesses: tuple[str, ...]
 
     def days_left(self, now: datetime) -> int:
-        """Whole days until it expires, negative when it has."""
-        return (self.not_after - now).days
+        """Whole days until it expires, or, negative, since it has."""
+        return int((self.not_after - now) / timedelta(days=1))
 
 
 def read_chain(chain: Sequence[bytes]) -> tuple[Certificate, ...]:
