@@ -284,7 +284,8 @@ _MTA_STS = (
         "sts.host_untrusted",
         "An MX host does not do as the policy promises",
         "Senders that honour the policy do not deliver to that address.",
-        "Serve a certificate of a public authority for {host}, with every intermediate one.",
+        "Offer STARTTLS there, with a certificate of a public authority for {host} and every "
+        "intermediate one.",
         S_CLIENT,
         "RFC 8461 §4.2",
         Owner.THEIR_MX,

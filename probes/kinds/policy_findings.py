@@ -11,7 +11,7 @@ from probes.net.dnssec import Dnssec, ResolverState
 from probes.records.mta_sts import covers, matches_mx
 from probes.result import Finding, Status
 
-_NOT_TLS = (TlsState.NOT_OFFERED, TlsState.FAILED)
+_NOT_TLS = {TlsState.NOT_OFFERED: "is not offered", TlsState.FAILED: "fails"}
 
 
 def resolver_findings(resolver: ResolverState, name: str) -> Iterator[Finding]:
@@ -57,7 +57,7 @@ def sts_findings(sts: Sts, visits: Sequence[Visit]) -> Iterator[Finding]:
                 "sts.host_untrusted", status, visit.subject, visit.tls.detail, "RFC 8461 §4.2"
             )
         elif visit.tls_state in _NOT_TLS:
-            evidence = f"STARTTLS is {visit.tls_state}"
+            evidence = f"STARTTLS {_NOT_TLS[visit.tls_state]}"
             yield Finding("sts.host_untrusted", status, visit.subject, evidence, "RFC 8461 §4.2")
 
 
@@ -107,7 +107,7 @@ _USUAL = {(3, 1), (2, 0), (2, 1)}
 def _match_findings(visit: Visit) -> Iterator[Finding]:
     tlsa, verdict = visit.host.tlsa, visit.dane
     if tlsa.applies and visit.tls_state in _NOT_TLS:
-        evidence = f"TLSA records exist and STARTTLS is {visit.tls_state}"
+        evidence = f"TLSA records exist and STARTTLS {_NOT_TLS[visit.tls_state]}"
         yield Finding("dane.no_starttls", Status.FAILURE, visit.subject, evidence, "RFC 7672 §2.2")
     if verdict is None or not tlsa.applies:
         return
