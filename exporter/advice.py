@@ -161,6 +161,8 @@ _IP_PORT = re.compile(r"(?<!\[)\{address\}:\{port\}")
 
 def _pasted(line: str, values: Mapping[str, str]) -> str:
     """A command line in which every word is quoted that is more than a word to the shell."""
+    if values.get("ehlo_name", "").startswith("["):
+        line = line.replace("-o myhostname={ehlo_name} ", "")  # it may be no address literal
     if "resolver" not in values:
         line = line.replace("@{resolver} ", "")
     if ":" in values.get("address", ""):

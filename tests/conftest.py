@@ -5,7 +5,21 @@ from collections import Counter
 
 import pytest
 
+from probes.net.tls import TrustStore
+from tests.servers.certificates import Authority
 from tests.servers.real import SKIP_PREFIX, require
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """The certification authority of the tests."""
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture(scope="session")
+def trust(authority: Authority) -> TrustStore:
+    """The trust store that believes in it alone."""
+    return authority.trust
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -43,11 +43,6 @@ TRANSIT = 0.4
 """Seconds that a canary is on its way in these tests."""
 
 
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("authority"))
-
-
 def network(authority: Authority, gate: Gate | None = None) -> Net:
     """A Net whose resolver is never asked: targets name addresses."""
     resolver = Resolver((("127.0.0.1", 9),))

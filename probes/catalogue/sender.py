@@ -175,7 +175,7 @@ _OURS = (
         "Part of what receivers look at was not examined",
         "It may be broken without this run seeing it: nothing is said of it, good or bad.",
         "Give what the evidence names, on the command line or in the job.",
-        "mailcanary diagnose --help",
+        "",
         "",
         Owner.MONITOR,
         always(Status.INFO),

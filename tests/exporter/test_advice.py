@@ -15,6 +15,7 @@ from exporter.liars.dns_messages import Misbehaviour
 from exporter.liars.dns_server import DnsServer, Fault
 from exporter.liars.https import sts_policy
 from probes.catalogue import ENTRIES, PLACEHOLDERS, Entry, placeholders
+from probes.catalogue.command_lines import FINGER_DANE
 from probes.catalogue.failures import FAILURES
 from probes.result import Part
 from tests.exporter.advice_rig import World, only, told
@@ -25,11 +26,6 @@ OPEN = re.compile(rf"\b({'|'.join(name.upper() for name in PLACEHOLDERS)})\b")
 IP = "192.0.2.25"
 TWO = "@ MX 10 mx\n@ MX 20 mx2\nmx A 192.0.2.1\nmx A 192.0.2.3\nmx2 A 192.0.2.2\n"
 MX, MX2 = "192.0.2.1", "192.0.2.2"
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("authority"))
 
 
 DEAD = {
@@ -276,3 +272,11 @@ def test_every_word_of_a_command_is_quoted_for_the_shell() -> None:
     (line,) = bare.commands(ENTRIES["dane.mismatch"].verify.splitlines()[2], "x;reboot")
     assert shlex.split(line)[5:9] == ["[2001:db8::1]:25", "-bind", "[2001:db8::9]", "-name"]
     assert bare.commands("dig @{resolver} MX {domain}", "x") == ("dig MX example.test",)
+
+
+def test_an_address_literal_is_no_name_that_postfix_can_have() -> None:
+    for name, is_told in (("me.test", True), ("[192.0.2.9]", False)):
+        bare = Standpoint("example.test", {}, name, parts=(Part(MX, MX, (), None, (), {}),))
+        (line,) = bare.commands(FINGER_DANE, MX)
+        assert (f"myhostname={name}" in line) is is_told
+        assert ("myhostname" in line) is is_told

@@ -47,16 +47,6 @@ JSON_PAGE = Path(__file__).parents[2] / "docs" / "json.md"
 
 
 @pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("authority"))
-
-
-@pytest.fixture(scope="module")
-def trust(authority: Authority) -> TrustStore:
-    return authority.trust
-
-
-@pytest.fixture(scope="module")
 def context(authority: Authority) -> ssl.SSLContext:
     return authority.context("mx1.example.test", "mx2.example.test")
 

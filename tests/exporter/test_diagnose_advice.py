@@ -25,16 +25,6 @@ OPEN = re.compile(r"\b(SUBJECT|DOMAIN|HOST|ADDRESS|PORT|SELECTOR|RECIPIENT)\b")
 
 
 @pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("authority"))
-
-
-@pytest.fixture(scope="module")
-def trust(authority: Authority) -> TrustStore:
-    return authority.trust
-
-
-@pytest.fixture(scope="module")
 def context(authority: Authority) -> ssl.SSLContext:
     return authority.context("mx1.example.test")
 

@@ -29,11 +29,6 @@ WORLD = World(
 )
 
 
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("authority"))
-
-
 async def test_every_area_shows_what_it_saw(authority: Authority) -> None:
     diagnosis, *_ = await told(WORLD, authority)
     areas = {title: [(row.what, row.told) for row in rows] for title, rows in seen(diagnosis)}

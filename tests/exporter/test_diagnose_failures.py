@@ -20,11 +20,6 @@ MX = "192.0.2.1"
 TWO = "@ MX 10 mx\n@ MX 20 mx2\nmx A 192.0.2.1\nmx A 192.0.2.3\nmx2 A 192.0.2.2\n"
 
 
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("authority"))
-
-
 async def test_failures_that_are_alike_are_one_problem_with_a_case_for_each_address(
     authority: Authority,
 ) -> None:

@@ -25,16 +25,6 @@ UNTRIED = (Say("454 4.7.0 TLS is not available now"),)
 
 
 @pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("authority"))
-
-
-@pytest.fixture(scope="module")
-def trust(authority: Authority) -> TrustStore:
-    return authority.trust
-
-
-@pytest.fixture(scope="module")
 def context(authority: Authority) -> ssl.SSLContext:
     return authority.context("mx1.example.test", "mx2.example.test")
 

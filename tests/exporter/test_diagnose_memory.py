@@ -31,11 +31,6 @@ EXAMPLE = (
 )
 
 
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("authority"))
-
-
 @pytest.mark.parametrize(
     ("code", "subject", "seconds"),
     [

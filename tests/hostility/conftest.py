@@ -1,4 +1,4 @@
-"""The authority of all liars, and the loops on which lies are told."""
+"""The loops on which lies are told."""
 
 import asyncio
 import os
@@ -6,13 +6,6 @@ from collections.abc import Callable, Mapping
 
 import pytest
 import uvloop
-
-from tests.servers.certificates import Authority
-
-
-@pytest.fixture(scope="session")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("authority"))
 
 
 def pytest_asyncio_loop_factories(

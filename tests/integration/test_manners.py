@@ -71,11 +71,6 @@ COMPLAINTS = (
 
 
 @pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("authority"))
-
-
-@pytest.fixture(scope="module")
 def screened(authority: Authority) -> Iterator[Postfix]:
     """A Postfix behind postscreen."""
     require("postfix")

@@ -20,11 +20,6 @@ from probes.canary.message import recognise
 from probes.result import Owner, Phase, Reason
 
 
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("authority"))
-
-
 @pytest.mark.parametrize("scene", Scene)
 async def test_where_nobody_lies_every_probe_succeeds_and_finds_no_fault(
     scene: Scene, authority: Authority

@@ -19,16 +19,6 @@ FIRST, SECOND, THIRD = "192.0.2.1", "192.0.2.2", "192.0.2.3"
 ZONE = {"example.test": f"mx A {FIRST}\n"}
 
 
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("authority"))
-
-
-@pytest.fixture(scope="module")
-def trust(authority: Authority) -> TrustStore:
-    return TrustStore(str(authority.file))
-
-
 async def refused(world: World, address: str) -> NetError:
     with pytest.raises(NetError) as raised:
         await world.net.dialer.connect(address, 25)

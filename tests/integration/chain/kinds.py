@@ -69,6 +69,11 @@ def codes(result: Any) -> list[str]:
     return sorted(finding["code"] for finding in findings(result))
 
 
+def defects(result: Any) -> list[str]:
+    """The same without what is no more than worth knowing."""
+    return sorted(one["code"] for one in findings(result) if one["status"] != "info")
+
+
 def part_of(result: Any, host: str) -> Any:
     """Its only part for that host."""
     (part,) = (part for part in result["parts"] if part["host"] == host)

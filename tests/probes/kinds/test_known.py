@@ -39,16 +39,6 @@ TWO = "@ MX 20 mx2\n@ MX 10 mx1\nmx1 A 192.0.2.1\nmx2 A 192.0.2.2"
 
 
 @pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("authority"))
-
-
-@pytest.fixture(scope="module")
-def trust(authority: Authority) -> TrustStore:
-    return authority.trust
-
-
-@pytest.fixture(scope="module")
 def at_mx(authority: Authority) -> Identity:
     return identity(authority.pem(MX), authority.file.read_bytes())
 

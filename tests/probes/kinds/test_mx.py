@@ -29,16 +29,6 @@ GOOD = Script()
 TARGET = MxTarget(Domain(DOMAIN))
 
 
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("authority"))
-
-
-@pytest.fixture(scope="module")
-def trust(authority: Authority) -> TrustStore:
-    return authority.trust
-
-
 async def run(world: MailWorld, target: MxTarget = TARGET, deadline: float = 20) -> ProbeResult:
     return await run_once(
         "mx",

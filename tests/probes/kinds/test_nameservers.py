@@ -14,17 +14,11 @@ from probes.net.tls import TrustStore
 from probes.options import Count, Domain, Port
 from probes.result import Finding, Owner, Phase, ProbeResult, Reason, Status
 from probes.run import run_once
-from tests.servers.certificates import Authority
 
 DOMAIN = "example.test"
 FIRST, SECOND = "127.0.0.1", "127.0.0.2"
 ZONE = f"@ NS second\nsecond A {SECOND}\n@ MX 10 mx\n@ TXT v=spf1\n"
 TLSA = "_25._tcp.mx TLSA 3 1 1 " + "ab" * 32 + "\n"
-
-
-@pytest.fixture(scope="module")
-def trust(tmp_path_factory: pytest.TempPathFactory) -> TrustStore:
-    return Authority(tmp_path_factory.mktemp("authority")).trust
 
 
 @asynccontextmanager

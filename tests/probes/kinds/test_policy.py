@@ -36,16 +36,6 @@ UNKNOWN = "untestable"
 
 
 @pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("authority"))
-
-
-@pytest.fixture(scope="module")
-def trust(authority: Authority) -> TrustStore:
-    return authority.trust
-
-
-@pytest.fixture(scope="module")
 def mx(authority: Authority) -> Identity:
     return identity(authority.pem(MX), authority.file.read_bytes())
 

@@ -24,18 +24,6 @@ USERS = {"probe": "s3cret"}
 TARGET = SubmissionTarget(Host(NAME), username="probe", password=Secret("s3cret"))
 
 
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    """The authority the service's trust store believes."""
-    return Authority(tmp_path_factory.mktemp("authority"))
-
-
-@pytest.fixture(scope="module")
-def trust(authority: Authority) -> TrustStore:
-    """That trust store."""
-    return authority.trust
-
-
 @pytest.fixture
 def good(authority: Authority) -> Script:
     """A submission server as it should be."""

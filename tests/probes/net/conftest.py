@@ -1,12 +1,10 @@
-"""What the network tests share: which event loops a module runs under, and an authority."""
+"""Which event loops a module of the network tests runs under."""
 
 import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
-
-from tests.servers.certificates import Authority
 
 ONE_LOOP: Mapping[str, Callable[[], asyncio.AbstractEventLoop]] = {
     "asyncio": asyncio.new_event_loop
@@ -21,9 +19,3 @@ def pytest_asyncio_loop_factories(
     loops: Mapping[str, Callable[[], asyncio.AbstractEventLoop]]
     loops = getattr(module.obj, "EVENT_LOOPS", ONE_LOOP)
     return loops
-
-
-@pytest.fixture(scope="session")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    """The certification authority of the tests and the trust store that believes it."""
-    return Authority(tmp_path_factory.mktemp("authority"))

@@ -28,11 +28,6 @@ OK = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
 
 
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("authority"))
-
-
 @asynccontextmanager
 async def secured(peer: HttpsPeer, trust: TrustStore) -> AsyncIterator[HttpsSession]:
     async with (

@@ -24,16 +24,6 @@ ROUTE = DirectRoute()
 FIRST, SECOND = "192.0.2.1", "192.0.2.2"
 
 
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("authority"))
-
-
-@pytest.fixture(scope="module")
-def trust(authority: Authority) -> TrustStore:
-    return authority.trust
-
-
 def canary(rcpt_to: str = f"probe@{DOMAIN}", content: bytes = CONTENT) -> Canary:
     return Canary(
         "mailcanary-aaaaaaaaaaaaaaaaaaaaaaaaaa",

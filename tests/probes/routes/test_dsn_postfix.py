@@ -127,11 +127,6 @@ async def running_world(authority: Authority) -> AsyncIterator[World]:
         yield World(server, dovecot, net(TrustStore()))
 
 
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("authority"))
-
-
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def world(authority: Authority) -> AsyncIterator[World]:
     async with running_world(authority) as running:

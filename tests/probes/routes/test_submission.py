@@ -28,18 +28,6 @@ CANARY = compose(
 )
 
 
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    """The authority the service's trust store believes."""
-    return Authority(tmp_path_factory.mktemp("authority"))
-
-
-@pytest.fixture(scope="module")
-def trust(authority: Authority) -> TrustStore:
-    """That trust store."""
-    return authority.trust
-
-
 @pytest.fixture
 def good(authority: Authority) -> Script:
     """A submission server as it should be."""
