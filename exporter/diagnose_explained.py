@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from exporter.diagnose import AreaResult, Diagnosis, findings_of, takes_no_mail
-from probes.result import Failure, Finding, Part, Reason, Status
+from probes.result import Failure, Finding, Part, Phase, Reason, Status, one_line
 
 PLACE = re.compile(r"\S+ \[[0-9A-Fa-f:.]+\]")
 """The subject of what is about one address of a host."""
@@ -13,9 +13,11 @@ _GRAVE = (Status.FAILURE, Status.WARNING, Status.UNTESTABLE)
 _BESIDE = (
     *("smtp.unsolicited_reply", "smtp.ehlo.refused", "smtp.size.too_small", "smtp.starttls.masked"),
     *("smtp.starttls.not_offered", "smtp.starttls.certificate_", "mx.starttls_inconsistent"),
-    *("mx.host_special_address", "sts.host_", "dane.", "tls.", "monitor."),
+    *("mx.host_special_address", "sts.host_", "dane.", "tls.", "smtp.tarpit", "rcpt."),
 )
 """Beginnings of codes that stand beside a failure, or follow from it, and are not its cause."""
+
+_TLS = (Phase.STARTTLS, Phase.TLS)
 
 
 def where(part: Part) -> str:
@@ -32,38 +34,43 @@ def unexplained(diagnosis: Diagnosis, one: AreaResult) -> Iterator[tuple[Failure
     if whole is None or takes_no_mail(one.result):
         return
     failed = [(part.failure, part) for part in one.result.parts if part.failure is not None]
-    told = _explained_subjects(diagnosis, one)
     if not failed and not _is_broken_off(diagnosis, whole) and not _is_told(whole, one):
         yield whole, None
     for failure, part in failed:
-        own = any(map(_explains, part.findings))
-        if not (own or where(part) in told or _is_broken_off(diagnosis, failure)):
+        about = _about(diagnosis, one, part)
+        is_told = any(_explains(finding, failure) for finding in about)
+        if not (is_told or _is_broken_off(diagnosis, failure)):
             yield failure, part
 
 
 def _is_told(whole: Failure, one: AreaResult) -> bool:
-    """A run fails by what it found: then a finding as grave says the same, and what to do."""
+    """A judgement fails by what was found, a step by what is said of that step in the same words.
+
+    Of the findings of a judgement those about reports never decide it.
+    """
     grave = Status.UNTESTABLE if whole.is_untestable else Status.FAILURE
-    return any(finding.status is grave for finding in one.result.findings)
+    found = [finding for finding in one.result.findings if finding.status is grave]
+    if whole.phase is Phase.EVALUATE:
+        return any(not finding.code.startswith("tlsrpt.") for finding in found)
+    return any(one_line(finding.evidence) == whole.detail for finding in found)
 
 
-def _explained_subjects(diagnosis: Diagnosis, one: AreaResult) -> frozenset[str]:
-    """What the area has findings about, and the hosts and addresses of which another one has."""
-    own = {finding.subject for finding in findings_of(one.result) if _explains(finding)}
-    others = {
-        finding.subject
-        for other in diagnosis.areas
-        for finding in findings_of(other.result)
-        if _explains(finding) and _is_about_host(finding)
-    }
-    return frozenset(own | others)
+def _about(diagnosis: Diagnosis, one: AreaResult, part: Part) -> Iterator[Finding]:
+    """The findings of a part, and those that this area or another one has about the same place."""
+    yield from part.findings
+    for other in diagnosis.areas:
+        for finding in findings_of(other.result):
+            if finding.subject == where(part) and (other is one or _is_about_host(finding)):
+                yield finding
 
 
 def _is_about_host(finding: Finding) -> bool:
     return finding.code == "mx.host_unresolved" or PLACE.fullmatch(finding.subject) is not None
 
 
-def _explains(finding: Finding) -> bool:
+def _explains(finding: Finding, failure: Failure) -> bool:
+    if finding.code == "smtp.starttls.failed":  # mail may be taken in clear, and fail there
+        return failure.phase in _TLS
     return finding.status in _GRAVE and not finding.code.startswith(_BESIDE)
 
 

@@ -14,6 +14,9 @@ from probes.result import Aspect, Known
 
 _AREA_NAMES = frozenset(area.name for area in AREAS)
 
+_OF_SEVERAL_NAMES = frozenset({Aspect.SPF, Aspect.DKIM, Aspect.DMARC})
+"""Of these a finding may be about somebody else's record, which only its subject tells."""
+
 _ASPECTS: Mapping[str, Aspect] = {
     "dns_mx": Aspect.MX,
     **dict.fromkeys(
@@ -70,8 +73,7 @@ def _remembered(reader: LedgerReader, config: Config, domain: str) -> Iterator[R
         if snapshot is None:
             continue
         if snapshot.is_good:
-            newest = next(iter(reader.runs(job.name, 1)), None)
-            at = None if newest is None else newest.result.started_at
+            at = reader.good_run_at(job.name)
             yield Remembered(job.name, job.kind, at, snapshot.values)
         elif snapshot.good is not None:
             yield Remembered(job.name, job.kind, snapshot.good_at, snapshot.good)
@@ -100,6 +102,8 @@ def mended_by(code: str, subject: str, known: tuple[Known, ...], at: datetime) -
     names = () if rest == "lookup_failed" else (code, area)
     aspect = next((_ASPECTS[name] for name in names if name in _ASPECTS), None)
     those = [one for one in known if one.aspect is aspect]
-    meant = [one for one in those if one.subject == subject] or those
+    meant = [one for one in those if one.subject in (subject, f"_dmarc.{subject}")]
+    if aspect not in _OF_SEVERAL_NAMES:
+        meant = meant or those
     instants = [by for one in meant if (by := visible_by(one, at)) is not None]
     return max(instants, default=None)

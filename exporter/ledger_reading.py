@@ -71,6 +71,10 @@ class LedgerReader:
         """What a job knows of its target; None before it came to know anything."""
         return self._ask(lambda: self._store.snapshots.snapshot(job))
 
+    def good_run_at(self, job: str) -> datetime | None:
+        """When a job's newest good run began; None where that is not among the latest."""
+        return self._ask(lambda: self._store.snapshots.good_run_at(job))
+
     def last_good(self, job: str) -> LastGood | None:
         """What is other than when a job's target was good; None while it is, or if it never was."""
         return last_good(self.snapshot(job), self.changes(job, CHANGES_KEPT))

@@ -18,7 +18,10 @@ from probes.result import Aspect
 CHANGES_KEPT = 200
 """Changes kept of one job: one lies in the slot of its number modulo this."""
 
-_MAX_READ = 10_000
+GOOD_RUN_AMONG = 100
+"""Runs among which the last good one is looked for."""
+
+MAX_READ = 10_000
 """Snapshots that are kept as they were read, so that they need not be read again."""
 
 
@@ -39,11 +42,12 @@ class SnapshotStore:
     def observe(self, run: Run) -> tuple[TargetChange, ...]:
         """Remember what a job's run, which is stored already, came to know; what is new about it.
 
-        A run that was observed before changes nothing.
+        A run that was the newest and is observed again changes nothing.
         """
         row = self._select.run(self._cursor, {"of_name": run.name}).fetchone()
         before = None if row is None else self._snapshot(run.name, row[0])
-        after, changes = advance(before, run, partial(self._ran_before, run))
+        before_this = partial(self.good_run_at, run.name, run.result.started_at)
+        after, changes = advance(before, run, before_this)
         if after is None or after is before:
             return ()
         count = 0 if row is None else row[1]
@@ -58,6 +62,18 @@ class SnapshotStore:
         """What a job knows of its target; None before it came to know anything."""
         row = self._select.run(self._cursor, {"of_name": name}).fetchone()
         return None if row is None else self._snapshot(name, row[0])
+
+    def good_run_at(self, name: str, before: datetime | None = None) -> datetime | None:
+        """When the newest good run began, that began before an instant if one is given.
+
+        None where none of the latest GOOD_RUN_AMONG was good.
+        """
+        query = select(RUNS.c.started_at, RUNS.c.result).where(RUNS.c.name == name)
+        if before is not None:
+            query = query.where(RUNS.c.started_at < to_micros(before))
+        newest = query.order_by(RUNS.c.started_at.desc()).limit(GOOD_RUN_AMONG)
+        rows = self._connection.execute(newest)
+        return next((_instant(row[0]) for row in rows if json.loads(row[1])["ok"]), None)
 
     def changes(self, name: str, limit: int) -> tuple[TargetChange, ...]:
         """A job's changes, the newest first."""
@@ -78,17 +94,11 @@ class SnapshotStore:
         known = self._read.get(name)
         if known is not None and known[0] == text:
             return known[1]
-        if len(self._read) >= _MAX_READ:
+        if len(self._read) >= MAX_READ:
             self._read.clear()
         snapshot = _decoded(text)
         self._read[name] = (text, snapshot)
         return snapshot
-
-    def _ran_before(self, run: Run) -> datetime | None:
-        query = select(RUNS.c.started_at).where(RUNS.c.name == run.name)
-        earlier = query.where(RUNS.c.started_at < to_micros(run.result.started_at))
-        newest = earlier.order_by(RUNS.c.started_at.desc()).limit(1)
-        return from_micros(self._connection.execute(newest).scalar())
 
 
 def _encoded(snapshot: Snapshot) -> str:

@@ -61,7 +61,10 @@ JOB_PHASES = {
 
 JOB_ASPECTS = {
     "mx": (Aspect.MX, Aspect.CERTIFICATE, Aspect.CAPABILITIES),
-    "policy": (Aspect.MX, Aspect.STS_RECORD, Aspect.STS_POLICY, Aspect.TLSRPT, Aspect.TLSA),
+    "policy": (
+        *(Aspect.MX, Aspect.CERTIFICATE, Aspect.CAPABILITIES),
+        *(Aspect.STS_RECORD, Aspect.STS_POLICY, Aspect.TLSRPT, Aspect.TLSA),
+    ),
     "sender": (Aspect.SPF, Aspect.DKIM, Aspect.DMARC, Aspect.LISTING),
     "nameservers": (Aspect.NAMESERVERS,),
     "mailbox": (Aspect.CERTIFICATE,),

@@ -52,6 +52,7 @@ class RunBook:
         self._runs: list[Run] = []
         self._some = asyncio.Event()
         self._many = asyncio.Event()
+        self._is_ending = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -64,9 +65,11 @@ class RunBook:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self._is_ending.set()
+        self._some.set()
+        self._many.set()
         task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
+        if task is not None:  # what it is writing is written, and its changes are told
             await asyncio.wait((task,))
         if not await self.write():
             LOG.error("%d finished runs could not be stored", len(self._runs))
@@ -80,18 +83,20 @@ class RunBook:
             self._many.set()
 
     async def _write_on(self) -> None:
-        while True:
+        while not self._is_ending.is_set():
             await self._some.wait()
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._span):
                     await self._many.wait()
             if not await self.write():
-                await asyncio.sleep(PAUSE)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(PAUSE):
+                        await self._is_ending.wait()
 
     async def write(self) -> bool:
         """Write all there is; False when the ledger refused, and all is kept.
 
-        A write that is cancelled half-way is done again: storing a run twice changes nothing.
+        Its runs are kept as well where it is cancelled half-way; nobody here does that.
         """
         self._some.clear()
         self._many.clear()

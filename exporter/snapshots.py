@@ -80,12 +80,12 @@ class LastGood:
 
 
 def advance(
-    before: Snapshot | None, run: Run, ran_before: Callable[[], datetime | None]
+    before: Snapshot | None, run: Run, good_run: Callable[[], datetime | None]
 ) -> tuple[Snapshot | None, tuple[TargetChange, ...]]:
     """The snapshot after a run, and what the run found changed.
 
-    It is `before` itself where the run found what the one before it did. `ran_before` says when the
-    run before this one began. A run that was untestable says nothing of good and bad.
+    It is `before` itself where the run found what the one before it did. `good_run` says when the
+    last good run before this one began. A run that was untestable says nothing of good and bad.
     """
     result = run.result
     if before is None and not result.known:
@@ -98,7 +98,7 @@ def advance(
         return before, ()
     after = Snapshot(values, is_good)
     if not is_good and before is not None:
-        good = (old, ran_before()) if was_good else (before.good, before.good_at)
+        good = (old, good_run()) if was_good else (before.good, before.good_at)
         after = replace(after, good=good[0], good_at=good[1])
     return after, tuple(_changes(run, old, values))
 
@@ -142,10 +142,8 @@ def _is_untestable(run: Run) -> bool:
 def _updated(old: Values, known: Iterable[Known], at: datetime) -> Values:
     """`old` with what is known now; `old` itself where that is no news."""
     news: dict[Key, Seen] = {}
-    keys: set[Key] = set()
-    for one in known:
-        key = Key(one.aspect, one.subject)
-        keys.add(key)
+    told = {Key(one.aspect, one.subject): one for one in known}
+    for key, one in told.items():
         seen = old.get(key)
         if seen is None or seen.value != one.value:
             news[key] = Seen(one.value, at, one.lifetime)
@@ -154,7 +152,7 @@ def _updated(old: Values, known: Iterable[Known], at: datetime) -> Values:
     if not news:
         return old
     values = {**old, **news}
-    by_age = sorted(values.keys() - keys, key=lambda key: (values[key].since, key))
+    by_age = sorted(values.keys() - told.keys(), key=lambda key: (values[key].since, key))
     for key in by_age[: max(0, len(values) - MAX_VALUES)]:
         del values[key]
     return values

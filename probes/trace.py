@@ -179,8 +179,14 @@ class Trace:
         self.current, self._peer = phase, None
         self._waits.append(awaited)
         began = self.clock.monotonic()
-        with self._standstill.during():
-            yield
+        try:
+            with self._standstill.during():
+                yield
+        except asyncio.CancelledError:
+            raise  # it was cut short in this wait, which it says
+        except BaseException:
+            self._waits.remove(awaited)
+            raise
         self._waits.remove(awaited)
         waited = self.clock.monotonic() - began
         if is_told and waited >= NOTABLE_WAIT:

@@ -10,13 +10,18 @@ from probes.trace import Trace
 
 
 @asynccontextmanager
-async def turn_at(net: Net, address: str, port: int, trace: Trace) -> AsyncIterator[Turn]:
-    """The turn, which ends with the block unless a connection keeps it for itself."""
+async def turn_at(
+    net: Net, address: str, port: int, trace: Trace, *, is_again: bool = False
+) -> AsyncIterator[Turn]:
+    """The turn, which ends with the block unless a connection keeps it for itself.
+
+    With `is_again` it is the run's own session before that is waited for, which is no news.
+    """
     if net.gate.is_free(address, port):
         turn = await net.gate.enter(address, port)
     else:
         awaited = f"an earlier session of ours with {address} port {port}"
-        with trace.waiting(Phase.CONNECT, awaited, is_told=net.met is None):
+        with trace.waiting(Phase.CONNECT, awaited, is_told=not is_again and net.met is None):
             turn = await net.gate.enter(address, port)
     try:
         yield turn

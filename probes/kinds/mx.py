@@ -130,8 +130,9 @@ async def _visit(
 async def _talk(net: Net, target: MxTarget, name: str, address: str, part: Trace) -> None:
     """Up to EHLO as senders come there, and what is to be said of it however it ended."""
     where = f"{name} [{address}]"
+    session = partial(_session, net, target, name, address, part)
     try:
-        session = partial(_session, net, target, name, address, part)
+        _raise_known(net, target, name, address)
         await in_clear_where_tls_fails(session, where, part)
     except ProbeFailure as failure:
         phase = failure.phase or part.current
@@ -145,12 +146,20 @@ async def _talk(net: Net, target: MxTarget, name: str, address: str, part: Trace
     part.findings.extend(dialogue_findings(where, part.facts, part.timings, target.slow_reply))
 
 
+def _raise_known(net: Net, target: MxTarget, name: str, address: str) -> None:
+    """What kept another probe of the same purpose from a session; of TLS alone we see more."""
+    known = None if net.met is None else net.met.of(name, address, target.port)
+    failure = None if known is None else known.failure
+    if failure is not None and failure.phase not in (Phase.STARTTLS, Phase.TLS):
+        raise ProbeFailure.again(failure)
+
+
 async def _session(
     net: Net, target: MxTarget, name: str, address: str, part: Trace, *, use_tls: bool
 ) -> None:
     with acquainting(net, name, address, target.port, part):
         async with (
-            turn_at(net, address, target.port, part) as turn,
+            turn_at(net, address, target.port, part, is_again=not use_tls) as turn,
             at_most(target.address_timeout, part),
             mx_session(net, target, name, address, turn, part, use_tls=use_tls) as session,
         ):

@@ -21,7 +21,7 @@ from probes.records.mta_sts import (
     parse_sts_policy,
     parse_sts_record,
 )
-from probes.records.special_addresses import is_of_this_machine_alone
+from probes.records.special_addresses import is_link_local_or_metadata
 from probes.records.tlsrpt import is_nearly_tlsrpt_record, is_tlsrpt_record, parse_tlsrpt_record
 from probes.result import (
     NOTHING,
@@ -193,7 +193,7 @@ async def _policy_addresses(net: Net, host: str, part: Trace) -> tuple[str, ...]
     """Where the policy host is. Somebody else's DNS may not send us to a metadata service."""
     addresses = await host_addresses(net, host, part)
     for address in addresses:
-        if is_of_this_machine_alone(address):
+        if is_link_local_or_metadata(address):
             raise ProbeFailure(
                 Reason.STS_POLICY_FETCH_ERROR,
                 f"{host} is at {address}, which no public server has",

@@ -10,7 +10,7 @@ from probes.net.gate import Gate
 from probes.net.resolver import Resolver
 from probes.net.tls import TlsFacts, TrustStore
 from probes.records.ehlo import Ehlo
-from probes.result import Failure
+from probes.result import Failure, Phase
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,9 @@ class Met:
     tls: TlsFacts | None
     offer: Ehlo | None
     failure: Failure | None = None
+
+
+_BEHIND_EHLO = frozenset({Phase.MAIL, Phase.RCPT, Phase.DATA, Phase.QUIT})
 
 
 class Acquaintances:
@@ -46,9 +49,12 @@ class Acquaintances:
         self._met[host, address, port] = met
 
     def failed(self, host: str, address: str, port: int, failure: Failure) -> None:
-        """Take down what ended a session; one that came to EHLO before counts for more."""
+        """Take down what ended a session; one that came to EHLO before counts for more.
+
+        So does the failed TLS of one that came to EHLO in clear then.
+        """
         known = self.of(host, address, port)
-        if known is None or known.failure is not None:
+        if known is None or (known.failure is not None and failure.phase not in _BEHIND_EHLO):
             self._met[host, address, port] = Met(None, None, failure)
 
 

@@ -51,11 +51,12 @@ _METADATA = frozenset({"100.100.100.200", "192.0.0.192", "fd00:ec2::254"})
 _NAT64 = ip_network("64:ff9b::/96")  # RFC 6052 §2.1
 
 
-def is_of_this_machine_alone(address: str) -> bool:
+def is_link_local_or_metadata(address: str) -> bool:
     """True for the local link, multicast, the unspecified address and metadata services.
 
     What answers there speaks to this machine as to no other: no document of somebody else's is
-    fetched from it. An IPv4 address within IPv6 (RFC 4291 §2.5.5, RFC 6052) is judged as itself.
+    fetched from it. Loopback and private addresses may be those of an internal mail domain. An
+    IPv4 address within IPv6 (RFC 4291 §2.5.5, RFC 6052) is judged as itself.
     """
     known = ip_address(address)
     if isinstance(known, IPv6Address):

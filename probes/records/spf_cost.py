@@ -102,6 +102,7 @@ class _Walk:
         self.troubles: list[SpfTrouble] = []
         self._lookup = lookup
         self._terms = 0
+        self._unread: set[str] = set()
 
     async def cost(self, domain: str, record: SpfRecord, *, grants: bool) -> _Cost:
         """`grants` is True where whom this policy lets pass the whole lets pass."""
@@ -127,15 +128,18 @@ class _Walk:
 
     async def _inner(self, target: MacroString, term: str, *, grants: bool) -> _Cost:
         name = target.text.lower().removesuffix(".")
+        if name in self._unread:
+            return _Cost()
         if name in self.known:
             cost = self.known[name]
             if cost is None:
                 self.loops = self.loops or name
             return cost or _Cost()
         record = None
-        if not target.letters and len(self.known) < MAX_POLICIES:
+        if not target.letters and len(self.known) + len(self._unread) < MAX_POLICIES:
             record = await self._record(name, term)
         if record is None:
+            self._unread.add(name)
             self.is_complete = False
             return _Cost()
         return await self.cost(name, record, grants=grants)

@@ -105,7 +105,7 @@ async def _attempt(
     """One session and its transaction."""
     name, address = trace.facts["mx.host"], trace.facts["address"]
     async with (
-        turn_at(net, address, target.port, trace) as turn,
+        turn_at(net, address, target.port, trace, is_again=not use_tls) as turn,
         at_most(target.address_timeout, trace) as limit,
         mx_session(net, target, name, address, turn, trace, use_tls=use_tls) as session,
     ):

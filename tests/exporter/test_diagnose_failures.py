@@ -5,18 +5,23 @@ from dataclasses import replace
 
 import pytest
 
-from exporter.diagnose import diagnose
+from exporter.diagnose import AreaResult, Diagnosis, diagnose
 from exporter.diagnose_advice import problems
-from exporter.diagnose_request import Typed, read_request
+from exporter.diagnose_explained import unexplained
+from exporter.diagnose_request import AREAS, Typed, read_request
 from exporter.liars.dns_messages import Misbehaviour
 from exporter.liars.dns_server import Fault
+from probes.catalogue import ENTRIES
 from probes.net.resolver import Resolver
-from probes.result import Owner, Status
+from probes.result import Failure, Finding, Owner, Part, Phase, ProbeResult, Reason, Status
 from tests.exporter.advice_rig import World, only, told
+from tests.exporter.ledger_rig import BEGIN
 from tests.probes.policy_world import STS_RECORD, policy_world
 from tests.servers.certificates import Authority
 
 MX = "192.0.2.1"
+PLACE = f"mx.example.test [{MX}]"
+GRAVE = (Status.FAILURE, Status.WARNING)
 TWO = "@ MX 10 mx\n@ MX 20 mx2\nmx A 192.0.2.1\nmx A 192.0.2.3\nmx2 A 192.0.2.2\n"
 
 
@@ -55,6 +60,42 @@ async def test_what_a_finding_says_is_not_told_as_a_failure_too(
     codes = [problem.code for problem in found]
     assert told_as in codes
     assert code not in codes
+
+
+def failed_as(phase: Phase, *found: Finding, whole: bool = False) -> list[Failure]:
+    """What is left to tell of a diagnosis whose only part (or run) failed beside these findings."""
+    failure = Failure(phase, Reason.TIMEOUT, "no answer", Owner.NETWORK, is_transient=True)
+    part = Part("mx.example.test", MX, (), failure, found, {})
+    parts, findings = ((), found) if whole else ((part,), ())
+    result = ProbeResult("mx", BEGIN, 1.0, (), failure, findings, parts)
+    area = AreaResult(AREAS[0], result)
+    diagnosis = Diagnosis(read_request(Typed("example.test")), BEGIN, 1.0, (area,), False)
+    return [one for one, _ in unexplained(diagnosis, area)]
+
+
+def saying(code: str, subject: str = PLACE, evidence: str = "so it is") -> Finding:
+    status = next(status for status in ENTRIES[code].severity if status in GRAVE)
+    return Finding(code, status, subject, evidence, "")
+
+
+@pytest.mark.parametrize(
+    "code", ["smtp.starttls.failed", "smtp.tarpit", "rcpt.postmaster_refused", "rcpt.open_relay"]
+)
+def test_what_stands_beside_a_failure_does_not_hide_it(code: str) -> None:
+    assert failed_as(Phase.CONNECT, saying(code))
+
+
+def test_what_says_the_same_hides_it() -> None:
+    assert not failed_as(Phase.TLS, saying("smtp.starttls.failed"))
+    assert not failed_as(Phase.GREETING, saying("smtp.rate_limited"))
+
+
+def test_a_run_is_explained_by_what_it_is_about_and_by_nothing_else() -> None:
+    domain = "example.test"
+    assert failed_as(Phase.DNS_ADDRESS, saying("mx.host_is_address", domain), whole=True)
+    assert not failed_as(Phase.DNS_MX, saying("dnssec.bogus", domain, "no answer"), whole=True)
+    assert failed_as(Phase.EVALUATE, saying("tlsrpt.record_syntax", domain), whole=True)
+    assert not failed_as(Phase.EVALUATE, saying("sts.policy_fetch", domain), whole=True)
 
 
 async def test_a_name_server_that_is_silent_is_told_once(authority: Authority) -> None:

@@ -37,7 +37,6 @@ EXAMPLE = (
         ("mx.null_with_others", "example.test", 100),
         ("dns_mx.nxdomain", "example.test", 100),
         ("spf.not_authorised", "example.test", 200),
-        ("spf.include_missing", "gone.test", 200),
         ("dkim.key_missing", "s1._domainkey.example.test", 300),
         ("dkim.key_revoked", "s2._domainkey.example.test", 900),
         ("dane.absent", "_25._tcp.mx.example.test", 400),
@@ -60,6 +59,11 @@ def test_a_record_is_seen_when_the_old_answer_is_kept_no_longer(
 )
 def test_what_no_record_mends_or_nothing_is_known_of_has_no_such_instant(code: str) -> None:
     assert mended_by(code, "example.test", EXAMPLE, BEGIN) is None
+
+
+def test_a_record_of_somebody_else_is_not_taken_for_ours() -> None:
+    for code in ("spf.include_missing", "dmarc.reports_unauthorised", "dkim.key_missing"):
+        assert mended_by(code, "elsewhere.test", EXAMPLE, BEGIN) is None
 
 
 def test_every_code_of_the_cases_above_exists() -> None:

@@ -14,6 +14,7 @@ from exporter.model import Run
 from probes.result import Aspect, Failure, Known, Owner, Phase, ProbeResult, Reason
 from tests.exporter.ledger_rig import BEGIN, Rig, opened
 
+OURS = Failure(Phase.DNS_MX, Reason.TIMEOUT, "", Owner.OUR_DNS, is_transient=True)
 BROKEN = Failure(Phase.CONNECT, Reason.TIMEOUT, "", Owner.NETWORK, is_transient=True)
 
 
@@ -56,6 +57,21 @@ async def test_a_restart_forgets_nothing(path: Path) -> None:
     assert told is not None
     assert told.at == BEGIN + timedelta(seconds=2)
     assert [(one.before, one.after) for one in told.differences] == [("a", "b")]
+
+
+async def test_the_last_good_run_is_a_good_one_whatever_came_after_it(path: Path) -> None:
+    async with opened(path) as rig:
+        await rig.ledger.add_runs(
+            [run(1, "a"), run(2, "a", failure=OURS), run(3, "", failure=OURS)]
+        )
+        with reading(str(path)) as reader:
+            assert reader.good_run_at("job") == BEGIN + timedelta(seconds=1)
+        await rig.ledger.add_runs([run(4, "b", failure=BROKEN)])
+        with reading(str(path)) as reader:
+            told = reader.last_good("job")
+            assert reader.good_run_at("other") is None
+    assert told is not None
+    assert told.at == BEGIN + timedelta(seconds=1)
 
 
 async def test_jobs_do_not_mix_and_a_path_of_mail_has_no_target(path: Path) -> None:

@@ -3,14 +3,18 @@
 import asyncio
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from exporter import run_book
-from exporter.model import Run
+from exporter.ledger_reading import reading
+from exporter.model import Run, TargetChange
 from exporter.run_book import TOGETHER, RunBook
-from tests.exporter.ledger_rig import Rig, opened, result
+from probes.result import Aspect, Known
+from tests.exporter.ledger_rig import BEGIN, Rig, opened, result
 
 NEVER = 3600.0
 
@@ -123,3 +127,22 @@ async def test_runs_that_come_while_the_ledger_refuses_do_not_pass_the_bound(
         execute(path, "DROP TRIGGER no")
         assert await book.write()
         assert {run.tick for run in await rig.ledger.runs("job", 99)} == {6, 7, 8}
+
+
+async def test_an_end_in_the_middle_of_a_write_tells_each_change_once(path: Path) -> None:
+    """The file is held meanwhile, so that the write is under way when the block ends."""
+    changes: list[TargetChange] = []
+    async with opened(path) as rig:
+        with closing(sqlite3.connect(path, isolation_level=None)) as holder:
+            async with RunBook(rig.ledger, pytest.fail, changes.append, span=0.01) as book:
+                holder.execute("begin immediate")
+                for tick, value in ((1, "old"), (2, "new")):
+                    known = (Known(Aspect.SPF, "example.test", value),)
+                    at = BEGIN + timedelta(seconds=tick)
+                    book.add(Run("job", tick, replace(result(at=at), known=known)))
+                while book._runs:  # noqa: ASYNC110 - they are taken when the write begins
+                    await asyncio.sleep(0.001)
+                asyncio.get_running_loop().call_later(0.2, holder.execute, "rollback")
+        assert [(one.before, one.after) for one in changes] == [("old", "new")]
+        with reading(str(path)) as reader:
+            assert reader.changes("job", 9) == tuple(changes)

@@ -152,6 +152,13 @@ def test_a_target_that_never_was_good_has_no_good_state() -> None:
     assert last_good(life.snapshot, life.past) is None
 
 
+def test_what_a_run_says_twice_is_what_it_said_last() -> None:
+    life = Life()
+    life.run(MX, known(MX, "10 other.test"))
+    assert life.run(MX, known(MX, "10 other.test")) == ()
+    assert [one.after for one in life.run(MX)] == [MX.value]
+
+
 def test_hosts_that_come_and_go_do_not_grow_the_memory() -> None:
     life = Life()
     for number in range(3 * MAX_VALUES):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probes.records.special_addresses import is_of_this_machine_alone, special_use
+from probes.records.special_addresses import is_link_local_or_metadata, special_use
 
 
 @pytest.mark.parametrize(
@@ -70,4 +70,4 @@ OURS_ALONE = {
 def test_addresses_that_speak_to_this_machine_alone_are_told_in_every_spelling(
     address: str,
 ) -> None:
-    assert is_of_this_machine_alone(address) is OURS_ALONE[address]
+    assert is_link_local_or_metadata(address) is OURS_ALONE[address]
