@@ -463,3 +463,13 @@ async def test_four_hosts_with_two_addresses_each_are_one_round_of_sessions(
     last_begun = max(talk.heard[0][0] for talk in talks)
     first_ended = min(talk.heard[-1][0] for talk in talks)
     assert last_begun < first_ended
+
+
+async def test_a_second_session_that_waits_for_the_first_ones_farewell_is_no_news(
+    trust: TrustStore, context: ssl.SSLContext
+) -> None:
+    far = Script(tls=context, latency=0.15, on={"STARTTLS": (Say("454 4.7.0 later"),)})
+    async with mail_world(ZONE, {"192.0.2.1": far}, trust=trust) as world:
+        result = await run(world)
+    assert "smtp.starttls.failed" in codes(result)
+    assert "monitor.waited" not in codes(result)
