@@ -12,7 +12,7 @@ from exporter.diagnose import (
     exit_code,
     verdict,
 )
-from exporter.diagnose_explained import PLACE, unexplained, where
+from exporter.diagnose_explained import PLACE, unexplained
 from exporter.diagnose_memory import compared, mended_by
 from probes.catalogue import ENTRIES, owner_of_finding
 from probes.catalogue.entry import Entry
@@ -170,7 +170,7 @@ def _failures(diagnosis: Diagnosis, one: AreaResult) -> Iterator[_Told]:
             texts.code,
             Status.UNTESTABLE if failure.is_untestable else Status.FAILURE,
             failure.owner,
-            diagnosis.request.domain if part is None else where(part),
+            diagnosis.request.domain if part is None else part.subject,
             failure.detail,
             texts.reference,
             _for_owner(texts, failure.owner),
@@ -180,7 +180,7 @@ def _failures(diagnosis: Diagnosis, one: AreaResult) -> Iterator[_Told]:
 
 
 def _findings(result: ProbeResult) -> Iterator[_Told]:
-    failed = {where(part): part.failure for part in result.parts if part.failure is not None}
+    failed = {part.subject: part.failure for part in result.parts if part.failure is not None}
     in_parts = ((part, finding) for part in result.parts for finding in part.findings)
     for part, finding in (*((None, finding) for finding in result.findings), *in_parts):
         if _is_left_out(finding):

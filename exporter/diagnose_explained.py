@@ -20,11 +20,6 @@ _BESIDE = (
 _TLS = (Phase.STARTTLS, Phase.TLS)
 
 
-def where(part: Part) -> str:
-    """The subject of what is said of a part."""
-    return part.host if part.address is None else f"{part.host} [{part.address}]"
-
-
 def unexplained(diagnosis: Diagnosis, one: AreaResult) -> Iterator[tuple[Failure, Part | None]]:
     """What ended the run of an area; where parts failed it is one of theirs, told instead.
 
@@ -60,7 +55,7 @@ def _about(diagnosis: Diagnosis, one: AreaResult, part: Part) -> Iterator[Findin
     yield from part.findings
     for other in diagnosis.areas:
         for finding in findings_of(other.result):
-            if finding.subject == where(part) and (other is one or _is_about_host(finding)):
+            if finding.subject == part.subject and (other is one or _is_about_host(finding)):
                 yield finding
 
 

@@ -33,8 +33,7 @@ def seen(diagnosis: Diagnosis) -> Iterator[tuple[str, tuple[Seen, ...]]]:
         rows = [*_of_run(facts, parts)]
         for part in parts:
             known = {**chains.get((part.host, part.address), {}), **part.facts}
-            what = part.host if part.address is None else f"{part.host} [{part.address}]"
-            rows += [Seen(what, text) for text in _of_part(known, one.area.name, diagnosis)]
+            rows += [Seen(part.subject, text) for text in _of_part(known, one.area.name, diagnosis)]
         told = [Seen(one_line(row.what), one_line(row.told)) for row in rows if row.told]
         if told:
             yield one.area.title, tuple(told[:MAX_ROWS])

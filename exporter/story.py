@@ -126,7 +126,7 @@ def failure_remedy(story: Story, failure: Failure) -> str:
     part = next((one for one in parts if one.failure and _is_same(one.failure, failure)), None)
     subject = story.standpoint.server or story.standpoint.domain
     if part is not None:
-        subject = part.host if part.address is None else f"{part.host} [{part.address}]"
+        subject = part.subject
     text = failure_entry(failure.phase, failure.reason).remedy
     return story.standpoint.remedy(text, subject, part)
 

@@ -220,6 +220,11 @@ class Part:
         """True when nothing stopped this part."""
         return self.failure is None
 
+    @property
+    def subject(self) -> str:
+        """What a finding about this part names: "host [address]", or the host alone."""
+        return self.host if self.address is None else f"{self.host} [{self.address}]"
+
 
 @dataclass(frozen=True, slots=True)
 class ProbeResult:

@@ -221,7 +221,7 @@ def _judge(trace: Trace, by_preference: list[str]) -> None:
     if len(failed) == len(parts):
         raise _most_telling(failed, by_preference)
     for part, failure in failed:
-        trace.findings.append(address_unusable(_where(part), failure.owner, failure.detail))
+        trace.findings.append(address_unusable(part.subject, failure.owner, failure.detail))
 
 
 def _most_telling(failed: list[tuple[Part, Failure]], by_preference: list[str]) -> ProbeFailure:
@@ -229,8 +229,4 @@ def _most_telling(failed: list[tuple[Part, Failure]], by_preference: list[str]) 
     part, failure = min(
         failed, key=lambda pair: (pair[1].is_untestable, by_preference.index(pair[0].host))
     )
-    return ProbeFailure.again(failure, f"{_where(part)}: {failure.detail}")
-
-
-def _where(part: Part) -> str:
-    return part.host if part.address is None else f"{part.host} [{part.address}]"
+    return ProbeFailure.again(failure, f"{part.subject}: {failure.detail}")

@@ -188,5 +188,4 @@ def _failure_of(part: Part) -> ProbeFailure:
     failure = part.failure
     if failure is None:
         raise ValueError("a part without a failure")
-    where = f"{part.host} [{part.address}]" if part.address else part.host
-    return ProbeFailure.again(failure, f"{where}: {failure.detail}")
+    return ProbeFailure.again(failure, f"{part.subject}: {failure.detail}")
