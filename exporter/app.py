@@ -5,15 +5,14 @@ import gc
 import logging
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path as FilePath
-from typing import Any
 
-from exporter.arrivals import Arrivals, cancel
+from exporter.arrivals import Arrivals
 from exporter.config import ConfigError, load
 from exporter.learnt import informed
 from exporter.ledger import Ledger, LedgerError
@@ -25,6 +24,7 @@ from exporter.run_book import RunBook
 from exporter.runs import Publisher, finish, log_bug, path_host, probe, send
 from exporter.scheduler import Entry, Scheduler, tick_at
 from exporter.standing import STANDING_SECONDS, Standing, to_run
+from exporter.supervision import Supervisor, log_error
 from exporter.suspects import find_suspects
 from exporter.web.application import HttpState
 from exporter.web.health import LoopMonitor
@@ -37,6 +37,7 @@ from probes.net.resolver import Resolver
 from probes.net.tls import TrustStore
 from probes.registry import KINDS
 from probes.result import one_line
+from probes.tasks import cancel
 
 LOG = logging.getLogger("mailcanary")
 
@@ -90,14 +91,19 @@ class Service:
     ) -> None:
         self.config = config
         self.metrics = Metrics(version("mailcanary"), clock)
-        self.loop_monitor = LoopMonitor(self.metrics.loop_lag, clock)
+        self.supervisor = Supervisor(self.metrics.task_restarted)
+        self.loop_monitor = LoopMonitor(self.metrics.loop_lag, clock, supervisor=self.supervisor)
         self._clock = clock
         self._net = build_net(config, clock)
         self._ledger = ledger
         self._observer = observer
         self._publish = Publisher(self._on_change, self._on_run, self.metrics.ledger_error)
-        self.run_book = RunBook(ledger, self.metrics.ledger_error, self._on_target_change)
-        self.arrivals = Arrivals(lambda: self._net, ledger, self.metrics, clock, self._on_change)
+        self.run_book = RunBook(
+            ledger, self.metrics.ledger_error, self._on_target_change, supervisor=self.supervisor
+        )
+        self.arrivals = Arrivals(
+            lambda: self._net, ledger, self.metrics, clock, self._on_change, self.supervisor
+        )
         self._observations = RecentObservations()
         self._reloading = asyncio.Lock()
         self._scheduler = Scheduler(
@@ -146,19 +152,24 @@ class Service:
         """
         if scheduled:
             self._scheduler.replace(self._entries(), await self._ledger.last_ticks())
-        tasks: list[asyncio.Task[Any]] = [
-            asyncio.create_task(self._scheduler.run(), name="scheduler"),
-            asyncio.create_task(self._expire(), name="expiry"),
-            asyncio.create_task(self._clean(), name="cleaning"),
-            asyncio.create_task(self._take_stock(), name="standing"),
+        scheduler = self.supervisor.keep(
+            "scheduler", self._scheduler.run, may_end=lambda: self._scheduler.is_stopping
+        )
+        tasks = [
+            asyncio.create_task(scheduler, name="keep scheduler"),
+            self._kept("expiry", self._expire),
+            self._kept("cleaning", self._clean),
+            self._kept("standing", self._take_stock),
         ]
         first = [self._start_now(entry) for entry in self._entries()] if at_once else []
-        stopped = asyncio.create_task(stop.wait(), name="stop")
-        done, _ = await asyncio.wait({stopped, *tasks}, return_when=asyncio.FIRST_COMPLETED)
-        await self._scheduler.stop(STOP_SECONDS)
-        await cancel([stopped, *tasks, *first])
-        for task in done - {stopped}:
-            task.result()
+        try:
+            await stop.wait()
+        finally:
+            await self._scheduler.stop(STOP_SECONDS)
+            await cancel([*tasks, *first])
+
+    def _kept(self, name: str, work: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
+        return asyncio.create_task(self.supervisor.keep(name, work), name=f"keep {name}")
 
     async def reload(self) -> bool:
         """Read the configuration file again, one reload at a time; a broken file changes nothing.
@@ -201,7 +212,9 @@ class Service:
 
     def _start_now(self, entry: Entry) -> asyncio.Task[None]:
         tick = tick_at(entry, self._clock.utc().timestamp())
-        return asyncio.create_task(self._start(entry.name, tick), name=f"run {entry.name}")
+        task = asyncio.create_task(self._start(entry.name, tick), name=f"run {entry.name}")
+        task.add_done_callback(log_error)
+        return task
 
     async def _start(self, name: str, tick: int) -> None:
         """One slot of the schedule has come."""
@@ -324,6 +337,7 @@ async def run_service(config: Config) -> None:
             task = asyncio.create_task(service.reload(), name="reload")
             reloads.add(task)
             task.add_done_callback(reloads.discard)
+            task.add_done_callback(log_error)
 
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, stop.set)
@@ -356,7 +370,8 @@ async def serving(service: Service, address: str, port: int) -> AsyncIterator[st
     monitor = service.loop_monitor
     prober = Prober(lambda: service.config, service.net, service.informed)
     state = HttpState(service.metrics, monitor, service.arrivals.not_ready, prober.answer)
-    async with monitor, service.run_book, serve(state, address, port) as bound:
+    pages = serve(state, address, port, supervisor=service.supervisor)
+    async with monitor, service.run_book, pages as bound:
         url = f"http://{f'[{address}]' if ':' in address else address}:{bound}"
         LOG.info("serving %s/metrics", url)
         try:

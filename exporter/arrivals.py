@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from typing import Any
 
@@ -11,14 +11,15 @@ from exporter.examining import Examiner
 from exporter.ledger import Ledger, LedgerError
 from exporter.metrics import Metrics
 from exporter.model import CanaryRecord, Change, Examined, Mailbox
-from exporter.runs import event_of
+from exporter.runs import event_of, unstored
+from exporter.supervision import Supervisor, log_error
 from exporter.watcher import MailboxWatcher, WatchState
 from probes.canary.lifecycle import UNSETTLED
 from probes.clock import Clock, Instant
 from probes.mailboxes import Content, Cursor, Look, News, Report, Sighting, place_of
 from probes.net import Net
 from probes.registry import MAILBOXES
-from probes.result import Owner, ProbeFailure, Reason
+from probes.tasks import cancel
 
 LOG = logging.getLogger("mailcanary")
 
@@ -40,7 +41,9 @@ class Arrivals:
         metrics: Metrics,
         clock: Clock,
         on_change: Callable[[Change], None],
+        supervisor: Supervisor,
     ) -> None:
+        self._supervisor = supervisor
         self._net = net
         self._ledger = ledger
         self._metrics = metrics
@@ -118,9 +121,9 @@ class Arrivals:
         self._watchers[mailbox.name] = watcher
         for record in await self._ledger.in_flight():
             _tell(watcher, record)
-        task = asyncio.create_task(watcher.run(), name=f"watch {mailbox.name}")
-        task.add_done_callback(_say_why)
-        self._watching[mailbox.name] = task
+        name = f"watch {mailbox.name}"
+        kept = self._supervisor.keep(name, watcher.run, on_error=watcher.ended)
+        self._watching[mailbox.name] = asyncio.create_task(kept, name=f"keep {name}")
         self._watched[mailbox.name] = mailbox
 
     def _on_watch_state(self, mailbox: str, state: WatchState) -> None:
@@ -149,7 +152,7 @@ class Arrivals:
                 await self._on_content(self._watched[mailbox], report)
         except LedgerError as error:
             self._metrics.ledger_error()
-            raise ProbeFailure(Reason.UNTESTABLE, str(error), owner=Owner.MONITOR) from error
+            raise unstored(error) from error
 
     async def _to_its_end(self, work: Coroutine[Any, Any, None]) -> None:
         """Await `work`, which a cancelled caller does not cancel.
@@ -159,8 +162,13 @@ class Arrivals:
         """
         task = asyncio.create_task(work, name="sighting")
         self._publishing.add(task)
-        task.add_done_callback(self._publishing.discard)
+        task.add_done_callback(self._published)
         await asyncio.shield(task)
+
+    def _published(self, task: asyncio.Task[None]) -> None:
+        """Log a failure here: a watch that has ended does not hear of it."""
+        self._publishing.discard(task)
+        log_error(task)
 
     async def _on_sighting(self, mailbox: str, sighting: Sighting) -> None:
         event = event_of(sighting)
@@ -205,17 +213,3 @@ def _tell(watcher: MailboxWatcher, record: CanaryRecord) -> None:
         watcher.expect(record.token, record.sending_at)
     else:
         watcher.expect_news(record.token, record.sending_at)
-
-
-def _say_why(task: asyncio.Task[None]) -> None:
-    """A watcher ends only when it is cancelled: anything else is a bug, and nobody awaits it."""
-    if not task.cancelled() and task.exception() is not None:
-        LOG.error("%s ended", task.get_name(), exc_info=task.exception())
-
-
-async def cancel(tasks: Iterable[asyncio.Task[Any]]) -> None:
-    """End tasks and wait for their end; what they raise while ending is theirs."""
-    tasks = list(tasks)
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)

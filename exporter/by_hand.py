@@ -12,7 +12,8 @@ from exporter.examining import Examiner
 from exporter.learnt import informed_by_file
 from exporter.ledger import Ledger, LedgerError
 from exporter.model import CanaryRecord, Change, Config, Examined, Job, Path, Run
-from exporter.runs import Publisher, event_of, probe, send
+from exporter.runs import Publisher, event_of, probe, send, unstored
+from exporter.supervision import UNHEARD
 from exporter.watcher import MailboxWatcher, WatchState
 from exporter.web.health import LoopMonitor
 from probes.canary.evidence import Evidence, evidence_json
@@ -22,6 +23,7 @@ from probes.mailboxes import Content, Cursor, News, Report, Sighting, place_of
 from probes.net import Net
 from probes.registry import MAILBOXES
 from probes.result import Failure, ProbeResult, to_json
+from probes.tasks import cancel
 from probes.trace import Listener
 
 LOG = logging.getLogger("mailcanary.run")
@@ -111,7 +113,8 @@ class _Follower:
 
     async def run(self, listener: Listener) -> CanaryStory:
         watcher = self._watcher()
-        watching = asyncio.create_task(watcher.run(), name="watch")
+        kept = UNHEARD.keep("watch", watcher.run, on_error=watcher.ended)
+        watching = asyncio.create_task(kept, name="keep watch")
         try:
             await watcher.settled.wait()
             if watcher.state.failure is not None:
@@ -127,8 +130,7 @@ class _Follower:
             evidence = tuple(self.examined[key] for key in sorted(self.examined))
             return CanaryStory(self.record, self.result, None, evidence)
         finally:
-            watching.cancel()
-            await asyncio.gather(watching, return_exceptions=True)
+            await cancel((watching,))
 
     def _watcher(self) -> MailboxWatcher:
         kind = MAILBOXES[self.path.mailbox.kind]
@@ -217,7 +219,10 @@ class _Follower:
         event = event_of(report)
         if event is None:
             return
-        change = await self.ledger.record(report.token, event, report.seen, sighting=report)
+        try:
+            change = await self.ledger.record(report.token, event, report.seen, sighting=report)
+        except LedgerError as error:
+            raise unstored(error) from error
         if change is not None:
             self.record = change.record
             self.wanted += 1

@@ -288,6 +288,12 @@ FAMILIES = (
         "Runs of paths and jobs during which the event loop was late.",
     ),
     Family(
+        "mailcanary_task_restarts_total",
+        COUNTER,
+        "Long-lived tasks of the service that ended by an error of ours and began anew.",
+        ("task",),
+    ),
+    Family(
         "mailcanary_ledger_errors_total",
         COUNTER,
         "Operations that the ledger refused.",

@@ -245,6 +245,10 @@ class Metrics:
         self._histograms["mailcanary_event_loop_lag_seconds"].at().observe(seconds)
         self._lag.add(seconds)
 
+    def task_restarted(self, name: str) -> None:
+        """Count a long-lived task that ended though nobody ended it, and begins anew."""
+        self._counters["mailcanary_task_restarts_total"].at(name).increase()
+
     def ledger_error(self) -> None:
         """Count an operation that the ledger refused."""
         self._counters["mailcanary_ledger_errors_total"].at().increase()

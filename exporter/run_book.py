@@ -14,6 +14,7 @@ from typing import Self
 
 from exporter.ledger import Ledger, LedgerError
 from exporter.model import Run, TargetChange
+from exporter.supervision import UNHEARD, Supervisor
 
 LOG = logging.getLogger("mailcanary")
 
@@ -44,7 +45,9 @@ class RunBook:
         on_change: Callable[[TargetChange], None] = lambda _: None,
         *,
         span: float = SPAN,
+        supervisor: Supervisor = UNHEARD,
     ) -> None:
+        self._supervisor = supervisor
         self._ledger = ledger
         self._on_error = on_error
         self._on_change = on_change
@@ -56,7 +59,8 @@ class RunBook:
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        self._task = asyncio.create_task(self._write_on(), name="run book")
+        kept = self._supervisor.keep("run book", self._write_on, may_end=self._is_ending.is_set)
+        self._task = asyncio.create_task(kept, name="keep run book")
         return self
 
     async def __aexit__(

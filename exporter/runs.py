@@ -14,7 +14,7 @@ from probes.canary.message import Canary, compose, new_token
 from probes.mailboxes import Sighting
 from probes.net import Net
 from probes.registry import KINDS, ROUTES
-from probes.result import ProbeResult
+from probes.result import Owner, ProbeFailure, ProbeResult, Reason
 from probes.run import Lag, run_once
 from probes.trace import LineListener, Listener, Trace
 
@@ -127,6 +127,11 @@ def event_of(sighting: Sighting) -> Event | None:
     if bounce.failed:
         return Event.BOUNCE_SEEN
     return Event.DELAY_SEEN if bounce.delayed else None
+
+
+def unstored(error: LedgerError) -> ProbeFailure:
+    """The failure of a watch whose report the ledger refused: its next session sees it again."""
+    return ProbeFailure(Reason.UNTESTABLE, str(error), owner=Owner.MONITOR)
 
 
 def path_host(path: Path) -> str:

@@ -260,6 +260,11 @@ class Scheduler:
         self._next_start = -math.inf
         self._is_stopping = False
 
+    @property
+    def is_stopping(self) -> bool:
+        """True once `stop` was called."""
+        return self._is_stopping
+
     def replace(self, entries: Iterable[Entry], used: Mapping[str, int] | None = None) -> None:
         """Schedule these entries from now on; see `Agenda.replace`."""
         self._agenda.replace(entries, self._clock.now(), used)

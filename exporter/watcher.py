@@ -10,7 +10,7 @@ from datetime import datetime
 
 from probes.clock import Clock, Instant
 from probes.mailboxes import Content, Cursor, Following, Look, News, Place, Report
-from probes.result import Failure, Owner, Phase, Reason
+from probes.result import Failure, Owner, Phase, Reason, one_line
 from probes.run import run_once
 from probes.trace import Trace
 
@@ -126,6 +126,11 @@ class MailboxWatcher:
             return None
         return min((look.began for look in self._looks.values()), key=lambda at: at.monotonic)
 
+    def ended(self, error: BaseException) -> None:
+        """Show the mailbox as down: `run` ended by `error` though nobody ended it."""
+        detail = one_line(f"the watch ended: {type(error).__name__}: {error}")
+        self._set_state(WatchState(is_up=False, failure=_unexpected(detail)))
+
     async def run(self) -> None:
         """Watch until cancelled."""
         while True:
@@ -145,10 +150,7 @@ class MailboxWatcher:
                 await self._watch(self, self._cursors, self._on_report)
 
         result = await run_once("watch", work, clock=self._clock, deadline=None, on_bug=log_bug)
-        detail = "the watch ended without a reason"
-        return result.failure or Failure(
-            Phase.ARRIVAL, Reason.UNEXPECTED, detail, Owner.MONITOR, is_transient=True
-        )
+        return result.failure or _unexpected("the watch ended without a reason")
 
     def _want_again(self) -> None:
         """What the session before did not answer, but for what it may have ended by."""
@@ -182,6 +184,10 @@ class MailboxWatcher:
             self.state = state
             self._changed_state(state)
         self.settled.set()
+
+
+def _unexpected(detail: str) -> Failure:
+    return Failure(Phase.ARRIVAL, Reason.UNEXPECTED, detail, Owner.MONITOR, is_transient=True)
 
 
 def log_bug(error: BaseException) -> None:

@@ -7,6 +7,7 @@ from probes.net.dns_answer import DnsStatus
 from probes.net.resolver import Resolver
 from probes.records import RecordError
 from probes.records.dkim_verification import KeyLookup, KeyUnavailable, key_names
+from probes.tasks import TaskSet
 
 LONGEST = 15.0
 """Seconds that all look-ups for one message may take together."""
@@ -23,9 +24,9 @@ async def keys_for(message: bytes, resolver: Resolver) -> KeyLookup:
     names = await asyncio.to_thread(key_names, message)
     found: dict[str, _Answer] = dict.fromkeys(names, KeyUnavailable("no answer in time"))
     try:
-        async with asyncio.timeout(LONGEST), asyncio.TaskGroup() as tasks:
+        async with asyncio.timeout(LONGEST), TaskSet() as tasks:
             for name in names:
-                tasks.create_task(_find(name, resolver, found))
+                tasks.start(_find(name, resolver, found))
     except TimeoutError:
         pass  # what is missing says so itself
     return _lookup_in(found)

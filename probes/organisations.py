@@ -15,6 +15,7 @@ from probes.records.dkim_verification import MAX_SIGNATURES, SIGNATURE_FIELD
 from probes.records.dmarc_discovery import walk_up
 from probes.records.raw_message import RawMessage, read_message
 from probes.records.received import parse_received
+from probes.tasks import TaskSet
 
 LONGEST = 10.0
 """Seconds that all look-ups for one message may take together."""
@@ -34,9 +35,9 @@ async def organisations_for(message: bytes, resolver: Resolver) -> Organisationa
     lookup = Lookups(resolver)
     known: dict[str, str] = {}
     try:
-        async with asyncio.timeout(LONGEST), asyncio.TaskGroup() as tasks:
+        async with asyncio.timeout(LONGEST), TaskSet() as tasks:
             for domain in domains:
-                tasks.create_task(_find(domain, lookup, known))
+                tasks.start(_find(domain, lookup, known))
     except TimeoutError:
         pass  # what is missing has its stand-in
 

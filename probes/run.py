@@ -6,6 +6,7 @@ from functools import partial
 
 from probes.clock import Clock
 from probes.result import LOOP_LAGGED, Failure, Finding, ProbeFailure, ProbeResult, Status
+from probes.tasks import UntoldEnd
 from probes.trace import LineListener, Listener, Standstill, Trace, cause_of, failure_of
 
 Work = Callable[[Trace], Awaitable[None]]
@@ -36,7 +37,8 @@ async def run_once(
     took half (the process was stopped, say) is untestable: its peer never had that time. `on_line`
     hears the dialogues of SMTP.
 
-    Only the cancellation of the caller passes through; everything else becomes the result. A bug
+    Only the cancellation of the caller passes through; everything else becomes the result, also a
+    CancelledError that the work met by itself, from a task or a library. A bug
     becomes the reason `unexpected`, and its exception goes to `on_bug` with its traceback.
     """
     started_at = clock.utc()
@@ -44,9 +46,18 @@ async def run_once(
     standstill = Standstill(clock, partial(_put_off, limit))
     trace = Trace(clock, listener, standstill=standstill, on_line=on_line)
     failure: Failure | None = None
+    caller = asyncio.current_task()
+    told = 0 if caller is None else caller.cancelling()
     try:
         async with limit:
             await work(trace)
+    except asyncio.CancelledError as error:
+        if caller is None or caller.cancelling() > told:
+            raise
+        untold = UntoldEnd("it was cancelled, but nobody ended it")
+        failure = failure_of(untold, trace.reached)
+        if on_bug is not None:
+            on_bug(error)
     except Exception as error:  # noqa: BLE001 - the one place where anything becomes a result
         if isinstance(error, TimeoutError) and limit.expired():
             failure = trace.deadline_passed(by_us=_stood_still(deadline, lag, trace.origin))

@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 OWN = ("probes", "exporter")
 
 ROOMS = (
-    ("probes.clock", "probes.options"),
+    ("probes.clock", "probes.options", "probes.tasks"),
     ("probes.records",),
     ("probes.result",),
     ("probes.canary",),
@@ -32,7 +32,13 @@ ROOMS = (
     ("probes.kinds", "probes.routes", "probes.mailboxes"),
     ("probes.registry",),
     ("probes.run",),
-    ("exporter.exposition", "exporter.rolling", "exporter.liars", "exporter.own_address"),
+    (
+        "exporter.exposition",
+        "exporter.rolling",
+        "exporter.liars",
+        "exporter.own_address",
+        "exporter.supervision",
+    ),
     ("exporter.advice",),
     ("exporter.model",),
     ("exporter.config", "exporter.snapshots"),
@@ -187,6 +193,9 @@ def test_imports_stand_at_the_top_and_hide_nothing_from_this_test(source: Source
     words = {node.id for node in ast.walk(source.tree) if isinstance(node, ast.Name)}
     words |= {name.rpartition(".")[2] for name in source.imports()}
     assert "TYPE_CHECKING" not in words
+    assert "TaskGroup" not in {
+        n.attr for n in ast.walk(source.tree) if isinstance(n, ast.Attribute)
+    }
     if source.path != LAZY_LOADER:
         assert not words & {"import_module", "importlib", "__import__"}
 

@@ -17,6 +17,7 @@ from exporter.demo.smtp_servers import (
     received_field,
 )
 from exporter.demo.verdicts import Origin, authentication_results, without_forged_results
+from exporter.supervision import log_error
 from probes.mailboxes import Placement
 
 MAX_DELAYED = 1_000
@@ -169,6 +170,7 @@ class MxHandler:
         )
         self._delayed.add(task)
         task.add_done_callback(self._delayed.discard)
+        task.add_done_callback(log_error)
 
     async def _deliver_later(
         self, delay: float, account: str, placement: Placement, content: bytes

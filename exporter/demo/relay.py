@@ -12,6 +12,7 @@ import aiosmtplib
 
 from exporter.demo.bounces import Bounce, compose
 from exporter.demo.lookups import LookupFailed, Lookups
+from exporter.supervision import log_error
 
 MAX_QUEUE = 1_000
 """Messages that may wait; further ones are deferred at the door."""
@@ -85,6 +86,7 @@ class Relay:
             task = asyncio.create_task(self._run(message), name=f"relay {queue_id}")
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+            task.add_done_callback(log_error)
 
     async def close(self) -> None:
         """Give up what is still queued.

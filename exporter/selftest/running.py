@@ -9,6 +9,7 @@ from exporter.selftest.case import Case, Told
 from exporter.selftest.performing import perform
 from exporter.terminal import all_findings
 from probes.result import Failure, Finding, Reason
+from probes.tasks import TaskSet
 
 AT_A_TIME = 12
 """Worlds that stand at the same time."""
@@ -70,10 +71,10 @@ async def run_all(cases: Iterable[Case], heard: Callable[[Outcome], None]) -> tu
             outcomes[number] = await _outcome(known[number])
         heard(outcomes[number])
 
-    async with asyncio.TaskGroup() as tasks:
+    async with TaskSet() as tasks:
         for number, case in enumerate(known):
             if not case.is_alone:
-                tasks.create_task(one(number))
+                tasks.start(one(number))
     for number, case in enumerate(known):
         if case.is_alone:
             await one(number)

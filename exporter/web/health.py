@@ -10,7 +10,9 @@ from types import TracebackType
 from typing import Self
 
 from exporter.rolling import RollingMaximum
+from exporter.supervision import UNHEARD, Supervisor
 from probes.clock import SYSTEM_CLOCK, Clock
+from probes.tasks import cancel
 
 LAG_INTERVAL = 0.02
 """Seconds between two wake-ups of the loop monitor: no longer lag escapes it by more than that."""
@@ -41,7 +43,10 @@ class LoopMonitor:
         clock: Clock = SYSTEM_CLOCK,
         *,
         limit: float = LAG_LIMIT,
+        supervisor: Supervisor = UNHEARD,
     ) -> None:
+        self._supervisor = supervisor
+        self._is_measuring = False
         self._on_lag = on_lag
         self._clock = clock
         self._limit = limit
@@ -52,7 +57,9 @@ class LoopMonitor:
 
     async def __aenter__(self) -> Self:
         self._expected = self._clock.monotonic() + LAG_INTERVAL
-        self._task = asyncio.create_task(self._measure(), name="loop monitor")
+        self._is_measuring = True
+        kept = self._supervisor.keep("loop monitor", self._measure)
+        self._task = asyncio.create_task(kept, name="keep loop monitor")
         return self
 
     async def __aexit__(
@@ -61,18 +68,14 @@ class LoopMonitor:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Raises what ended the measuring before its time, unless the block raised itself."""
         task, self._task = self._task, None
-        if task is None:
-            return
-        task.cancel()
-        await asyncio.wait((task,))
-        if error is None and not task.cancelled():
-            task.result()
+        if task is not None:
+            await cancel((task,))
+        self._is_measuring = False
 
     def problem(self) -> str | None:
         """One line for people, None while all is well."""
-        if self._task is None or self._task.done():
+        if not self._is_measuring:
             return "the event loop is not being measured"
         overdue = self._clock.monotonic() - self._expected
         worst = max(self._worst.value(), overdue)
@@ -93,14 +96,20 @@ class LoopMonitor:
         return max(worst, 0.0)
 
     async def _measure(self) -> None:
-        while True:
-            await asyncio.sleep(LAG_INTERVAL)
-            now = self._clock.monotonic()
-            lag = max(0.0, now - self._expected)
-            self._expected = now + LAG_INTERVAL
-            self._worst.add(lag)
-            self._remember(now, lag)
-            self._on_lag(lag)
+        self._is_measuring = True
+        try:
+            while True:
+                await asyncio.sleep(LAG_INTERVAL)
+                self._woke(self._clock.monotonic())
+        finally:
+            self._is_measuring = False
+
+    def _woke(self, now: float) -> None:
+        lag = max(0.0, now - self._expected)
+        self._expected = now + LAG_INTERVAL
+        self._worst.add(lag)
+        self._remember(now, lag)
+        self._on_lag(lag)
 
     def _remember(self, woke: float, lag: float) -> None:
         """Keep a lag, and of those before it only the greater ones."""

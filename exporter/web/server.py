@@ -9,6 +9,7 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from exporter.supervision import UNHEARD, Supervisor
 from exporter.web.application import HttpState, create_app
 from exporter.web.health import LoopMonitor
 
@@ -30,7 +31,12 @@ class ListenError(OSError):
 
 @asynccontextmanager
 async def serve(
-    state: HttpState, host: str, port: int, *, request_deadline: float = REQUEST_DEADLINE
+    state: HttpState,
+    host: str,
+    port: int,
+    *,
+    request_deadline: float = REQUEST_DEADLINE,
+    supervisor: Supervisor = UNHEARD,
 ) -> AsyncIterator[int]:
     """Answer on the IP address `host` while the block runs; signals are left alone.
 
@@ -39,15 +45,15 @@ async def serve(
     """
     with closing(_listen(host, port)) as listener:
         port = listener.getsockname()[1]
-        server = _Server(_config(create_app(state), request_deadline))
-        task = asyncio.create_task(server.serve(sockets=[listener]), name="http")
+        pages = _Pages(_config(create_app(state), request_deadline), listener)
+        kept = supervisor.keep("http", pages.answer, may_end=lambda: pages.is_ending)
+        task = asyncio.create_task(kept, name="keep http")
         try:
-            await _until_ready(server, task)
+            await pages.ready.wait()
             yield port
         finally:
-            server.should_exit = True
+            pages.end()
             await task
-            server.abort_connections()
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -81,23 +87,39 @@ def _config(app: ASGIApp, request_deadline: float) -> uvicorn.Config:
     )
 
 
-async def _until_ready(server: "_Server", task: asyncio.Task[None]) -> None:
-    ready = asyncio.create_task(server.ready.wait())
-    try:
-        await asyncio.wait((ready, task), return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        ready.cancel()
-    if task.done():
-        await task
-        raise ListenError("the HTTP server ended while it was starting")
+class _Pages:
+    """One server after the other on the same listening socket, which this does not close."""
+
+    def __init__(self, config: uvicorn.Config, listener: socket.socket) -> None:
+        self.is_ending = False
+        self.ready = asyncio.Event()
+        self._config = config
+        self._listener = listener
+        self._server: _Server | None = None
+
+    async def answer(self) -> None:
+        """Answer until `end` is called."""
+        if self.is_ending:
+            return
+        server = self._server = _Server(self._config, self.ready)
+        try:
+            await server.serve(sockets=[self._listener.dup()])  # uvicorn closes it at its end
+        finally:
+            server.abort_connections()
+
+    def end(self) -> None:
+        """Let the server finish the requests under way, for a bounded time."""
+        self.is_ending = True
+        if self._server is not None:
+            self._server.should_exit = True
 
 
 class _Server(uvicorn.Server):
     """uvicorn that tells when it is ready and leaves the process's signals alone."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, config: uvicorn.Config, ready: asyncio.Event) -> None:
         super().__init__(config)
-        self.ready = asyncio.Event()
+        self.ready = ready
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

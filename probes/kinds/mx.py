@@ -31,6 +31,7 @@ from probes.options import Count, Domain, EmailAddress, Host, IpAddress, Port, S
 from probes.rcpt import Question, ask_recipients
 from probes.result import Failure, Finding, Part, Phase, ProbeFailure, Status
 from probes.sessions import say_quit
+from probes.tasks import TaskSet
 from probes.trace import MAX_PARTS, Trace
 from probes.turns import acquainting, turn_at, visit_at
 
@@ -110,9 +111,9 @@ async def _visit_all(
         async with limit:
             await _visit(net, target, trace, address, hosts)
 
-    async with asyncio.TaskGroup() as group:
+    async with TaskSet() as group:
         for address, hosts in by_address.items():
-            group.create_task(in_turn(address, hosts))
+            group.start(in_turn(address, hosts))
 
 
 async def _visit(

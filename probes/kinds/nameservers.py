@@ -17,6 +17,7 @@ from probes.net.resolver import Resolver
 from probes.options import Count, Domain, Port, option
 from probes.records.mx import MxRecord
 from probes.result import Aspect, Finding, Owner, Phase, ProbeFailure, Reason, Status
+from probes.tasks import TaskSet
 from probes.trace import MAX_PARTS, Trace
 
 MAX_LABELS = 16
@@ -75,9 +76,9 @@ async def probe(net: Net, target: NameserversTarget, trace: Trace) -> None:
         evidence = f"{len(servers) - most} addresses were not asked"
         _note(trace, "nameservers.left_out", Status.INFO, zone, evidence, "")
     questions = await _questions(resolver, target.domain, zone)
-    async with asyncio.TaskGroup() as group:
+    async with TaskSet() as group:
         tasks = [
-            group.create_task(_ask(resolver, name, address, target.dns_port, questions, trace))
+            group.start(_ask(resolver, name, address, target.dns_port, questions, trace))
             for name, address in servers[:most]
         ]
     said = [task.result() for task in tasks]

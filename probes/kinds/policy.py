@@ -1,6 +1,5 @@
 """Kind `policy`: what a domain asks of senders (MTA-STS, DANE), and what its servers hold of it."""
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -41,6 +40,7 @@ from probes.result import (
     Reason,
     Status,
 )
+from probes.tasks import TaskSet
 from probes.trace import MAX_PARTS, Trace
 
 _WITHOUT_HOSTS = MAX_PARTS - 4
@@ -87,12 +87,12 @@ async def probe(net: Net, target: PolicyTarget, trace: Trace) -> None:
     trace.facts["dnssec.mx"] = state.value
     trace.findings.extend(resolver_findings(resolver, server))
     trace.findings.extend(dnssec_finding(target.domain, state))
-    async with asyncio.TaskGroup() as group:
-        policy = group.create_task(
+    async with TaskSet() as group:
+        policy = group.start(
             find_sts(net, target.domain, target.policy_timeout, trace), name="MTA-STS"
         )
-        group.create_task(find_tlsrpt(net, target.domain, trace), name="TLS-RPT")
-        visiting = group.create_task(_visits(net, target, mx, resolver, trace), name="hosts")
+        group.start(find_tlsrpt(net, target.domain, trace), name="TLS-RPT")
+        visiting = group.start(_visits(net, target, mx, resolver, trace), name="hosts")
     sts, visits = policy.result(), visiting.result()
     trace.findings.extend(sts_findings(sts, visits))
     margin = timedelta(seconds=target.expiry_margin)

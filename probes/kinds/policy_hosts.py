@@ -20,6 +20,7 @@ from probes.records.mta_sts import StsPolicy, covers
 from probes.records.mx import MxRecord
 from probes.result import Failure, Finding, Phase, ProbeFailure, Reason, Status
 from probes.sessions import say_quit
+from probes.tasks import TaskSet
 from probes.trace import Trace
 from probes.turns import acquainting, turn_at, visit_at
 
@@ -152,9 +153,9 @@ async def visit_all(
     if len(wanted) > most:
         trace.findings.append(_left_out(domain, len(wanted) - most))
     limit = asyncio.Semaphore(options.max_concurrent)
-    async with asyncio.TaskGroup() as group:
+    async with TaskSet() as group:
         tasks = [
-            group.create_task(_visit(net, options, domain, visit, trace, limit))
+            group.start(_visit(net, options, domain, visit, trace, limit))
             for visit in wanted[:most]
         ]
     return tuple(task.result() for task in tasks)

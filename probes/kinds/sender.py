@@ -4,7 +4,6 @@ SPF, DKIM keys, DMARC, reverse DNS, the EHLO name and block lists, all at the sa
 `sender_*` stand behind this one: a part of the run each.
 """
 
-import asyncio
 from collections.abc import Awaitable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -20,6 +19,7 @@ from probes.options import Domain, EmailAddress, Host, IpAddress, Secret, given,
 from probes.records.address import parse_address
 from probes.records.dnsbl import without_key
 from probes.result import Finding, Part, ProbeFailure, Reason, Status
+from probes.tasks import TaskSet
 from probes.trace import Trace
 
 MAX_IPS = 16
@@ -124,9 +124,9 @@ async def probe(net: Net, target: SenderTarget, trace: Trace) -> None:
         "dnsbl": NO_ADDRESS if not ips else "" if lists else NO_LIST,
     }
     _note_unexamined(trace, reasons)
-    async with asyncio.TaskGroup() as group:
+    async with TaskSet() as group:
         for one in work:
-            group.create_task(_awaited(one))
+            group.start(_awaited(one))
     _judge(trace)
 
 

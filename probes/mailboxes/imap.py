@@ -1,6 +1,5 @@
 """Mailbox `imap`: see canaries arrive over IMAP and leave no trace in the mailbox."""
 
-import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -22,6 +21,8 @@ from probes.net.imap import ImapSession, quote, uid_set
 from probes.options import Seconds, option
 from probes.records.imap_responses import Listed
 from probes.result import Owner, Phase, ProbeFailure, Reason
+from probes.tasks import TaskSet
+from probes.trace import cause_of
 
 RELIST = 60.0
 """Seconds between two searches for a Junk folder where there was none."""
@@ -91,13 +92,10 @@ async def watch(
     ProbeFailure.
     """
     try:
-        async with asyncio.TaskGroup() as tasks:
-            await _MailboxWatch(net, target, interest, cursors, report, tasks).run()
-    except BaseExceptionGroup as group:
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
-            raise asyncio.CancelledError from group
-        raise _gravest(group) from None
+        async with TaskSet() as tasks:
+            tasks.start(_MailboxWatch(net, target, interest, cursors, report, tasks).run())
+    except ExceptionGroup as group:
+        raise cause_of(group) from None
 
 
 async def remove(
@@ -180,7 +178,7 @@ class _MailboxWatch:
         interest: Interest,
         cursors: Mapping[str, Cursor],
         report: Report,
-        tasks: asyncio.TaskGroup,
+        tasks: TaskSet,
     ) -> None:
         self._net = net
         self._target = target
@@ -193,8 +191,8 @@ class _MailboxWatch:
 
     async def run(self) -> None:
         """Follow INBOX here and start a task for every other folder."""
-        self._tasks.create_task(self._pass_on_changes())
-        self._tasks.create_task(fetch_copies(self._net, self._target, self._interest, self._report))
+        self._tasks.start(self._pass_on_changes())
+        self._tasks.start(fetch_copies(self._net, self._target, self._interest, self._report))
         async with await open_session(self._net, self._target) as session:
             await self._follow_others(session)
             inbox = self._folder("INBOX", Placement.INBOX)
@@ -231,13 +229,13 @@ class _MailboxWatch:
             if name not in self._folders and name.upper() != "INBOX":
                 fresh[name] = self._folder(name, self._kind(name, junk))
         if len(fresh) >= FEWEST and "NOTIFY" in await session.known_capabilities():
-            self._tasks.create_task(self._follow_together(fresh))
+            self._tasks.start(self._follow_together(fresh))
         else:
             self._follow_apart(fresh)
 
     def _follow_apart(self, folders: Mapping[str, FolderWatch]) -> None:
         for folder in folders.values():
-            self._tasks.create_task(self._follow(folder))
+            self._tasks.start(self._follow(folder))
 
     async def _follow_together(self, folders: Mapping[str, FolderWatch]) -> None:
         """All of them on one connection; each on its own where the server will not have it."""
@@ -293,17 +291,3 @@ def junk_among(folders: Iterable[Listed]) -> str | None:
         if named is None and last.lower() in _WELL_KNOWN:
             named = folder.name
     return named
-
-
-def _gravest(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """What ended the tasks: a bug before a failure, the first of its sort."""
-    leaves: list[BaseException] = []
-    waiting: list[BaseException] = [group]
-    while waiting:
-        error = waiting.pop(0)
-        if isinstance(error, BaseExceptionGroup):
-            waiting.extend(error.exceptions)
-        else:
-            leaves.append(error)
-    bugs = [error for error in leaves if not isinstance(error, ProbeFailure)]
-    return (bugs or leaves)[0]

@@ -22,6 +22,7 @@ from probes.net.imap import Folder, ImapSession, quote, uid_set
 from probes.records.bounce_values import Bounce
 from probes.records.imap_responses import Fetch
 from probes.result import Owner, Phase, ProbeFailure, Reason
+from probes.tasks import TaskSet
 
 CHUNK = 100
 """Messages whose headers one FETCH asks for."""
@@ -335,9 +336,9 @@ class FolderWatch:
     async def _tell_found(self, found: Sequence[Sighting]) -> None:
         for start in range(0, len(found), TOLD_TOGETHER):
             # side by side: whoever stores them pays for one commit instead of one for each
-            async with asyncio.TaskGroup() as tasks:
+            async with TaskSet() as tasks:
                 for sighting in found[start : start + TOLD_TOGETHER]:
-                    tasks.create_task(_told(self._report, sighting))
+                    tasks.start(_told(self._report, sighting))
         cursor = Cursor(self.name, self._uid_validity, self._last_uid)
         if cursor != self._cursor:
             await self._report(cursor)

@@ -68,6 +68,50 @@ async def test_it_is_not_ready_before_each_mailbox_has_been_looked_at_or_has_fai
             assert await run.metric('mailcanary_mailbox_up{mailbox="inbox"}') == 0
 
 
+# A ledger that refuses
+
+
+async def test_a_sighting_that_the_ledger_refuses_shows_as_down_and_is_seen_again(
+    world: MailWorld, tmp_path: Path
+) -> None:
+    """The watch used to end for ever, silently, with the mailbox still shown as up."""
+    async with running(write_config(world, tmp_path, paths=["direct"])) as run:
+        await run.ready()
+        (watcher,) = run.service.arrivals.watchers.values()
+        with closing(sqlite3.connect(tmp_path / "ledger.sqlite")) as other:
+            refusal = "select raise(abort, 'no room for it')"
+            when = "before update on canaries when new.state = 'arrived'"
+            other.execute(f"create trigger refuse {when} begin {refusal}; end")
+            other.commit()
+            run.go()
+            await until(lambda: not watcher.state.is_up)
+            assert await run.metric('mailcanary_mailbox_up{mailbox="inbox"}') == 0
+            assert await run.metric("mailcanary_ledger_errors_total") >= 1
+            assert run.heard.outcomes("direct") == []
+            other.execute("drop trigger refuse")
+            other.commit()
+        assert await run.heard.outcome("direct") is Outcome.ARRIVED
+        await until(lambda: watcher.state.is_up)
+        assert await run.metric('mailcanary_mailbox_up{mailbox="inbox"}') == 1
+
+
+async def test_a_task_of_the_service_that_ends_untold_is_counted_and_begun_anew(
+    world: MailWorld, tmp_path: Path
+) -> None:
+    async with running(write_config(world, tmp_path, paths=["direct"])) as run:
+        await run.ready()
+        run.go()
+        assert await run.heard.outcome("direct") is Outcome.ARRIVED
+        (watch,) = [task for task in asyncio.all_tasks() if task.get_name() == "watch inbox"]
+        (watcher,) = run.service.arrivals.watchers.values()
+        watch.cancel()
+        await until(lambda: not watcher.state.is_up)
+        assert await run.metric('mailcanary_mailbox_up{mailbox="inbox"}') == 0
+        assert await run.metric('mailcanary_task_restarts_total{task="watch inbox"}') == 1
+        await until(lambda: watcher.state.is_up)
+        assert await run.metric('mailcanary_mailbox_up{mailbox="inbox"}') == 1
+
+
 # Stopping
 
 

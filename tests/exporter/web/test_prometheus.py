@@ -53,6 +53,7 @@ def busy_metrics() -> Metrics:
     metrics.copy_examined(examined(FULL))
     metrics.suspects({("route", "out"): 2})
     metrics.loop_lag(0.001)
+    metrics.task_restarted("expiry")
     return metrics
 
 
