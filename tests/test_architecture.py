@@ -32,7 +32,10 @@ ROOMS = (
     ("probes.kinds", "probes.routes", "probes.mailboxes"),
     ("probes.registry",),
     ("probes.run",),
-    ("exporter.exposition", "exporter.rolling", "exporter.liars", "exporter.own_address"),
+    (
+        *("exporter.exposition", "exporter.rolling", "exporter.liars", "exporter.own_address"),
+        "exporter.log_writer",
+    ),
     ("exporter.advice",),
     ("exporter.model",),
     ("exporter.config", "exporter.snapshots"),
