@@ -15,6 +15,7 @@ from exporter.app import build_net, set_apart
 from exporter.commands import set_up_logging
 from exporter.config import parse
 from exporter.ledger import Ledger
+from exporter.log_writer import LogWriter
 from exporter.metrics import Metrics
 from exporter.model import Change, Config
 from exporter.run_book import RunBook
@@ -127,7 +128,7 @@ async def run(folder: str, ca: str, ports: dict[str, int]) -> None:
 def log_to_nowhere() -> None:
     """One line per run as the service logs it, formatted and written, but not seen."""
     set_up_logging(logging.INFO)
-    nowhere = Path(os.devnull).open("w", encoding="ascii")  # noqa: SIM115 - open to the end
+    nowhere = LogWriter(os.open(os.devnull, os.O_WRONLY)).stream()
     for handler in logging.getLogger().handlers:
         if isinstance(handler, logging.StreamHandler):
             handler.setStream(nowhere)

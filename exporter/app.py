@@ -80,6 +80,7 @@ class Service:
     """One running service. `config` is the configuration in force.
 
     `observer` hears every step in every canary's life; it must return at once and never raise.
+    `log_lines_dropped` counts them since the process began.
     """
 
     def __init__(
@@ -88,9 +89,10 @@ class Service:
         ledger: Ledger,
         clock: Clock = SYSTEM_CLOCK,
         observer: Callable[[Change], None] | None = None,
+        log_lines_dropped: Callable[[], int] = lambda: 0,
     ) -> None:
         self.config = config
-        self.metrics = Metrics(version("mailcanary"), clock)
+        self.metrics = Metrics(version("mailcanary"), clock, log_lines_dropped)
         self.supervisor = Supervisor(self.metrics.task_restarted)
         self.loop_monitor = LoopMonitor(self.metrics.loop_lag, clock, supervisor=self.supervisor)
         self._clock = clock
@@ -321,7 +323,7 @@ class Service:
             self.metrics.ledger_error()
 
 
-async def run_service(config: Config) -> None:
+async def run_service(config: Config, log_lines_dropped: Callable[[], int]) -> None:
     """Run the service until SIGTERM or SIGINT; SIGHUP reloads the configuration.
 
     Raises LedgerError when the ledger cannot be opened and OSError when the port is taken.
@@ -330,7 +332,7 @@ async def run_service(config: Config) -> None:
     async with AsyncExitStack() as stack:
         ledger = await Ledger.open(config.service.ledger, SYSTEM_CLOCK)
         stack.push_async_callback(ledger.close)
-        service = Service(config, ledger)
+        service = Service(config, ledger, log_lines_dropped=log_lines_dropped)
         reloads: set[asyncio.Task[bool]] = set()
 
         def reload() -> None:

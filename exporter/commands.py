@@ -19,6 +19,7 @@ from exporter.config import ConfigError, load, schema
 from exporter.diagnose_request import read_server
 from exporter.explain import evidence_code, evidence_view, explain_message, read_bounded
 from exporter.ledger import LedgerError
+from exporter.log_writer import LINE_FORMAT, divert_stderr
 from exporter.model import Config
 from exporter.terminal import (
     ExitCode,
@@ -47,12 +48,13 @@ def run_loop(main: Coroutine[Any, Any, T]) -> T:
 
 def serve(file: Path) -> int:
     """`mailcanary serve`."""
+    writer = divert_stderr()
     config = load_config(file)
     if config is None:
         return ExitCode.USAGE
     set_up_logging(logging.INFO)
     try:
-        run_loop(run_service(config))
+        run_loop(run_service(config, writer.dropped))
     except (LedgerError, OSError) as error:
         return _complain(str(error))
     return ExitCode.OK
@@ -133,7 +135,7 @@ def set_up_logging(level: int) -> None:
     logging._srcfile = ""
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_LineFormatter("%(asctime)s %(levelname)s %(message)s"))
+    handler.setFormatter(_LineFormatter(LINE_FORMAT))
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
     logging.getLogger("mailcanary").setLevel(level)
 

@@ -299,6 +299,11 @@ FAMILIES = (
         "Operations that the ledger refused.",
     ),
     Family(
+        "mailcanary_log_lines_dropped_total",
+        COUNTER,
+        "Log lines that were dropped because standard error did not take them.",
+    ),
+    Family(
         "mailcanary_config_last_reload_successful",
         GAUGE,
         "1 if the configuration file was good when it was last read, 0 if the one before is kept.",

@@ -6,7 +6,7 @@ belongs to a path, job or mailbox that is no longer configured is ignored.
 """
 
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import chain, count
@@ -72,8 +72,11 @@ class _PathState:
 class Metrics:
     """All metrics of one process."""
 
-    def __init__(self, version: str, clock: Clock) -> None:
+    def __init__(
+        self, version: str, clock: Clock, log_lines_dropped: Callable[[], int] = lambda: 0
+    ) -> None:
         self._clock = clock
+        self._log_lines_dropped = log_lines_dropped
         registry = Registry(FAMILIES)
         self._registry = registry
         self._counters = registry.counters
@@ -424,6 +427,8 @@ class Metrics:
             in_flight.at(name).set(len(state.in_flight))
             oldest.at(name).set(max(0.0, now - began))
         self._gauges["mailcanary_event_loop_lag_max_seconds"].at().set(self._lag.value())
+        dropped = self._counters["mailcanary_log_lines_dropped_total"].at()
+        dropped.increase(self._log_lines_dropped() - int(dropped.value))
 
 
 def _show_only(gauges: Table[Gauge], first: str, values: Mapping[tuple[str, ...], float]) -> None:

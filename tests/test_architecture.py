@@ -33,11 +33,8 @@ ROOMS = (
     ("probes.registry",),
     ("probes.run",),
     (
-        "exporter.exposition",
-        "exporter.rolling",
-        "exporter.liars",
-        "exporter.own_address",
-        "exporter.supervision",
+        *("exporter.exposition", "exporter.rolling", "exporter.liars", "exporter.own_address"),
+        *("exporter.supervision", "exporter.log_writer"),
     ),
     ("exporter.advice",),
     ("exporter.model",),

@@ -89,8 +89,12 @@ async def serving(
     *,
     before: Sequence[str] = (),
     environ: Mapping[str, str] | None = None,
+    stderr: int | None = None,
 ) -> AsyncIterator[Serving]:
-    """Run the service; `before` are the words in front of its command."""
+    """Run the service; `before` are the words in front of its command.
+
+    Its standard error is the descriptor `stderr`, `log` without one.
+    """
     log = config.with_suffix(".log")
     with log.open("ab") as book:
         process = await asyncio.create_subprocess_exec(
@@ -98,7 +102,7 @@ async def serving(
             cwd=ROOT,
             env={**os.environ, **(environ or {})},
             stdout=book,
-            stderr=book,
+            stderr=book if stderr is None else stderr,
         )
     try:
         yield Serving(process, port, log)

@@ -36,7 +36,7 @@ def become_service(config: Path, log: Path) -> NoReturn:
     except BaseException:  # noqa: BLE001 - the last thing this process says
         traceback.print_exc()
         status = 70
-    os._exit(status)
+    sys.exit(status)  # not os._exit: what it said last is still being written
 
 
 if __name__ == "__main__":
