@@ -9,9 +9,9 @@ from bench.probing import log_to_nowhere
 from bench.worker import Answer, main, serve
 from exporter.app import Service, serving, set_apart
 from exporter.config import parse
-from exporter.exposition import Format
-from exporter.ledger import Ledger
-from exporter.metrics import Metrics
+from exporter.ledger.ledger import Ledger
+from exporter.metrics.exposition import Format
+from exporter.metrics.metrics import Metrics
 from probes.clock import SYSTEM_CLOCK
 
 AT_ONE_ADDRESS = 1000

@@ -14,9 +14,9 @@ from bench.worker import Answer, main, serve
 from exporter.app import build_net, set_apart
 from exporter.commands import set_up_logging
 from exporter.config import parse
-from exporter.ledger import Ledger
+from exporter.ledger.ledger import Ledger
 from exporter.log_writer import LogWriter
-from exporter.metrics import Metrics
+from exporter.metrics.metrics import Metrics
 from exporter.model import Change, Config
 from exporter.run_book import RunBook
 from exporter.runs import Publisher, finish, probe

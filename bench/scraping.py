@@ -10,11 +10,11 @@ from prometheus_client.exposition import generate_latest
 
 from bench.worker import Answer, main, serve
 from exporter.config import parse
-from exporter.exposition import Format
-from exporter.metrics import Metrics
+from exporter.metrics.exposition import Format
+from exporter.metrics.metrics import Metrics
 from exporter.model import Config, Job, Run
+from exporter.web.application import HttpState
 from exporter.web.health import LoopMonitor
-from exporter.web.server import HttpState
 from exporter.web.server import serve as serve_http
 from probes.clock import SYSTEM_CLOCK
 from probes.result import Phase, PhaseTiming, ProbeResult

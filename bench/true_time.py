@@ -22,8 +22,8 @@ from bench.table import Measured
 from bench.worker import ROOT, Answer, Worker, WorkerError, worker
 from exporter.app import build_net, set_apart
 from exporter.config import parse
-from exporter.ledger import Ledger
-from exporter.metrics import Metrics
+from exporter.ledger.ledger import Ledger
+from exporter.metrics.metrics import Metrics
 from exporter.model import Change, Run
 from exporter.run_book import RunBook
 from exporter.runs import Publisher, finish, probe

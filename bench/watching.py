@@ -9,8 +9,8 @@ from itertools import count
 from bench.worker import Answer, main, serve
 from exporter.app import build_net
 from exporter.config import parse
-from exporter.ledger import Ledger
-from exporter.metrics import Metrics
+from exporter.ledger.ledger import Ledger
+from exporter.metrics.metrics import Metrics
 from exporter.model import Change, Config
 from exporter.watcher import MailboxWatcher, WatchState
 from probes.canary.lifecycle import Event, sending_ended

@@ -15,8 +15,9 @@ from pathlib import Path as FilePath
 from exporter.arrivals import Arrivals
 from exporter.config import ConfigError, load
 from exporter.learnt import informed
-from exporter.ledger import Ledger, LedgerError
-from exporter.metrics import Metrics
+from exporter.ledger.errors import LedgerError
+from exporter.ledger.ledger import Ledger
+from exporter.metrics.metrics import Metrics
 from exporter.model import Change, Config, Job, Run, TargetChange
 from exporter.observations import KEPT, RecentObservations
 from exporter.probing import Prober

@@ -8,8 +8,9 @@ from typing import Any
 
 from exporter.cleaning import Cleaner
 from exporter.examining import Examiner
-from exporter.ledger import Ledger, LedgerError
-from exporter.metrics import Metrics
+from exporter.ledger.errors import LedgerError
+from exporter.ledger.ledger import Ledger
+from exporter.metrics.metrics import Metrics
 from exporter.model import CanaryRecord, Change, Examined, Mailbox
 from exporter.runs import event_of, unstored
 from exporter.supervision import Supervisor, log_error

@@ -10,7 +10,8 @@ from typing import Any
 from exporter.app import build_net
 from exporter.examining import Examiner
 from exporter.learnt import informed_by_file
-from exporter.ledger import Ledger, LedgerError
+from exporter.ledger.errors import LedgerError
+from exporter.ledger.ledger import Ledger
 from exporter.model import CanaryRecord, Change, Config, Examined, Job, Path, Run
 from exporter.runs import Publisher, event_of, probe, send, unstored
 from exporter.supervision import UNHEARD

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from exporter.ledger import Ledger
-from exporter.metrics import Metrics
+from exporter.ledger.ledger import Ledger
+from exporter.metrics.metrics import Metrics
 from exporter.model import CanaryRecord, Mailbox
 from probes.clock import Clock
 from probes.net import Net

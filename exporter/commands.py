@@ -18,7 +18,7 @@ from exporter.by_hand import CanaryStory, run_job, run_path, story_json
 from exporter.config import ConfigError, load, schema
 from exporter.diagnose_request import read_server
 from exporter.explain import evidence_code, evidence_view, explain_message, read_bounded
-from exporter.ledger import LedgerError
+from exporter.ledger.errors import LedgerError
 from exporter.log_writer import LINE_FORMAT, divert_stderr
 from exporter.model import Config
 from exporter.terminal import (

@@ -5,13 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from exporter.advice import Standpoint
-from exporter.diagnose import (
-    AreaResult,
-    Diagnosis,
-    area_code,
-    exit_code,
-    verdict,
-)
+from exporter.diagnose import AreaResult, Diagnosis, area_code, exit_code, verdict
 from exporter.diagnose_explained import PLACE, unexplained
 from exporter.diagnose_memory import compared, mended_by
 from probes.catalogue import ENTRIES, owner_of_finding

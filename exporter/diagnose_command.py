@@ -17,8 +17,8 @@ from exporter.diagnose_advice import document, problems
 from exporter.diagnose_memory import remembered_in
 from exporter.diagnose_request import Request
 from exporter.diagnose_view import LiveTree, PlainLines, report
-from exporter.ledger import LedgerError
-from exporter.ledger_reading import reading
+from exporter.ledger.errors import LedgerError
+from exporter.ledger.reader import reading
 from exporter.terminal import ExitCode, complain, say
 from probes.clock import SYSTEM_CLOCK
 from probes.net import Net

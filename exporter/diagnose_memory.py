@@ -6,7 +6,7 @@ from datetime import datetime
 
 from exporter.diagnose import Diagnosis, Remembered
 from exporter.diagnose_request import AREAS
-from exporter.ledger_reading import LedgerReader
+from exporter.ledger.reader import LedgerReader
 from exporter.model import Config
 from exporter.snapshots import Difference, differences, visible_by
 from probes.registry import KINDS

@@ -7,7 +7,8 @@ import asyncio
 import logging
 from collections.abc import Callable, Collection
 
-from exporter.ledger import Ledger, LedgerError
+from exporter.ledger.errors import LedgerError
+from exporter.ledger.ledger import Ledger
 from exporter.model import ArrivedCopy, Examined
 from probes.canary.evidence import Circumstances, Evidence, examine, unread
 from probes.dkim_keys import keys_for

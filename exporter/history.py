@@ -11,8 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from exporter.change_view import changes_view
-from exporter.ledger_reading import LedgerReader
-from exporter.metric_values import verdict_of
+from exporter.ledger.reader import LedgerReader
+from exporter.metrics.result_values import verdict_of
 from exporter.model import CanaryRecord, Config, Run, TargetChange
 from exporter.terminal import milliseconds, outcome_code, result_code, style_of, visible
 from probes.canary.message import MARKER

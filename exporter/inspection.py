@@ -9,8 +9,8 @@ from rich.console import Console
 from exporter.commands import load_config
 from exporter.config.problems import suggestion
 from exporter.history import history_json, history_view, take_history
-from exporter.ledger import LedgerError
-from exporter.ledger_reading import reading
+from exporter.ledger.errors import LedgerError
+from exporter.ledger.reader import reading
 from exporter.status import status_code, status_json, take_status
 from exporter.status_view import status_view
 from exporter.story import UnknownRun, story_json, take_story

@@ -6,8 +6,8 @@ So far: the DKIM selectors with which mail of a domain is signed, for jobs of ki
 from dataclasses import replace
 from datetime import datetime
 
-from exporter.ledger import Ledger
-from exporter.ledger_reading import reading
+from exporter.ledger.ledger import Ledger
+from exporter.ledger.reader import reading
 from exporter.model import Job
 from probes.canary.dkim_selectors import LearntSelector
 from probes.kinds.sender import SenderTarget

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
 
-from exporter.metric_values import Verdict, path_verdict, verdict_of
+from exporter.metrics.result_values import Verdict, path_verdict, verdict_of
 from exporter.model import CanaryRecord, Config, Job, Path, Run
 from probes.canary.lifecycle import Outcome
 from probes.result import Finding, ProbeResult, Status

@@ -12,7 +12,7 @@ from datetime import datetime
 from difflib import get_close_matches
 from typing import Any
 
-from exporter.exposition import escaped
+from exporter.metrics.exposition import escaped
 from exporter.model import Config, Job
 from exporter.runs import probe
 from probes.net import Net

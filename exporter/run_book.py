@@ -12,7 +12,8 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
-from exporter.ledger import Ledger, LedgerError
+from exporter.ledger.errors import LedgerError
+from exporter.ledger.ledger import Ledger
 from exporter.model import Run, TargetChange
 from exporter.supervision import UNHEARD, Supervisor
 

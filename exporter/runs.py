@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from exporter.ledger import Ledger, LedgerError
+from exporter.ledger.errors import LedgerError
+from exporter.ledger.ledger import Ledger
 from exporter.model import Change, Job, Path, Run
 from exporter.run_book import RunBook
 from probes.canary.lifecycle import Event, ImpossibleEvent, sending_ended

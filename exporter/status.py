@@ -8,9 +8,9 @@ from enum import StrEnum
 from statistics import median
 from typing import Any
 
-from exporter.ledger_file import Holder
-from exporter.ledger_reading import LedgerReader
-from exporter.metric_values import Verdict, path_verdict, verdict_of
+from exporter.ledger.lock import Holder
+from exporter.ledger.reader import LedgerReader
+from exporter.metrics.result_values import Verdict, path_verdict, verdict_of
 from exporter.model import CanaryRecord, Config, Job, Path
 from exporter.observations import KEPT, Observation, attempts_of, horizon, of_canary, of_run
 from exporter.snapshots import LastGood

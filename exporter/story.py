@@ -6,8 +6,9 @@ from datetime import datetime
 from typing import Any
 
 from exporter.advice import Standpoint, standpoint_options
-from exporter.ledger_reading import CHANGES_KEPT, LedgerReader
-from exporter.ledger_values import decode_finding
+from exporter.ledger.encoding import decode_finding
+from exporter.ledger.reader import LedgerReader
+from exporter.ledger.snapshots import CHANGES_KEPT
 from exporter.model import CanaryRecord, Config, Job, Path, TargetChange
 from exporter.snapshots import LastGood
 from probes.canary.message import MARKER

@@ -12,14 +12,7 @@ from rich.text import Text
 from exporter.change_view import changes_view, last_good_view
 from exporter.model import CanaryRecord
 from exporter.story import Advice, Step, Story, advice, failure_remedy, timeline
-from exporter.terminal import (
-    ExitCode,
-    milliseconds,
-    outcome_code,
-    result_code,
-    style_of,
-    visible,
-)
+from exporter.terminal import ExitCode, milliseconds, outcome_code, result_code, style_of, visible
 from probes.result import Failure, Part, ProbeResult, Status
 
 LEAST_BAR, MOST_BAR = 16, 72

@@ -12,7 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
-from exporter.metric_values import Verdict
+from exporter.metrics.result_values import Verdict
 from exporter.observations import Observation
 
 LEAST_FAILED = 2

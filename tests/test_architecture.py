@@ -18,81 +18,138 @@ ROOT = Path(__file__).resolve().parents[1]
 OWN = ("probes", "exporter")
 
 ROOMS = (
-    ("probes.clock", "probes.options", "probes.tasks"),
-    ("probes.records",),
-    ("probes.result",),
-    ("probes.canary",),
-    ("probes.catalogue", "probes.consequences"),
-    ("probes.trace", "probes.net"),
-    ("probes.turns", "probes.dkim_keys", "probes.organisations"),
-    ("probes.sessions",),
-    ("probes.mx_session", "probes.mx_records", "probes.mx_dialogue"),
-    ("probes.rcpt", "probes.mailboxes.imap_login"),
-    ("probes.fetch",),
-    ("probes.kinds", "probes.routes", "probes.mailboxes"),
-    ("probes.registry",),
-    ("probes.run",),
     (
-        *("exporter.exposition", "exporter.rolling", "exporter.liars", "exporter.own_address"),
-        *("exporter.supervision", "exporter.log_writer"),
+        "probes.clock",
+        "probes.consequences",
+        "probes.options",
+        "probes.records",
+        "probes.tasks",
     ),
-    ("exporter.advice",),
-    ("exporter.model",),
-    ("exporter.config", "exporter.snapshots"),
+    ("probes.result",),
     (
-        *("exporter.scheduler", "exporter.ledger", "exporter.watcher", "exporter.metrics"),
+        "probes.canary",
+        "probes.net",
+        "probes.trace",
+    ),
+    (
+        "probes.catalogue",
+        "probes.dkim_keys",
+        "probes.mailboxes",
+        "probes.mx_dialogue",
+        "probes.mx_records",
+        "probes.organisations",
+        "probes.run",
+        "probes.turns",
+    ),
+    (
+        "probes.rcpt",
+        "probes.sessions",
+    ),
+    (
+        "probes.fetch",
+        "probes.mx_session",
+    ),
+    (
+        "probes.kinds",
+        "probes.routes",
+    ),
+    ("probes.registry",),
+    (
+        "exporter.cli",
+        "exporter.liars",
+        "exporter.log_writer",
+        "exporter.model",
+        "exporter.own_address",
+        "exporter.scheduler",
+        "exporter.supervision",
+        "exporter.watcher",
+    ),
+    (
+        "exporter.advice",
+        "exporter.config",
+        "exporter.diagnose_request",
+        "exporter.metrics",
+        "exporter.snapshots",
+        "exporter.standing",
         "exporter.terminal",
     ),
     (
-        *("exporter.web", "exporter.runs", "exporter.cleaning", "exporter.examining"),
         "exporter.change_view",
+        "exporter.diagnose",
+        "exporter.explain",
+        "exporter.findings",
+        "exporter.ledger",
+        "exporter.observations",
+        "exporter.web",
     ),
-    ("exporter.observations", "exporter.standing", "exporter.learnt"),
-    ("exporter.suspects",),
-    ("exporter.arrivals", "exporter.probing"),
-    ("exporter.app",),
-    ("exporter.by_hand", "exporter.explain", "exporter.findings", "exporter.diagnose"),
-    ("exporter.status", "exporter.history", "exporter.story"),
+    (
+        "exporter.cleaning",
+        "exporter.diagnose_explained",
+        "exporter.diagnose_facts",
+        "exporter.diagnose_memory",
+        "exporter.examining",
+        "exporter.history",
+        "exporter.learnt",
+        "exporter.run_book",
+        "exporter.story",
+        "exporter.suspects",
+    ),
+    (
+        "exporter.diagnose_advice",
+        "exporter.runs",
+        "exporter.selftest",
+        "exporter.status",
+        "exporter.story_view",
+    ),
+    (
+        "exporter.arrivals",
+        "exporter.diagnose_view",
+        "exporter.probing",
+        "exporter.status_view",
+    ),
+    (
+        "exporter.app",
+        "exporter.diagnose_command",
+    ),
+    ("exporter.by_hand",),
     ("exporter.commands",),
-    ("exporter.inspection",),
-    ("exporter.demo", "exporter.selftest"),
-    ("exporter.cli",),
+    (
+        "exporter.demo",
+        "exporter.inspection",
+    ),
 )
-
-ROOM_OF_FILES = {
-    "exporter.diagnose_*": "exporter.diagnose",
-    "exporter.ledger_*": "exporter.ledger",
-    "exporter.metric_*": "exporter.metrics",
-    "exporter.run_book*": "exporter.runs",
-    "exporter.status_*": "exporter.status",
-    "exporter.story_*": "exporter.story",
-}
-"""Files that are one room with the file whose face they stand behind."""
 
 CLIENTS = {
     "aiosmtplib": ("probes/net/smtp_wire.py",),
     "cryptography": (
-        *("probes/net/tls.py", "probes/net/certificates.py"),
+        "probes/net/certificates.py",
+        "probes/net/tls.py",
         "probes/records/dkim_verification.py",
     ),
     "dkim": ("probes/canary/message.py",),
     "dns": ("probes/net/resolver.py",),
     "h11": ("probes/net/https.py",),
     "idna": ("probes/records/address.py",),
-    "prometheus_client": ("exporter/metrics.py",),
-    "pydantic": ("exporter/config/*.py",),
-    "rich": (
-        *("exporter/terminal.py", "exporter/explain.py", "exporter/commands.py"),
-        *("exporter/diagnose_*.py", "exporter/inspection.py", "exporter/history.py"),
-        *("exporter/status_view.py", "exporter/story_view.py", "exporter/change_view.py"),
-        *("exporter/selftest/view.py", "exporter/selftest/command.py"),
+    "prometheus_client": ("exporter/metrics/metrics.py",),
+    "pydantic": (
+        "exporter/config/entries.py",
+        "exporter/config/option_types.py",
     ),
-    "sqlalchemy": ("exporter/ledger_*.py",),
-    "starlette": ("exporter/web/*.py",),
+    "rich": (
+        "exporter/*.py",
+        "exporter/selftest/command.py",
+        "exporter/selftest/view.py",
+    ),
+    "sqlalchemy": ("exporter/ledger/*.py",),
+    "starlette": (
+        "exporter/web/application.py",
+        "exporter/web/server.py",
+    ),
     "typer": ("exporter/cli.py",),
     "uvicorn": ("exporter/web/server.py",),
     "uvloop": (
-        *("exporter/commands.py", "exporter/diagnose_command.py"),
+        "exporter/commands.py",
+        "exporter/diagnose_command.py",
         "exporter/selftest/command.py",
     ),
     "yaml": ("exporter/config/yaml_reader.py",),
@@ -145,9 +202,6 @@ RANK = {room: rank for rank, row in enumerate(ROOMS) for room in row}
 
 def room_of(name: str) -> str | None:
     """The room a dotted name lives in; None for the bare packages."""
-    for pattern, room in ROOM_OF_FILES.items():
-        if fnmatch(name, pattern):
-            return room
     return next((room for room in RANK if name == room or name.startswith(room + ".")), None)
 
 

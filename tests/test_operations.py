@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.metric_families import FAMILIES
+from exporter.metrics.families import FAMILIES
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = (ROOT / "docs" / "operations.md").read_text("utf-8")

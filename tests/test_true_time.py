@@ -15,9 +15,10 @@ import uvloop
 
 from exporter.app import Service, serving
 from exporter.config import parse
-from exporter.ledger import Ledger
-from exporter.liars.acts import Tell
-from exporter.metrics import Metrics
+from exporter.ledger.ledger import Ledger
+from exporter.liars.acts import Say, Tell
+from exporter.liars.smtp import Script, SmtpPeer
+from exporter.metrics.metrics import Metrics
 from exporter.model import CanaryRecord, Change, Run
 from exporter.web.health import LoopMonitor
 from probes.canary.lifecycle import UNSETTLED, State
@@ -37,7 +38,6 @@ from tests.servers.certificates import Authority
 from tests.servers.dovecot import Dovecot, running_dovecot
 from tests.servers.postfix import Postfix, postfix
 from tests.servers.real import require, require_root_and_namespaces
-from tests.servers.smtp import Say, Script, SmtpPeer
 
 TRANSIT = 0.4
 """Seconds that a canary is on its way in these tests."""

@@ -20,7 +20,7 @@ from exporter.config import parse
 from exporter.demo.faults import FAULTS, UnknownFault, find
 from exporter.demo.scenario import EXAMPLE_PATHS
 from exporter.demo.world import MailWorld
-from exporter.ledger import Ledger
+from exporter.ledger.ledger import Ledger
 from exporter.model import CanaryRecord, Change, Config
 from exporter.terminal import ExitCode, complain, milliseconds
 from probes.canary.lifecycle import Outcome

@@ -4,17 +4,7 @@ import ssl
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from exporter.liars.acts import (
-    Acts,
-    Close,
-    Flood,
-    HalfClose,
-    Line,
-    Repeat,
-    Say,
-    Send,
-    Wait,
-)
+from exporter.liars.acts import Acts, Close, Flood, HalfClose, Line, Repeat, Say, Send, Wait
 from exporter.liars.certificates import Authority, foreign, self_signed
 from exporter.liars.dns_messages import Misbehaviour
 from exporter.liars.dns_server import Fault

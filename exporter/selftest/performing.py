@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from exporter.examining import examine_copy
-from exporter.ledger_values import pack_document, unpack_document
+from exporter.ledger.encoding import pack_document, unpack_document
 from exporter.liars.world import World, standing
 from exporter.model import ArrivedCopy, CanaryRecord
 from exporter.selftest.case import Act, Case, Copy, HandOver, Probe

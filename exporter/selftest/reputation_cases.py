@@ -7,15 +7,7 @@ from exporter.liars.dns_server import Fault
 from exporter.selftest.case import Case
 from exporter.selftest.props import DOMAIN, Props
 from exporter.selftest.sender_cases import LOOK_UP_FAILURES
-from exporter.selftest.sender_world import (
-    DOMAIN_LIST,
-    GOOD,
-    IP,
-    IP6,
-    LIST,
-    TARGET,
-    SenderWorld,
-)
+from exporter.selftest.sender_world import DOMAIN_LIST, GOOD, IP, IP6, LIST, TARGET, SenderWorld
 from probes.options import Domain, Host, IpAddress
 from probes.result import Status
 

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from exporter.metrics import Metrics
+from exporter.metrics.metrics import Metrics
 from exporter.web.health import LoopMonitor
 from exporter.web.negotiation import exposition_format, takes_gzip
 

@@ -9,7 +9,7 @@ from operator import itemgetter
 from types import TracebackType
 from typing import Self
 
-from exporter.rolling import RollingMaximum
+from exporter.metrics.rolling_maximum import RollingMaximum
 from exporter.supervision import UNHEARD, Supervisor
 from probes.clock import SYSTEM_CLOCK, Clock
 from probes.tasks import cancel

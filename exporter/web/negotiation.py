@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from exporter.exposition import Format
+from exporter.metrics.exposition import Format
 
 _OPENMETRICS_VERSIONS = frozenset({"", "0.0.1", "1.0.0"})
 

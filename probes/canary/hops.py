@@ -5,14 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from probes.canary.clocks import (
-    Interval,
-    Solution,
-    Stamp,
-    Window,
-    agreeing_clocks,
-    solve,
-)
+from probes.canary.clocks import Interval, Solution, Stamp, Window, agreeing_clocks, solve
 from probes.records.received import Received
 
 MAX_HOPS = 50

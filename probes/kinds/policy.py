@@ -30,16 +30,7 @@ from probes.net import Net
 from probes.net.dnssec import Dnssec, ResolverState, examine, state_of
 from probes.net.mx_hosts import MxHosts, hosts_in, mx_records
 from probes.options import Count, Domain, Host, IpAddress, Port, Seconds, option
-from probes.result import (
-    NOTHING,
-    Aspect,
-    Finding,
-    Owner,
-    Phase,
-    ProbeFailure,
-    Reason,
-    Status,
-)
+from probes.result import NOTHING, Aspect, Finding, Owner, Phase, ProbeFailure, Reason, Status
 from probes.tasks import TaskSet
 from probes.trace import MAX_PARTS, Trace
 

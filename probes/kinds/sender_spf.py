@@ -9,18 +9,11 @@ from probes.kinds.sender_failure import not_looked_up
 from probes.kinds.sender_known import remember_texts
 from probes.records import RecordError
 from probes.records.looked_up import LookedUp, Lookup, texts
-from probes.records.spf import (
-    DEFAULT_LIMITS,
-    SpfRecord,
-    SpfResult,
-    SpfVerdict,
-    check_host,
-    is_nearly_spf,
-    is_spf,
-    parse_spf,
-)
+from probes.records.spf import DEFAULT_LIMITS, check_host
 from probes.records.spf_cost import SpfCost, worst_case
 from probes.records.spf_lint import lint
+from probes.records.spf_record import SpfRecord, SpfResult, is_nearly_spf, is_spf, parse_spf
+from probes.records.spf_verdict import SpfVerdict
 from probes.result import Aspect, Finding, Owner, Phase, ProbeFailure, Reason, Status
 from probes.trace import Trace
 

@@ -12,13 +12,7 @@ import h11
 
 from probes.net.dial import Dialer
 from probes.net.errors import NetError, Row, mapped
-from probes.net.tls import (
-    HANDSHAKE_TIMEOUT,
-    SHUTDOWN_TIMEOUT,
-    ClientContext,
-    TlsFacts,
-    shaken,
-)
+from probes.net.tls import HANDSHAKE_TIMEOUT, SHUTDOWN_TIMEOUT, ClientContext, TlsFacts, shaken
 from probes.records.https_response import HttpsResponse
 from probes.result import Owner, Reason
 

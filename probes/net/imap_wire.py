@@ -7,13 +7,7 @@ from typing import cast
 
 from probes.net.errors import NetError, mapped, net_error
 from probes.net.tcp import quickack
-from probes.net.tls import (
-    HANDSHAKE_TIMEOUT,
-    SHUTDOWN_TIMEOUT,
-    ClientContext,
-    TlsFacts,
-    shaken,
-)
+from probes.net.tls import HANDSHAKE_TIMEOUT, SHUTDOWN_TIMEOUT, ClientContext, TlsFacts, shaken
 from probes.records import RecordError
 from probes.records.imap import read_response
 from probes.records.imap_framing import Framer, Raw

@@ -10,14 +10,7 @@ from dataclasses import dataclass
 from probes.records import RecordError
 from probes.records.looked_up import LookedUp, Lookup, is_domain_name, texts
 from probes.records.spf_macros import MacroString
-from probes.records.spf_record import (
-    Directive,
-    Mechanism,
-    SpfRecord,
-    SpfResult,
-    is_spf,
-    parse_spf,
-)
+from probes.records.spf_record import Directive, Mechanism, SpfRecord, SpfResult, is_spf, parse_spf
 from probes.records.spf_verdict import SpfLimits
 
 MAX_POLICIES = 40

@@ -7,14 +7,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from probes.records import RecordError
 from probes.records.looked_up import LookedUp, Lookup, LookupStatus, is_domain_name, texts
 from probes.records.spf_macros import MacroString, parse_macro_string, shortened
-from probes.records.spf_record import (
-    Directive,
-    Mechanism,
-    SpfRecord,
-    SpfResult,
-    is_spf,
-    parse_spf,
-)
+from probes.records.spf_record import Directive, Mechanism, SpfRecord, SpfResult, is_spf, parse_spf
 from probes.records.spf_verdict import SpfLimits, SpfNode, SpfStep, StepOutcome
 
 MAX_EXPLANATION = 4096

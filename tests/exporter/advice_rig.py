@@ -9,13 +9,13 @@ from typing import Any
 from exporter.diagnose import Diagnosis, diagnose
 from exporter.diagnose_advice import Problem, problems
 from exporter.diagnose_request import Typed, read_request
-from exporter.liars.acts import Acts
+from exporter.liars.acts import Acts, Close, Say
 from exporter.liars.dns_server import Faults
 from exporter.liars.https import page
+from exporter.liars.smtp import Script
 from probes.net import Net
 from tests.probes.policy_world import PATH, POLICY, policy_world
 from tests.servers.certificates import Authority
-from tests.servers.smtp import Close, Say, Script
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from exporter.ledger import Ledger, LedgerError
+from exporter.ledger.errors import LedgerError
+from exporter.ledger.ledger import Ledger
 from probes.canary.lifecycle import Event
 from probes.clock import SYSTEM_CLOCK
 from probes.mailboxes import Placement, Sighting

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from exporter.ledger import Ledger
+from exporter.ledger.ledger import Ledger
 from exporter.model import Change
 from probes.canary.lifecycle import Event
 from probes.clock import Clock, Instant

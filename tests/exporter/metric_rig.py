@@ -8,8 +8,8 @@ from prometheus_client import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from prometheus_client.parser import text_string_to_metric_families as read_text
 
-from exporter.exposition import Format
-from exporter.metrics import Metrics
+from exporter.metrics.exposition import Format
+from exporter.metrics.metrics import Metrics
 from exporter.model import (
     CanaryRecord,
     Change,

@@ -10,7 +10,7 @@ from pathlib import Path
 from exporter.app import Service, serving
 from exporter.config import load
 from exporter.demo.world import MailWorld
-from exporter.ledger import Ledger
+from exporter.ledger.ledger import Ledger
 from exporter.model import CanaryRecord, Change
 from probes.canary.lifecycle import Outcome
 from probes.clock import SYSTEM_CLOCK

@@ -13,7 +13,7 @@ from exporter.by_hand import run_path
 from exporter.config import load
 from exporter.demo.faults import find
 from exporter.demo.world import MailWorld
-from exporter.ledger import Ledger
+from exporter.ledger.ledger import Ledger
 from exporter.model import CanaryRecord
 from probes.canary.lifecycle import Outcome, State
 from probes.clock import SYSTEM_CLOCK

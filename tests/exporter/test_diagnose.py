@@ -12,25 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from exporter.diagnose import (
-    Diagnosis,
-    areas_of,
-    build_target,
-    diagnose,
-    exit_code,
-    verdict,
-)
+from exporter.diagnose import Diagnosis, areas_of, build_target, diagnose, exit_code, verdict
 from exporter.diagnose_advice import document, problems
-from exporter.diagnose_request import (
-    Request,
-    Typed,
-    read_request,
-    read_server,
-    read_target,
-)
+from exporter.diagnose_request import Request, Typed, read_request, read_server, read_target
 from exporter.diagnose_view import LiveTree, PlainLines, pasteable, report
+from exporter.liars.acts import Close, Say, Wait
 from exporter.liars.dns_messages import Misbehaviour
 from exporter.liars.dns_server import Fault
+from exporter.liars.smtp import Script
 from probes.net import Net
 from probes.net.tls import TrustStore
 from probes.registry import KINDS
@@ -39,7 +28,6 @@ from probes.trace import Step
 from tests.probes.mail_world import mail_world
 from tests.probes.policy_world import policy_world
 from tests.servers.certificates import Authority
-from tests.servers.smtp import Close, Say, Script, Wait
 
 ONE = "@ MX 10 mx1\nmx1 A 192.0.2.1"
 TWO = "@ MX 10 mx1\n@ MX 20 mx2\nmx1 A 192.0.2.1\nmx2 A 192.0.2.2"

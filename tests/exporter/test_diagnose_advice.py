@@ -9,8 +9,10 @@ import pytest
 from exporter.diagnose import Diagnosis, diagnose, exit_code
 from exporter.diagnose_advice import Problem, problems
 from exporter.diagnose_request import Typed, read_request
+from exporter.liars.acts import Close, Say, Wait
 from exporter.liars.dns_messages import Misbehaviour
 from exporter.liars.dns_server import Fault
+from exporter.liars.smtp import Script
 from probes.catalogue import ENTRIES, filled
 from probes.net import Net
 from probes.net.tls import TrustStore
@@ -18,7 +20,6 @@ from probes.result import Owner, Status
 from probes.trace import NOTABLE_WAIT
 from tests.probes.mail_world import mail_world
 from tests.servers.certificates import Authority
-from tests.servers.smtp import Close, Say, Script, Wait
 
 ZONE = '@ MX 10 mx1\nmx1 A 192.0.2.1\n@ TXT "v=spf1 -all"\n_dmarc TXT "v=DMARC1; p=reject"'
 OPEN = re.compile(r"\b(SUBJECT|DOMAIN|HOST|ADDRESS|PORT|SELECTOR|RECIPIENT)\b")

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from exporter.liars.acts import Wait
 from exporter.liars.dns_server import DnsServer
+from exporter.liars.smtp import Script, SmtpPeer
 from tests.servers.certificates import Authority
-from tests.servers.smtp import Script, SmtpPeer, Wait
 
 ROOT = Path(__file__).parents[2]
 ZONE = "@ MX 10 mx1\nmx1 A 127.0.0.1"

@@ -11,13 +11,14 @@ from exporter.diagnose import Diagnosis, areas_of, diagnose, findings_of, verdic
 from exporter.diagnose_advice import problems
 from exporter.diagnose_request import Typed, read_request
 from exporter.diagnose_view import LiveTree
+from exporter.liars.acts import Close, Say, Wait
+from exporter.liars.smtp import Script
 from probes.net import Net
 from probes.net.tls import TrustStore
 from probes.result import Status
 from probes.trace import Step
 from tests.probes.mail_world import mail_world
 from tests.servers.certificates import Authority
-from tests.servers.smtp import Close, Say, Script, Wait
 
 ONE = "@ MX 10 mx1\nmx1 A 192.0.2.1"
 BOTH = read_request(Typed("example.test", only="mx,policy", resolver=("127.0.0.1",)))

@@ -6,10 +6,11 @@ import pytest
 
 from exporter.diagnose import exit_code
 from exporter.diagnose_advice import problems
+from exporter.liars.acts import Say
+from exporter.liars.smtp import Script
 from probes.net.tls import TrustStore
 from tests.exporter.test_diagnose import ONE, request, run
 from tests.probes.mail_world import mail_world
-from tests.servers.smtp import Say, Script
 
 HELO = "probe.elsewhere.invalid"
 YES, NO = "250 2.1.5 ok", "550 5.1.1 who?"

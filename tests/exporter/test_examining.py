@@ -20,8 +20,8 @@ from exporter.demo.imap_server import INBOX, JUNK
 from exporter.demo.scenario import ACCOUNT
 from exporter.demo.world import MailWorld
 from exporter.explain import evidence_view
-from exporter.ledger import Ledger
-from exporter.ledger_store import Store
+from exporter.ledger.ledger import Ledger
+from exporter.ledger.store import Store
 from exporter.liars import dns_server
 from exporter.liars.dns_messages import Misbehaviour
 from probes.canary.evidence import Evidence

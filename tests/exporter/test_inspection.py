@@ -16,7 +16,7 @@ from rich.console import Console, RenderableType
 from exporter.config import load
 from exporter.history import history_json, history_view, take_history
 from exporter.inspection import history, show, status
-from exporter.ledger_reading import LedgerReader, reading
+from exporter.ledger.reader import LedgerReader, reading
 from exporter.model import Config, Run, TargetChange
 from exporter.standing import Standing, to_run
 from exporter.status import State, Status, status_code, status_json, take_status

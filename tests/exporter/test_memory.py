@@ -13,11 +13,11 @@ import pytest
 from exporter.inspection import history, show, status
 from exporter.liars.dns_messages import Misbehaviour
 from exporter.liars.dns_server import DnsServer, Fault
+from exporter.liars.smtp import Script, SmtpPeer
 from exporter.runs import finish, probe
 from tests.exporter.service_rig import Running, running
 from tests.exporter.test_diagnose_command import finished, started
 from tests.servers.certificates import Authority
-from tests.servers.smtp import Script, SmtpPeer
 
 HOST = "mx1.example.test"
 ONE = "@ MX 10 mx1\nmx1 A 127.0.0.1"

@@ -7,7 +7,7 @@ from pathlib import Path as FilePath
 import pytest
 
 from exporter.config import parse
-from exporter.metric_values import Verdict
+from exporter.metrics.result_values import Verdict
 from exporter.model import CanaryRecord, Config, Run
 from exporter.observations import KEPT, Attempt, RecentObservations, attempts_of, of_canary
 from probes.canary.lifecycle import Outcome, State

@@ -12,15 +12,18 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from exporter.config import load, parse
-from exporter.metrics import Metrics
+from exporter.liars.acts import Close, Say, Wait
+from exporter.liars.smtp import Script
+from exporter.metrics.metrics import Metrics
 from exporter.model import Config
 from exporter.probing import MAX_AT_ONCE, Prober, allowed
-from exporter.web.server import HttpState, LoopMonitor, serve
+from exporter.web.application import HttpState
+from exporter.web.health import LoopMonitor
+from exporter.web.server import serve
 from probes.clock import SYSTEM_CLOCK
 from probes.net.tls import TrustStore
 from tests.probes.mail_world import MailWorld, mail_world
 from tests.servers.certificates import Authority
-from tests.servers.smtp import Close, Say, Script, Wait
 
 PASSWORD = "correct-horse-battery"
 ZONE = "@ MX 10 mx1\nmx1 A 192.0.2.1"

@@ -8,6 +8,8 @@ import pytest
 
 from exporter.demo.faults import find
 from exporter.demo.world import MailWorld
+from exporter.liars.acts import Say, Tell
+from exporter.liars.imap import OK, Answers, ImapPeer
 from exporter.runs import event_of
 from probes.canary.lifecycle import Event, Outcome
 from probes.canary.message import new_token
@@ -16,7 +18,7 @@ from probes.mailboxes import Placement, Sighting
 from probes.records.bounce_values import Action, Bounce, BouncedRecipient
 from tests.exporter.service_rig import record_of, running, write_config
 from tests.probes.mailboxes.watching import canary
-from tests.servers.imap import OK, Answer, Answers, ImapPeer, Raw, Say, Tell
+from tests.servers.imap import Answer, Raw
 
 ELSEWHERE = """mailboxes:
   elsewhere:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from exporter import run_book
-from exporter.ledger_reading import reading
+from exporter.ledger.reader import reading
 from exporter.model import Run, TargetChange
 from exporter.run_book import TOGETHER, RunBook
 from probes.result import Aspect, Known

@@ -8,7 +8,7 @@ import pytest
 from exporter.config import load
 from exporter.demo.faults import find
 from exporter.demo.world import MailWorld
-from exporter.ledger_reading import reading
+from exporter.ledger.reader import reading
 from exporter.standing import Standing, of_run, standing_name, to_run
 from exporter.status import take_status
 from probes.canary.lifecycle import Outcome

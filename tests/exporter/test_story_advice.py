@@ -9,7 +9,7 @@ from rich.console import Console
 
 from exporter.advice import Standpoint
 from exporter.config import load
-from exporter.ledger_reading import reading
+from exporter.ledger.reader import reading
 from exporter.model import Run
 from exporter.story import Story, advice, take_story
 from exporter.story_view import story_view

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.metric_values import Verdict
+from exporter.metrics.result_values import Verdict
 from exporter.observations import Attempt, Observation
 from exporter.suspects import LEAST_FAILED, PartKind, Suspect, find_suspects
 

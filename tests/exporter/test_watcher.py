@@ -14,16 +14,7 @@ from exporter.watcher import (
     WatchState,
 )
 from probes.clock import Clock, Instant
-from probes.mailboxes import (
-    Content,
-    Cursor,
-    Following,
-    Look,
-    News,
-    Place,
-    Placement,
-    Report,
-)
+from probes.mailboxes import Content, Cursor, Following, Look, News, Place, Placement, Report
 from probes.result import Owner, Phase, ProbeFailure, Reason
 
 START = datetime(2026, 11, 23, tzinfo=UTC)

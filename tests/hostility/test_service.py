@@ -14,15 +14,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from exporter.app import Service, serving
 from exporter.config import parse
-from exporter.ledger import Ledger
-from exporter.liars.lies import (
-    DOMAIN,
-    IMAP_HOST,
-    PASSWORD,
-    SUBMISSION_HOST,
-    USER,
-    Scene,
-)
+from exporter.ledger.ledger import Ledger
+from exporter.liars.lies import DOMAIN, IMAP_HOST, PASSWORD, SUBMISSION_HOST, USER, Scene
 from exporter.model import Change, Config, Job, Mailbox, Route
 from exporter.model import Path as MailPath
 from probes.canary.lifecycle import Outcome

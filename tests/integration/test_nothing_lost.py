@@ -12,7 +12,7 @@ from signal import SIGKILL, SIGTERM
 
 import pytest
 
-from exporter.ledger_schema import METADATA
+from exporter.ledger.tables import METADATA
 from probes.canary.lifecycle import Outcome
 from tests.exporter.serving import QUIET, serving
 from tests.integration.nothing_lost import proof

@@ -11,8 +11,8 @@ import pytest
 from exporter.demo.imap_server import ImapServer
 from exporter.liars.dns_server import DnsServer
 from exporter.liars.peer import Peer
+from exporter.liars.smtp import SmtpPeer
 from tests.servers.certificates import Authority
-from tests.servers.smtp import SmtpPeer
 from tests.servers.streams import conversing
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.exposition import Format
+from exporter.metrics.exposition import Format
 from exporter.web.negotiation import exposition_format, takes_gzip
 
 PROMETHEUS_2 = (

@@ -10,16 +10,18 @@ from typing import Any
 
 import httpx
 
-from exporter.exposition import Format
-from exporter.metric_families import FAMILIES
-from exporter.metrics import Metrics
-from exporter.web.server import HttpState, LoopMonitor, serve
+from exporter.metrics.exposition import Format
+from exporter.metrics.families import FAMILIES
+from exporter.metrics.metrics import Metrics
+from exporter.web.application import HttpState
+from exporter.web.health import LoopMonitor
+from exporter.web.server import serve
 from probes.canary.lifecycle import Event, Outcome, State
 from probes.clock import SYSTEM_CLOCK
 from probes.result import Phase, Reason
 from tests.exporter.metric_rig import TOKEN, Reader, change, config, failure, part, run
-from tests.exporter.test_metric_evidence import FULL, examined
-from tests.exporter.test_metrics_docs import sections
+from tests.exporter.metrics.test_docs import sections
+from tests.exporter.metrics.test_evidence_values import FULL, examined
 from tests.servers.real import needs, program
 
 LOOPBACK = "127.0.0.1"

@@ -11,9 +11,11 @@ from dataclasses import dataclass, field
 import httpx
 import pytest
 
-from exporter.exposition import CHUNK_BYTES, Format
-from exporter.metrics import Metrics
-from exporter.web.server import MAX_CONNECTIONS, HttpState, ListenError, LoopMonitor, serve
+from exporter.metrics.exposition import CHUNK_BYTES, Format
+from exporter.metrics.metrics import Metrics
+from exporter.web.application import HttpState
+from exporter.web.health import LoopMonitor
+from exporter.web.server import MAX_CONNECTIONS, ListenError, serve
 from probes.canary.lifecycle import Event, Outcome, State
 from tests.exporter.metric_rig import TOKEN, TurnedClock, change, config, read_openmetrics
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from exporter.ledger_reading import reading
+from exporter.ledger.reader import reading
 from exporter.probing import TIMEOUT_HEADER
 from tests.integration.chain import layout
 from tests.integration.chain.chain import Chain, Process

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
-from exporter.ledger_schema import open_sqlite
+from exporter.ledger.sqlite import open_sqlite
 
 _MAKES = ("CREATE", "INSERT")
 

@@ -11,12 +11,7 @@ from random import Random
 from signal import SIGTERM
 
 from tests.integration.nothing_lost import proof
-from tests.integration.nothing_lost.mailbox import (
-    Snapshot,
-    flag_foreign,
-    post_foreign,
-    snapshot,
-)
+from tests.integration.nothing_lost.mailbox import Snapshot, flag_foreign, post_foreign, snapshot
 from tests.integration.nothing_lost.plan import LOST_AFTER, config_text
 from tests.integration.nothing_lost.rig import Life, Rig
 

@@ -7,13 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probes.canary.evidence import (
-    SCHEMA_VERSION,
-    Circumstances,
-    Evidence,
-    evidence_json,
-    examine,
-)
+from probes.canary.evidence import SCHEMA_VERSION, Circumstances, Evidence, evidence_json, examine
 from probes.canary.hops import OurTimes
 from probes.records.raw_message import MAX_MESSAGE
 from tests.probes.canary.test_mutation import OWN, PUBLIC, SENT

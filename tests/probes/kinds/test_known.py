@@ -10,6 +10,7 @@ from exporter.liars.dns_messages import Misbehaviour
 from exporter.liars.dns_server import Fault, Faults
 from exporter.liars.https import page, sts_policy
 from exporter.liars.keys import key_record
+from exporter.liars.smtp import Script
 from probes.kinds import mx
 from probes.net.tls import TrustStore
 from probes.options import Domain
@@ -32,7 +33,6 @@ from tests.probes.policy_world import (
 )
 from tests.probes.policy_world import run as run_policy
 from tests.servers.certificates import Authority
-from tests.servers.smtp import Script
 
 TTL, NEGATIVE_TTL = 300, 60
 TWO = "@ MX 20 mx2\n@ MX 10 mx1\nmx1 A 192.0.2.1\nmx2 A 192.0.2.2"

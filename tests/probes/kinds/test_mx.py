@@ -5,8 +5,10 @@ from datetime import UTC, datetime
 
 import pytest
 
+from exporter.liars.acts import Close, Send, Wait
 from exporter.liars.dns_messages import Misbehaviour
 from exporter.liars.dns_server import Fault
+from exporter.liars.smtp import Script
 from probes.clock import SYSTEM_CLOCK
 from probes.kinds.mx import MxTarget, host, probe
 from probes.net.tls import TrustStore
@@ -15,7 +17,6 @@ from probes.result import Owner, Part, Phase, ProbeResult, Reason, Status
 from probes.run import run_once
 from tests.probes.mail_world import DOMAIN, MailWorld, mail_world
 from tests.servers.certificates import Authority
-from tests.servers.smtp import Close, Script, Send, Wait
 
 TWO_HOSTS = """
 @   MX 10 mx1

@@ -5,8 +5,10 @@ from dataclasses import replace
 
 import pytest
 
+from exporter.liars.acts import Act, Close, Say, Send, Wait
 from exporter.liars.dns_messages import Misbehaviour
 from exporter.liars.dns_server import Fault
+from exporter.liars.smtp import Script
 from probes.catalogue import ENTRIES, owner_of_finding
 from probes.clock import SYSTEM_CLOCK
 from probes.kinds.mx import MxTarget, probe
@@ -18,7 +20,6 @@ from probes.run import run_once
 from probes.trace import Listener, Step
 from tests.probes.mail_world import DOMAIN, MailWorld, mail_world
 from tests.servers.certificates import Authority
-from tests.servers.smtp import Act, Close, Say, Script, Send, Wait
 
 ZONE = "@ MX 10 mx1\nmx1 A 192.0.2.1"
 TARGET = MxTarget(Domain(DOMAIN))

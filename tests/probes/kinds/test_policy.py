@@ -5,10 +5,11 @@ from collections.abc import Sequence
 import pytest
 
 from exporter.liars.acts import Acts, Close, Flood, Say, Send, Wait
-from exporter.liars.certificates import Identity, identity
+from exporter.liars.certificates import Identity, foreign, identity
 from exporter.liars.dns_messages import Misbehaviour
 from exporter.liars.dns_server import Fault, Faults
 from exporter.liars.https import page, sts_policy
+from exporter.liars.smtp import Script
 from probes.kinds.policy import PolicyTarget, host
 from probes.net.tls import TrustStore
 from probes.options import Count, Domain, Seconds
@@ -27,8 +28,7 @@ from tests.probes.policy_world import (
     policy_world,
     run,
 )
-from tests.servers.certificates import Authority, foreign
-from tests.servers.smtp import Script
+from tests.servers.certificates import Authority
 
 CLEAR, ENCRYPTED = "delivered_in_clear", "delivered_encrypted"
 PROVEN, DEFERRED, BOUNCED = "delivered_authenticated", "deferred", "bounced"

@@ -6,15 +6,7 @@ from exporter.liars.keys import key_record
 from probes.catalogue import ENTRIES
 from probes.options import Host, IpAddress
 from probes.result import ProbeResult, Status
-from tests.probes.kinds.test_sender import (
-    GOOD,
-    IP,
-    NAMES,
-    TARGET,
-    World,
-    all_findings,
-    rsa_public,
-)
+from tests.probes.kinds.test_sender import GOOD, IP, NAMES, TARGET, World, all_findings, rsa_public
 
 BARE = replace(TARGET, sending_ips=(), ehlo_name=None)
 KEY = key_record("s1", f"v=DKIM1; p={rsa_public(2048)}")

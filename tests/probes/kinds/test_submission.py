@@ -5,8 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from exporter.liars.acts import Close, Send, Wait
+from exporter.liars.certificates import foreign, self_signed
 from exporter.liars.dns_messages import Misbehaviour
 from exporter.liars.dns_server import Fault
+from exporter.liars.smtp import Script
 from probes.clock import SYSTEM_CLOCK
 from probes.kinds.submission import SubmissionTarget, host, probe
 from probes.net.tls import TrustStore
@@ -14,8 +17,7 @@ from probes.options import FilePath, Host, IpAddress, Port, Secret
 from probes.result import Owner, Phase, ProbeResult, Reason, Status
 from probes.run import run_once
 from tests.probes.mail_world import MailWorld, mail_world
-from tests.servers.certificates import Authority, foreign, self_signed
-from tests.servers.smtp import Close, Script, Send, Wait
+from tests.servers.certificates import Authority
 
 NAME = "submit.example.test"
 ADDRESS = "192.0.2.10"

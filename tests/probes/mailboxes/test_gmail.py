@@ -5,11 +5,13 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from exporter.liars.acts import Close, Say
+from exporter.liars.imap import OK, Answers, ImapPeer
 from probes.mailboxes.gmail import CATEGORIES, Sorting, sorting_of
 from probes.net.dial import Dialer
 from probes.net.imap import ImapSession
 from probes.result import ProbeFailure, Reason
-from tests.servers.imap import OK, Answer, Answers, Close, Hang, ImapPeer, Say
+from tests.servers.imap import Answer, Hang
 
 GMAIL = "IMAP4rev1 UNSELECT IDLE NAMESPACE UIDPLUS X-GM-EXT-1"
 LABELS = Say(

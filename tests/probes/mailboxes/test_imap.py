@@ -7,7 +7,8 @@ from itertools import pairwise
 
 import pytest
 
-from exporter.liars.acts import Act
+from exporter.liars.acts import Act, Close, Cue, Read, Say, Tell
+from exporter.liars.imap import OK, Answers, ImapPeer
 from probes.mailboxes import Content, Cursor, Following, Look, Place, Placement, Sighting
 from probes.mailboxes.imap import ImapMailbox, host, junk_among, keep, remove, watch
 from probes.mailboxes.imap_folder import CHUNK, SLICE
@@ -17,19 +18,7 @@ from probes.options import Host, Port, Seconds, Secret
 from probes.records.imap_responses import Listed
 from probes.result import Owner, Phase, ProbeFailure, Reason
 from tests.probes.mailboxes.watching import WAIT, Told, Waiting, canary, net, watched
-from tests.servers.imap import (
-    OK,
-    Answer,
-    Answers,
-    Close,
-    Cue,
-    Hang,
-    ImapPeer,
-    Raw,
-    Read,
-    Say,
-    Tell,
-)
+from tests.servers.imap import Answer, Hang, Raw
 
 ONLY_INBOX = {"LIST": (Say('* LIST () "/" INBOX', "{tag} OK done"),)}
 TOKEN, MESSAGE = canary()

@@ -4,6 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
+from exporter.liars.acts import Close, Read, Say
+from exporter.liars.imap import CAPABILITIES, OK, Answers, ImapPeer
 from probes.mailboxes import Look, Placement, Sighting
 from probes.mailboxes.imap import ImapMailbox
 from probes.net import Net
@@ -13,7 +15,7 @@ from probes.result import ProbeFailure, Reason
 from tests.probes.mailboxes.test_imap import header_of, message, opened
 from tests.probes.mailboxes.watching import Told, Waiting, canary, net, watched
 from tests.servers.dovecot import running_dovecot
-from tests.servers.imap import CAPABILITIES, OK, Answer, Answers, Close, ImapPeer, Read, Say
+from tests.servers.imap import Answer
 
 USER = "us"
 TOKEN, MESSAGE = canary()

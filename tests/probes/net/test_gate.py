@@ -6,13 +6,15 @@ from collections.abc import Callable
 import pytest
 import uvloop
 
+from exporter.liars.acts import Close, Say, Wait
+from exporter.liars.certificates import foreign
+from exporter.liars.smtp import Script, SmtpPeer
 from probes.net.dial import Dialer
 from probes.net.gate import Gate, Turn
 from probes.net.smtp_session import SmtpSession
 from probes.result import ProbeFailure
 from tests.probes.net.conftest import ONE_LOOP
-from tests.servers.certificates import Authority, foreign
-from tests.servers.smtp import Close, Say, Script, SmtpPeer, Wait
+from tests.servers.certificates import Authority
 
 EVENT_LOOPS = {**ONE_LOOP, "uvloop": uvloop.new_event_loop}
 ADDRESS = "192.0.2.1"

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 import uvloop
 
+from exporter.liars.acts import Close, Cue, Flood, Read, Repeat, Say, Tell
+from exporter.liars.imap import OK, OPENED, Answers, ImapPeer
 from probes.net.dial import Dialer
 from probes.net.errors import NetError
 from probes.net.imap import Folder, ImapSession, quote, uid_set
@@ -18,25 +20,7 @@ from probes.options import Secret
 from probes.records.imap_responses import Condition
 from probes.result import Owner, Phase, ProbeFailure, Reason
 from tests.servers.certificates import Authority
-from tests.servers.imap import (
-    OK,
-    OPENED,
-    Answer,
-    Answers,
-    Close,
-    Cue,
-    Drip,
-    Flood,
-    Hang,
-    ImapPeer,
-    Raw,
-    Read,
-    Repeat,
-    Reset,
-    Say,
-    Tell,
-    UpgradeTls,
-)
+from tests.servers.imap import Answer, Drip, Hang, Raw, Reset, UpgradeTls
 
 PASSWORD = "correct horse"
 

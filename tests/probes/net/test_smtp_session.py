@@ -12,6 +12,8 @@ import uvloop
 from aiosmtpd import smtp as aiosmtpd
 from aiosmtpd.handlers import Message as MessageHandler
 
+from exporter.liars.acts import Act, Close, Deaf, Flood, Send, StartTls, Wait
+from exporter.liars.smtp import Script, SmtpPeer
 from probes.clock import SYSTEM_CLOCK
 from probes.net.dial import Dialer
 from probes.net.errors import NetError, net_error
@@ -21,7 +23,6 @@ from probes.options import Secret
 from probes.result import Owner, Phase, ProbeFailure, Reason, Status
 from probes.trace import Trace
 from tests.servers.certificates import Authority
-from tests.servers.smtp import Act, Close, Deaf, Flood, Script, Send, SmtpPeer, StartTls, Wait
 
 EVENT_LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 DEADLINE = 10.0

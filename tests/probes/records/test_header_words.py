@@ -4,13 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probes.records.header_words import (
-    Kind,
-    header_items,
-    header_text,
-    masked_comments,
-    unquoted,
-)
+from probes.records.header_words import Kind, header_items, header_text, masked_comments, unquoted
 
 
 def _read(text: str) -> list[tuple[str, str]]:

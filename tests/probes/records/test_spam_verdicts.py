@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from probes.records.spam_verdicts import MAX_FIELDS, SpamVerdict, spam_verdicts
+from probes.records.spam_values import SpamVerdict
+from probes.records.spam_verdicts import MAX_FIELDS, spam_verdicts
 
 Header = list[tuple[str, str]]
 

@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 from probes.records import RecordError
 from probes.records.looked_up import LookedUp, LookupStatus
 from probes.records.mx import MxRecord
-from probes.records.spf import SpfLimits, SpfResult, StepOutcome, check_host, is_spf, parse_spf
+from probes.records.spf import check_host
 from probes.records.spf_cost import worst_case
 from probes.records.spf_lint import lint
 from probes.records.spf_macros import parse_macro_string, shortened
+from probes.records.spf_record import SpfResult, is_spf, parse_spf
+from probes.records.spf_verdict import SpfLimits, StepOutcome
 from tests.probes.records.spf_corpus import AT, Case, ZoneLookup, cases
 
 CASES = list(cases())

@@ -3,7 +3,8 @@
 import pytest
 
 from probes.records.looked_up import LookedUp, LookupStatus
-from probes.records.spf import SpfResult, check_host
+from probes.records.spf import check_host
+from probes.records.spf_record import SpfResult
 from tests.probes.records.spf_corpus import Zone, ZoneLookup
 
 HOSTS: Zone = {

@@ -2,8 +2,10 @@
 
 import pytest
 
+from exporter.liars.acts import Close, Send, Wait
 from exporter.liars.dns_messages import Misbehaviour
 from exporter.liars.dns_server import Fault, Faults
+from exporter.liars.smtp import Script
 from probes.canary.lifecycle import Event, sending_ended
 from probes.canary.message import Canary
 from probes.clock import SYSTEM_CLOCK
@@ -14,7 +16,6 @@ from probes.routes.direct import DirectRoute, hand_over, host
 from probes.run import run_once
 from tests.probes.mail_world import DOMAIN, MailWorld, mail_world
 from tests.servers.certificates import Authority
-from tests.servers.smtp import Close, Script, Send, Wait
 
 TWO_HOSTS = "@ MX 10 mx1\n@ MX 20 mx2\nmx1 A 192.0.2.1\nmx2 A 192.0.2.2"
 ONE_HOST = "@ MX 10 mx1\nmx1 A 192.0.2.1"

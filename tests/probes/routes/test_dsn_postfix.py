@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 import pytest
 import pytest_asyncio
 
+from exporter.liars.acts import Send
+from exporter.liars.smtp import Script, SmtpPeer
 from probes.canary.message import Canary, MessageOptions, compose, new_token
 from probes.clock import SYSTEM_CLOCK
 from probes.mailboxes import Sighting
@@ -25,7 +27,6 @@ from tests.probes.mailboxes.watching import Waiting, net, watched
 from tests.servers.certificates import Authority
 from tests.servers.dovecot import Dovecot, running_dovecot
 from tests.servers.postfix import Postfix, postfix
-from tests.servers.smtp import Script, Send, SmtpPeer
 
 pytestmark = [
     pytest.mark.real("postfix", "dovecot-imapd"),

@@ -5,6 +5,8 @@ from datetime import UTC, datetime
 
 import pytest
 
+from exporter.liars.acts import Act, Close, Send, Wait
+from exporter.liars.smtp import Script
 from probes.canary.lifecycle import Event, sending_ended
 from probes.canary.message import Canary, MessageOptions, compose, new_token
 from probes.clock import SYSTEM_CLOCK
@@ -15,7 +17,6 @@ from probes.routes.submission import SubmissionRoute, hand_over, host
 from probes.run import run_once
 from tests.probes.mail_world import MailWorld, mail_world
 from tests.servers.certificates import Authority
-from tests.servers.smtp import Act, Close, Script, Send, Wait
 
 NAME = "submit.example.test"
 ADDRESS = "192.0.2.10"

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from exporter.ledger import Ledger, LedgerError
-from exporter.ledger_file import Holder, holder
-from exporter.ledger_reading import reading
+from exporter.ledger.errors import LedgerError
+from exporter.ledger.ledger import Ledger
+from exporter.ledger.lock import Holder, holder
+from exporter.ledger.reader import reading
 from exporter.model import Run
 from probes.canary.lifecycle import Event, State
 from probes.clock import SYSTEM_CLOCK

@@ -7,21 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from exporter.ledger import MAX_COPIES
+from exporter.ledger.ledger import MAX_COPIES
 from exporter.model import Run
 from probes.canary.lifecycle import Event, ImpossibleEvent, Outcome, State
 from probes.mailboxes import Placement
 from probes.result import Failure, Owner, Phase, Reason
-from tests.exporter.ledger_rig import (
-    BEGIN,
-    LATE,
-    LOST,
-    Hands,
-    failure,
-    opened,
-    result,
-    sighting,
-)
+from tests.exporter.ledger_rig import BEGIN, LATE, LOST, Hands, failure, opened, result, sighting
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.parser import text_string_to_metric_families as read_text
 
-from exporter.exposition import (
+from exporter.metrics.exposition import (
     Family,
     FamilyType,
     Format,

@@ -5,14 +5,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
-from exporter.ledger_file import lock_file, sqlite_path, unlock
-from exporter.ledger_life import Happening, step
-from exporter.ledger_schema import LedgerError
-from exporter.ledger_store import RUNS_KEPT, Store
-from exporter.ledger_thread import CommitThread
-from exporter.ledger_values import Copy, copy_of, pack_message
+from exporter.ledger.canary_steps import Happening, step
+from exporter.ledger.commit_thread import CommitThread
+from exporter.ledger.encoding import Copy, copy_of, pack_message
+from exporter.ledger.errors import LedgerError
+from exporter.ledger.lock import lock_file, sqlite_path, unlock
+from exporter.ledger.store import RUNS_KEPT, Store
+from exporter.ledger.waiting import GIVE_UP_AFTER, HANDED_OVER, Waiting, verdict
 from exporter.model import ArrivedCopy, CanaryRecord, Change, Examined, Run, TargetChange
 from probes.canary.dkim_selectors import LearntSelector
 from probes.canary.evidence import Evidence
@@ -22,9 +23,6 @@ from probes.mailboxes import Cursor, Place, Sighting
 from probes.result import ProbeResult
 
 __all__ = ["GIVE_UP_AFTER", "MAX_COPIES", "Ledger", "LedgerError"]
-
-GIVE_UP_AFTER = 2.0
-"""Times `lost_after` that a canary waits, in all, for a mailbox that cannot be read."""
 
 MAX_COPIES = 16
 """Copies of one canary that are told apart; further ones are not counted."""
@@ -37,16 +35,6 @@ _ALL = 1_000_000
 _CHUNK = 1_000
 
 T = TypeVar("T")
-
-
-class _Waiting(NamedTuple):
-    """An unsettled canary on this process's monotonic clock, which nobody can step."""
-
-    mailbox: str
-    began: float
-    since: float
-    lost_after: float
-    is_sending: bool
 
 
 class Ledger:
@@ -62,7 +50,7 @@ class Ledger:
         self._lock = lock
         self._clock = clock
         self._thread = CommitThread(store.transaction, store.name)
-        self._waiting: dict[str, _Waiting] = {}  # of the ledger's thread
+        self._waiting: dict[str, Waiting] = {}  # of the ledger's thread
         self._left_behind: tuple[CanaryRecord, ...] = ()
 
     @classmethod
@@ -172,7 +160,7 @@ class Ledger:
         it was sending is uncertain and looked for."""
         left, self._left_behind = self._left_behind, ()
         now = self._clock.now()
-        tokens = [r.token for r in left if r.state not in _HANDED_OVER and r.tick >= 0]
+        tokens = [r.token for r in left if r.state not in HANDED_OVER and r.tick >= 0]
         work = partial(self._settle, [(token, Event.SENDER_GONE) for token in tokens], now)
         return await self._thread.call(work, lambda changes: self._follow_all(changes, now))
 
@@ -324,7 +312,7 @@ class Ledger:
             self._adopt(record, now)
         events: list[tuple[str, Event]] = []
         for token, waiting in self._waiting.items():
-            event = _verdict(waiting, now.monotonic, looked.get(waiting.mailbox))
+            event = verdict(waiting, now.monotonic, looked.get(waiting.mailbox))
             if event is not None:
                 events.append((token, event))
             if len(events) == _CHUNK:
@@ -337,7 +325,7 @@ class Ledger:
             record = self._store.find(token)
             if record is None or record.state not in UNSETTLED:  # by a process beside us
                 self._waiting.pop(token, None)
-            elif (event is Event.SENDER_GONE) != (record.state in _HANDED_OVER):
+            elif (event is Event.SENDER_GONE) != (record.state in HANDED_OVER):
                 happening = Happening(event, now, partial(self._elapsed, record))
                 changes.append(self._advance(record, happening))
         return tuple(changes)
@@ -366,7 +354,7 @@ class Ledger:
         elif known.is_sending and not fresh.is_sending:
             self._waiting[record.token] = known._replace(since=now.monotonic, is_sending=False)
 
-    def _wait(self, record: CanaryRecord, now: Instant) -> _Waiting:
+    def _wait(self, record: CanaryRecord, now: Instant) -> Waiting:
         """Put a canary on the monotonic clock by its age on the calendar."""
         began = record.sending_at or record.planned_at
         since = record.accepted_at or began
@@ -374,12 +362,12 @@ class Ledger:
         def monotonic(instant: datetime) -> float:
             return now.monotonic - max(0.0, (now.utc - instant).total_seconds())
 
-        return _Waiting(
+        return Waiting(
             record.mailbox,
             monotonic(began),
             monotonic(since),
             record.lost_after,
-            record.state not in _HANDED_OVER,
+            record.state not in HANDED_OVER,
         )
 
     def _follow_claim(self, record: CanaryRecord, at: Instant, is_new: bool) -> None:  # noqa: FBT001
@@ -405,26 +393,12 @@ class Ledger:
             self._waiting[record.token] = waiting._replace(began=moment, since=moment)
         elif change.event is Event.HANDED_OVER:
             self._waiting[record.token] = waiting._replace(since=at.monotonic, is_sending=False)
-        elif record.state in _HANDED_OVER:
+        elif record.state in HANDED_OVER:
             self._waiting[record.token] = waiting._replace(is_sending=False)
 
 
-_HANDED_OVER = frozenset({State.ACCEPTED, State.UNCERTAIN})
 _NEWS = frozenset({Event.BOUNCE_SEEN, Event.DELAY_SEEN})
 """What is no copy of a canary but a message about it."""
-
-
-def _verdict(waiting: _Waiting, now: float, looked: Instant | None) -> Event | None:
-    """What the time makes of a waiting canary; None while it has to wait on."""
-    due = waiting.since + waiting.lost_after
-    if now < due:
-        return None
-    if waiting.is_sending:
-        return Event.SENDER_GONE
-    if looked is not None:
-        return Event.LOOKED_IN_VAIN if looked.monotonic >= due else None
-    given_up = waiting.since + waiting.lost_after * GIVE_UP_AFTER
-    return Event.COULD_NOT_LOOK if now >= given_up else None
 
 
 def _number_of(copy: Copy, copies: list[Copy]) -> int | None:

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from exporter.ledger_reading import reading
-from exporter.ledger_selectors import ALL_SELECTORS_KEPT, SELECTORS_KEPT, SelectorStore
-from exporter.ledger_store import Store
+from exporter.ledger.dkim_selectors import ALL_SELECTORS_KEPT, SELECTORS_KEPT, SelectorStore
+from exporter.ledger.reader import reading
+from exporter.ledger.store import Store
 from probes.canary.dkim_selectors import KNOWN_FOR, LearntSelector, UsedSelector
 from probes.canary.evidence import Circumstances, Evidence, examine
 from probes.canary.lifecycle import Event

@@ -3,9 +3,9 @@
 import re
 from pathlib import Path
 
-from exporter.metric_families import FAMILIES
+from exporter.metrics.families import FAMILIES
 
-PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
+PAGE = Path(__file__).parents[3] / "docs" / "metrics.md"
 
 SECTION = re.compile(
     r"^### `(?P<name>\w+)`\n\n"

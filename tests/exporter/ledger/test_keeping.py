@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from exporter.ledger import GIVE_UP_AFTER, Ledger
-from exporter.ledger_store import RUNS_KEPT
-from exporter.ledger_values import decode_finding
+from exporter.ledger.encoding import decode_finding
+from exporter.ledger.ledger import Ledger
+from exporter.ledger.store import RUNS_KEPT
+from exporter.ledger.waiting import GIVE_UP_AFTER
 from exporter.model import Run
 from probes.canary.lifecycle import Event, ImpossibleEvent, Outcome, State
 from probes.mailboxes import Cursor

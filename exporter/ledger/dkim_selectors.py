@@ -7,9 +7,9 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, delete, select, tuple_, update
 from sqlalchemy.dialects.sqlite import insert
 
-from exporter.ledger_schema import SELECTORS
-from exporter.ledger_statements import Prepared
-from exporter.ledger_values import from_micros, to_micros
+from exporter.ledger.encoding import from_micros, to_micros
+from exporter.ledger.statements import Prepared
+from exporter.ledger.tables import SELECTORS
 from probes.canary.dkim_selectors import KNOWN_FOR, LearntSelector, UsedSelector
 
 SELECTORS_KEPT = 16

@@ -5,10 +5,10 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, TypeVar
 
-from exporter.ledger_file import Holder, holder, sqlite_path
-from exporter.ledger_schema import LedgerError
-from exporter.ledger_snapshots import CHANGES_KEPT
-from exporter.ledger_store import Store
+from exporter.ledger.errors import LedgerError
+from exporter.ledger.lock import Holder, holder, sqlite_path
+from exporter.ledger.snapshots import CHANGES_KEPT
+from exporter.ledger.store import Store
 from exporter.model import CanaryRecord, Run, TargetChange
 from exporter.snapshots import LastGood, Snapshot, last_good
 from probes.canary.dkim_selectors import LearntSelector

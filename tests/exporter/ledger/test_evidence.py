@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from exporter.ledger import SENT_KEPT, Ledger, LedgerError
-from exporter.ledger_schema import SCHEMA_VERSION as SCHEMA_VERSION_OF_TABLES
-from exporter.ledger_store import RUNS_KEPT, Store
-from exporter.ledger_values import MAX_EVIDENCE_CHARACTERS, pack_message, unpack
+from exporter.ledger.encoding import MAX_EVIDENCE_CHARACTERS, pack_message, unpack
+from exporter.ledger.errors import LedgerError
+from exporter.ledger.ledger import SENT_KEPT, Ledger
+from exporter.ledger.store import RUNS_KEPT, Store
+from exporter.ledger.tables import SCHEMA_VERSION as SCHEMA_VERSION_OF_TABLES
 from exporter.model import ArrivedCopy
 from probes.canary.evidence import SCHEMA_VERSION, Circumstances, Evidence, examine, unread
 from probes.canary.hops import OurTimes

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from exporter.metric_evidence import MAX_HOPS_SHOWN, By, authentication, hop_delays
-from exporter.metrics import Metrics
+from exporter.metrics.evidence_values import MAX_HOPS_SHOWN, By, authentication, hop_delays
+from exporter.metrics.metrics import Metrics
 from exporter.model import ArrivedCopy, Examined
 from probes.canary.evidence import Circumstances, Evidence, examine, unread
 from probes.canary.hops import OurTimes

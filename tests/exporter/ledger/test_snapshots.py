@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from exporter.ledger_reading import reading
-from exporter.ledger_snapshots import CHANGES_KEPT
-from exporter.ledger_store import Store
+from exporter.ledger.reader import reading
+from exporter.ledger.snapshots import CHANGES_KEPT
+from exporter.ledger.store import Store
 from exporter.model import Run
 from probes.result import Aspect, Failure, Known, Owner, Phase, ProbeResult, Reason
 from tests.exporter.ledger_rig import BEGIN, Rig, opened

@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager, contextmanager
 
 import pytest
 
-from exporter.ledger_schema import LedgerError
-from exporter.ledger_thread import MAX_TOGETHER, MAX_WAITING, CommitThread
+from exporter.ledger.commit_thread import MAX_TOGETHER, MAX_WAITING, CommitThread
+from exporter.ledger.errors import LedgerError
 
 
 class Book:

@@ -1,4 +1,4 @@
-"""The ledger's tables, how its database is opened, and what its errors mean to people."""
+"""A SQLite file as the ledger: opening, checking, converting, and its errors in words."""
 
 import os
 from collections.abc import Iterator
@@ -9,19 +9,8 @@ from urllib.parse import quote
 
 from sqlalchemy import (
     URL,
-    BigInteger,
-    Column,
     Connection,
     Engine,
-    Float,
-    ForeignKey,
-    Index,
-    Integer,
-    LargeBinary,
-    MetaData,
-    Table,
-    Text,
-    UniqueConstraint,
     create_engine,
     event,
     insert,
@@ -32,149 +21,13 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import StaticPool
 
-SCHEMA_VERSION = 4
+from exporter.ledger.errors import LedgerError
+from exporter.ledger.tables import COPIES, METADATA, SCHEMA_VERSION, VERSION
 
 _CONVERTIBLE = frozenset({1, 2, 3})
 """Older versions that are brought up to ours when the service opens them."""
 
 _BUSY_MILLISECONDS = 5_000
-
-METADATA = MetaData()
-VERSION = Table(
-    "ledger_schema",
-    METADATA,
-    Column("version", Integer, nullable=False),
-    Column("openings", Integer, nullable=False, comment="how often it was opened"),
-)
-CANARIES = Table(
-    "canaries",
-    METADATA,
-    Column("token", Text, primary_key=True),
-    Column("path", Text, nullable=False),
-    Column("mailbox", Text, nullable=False),
-    Column("tick", BigInteger, nullable=False),
-    Column("state", Text, nullable=False),
-    Column("outcome", Text),
-    Column("planned_at", BigInteger, nullable=False, comment="microseconds since 1970 UTC"),
-    Column("sending_at", BigInteger),
-    Column("accepted_at", BigInteger),
-    Column("settled_at", BigInteger),
-    Column("late_after", Float, nullable=False),
-    Column("lost_after", Float, nullable=False),
-    Column("failure", Text, comment="JSON"),
-    Column("placement", Text),
-    Column("round_trip", Float),
-    Column("resolution", Float),
-    UniqueConstraint("path", "tick"),
-    sqlite_with_rowid=False,
-)
-_UNSETTLED = CANARIES.c.settled_at.is_(None)
-Index("canaries_recent", CANARIES.c.path, CANARIES.c.planned_at)
-Index(
-    "canaries_unsettled",
-    CANARIES.c.mailbox,
-    sqlite_where=_UNSETTLED,
-    postgresql_where=_UNSETTLED,
-)
-_SETTLED = CANARIES.c.settled_at.is_not(None)
-Index(
-    "canaries_settled",
-    CANARIES.c.settled_at,
-    sqlite_where=_SETTLED,
-    postgresql_where=_SETTLED,
-)
-COPIES = Table(
-    "copies",
-    METADATA,
-    Column("token", Text, ForeignKey("canaries.token", ondelete="CASCADE"), primary_key=True),
-    Column("is_bounce", Integer, primary_key=True, comment="1: a bounce that quotes the token"),
-    Column("number", Integer, primary_key=True, comment="0 = the first"),
-    Column("mailbox", Text, nullable=False),
-    Column("folder", Text, nullable=False),
-    Column("uid_validity", BigInteger, nullable=False),
-    Column("uid", BigInteger, nullable=False),
-    Column("digest", Text, nullable=False, comment="of the header"),
-    Column("gone_at", BigInteger, comment="when we removed it"),
-    Column("missed_at", BigInteger, comment="the look before the one that found it"),
-    Column("seen_at", BigInteger),
-    Column("placement", Text),
-)
-_PRESENT = COPIES.c.gone_at.is_(None)
-Index("copies_present", COPIES.c.mailbox, sqlite_where=_PRESENT, postgresql_where=_PRESENT)
-SENT = Table(
-    "sent",
-    METADATA,
-    Column("token", Text, ForeignKey("canaries.token", ondelete="CASCADE"), primary_key=True),
-    Column("kept_at", BigInteger, nullable=False),
-    Column("content", LargeBinary, nullable=False, comment="the message we sent, by zlib"),
-)
-Index("sent_kept", SENT.c.kept_at)
-EVIDENCE = Table(
-    "evidence",
-    METADATA,
-    Column("token", Text, ForeignKey("canaries.token", ondelete="CASCADE"), primary_key=True),
-    Column("is_bounce", Integer, primary_key=True),
-    Column("number", Integer, primary_key=True, comment="of the copy"),
-    Column("path", Text, nullable=False),
-    Column("slot", Integer, nullable=False),
-    Column("document", LargeBinary, nullable=False, comment="JSON by zlib, docs/json.md"),
-)
-Index("evidence_slots", EVIDENCE.c.path, EVIDENCE.c.slot)
-SELECTORS = Table(
-    "selectors",
-    METADATA,
-    Column("author", Text, primary_key=True, comment="the author domain of the canaries"),
-    Column("domain", Text, primary_key=True, comment="d= of the signature"),
-    Column("selector", Text, primary_key=True),
-    Column("seen_at", BigInteger, nullable=False, comment="when the last such canary was sent"),
-    sqlite_with_rowid=False,
-)
-CURSORS = Table(
-    "cursors",
-    METADATA,
-    Column("mailbox", Text, primary_key=True),
-    Column("folder", Text, primary_key=True),
-    Column("uid_validity", BigInteger, nullable=False),
-    Column("last_uid", BigInteger, nullable=False),
-)
-RUNS = Table(
-    "runs",
-    METADATA,
-    Column("name", Text, primary_key=True),
-    Column("slot", Integer, primary_key=True),
-    Column("tick", BigInteger, nullable=False),
-    Column("started_at", BigInteger, nullable=False),
-    Column("result", Text, nullable=False, comment="JSON"),
-)
-Index("runs_started", RUNS.c.started_at)
-SNAPSHOTS = Table(
-    "snapshots",
-    METADATA,
-    Column("name", Text, primary_key=True, comment="of the job"),
-    Column("changes", BigInteger, nullable=False, comment="how many there were so far"),
-    Column("document", Text, nullable=False, comment="JSON: what is known, what was when good"),
-)
-CHANGES = Table(
-    "changes",
-    METADATA,
-    Column("name", Text, primary_key=True, comment="of the job"),
-    Column("slot", Integer, primary_key=True),
-    Column("tick", BigInteger, nullable=False),
-    Column("at", BigInteger, nullable=False, comment="microseconds since 1970 UTC"),
-    Column("aspect", Text, nullable=False),
-    Column("subject", Text, nullable=False),
-    Column("before", Text, nullable=False),
-    Column("after", Text, nullable=False),
-    Column("since", BigInteger, nullable=False, comment="when `before` was seen first"),
-    Column("visible_by", BigInteger),
-)
-
-
-class LedgerError(Exception):
-    """The ledger cannot be used; the message names it and says what to do."""
-
-    def __init__(self, name: str, remedy: str) -> None:
-        super().__init__(f"ledger {name}: {remedy}")
 
 
 DISK_FULL = "the disk is full; free some space, what was recorded is safe"

@@ -7,7 +7,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from exporter.ledger_schema import DISK_FULL, LedgerError
+from exporter.ledger.errors import LedgerError
+from exporter.ledger.sqlite import DISK_FULL
 
 _TRIES, _PAUSE = 5, 0.02
 """Somebody who only asks whether the lock is held, holds it for a moment himself."""

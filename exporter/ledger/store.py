@@ -11,20 +11,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.engine import Dialect
 from sqlalchemy.sql.expression import Executable
 
-from exporter.ledger_evidence import EvidenceStore
-from exporter.ledger_schema import (
-    CANARIES,
-    COPIES,
-    CURSORS,
-    RUNS,
-    LedgerError,
-    named_errors,
-    open_for_reading,
-    open_sqlite,
-)
-from exporter.ledger_snapshots import SnapshotStore
-from exporter.ledger_statements import Prepared, upsert
-from exporter.ledger_values import (
+from exporter.ledger.encoding import (
     Copy,
     canary_record,
     canary_row,
@@ -33,6 +20,12 @@ from exporter.ledger_values import (
     encode_result,
     to_micros,
 )
+from exporter.ledger.errors import LedgerError
+from exporter.ledger.evidence import EvidenceStore
+from exporter.ledger.snapshots import SnapshotStore
+from exporter.ledger.sqlite import named_errors, open_for_reading, open_sqlite
+from exporter.ledger.statements import Prepared, upsert
+from exporter.ledger.tables import CANARIES, COPIES, CURSORS, RUNS
 from exporter.model import CanaryRecord, Run, TargetChange
 from probes.canary.lifecycle import State
 from probes.mailboxes import Cursor, Placement, Sighting

@@ -15,9 +15,7 @@ from exporter.demo.behaviours import Treatment, WorldBehaviour
 from exporter.demo.faults import Fault
 from exporter.demo.world import MailWorld
 from tests.exporter.demo.clients import inbox
-from tests.exporter.service_rig import write_config
-from tests.exporter.serving import QUIET, Serving, serving
-from tests.exporter.test_ledger_disk import (
+from tests.exporter.ledger.test_disk import (
     digest,
     fill,
     make_headless,
@@ -25,6 +23,8 @@ from tests.exporter.test_ledger_disk import (
     make_short,
     make_text,
 )
+from tests.exporter.service_rig import write_config
+from tests.exporter.serving import QUIET, Serving, serving
 from tests.integration.nothing_lost.rig import fetch, free_port
 from tests.servers.real import needs, require_root_and_namespaces
 

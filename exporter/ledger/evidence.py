@@ -6,10 +6,10 @@ from typing import Any
 from sqlalchemy import Connection, Select, and_, delete, literal, select
 from sqlalchemy.dialects.sqlite import insert
 
-from exporter.ledger_schema import CANARIES, COPIES, EVIDENCE, SENT
-from exporter.ledger_selectors import SelectorStore
-from exporter.ledger_statements import Prepared, upsert
-from exporter.ledger_values import from_micros, pack_document, to_micros, unpack, unpack_document
+from exporter.ledger.dkim_selectors import SelectorStore
+from exporter.ledger.encoding import from_micros, pack_document, to_micros, unpack, unpack_document
+from exporter.ledger.statements import Prepared, upsert
+from exporter.ledger.tables import CANARIES, COPIES, EVIDENCE, SENT
 from exporter.model import ArrivedCopy, CanaryRecord, Run
 from probes.canary.dkim_selectors import used_selectors
 from probes.canary.evidence import Evidence

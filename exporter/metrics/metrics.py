@@ -15,10 +15,15 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 from prometheus_client.exposition import generate_latest as process_text
 from prometheus_client.openmetrics.exposition import generate_latest as process_openmetrics
 
-from exporter.exposition import Format, Gauge, Registry, Table, chunks
-from exporter.metric_evidence import EVIDENCE_GAUGES, authentication, hop_delays, spam_scores
-from exporter.metric_families import FAMILIES
-from exporter.metric_values import (
+from exporter.metrics.evidence_values import (
+    EVIDENCE_GAUGES,
+    authentication,
+    hop_delays,
+    spam_scores,
+)
+from exporter.metrics.exposition import Format, Gauge, Registry, Table, chunks
+from exporter.metrics.families import FAMILIES
+from exporter.metrics.result_values import (
     DELIVERY_FAILURES,
     EXPIRY,
     JOB_ASPECTS,
@@ -37,8 +42,8 @@ from exporter.metric_values import (
     transit_seconds,
     verdict_of,
 )
+from exporter.metrics.rolling_maximum import RollingMaximum
 from exporter.model import CanaryRecord, Change, Config, Examined, Job, Path, Run, TargetChange
-from exporter.rolling import RollingMaximum
 from probes.canary.evidence import Evidence
 from probes.canary.lifecycle import BESIDE, UNSETTLED, Outcome, State
 from probes.canary.mutation import MutationKind

@@ -5,7 +5,7 @@ for what it scrapes. Every label takes its values from a closed set: names in th
 enum members, and at most 32 MX hosts per probe.
 """
 
-from exporter.exposition import Family, FamilyType
+from exporter.metrics.exposition import Family, FamilyType
 
 COUNTER, GAUGE, HISTOGRAM = FamilyType.COUNTER, FamilyType.GAUGE, FamilyType.HISTOGRAM
 

@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from exporter.exposition import Format
-from exporter.metrics import Metrics
+from exporter.metrics.exposition import Format
+from exporter.metrics.metrics import Metrics
 from probes.canary.lifecycle import BESIDE, Event, Outcome, State
 from probes.result import Owner, Phase, Reason
 from tests.exporter.metric_rig import (

@@ -12,13 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from exporter.ledger import Ledger, LedgerError
+from exporter.ledger.errors import LedgerError
+from exporter.ledger.ledger import Ledger
 from probes.canary.lifecycle import State
 from probes.clock import SYSTEM_CLOCK
 from tests.exporter.ledger_rig import opened
 from tests.servers.real import require_root_and_namespaces
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 CHILD = (sys.executable, "-m", "tests.exporter.ledger_child")
 ORDER = [State.PLANNED, State.SENDING, State.ACCEPTED, State.ARRIVED]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
-from exporter.ledger_schema import LedgerError
+from exporter.ledger.errors import LedgerError
 
 MAX_WAITING = 10_000
 """Calls that may wait for the thread; further callers wait before they are taken on."""

@@ -1,0 +1,1 @@
+"""The ledger: what was sent, seen and found, in a database."""

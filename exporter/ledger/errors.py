@@ -1,0 +1,8 @@
+"""The error of a ledger that cannot be used."""
+
+
+class LedgerError(Exception):
+    """The ledger cannot be used; the message names it and says what to do."""
+
+    def __init__(self, name: str, remedy: str) -> None:
+        super().__init__(f"ledger {name}: {remedy}")
