@@ -10,8 +10,8 @@ from bench.service import PROGRAM
 from bench.table import Measured
 from bench.target import WIDE, WIDE_ADDRESSES
 from bench.worker import WorkerError, worker
-from exporter.diagnose import Diagnosis, build_net, diagnose
-from exporter.diagnose_request import Typed, read_request
+from exporter.diagnose.diagnosis import Diagnosis, build_net, diagnose
+from exporter.diagnose.request import Typed, read_request
 from probes.clock import SYSTEM_CLOCK
 from probes.result import Part
 from probes.trace import Step

@@ -11,9 +11,9 @@ from bench.floor import context_for, dialogue
 from bench.idle import Idle, idle
 from bench.table import Measured
 from bench.worker import Worker, WorkerError, worker
-from exporter.app import build_net
 from exporter.config import parse
 from exporter.model import Config
+from exporter.network import build_net
 from exporter.runs import probe
 from probes.net import Net
 from probes.result import Phase

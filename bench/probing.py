@@ -11,13 +11,14 @@ from itertools import count
 from pathlib import Path
 
 from bench.worker import Answer, main, serve
-from exporter.app import build_net, set_apart
-from exporter.commands import set_up_logging
+from exporter.app import set_apart
+from exporter.commands.common import set_up_logging
 from exporter.config import parse
 from exporter.ledger.ledger import Ledger
 from exporter.log_writer import LogWriter
 from exporter.metrics.metrics import Metrics
 from exporter.model import Change, Config
+from exporter.network import build_net
 from exporter.run_book import RunBook
 from exporter.runs import Publisher, finish, probe
 from probes.clock import SYSTEM_CLOCK

@@ -20,11 +20,12 @@ import uvloop
 from bench.certificates import issue
 from bench.table import Measured
 from bench.worker import ROOT, Answer, Worker, WorkerError, worker
-from exporter.app import build_net, set_apart
+from exporter.app import set_apart
 from exporter.config import parse
 from exporter.ledger.ledger import Ledger
 from exporter.metrics.metrics import Metrics
 from exporter.model import Change, Run
+from exporter.network import build_net
 from exporter.run_book import RunBook
 from exporter.runs import Publisher, finish, probe
 from exporter.scheduler import Entry, Scheduler

@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 from itertools import count
 
 from bench.worker import Answer, main, serve
-from exporter.app import build_net
 from exporter.config import parse
 from exporter.ledger.ledger import Ledger
 from exporter.metrics.metrics import Metrics
 from exporter.model import Change, Config
+from exporter.network import build_net
 from exporter.watcher import MailboxWatcher, WatchState
 from probes.canary.lifecycle import Event, sending_ended
 from probes.canary.message import compose, new_token

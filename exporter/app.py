@@ -12,6 +12,9 @@ from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path as FilePath
 
+from exporter.analysis.mailbox_state import STANDING_SECONDS, Standing, to_run
+from exporter.analysis.observations import KEPT, RecentObservations
+from exporter.analysis.suspects import find_suspects
 from exporter.arrivals import Arrivals
 from exporter.config import ConfigError, load
 from exporter.learnt import informed
@@ -19,23 +22,17 @@ from exporter.ledger.errors import LedgerError
 from exporter.ledger.ledger import Ledger
 from exporter.metrics.metrics import Metrics
 from exporter.model import Change, Config, Job, Run, TargetChange
-from exporter.observations import KEPT, RecentObservations
+from exporter.network import build_net
 from exporter.probing import Prober
 from exporter.run_book import RunBook
 from exporter.runs import Publisher, finish, log_bug, path_host, probe, send
 from exporter.scheduler import Entry, Scheduler, tick_at
-from exporter.standing import STANDING_SECONDS, Standing, to_run
 from exporter.supervision import Supervisor, log_error
-from exporter.suspects import find_suspects
 from exporter.web.application import HttpState
 from exporter.web.health import LoopMonitor
 from exporter.web.server import serve
 from probes.clock import SYSTEM_CLOCK, Clock
 from probes.net import Net
-from probes.net.dial import Dialer
-from probes.net.gate import Gate
-from probes.net.resolver import Resolver
-from probes.net.tls import TrustStore
 from probes.registry import KINDS
 from probes.result import one_line
 from probes.tasks import cancel
@@ -51,30 +48,6 @@ THREAD_TURN = 0.0005
 
 COLLECT_AFTER = (10_000, 10, 10)
 """Objects after which the youngest are looked through for garbage, a run leaving some hundred."""
-
-
-def build_net(config: Config, clock: Clock = SYSTEM_CLOCK) -> Net:
-    """The network as the configuration describes it."""
-    service = config.service
-    if service.resolvers is None:
-        resolver = Resolver.from_system()
-    else:
-        servers = tuple((server.address, server.port) for server in service.resolvers)
-        resolver = Resolver(servers)
-    return Net(
-        resolver=resolver,
-        dialer=_dialer(service.source_address),
-        trust=TrustStore(service.ca_file, clock),
-        clock=clock,
-        ehlo_name=service.ehlo_name,
-        gate=Gate(service.max_concurrent_per_host),
-    )
-
-
-def _dialer(source: str | None) -> Dialer:
-    if source is None:
-        return Dialer()
-    return Dialer(source_v6=source) if ":" in source else Dialer(source_v4=source)
 
 
 class Service:

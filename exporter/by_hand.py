@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from exporter.app import build_net
 from exporter.examining import Examiner
 from exporter.learnt import informed_by_file
 from exporter.ledger.errors import LedgerError
 from exporter.ledger.ledger import Ledger
 from exporter.model import CanaryRecord, Change, Config, Examined, Job, Path, Run
+from exporter.network import build_net
 from exporter.runs import Publisher, event_of, probe, send, unstored
 from exporter.supervision import UNHEARD
 from exporter.watcher import MailboxWatcher, WatchState

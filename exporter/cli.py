@@ -36,19 +36,19 @@ def _load(module: str, name: str) -> Any:
 @app.command()
 def serve(config: ConfigFile) -> int:
     """Run the service: send canaries, watch mailboxes, answer Prometheus."""
-    return _command("exporter.commands", "serve", config)
+    return _command("exporter.commands.serve", "serve", config)
 
 
 @app.command("check-config")
 def check_config(file: Annotated[Path, typer.Argument(help="The configuration file.")]) -> int:
     """Say everything that is wrong with a configuration; start nothing."""
-    return _command("exporter.commands", "check_config", file)
+    return _command("exporter.commands.config", "check_config", file)
 
 
 @app.command("config-schema")
 def config_schema() -> int:
     """Print the JSON Schema of the configuration, for editors."""
-    return _command("exporter.commands", "config_schema")
+    return _command("exporter.commands.config", "config_schema")
 
 
 @app.command()
@@ -61,7 +61,7 @@ def run(
 
     Exit code 0: ok, 1: warning, 2: failure, 3: untestable, 64: usage or configuration error.
     """
-    return _command("exporter.commands", "run_now", name, config, json)
+    return _command("exporter.commands.run", "run_now", name, config, json)
 
 
 @app.command()
@@ -74,7 +74,7 @@ def status(
     Exit code 0: all is well, 1: mail is late, 2: something fails, 3: something cannot be told (a
     mailbox is unreadable, the service does not run), 64: usage or configuration error.
     """
-    return _command("exporter.inspection", "status", config, json)
+    return _command("exporter.commands.status", "status", config, json)
 
 
 @app.command()
@@ -88,7 +88,7 @@ def history(
 
     Exit code 0: shown, 3: the ledger cannot be read, 64: usage or configuration error.
     """
-    return _command("exporter.inspection", "history", name, config, limit, json)
+    return _command("exporter.commands.history", "history", name, config, limit, json)
 
 
 @app.command()
@@ -107,7 +107,7 @@ def show(
     Exit code as that of `run` would have been: 0: ok, 1: warning, 2: failure, 3: untestable or not
     settled yet, 64: usage or configuration error.
     """
-    return _command("exporter.inspection", "show", run, config, json)
+    return _command("exporter.commands.show", "show", run, config, json)
 
 
 @app.command()
@@ -121,7 +121,7 @@ def explain(
     offline: Annotated[bool, typer.Option("--offline", help="Ask nobody for DKIM keys.")] = False,
 ) -> int:
     """Say what a message proves: its hops, the verdicts on it, and what a bounce says."""
-    return _command("exporter.commands", "explain", file, json, resolver, offline)
+    return _command("exporter.commands.explain", "explain", file, json, resolver, offline)
 
 
 @app.command()
@@ -193,10 +193,10 @@ def diagnose(  # noqa: PLR0913, PLR0917 - one parameter an option
         "catch_all": catch_all,
         "open_relay": open_relay,
     }
-    request = _load("exporter.diagnose_request", "prepare")(options)
+    request = _load("exporter.diagnose.request", "prepare")(options)
     if request is None:
         return USAGE
-    return _command("exporter.diagnose_command", "diagnose_now", request, as_json)
+    return _command("exporter.commands.diagnose", "diagnose_now", request, as_json)
 
 
 @app.command()
@@ -206,7 +206,7 @@ def findings(
     markdown: Annotated[bool, typer.Option("--markdown", help="Print the whole page.")] = False,
 ) -> int:
     """Say what a finding's code means, whose it is, what to do and how to verify it."""
-    return _command("exporter.findings", "findings", code, json, markdown)
+    return _command("exporter.commands.findings", "findings", code, json, markdown)
 
 
 @app.command()

@@ -406,3 +406,8 @@ def _shallow(value: Any) -> dict[str, Any]:
     if isinstance(value, ProbeResult | Part):
         document["ok"] = value.ok
     return document
+
+
+def all_findings(result: ProbeResult) -> tuple[Finding, ...]:
+    """The findings of a result and of its parts."""
+    return result.findings + tuple(f for part in result.parts for f in part.findings)

@@ -32,10 +32,10 @@ def constants() -> set[str]:
 
 
 OF_THE_SCREEN = {
-    "exporter.advice.MAX_PLACES",
-    "exporter.diagnose_advice.MAX_CASES",
-    "exporter.diagnose_facts.MAX_ROWS",
-    "exporter.diagnose_view.MAX_LINES",
+    "exporter.reports.advice.MAX_PLACES",
+    "exporter.diagnose.problems.MAX_CASES",
+    "exporter.diagnose.facts.MAX_ROWS",
+    "exporter.terminal.diagnosis.MAX_LINES",
     "exporter.metrics.exposition.MAX_EXEMPLAR",
     "exporter.ledger.commit_thread.MAX_TOGETHER",
     "exporter.ledger.commit_thread.MAX_WAITING",

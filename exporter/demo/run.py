@@ -15,14 +15,16 @@ from rich.table import Table
 from rich.text import Text
 
 from exporter.app import Service, serving
-from exporter.commands import run_loop, set_up_logging
+from exporter.commands.common import run_loop, set_up_logging
 from exporter.config import parse
 from exporter.demo.faults import FAULTS, UnknownFault, find
 from exporter.demo.scenario import EXAMPLE_PATHS
 from exporter.demo.world import MailWorld
 from exporter.ledger.ledger import Ledger
 from exporter.model import CanaryRecord, Change, Config
-from exporter.terminal import ExitCode, complain, milliseconds
+from exporter.reports.exit_codes import ExitCode
+from exporter.reports.wording import milliseconds
+from exporter.terminal.text import complain
 from probes.canary.lifecycle import Outcome
 from probes.clock import SYSTEM_CLOCK
 

@@ -5,12 +5,12 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, TypeVar
 
+from exporter.analysis.target_changes import LastGood, Snapshot, last_good
 from exporter.ledger.errors import LedgerError
 from exporter.ledger.lock import Holder, holder, sqlite_path
 from exporter.ledger.snapshots import CHANGES_KEPT
 from exporter.ledger.store import Store
 from exporter.model import CanaryRecord, Run, TargetChange
-from exporter.snapshots import LastGood, Snapshot, last_good
 from probes.canary.dkim_selectors import LearntSelector
 from probes.canary.lifecycle import State
 

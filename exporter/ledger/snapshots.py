@@ -8,11 +8,11 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, exists, select
 
+from exporter.analysis.target_changes import Key, Seen, Snapshot, Values, advance
 from exporter.ledger.encoding import from_micros, to_micros
 from exporter.ledger.statements import Prepared, upsert
 from exporter.ledger.tables import CHANGES, RUNS, SNAPSHOTS
 from exporter.model import Run, TargetChange
-from exporter.snapshots import Key, Seen, Snapshot, Values, advance
 from probes.result import Aspect
 
 CHANGES_KEPT = 200

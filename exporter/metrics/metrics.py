@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 from prometheus_client.exposition import generate_latest as process_text
 from prometheus_client.openmetrics.exposition import generate_latest as process_openmetrics
 
+from exporter.analysis.verdicts import SUCCESS, Verdict, path_verdict, verdict_of
 from exporter.metrics.evidence_values import (
     EVIDENCE_GAUGES,
     authentication,
@@ -29,8 +30,6 @@ from exporter.metrics.result_values import (
     JOB_ASPECTS,
     JOB_PHASES,
     ROUTE_PHASES,
-    SUCCESS,
-    Verdict,
     delivery_failure,
     durations,
     failure_labels,
@@ -38,9 +37,7 @@ from exporter.metrics.result_values import (
     mx_gauges,
     mx_host_count,
     mx_hosts,
-    path_verdict,
     transit_seconds,
-    verdict_of,
 )
 from exporter.metrics.rolling_maximum import RollingMaximum
 from exporter.model import CanaryRecord, Change, Config, Examined, Job, Path, Run, TargetChange

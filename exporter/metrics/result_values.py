@@ -5,9 +5,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from functools import lru_cache
 
+from exporter.analysis.verdicts import Verdict, verdict_of
 from exporter.model import CanaryRecord, Change
 from probes.canary.lifecycle import Event, Outcome
 from probes.result import (
@@ -30,10 +30,6 @@ EXPIRY = "certificate_expiry_timestamp_seconds"
 
 _HOST = re.compile(r"[0-9A-Za-z._:-]{1,253}\Z")
 """A host as a label value; the answer of somebody else's DNS server decides what it is."""
-
-
-SUCCESS = frozenset({Outcome.ARRIVED, Outcome.LATE})
-"""Outcomes with which a mail path did what it is for."""
 
 
 DELIVERY_FAILURES = {
@@ -71,21 +67,6 @@ JOB_ASPECTS = {
     "submission": (Aspect.CERTIFICATE,),
 }
 """What each kind compares from run to run; its series exist at zero from the start."""
-
-
-class Verdict(StrEnum):
-    """How a run or a part of it ended."""
-
-    OK = "ok"
-    FAILED = "failed"
-    UNTESTABLE = "untestable"
-
-
-def verdict_of(failure: Failure | None) -> Verdict:
-    """Untestable where the monitor failed and not what it measures."""
-    if failure is None:
-        return Verdict.OK
-    return Verdict.UNTESTABLE if failure.is_untestable else Verdict.FAILED
 
 
 def durations(timings: Iterable[PhaseTiming]) -> Mapping[Phase, float]:
@@ -192,21 +173,6 @@ def delivery_failure(change: Change) -> tuple[str, str, str] | None:
     if failure is not None and failure.reason is reason:
         return failure_labels(failure)
     return phase, reason, owner_of(phase, reason)
-
-
-def path_verdict(record: CanaryRecord, outcome: Outcome) -> Verdict:
-    """Whether mail got through. What we are to blame for, or cannot know, is untestable."""
-    if outcome in SUCCESS:
-        return Verdict.OK
-    if outcome is Outcome.UNTESTABLE:
-        return Verdict.UNTESTABLE
-    if outcome is Outcome.LOST and record.accepted_at is None and record.failure is None:
-        return Verdict.UNTESTABLE  # the sender died: nobody knows whether it was handed over
-    if outcome in (Outcome.JUNKED, Outcome.BOUNCED):
-        return Verdict.FAILED
-    return (
-        Verdict.UNTESTABLE if verdict_of(record.failure) is Verdict.UNTESTABLE else Verdict.FAILED
-    )
 
 
 def transit_seconds(record: CanaryRecord, round_trip: float) -> float | None:

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from exporter.reports.exit_codes import ExitCode
 from exporter.selftest.case import expected_by
 from exporter.selftest.running import Outcome
-from exporter.terminal import ExitCode
 from probes.catalogue import AREAS, ENTRIES
 from probes.result import to_json
 

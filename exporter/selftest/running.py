@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 from exporter.selftest.case import Case, Told
 from exporter.selftest.performing import perform
-from exporter.terminal import all_findings
-from probes.result import Failure, Finding, Reason
+from probes.result import Failure, Finding, Reason, all_findings
 from probes.tasks import TaskSet
 
 AT_A_TIME = 12

@@ -9,10 +9,13 @@ from rich.live import Live
 from rich.padding import Padding
 from rich.text import Text
 
+from exporter.reports.exit_codes import ExitCode
+from exporter.reports.wording import milliseconds, visible
 from exporter.selftest.case import Case
 from exporter.selftest.report import codes_of, exit_code, figures
 from exporter.selftest.running import Outcome
-from exporter.terminal import ExitCode, failure_view, milliseconds, style_of, visible
+from exporter.terminal.runs import failure_view
+from exporter.terminal.text import style_of
 from probes.catalogue import AREAS
 from probes.result import Finding
 

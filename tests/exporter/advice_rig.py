@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from exporter.diagnose import Diagnosis, diagnose
-from exporter.diagnose_advice import Problem, problems
-from exporter.diagnose_request import Typed, read_request
+from exporter.diagnose.diagnosis import Diagnosis, diagnose
+from exporter.diagnose.problems import Problem, problems
+from exporter.diagnose.request import Typed, read_request
 from exporter.liars.acts import Acts, Close, Say
 from exporter.liars.dns_server import Faults
 from exporter.liars.https import page

@@ -19,11 +19,11 @@ from exporter.demo.faults import find
 from exporter.demo.imap_server import INBOX, JUNK
 from exporter.demo.scenario import ACCOUNT
 from exporter.demo.world import MailWorld
-from exporter.explain import evidence_view
 from exporter.ledger.ledger import Ledger
 from exporter.ledger.store import Store
 from exporter.liars import dns_server
 from exporter.liars.dns_messages import Misbehaviour
+from exporter.terminal.evidence import evidence_view
 from probes.canary.evidence import Evidence
 from probes.canary.lifecycle import Event, Outcome
 from probes.records.raw_message import MAX_MESSAGE

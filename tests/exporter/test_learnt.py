@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from exporter.by_hand import run_job
+from exporter.commands.diagnose import diagnose_now
 from exporter.config import load
 from exporter.demo.scenario import SENDER_DOMAIN
 from exporter.demo.world import MailWorld
-from exporter.diagnose_command import diagnose_now
-from exporter.diagnose_request import Typed, read_request
+from exporter.diagnose.request import Typed, read_request
 from exporter.model import Job
 from exporter.runs import probe
 from probes.canary.lifecycle import Outcome

@@ -10,13 +10,15 @@ from typing import Any
 
 import pytest
 
-from exporter.inspection import history, show, status
+from exporter.commands.history import history
+from exporter.commands.show import show
+from exporter.commands.status import status
 from exporter.liars.dns_messages import Misbehaviour
 from exporter.liars.dns_server import DnsServer, Fault
 from exporter.liars.smtp import Script, SmtpPeer
 from exporter.runs import finish, probe
+from tests.exporter.commands.test_diagnose import finished, started
 from tests.exporter.service_rig import Running, running
-from tests.exporter.test_diagnose_command import finished, started
 from tests.servers.certificates import Authority
 
 HOST = "mx1.example.test"

@@ -6,7 +6,7 @@ from exporter.liars.dns_messages import Misbehaviour
 from exporter.liars.dns_server import DnsServer, Fault
 from probes.net.resolver import Resolver
 from probes.organisations import MAX_DOMAINS, named_domains, organisations_for
-from tests.exporter.test_explain import SIGNED
+from tests.exporter.commands.test_explain import SIGNED
 
 MESSAGE = b"""\
 Authentication-Results: mx.receiver.test; spf=pass smtp.mailfrom=b@bounce.mail.co.test

@@ -11,7 +11,7 @@ import traceback
 from pathlib import Path
 from typing import NoReturn
 
-from exporter import commands
+from exporter.commands.serve import serve
 
 
 def main() -> None:
@@ -32,7 +32,7 @@ def become_service(config: Path, log: Path) -> NoReturn:
     for descriptor, place in ((nothing, 0), (book, 1), (book, 2)):
         os.dup2(descriptor, place)
     try:
-        status = int(commands.serve(config))
+        status = int(serve(config))
     except BaseException:  # noqa: BLE001 - the last thing this process says
         traceback.print_exc()
         status = 70

@@ -1,0 +1,1 @@
+"""Judgements on what was measured: pure functions of finished values."""

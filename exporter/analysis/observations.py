@@ -1,0 +1,188 @@
+"""What a settled canary or a finished run says about the parts it went through, and its memory."""
+
+import re
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import lru_cache
+
+from exporter.analysis.verdicts import Verdict, path_verdict, verdict_of
+from exporter.model import CanaryRecord, Config, Job, Path, Run
+from probes.canary.lifecycle import Outcome
+from probes.result import Finding, ProbeResult, Status
+
+KEPT = 8
+"""Observations kept of one path or job."""
+
+_PENDING = 512
+"""Sendings of one path whose outcome is open and whose hosts are remembered, the newest ones."""
+
+_UNUSABLE = ("mx.address_unusable", "smtp.address_unusable")
+_SUBJECT = re.compile(r"(?P<host>[0-9A-Za-z._:-]{1,253}) \[(?P<address>[0-9A-Fa-f:.]{2,45})\]\Z")
+_HOST = re.compile(r"[0-9A-Za-z._:-]{1,253}\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One address that was talked to.
+
+    `host` is the MX host's name in lower case, None where the route has none; `verdict` is None
+    where it is that of the whole observation.
+    """
+
+    host: str | None
+    family: str
+    verdict: Verdict | None
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """One settled canary of a path, or one run of a job, which has neither route nor mailbox.
+
+    `at` is when it was sent or began, aware UTC; `tick` tells two of one source apart.
+    """
+
+    source: str
+    tick: int
+    at: datetime
+    verdict: Verdict
+    route: str | None
+    mailbox: str | None
+    attempts: tuple[Attempt, ...] = ()
+
+
+def of_canary(
+    record: CanaryRecord, route: str, attempts: tuple[Attempt, ...] = ()
+) -> Observation | None:
+    """What a settled canary says; None for one that is not settled or was sent by hand.
+
+    One that came after it had been given up says nothing of how the path is now.
+    """
+    if record.outcome is None or record.tick < 0:
+        return None
+    verdict = path_verdict(record, record.outcome)
+    if record.outcome is Outcome.RECOVERED:
+        verdict = Verdict.UNTESTABLE
+    at = record.sending_at or record.planned_at
+    return Observation(record.path, record.tick, at, verdict, route, record.mailbox, attempts)
+
+
+def of_run(run: Run) -> Observation:
+    """What a job's run says."""
+    result = run.result
+    verdict = verdict_of(result.failure)
+    return Observation(
+        run.name, run.tick, result.started_at, verdict, None, None, attempts_of(result)
+    )
+
+
+def attempts_of(result: ProbeResult) -> tuple[Attempt, ...]:
+    """The addresses a run talked to: its parts, or those it gave up and the one it stayed with."""
+    if result.parts:
+        made = (
+            _attempt(part.host, part.address, verdict_of(part.failure)) for part in result.parts
+        )
+        return tuple(attempt for attempt in made if attempt is not None)
+    given_up = dict(_given_up(result.findings))
+    host, address = result.facts.get("mx.host"), result.facts.get("address")
+    attempts = [_attempt(*place, verdict) for place, verdict in given_up.items()]
+    if (host, address) not in given_up:
+        attempts.append(_attempt(host, address, None))
+    return tuple(attempt for attempt in attempts if attempt is not None)
+
+
+def _given_up(findings: Iterable[Finding]) -> Iterator[tuple[tuple[str, str], Verdict]]:
+    for finding in findings:
+        match = _SUBJECT.match(finding.subject) if finding.code in _UNUSABLE else None
+        if match is not None:
+            is_ours = finding.status is Status.UNTESTABLE
+            verdict = Verdict.UNTESTABLE if is_ours else Verdict.FAILED
+            yield (match["host"], match["address"]), verdict
+
+
+@lru_cache(maxsize=4096)
+def _attempt(host: str | None, address: str | None, verdict: Verdict | None) -> Attempt | None:
+    """The same value for the same words, so that a thousand paths share a few; None: no address.
+
+    Where a name did not resolve nothing can be said of a host. A name that is no name is left out:
+    somebody else's DNS server decides what it is.
+    """
+    if address is None or (host is not None and not _HOST.match(host)):
+        return None
+    name = None if host is None else host.lower().rstrip(".")
+    return Attempt(name, "IPv6" if ":" in address else "IPv4", verdict)
+
+
+def horizon(entry: Path | Job) -> timedelta:
+    """How far back an observation of it still speaks of now."""
+    settling = 2 * entry.lost_after if isinstance(entry, Path) else 0.0
+    return timedelta(seconds=KEPT * entry.every + settling + entry.deadline)
+
+
+class RecentObservations:
+    """The last KEPT observations of every configured path and job, fed as they happen."""
+
+    def __init__(self) -> None:
+        self._entries: Mapping[str, Path | Job] = {}
+        self._kept: dict[str, deque[Observation]] = {}
+        self._pending: dict[str, dict[int, tuple[Attempt, ...]]] = {}
+
+    def configure(self, config: Config) -> None:
+        """Follow what is configured; what went, or took another way, is forgotten."""
+        entries: dict[str, Path | Job] = {**config.jobs, **config.paths}
+        for name, old in self._entries.items():
+            if entries.get(name) != old:
+                self._kept.pop(name, None)
+                self._pending.pop(name, None)
+        self._entries = entries
+
+    def settled(self, record: CanaryRecord) -> None:
+        """A canary's state changed; only an outcome matters, the latest one counts."""
+        path = self._entries.get(record.path)
+        if not isinstance(path, Path):
+            return
+        pending = self._pending.get(record.path, {})
+        observation = of_canary(record, path.route.name, pending.get(record.tick, ()))
+        if observation is None:
+            return
+        pending.pop(record.tick, None)
+        self._keep(observation)
+
+    def finished(self, run: Run) -> None:
+        """A run of a job, or the sending of a canary that is settled before or after it."""
+        entry = self._entries.get(run.name)
+        if entry is None or run.tick < 0:
+            return
+        if isinstance(entry, Job):
+            self._keep(of_run(run))
+            return
+        attempts = attempts_of(run.result)
+        known = self._kept.get(run.name, ())
+        same = next((one for one in known if one.tick == run.tick), None)
+        if same is not None:
+            self._keep(replace(same, attempts=attempts))
+        elif attempts:
+            pending = self._pending.setdefault(run.name, {})
+            pending[run.tick] = attempts
+            while len(pending) > _PENDING:
+                del pending[next(iter(pending))]
+
+    def _keep(self, observation: Observation) -> None:
+        """Add it, or put it in the place of what was known of the same canary."""
+        kept = self._kept.setdefault(observation.source, deque(maxlen=KEPT))
+        for index, one in enumerate(kept):
+            if one.tick == observation.tick:
+                attempts = observation.attempts or one.attempts
+                kept[index] = replace(observation, attempts=attempts)
+                return
+        kept.append(observation)
+
+    def at(self, now: datetime) -> list[Observation]:
+        """What still speaks of now."""
+        return [
+            one
+            for name, kept in self._kept.items()
+            for one in kept
+            if now - one.at <= horizon(self._entries[name])
+        ]

@@ -1,0 +1,27 @@
+"""mailcanary check-config and config-schema."""
+
+import json
+from pathlib import Path
+
+from exporter.commands.common import load_config
+from exporter.config import schema
+from exporter.reports.exit_codes import ExitCode
+from exporter.terminal.text import say
+
+
+def check_config(file: Path) -> int:
+    """`mailcanary check-config`."""
+    config = load_config(file)
+    if config is None:
+        return ExitCode.USAGE
+    say(
+        f"{file}: {len(config.paths)} paths, {len(config.jobs)} jobs, "
+        f"{len(config.mailboxes)} mailboxes, {len(config.routes)} routes: no problem found"
+    )
+    return ExitCode.OK
+
+
+def config_schema() -> int:
+    """`mailcanary config-schema`."""
+    say(json.dumps(schema(), indent=2))
+    return ExitCode.OK

@@ -1,0 +1,70 @@
+"""`mailcanary explain`: what one message file proves, without a configuration."""
+
+import asyncio
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import BinaryIO
+
+from rich.console import Console
+
+from exporter.commands.common import run_loop
+from exporter.diagnose.request import read_server
+from exporter.reports.exit_codes import ExitCode, evidence_code
+from exporter.terminal.evidence import evidence_view
+from exporter.terminal.text import complain, say
+from probes.canary.evidence import Circumstances, Evidence, evidence_json, examine
+from probes.clock import SYSTEM_CLOCK
+from probes.dkim_keys import keys_for
+from probes.net.resolver import Resolver
+from probes.organisations import organisations_for
+from probes.records.raw_message import MAX_MESSAGE
+
+STANDARD_INPUT = "-"
+
+
+def read_bounded(file: str) -> bytes:
+    """The file's first 16 MiB and one octet more, so that a longer one is known as such.
+
+    `-` is standard input. Raises OSError.
+    """
+    if file == STANDARD_INPUT:
+        return _read(sys.stdin.buffer)
+    with Path(file).open("rb") as stream:
+        return _read(stream)
+
+
+def _read(stream: BinaryIO) -> bytes:
+    return stream.read(MAX_MESSAGE + 1)
+
+
+async def explain_message(message: bytes, resolver: Resolver | None) -> Evidence:
+    """Examine a message; its DKIM keys are asked of `resolver`, of nobody where it is None."""
+    known = Circumstances(SYSTEM_CLOCK.utc())
+    if resolver is not None:
+        keys = await keys_for(message, resolver)
+        organisation = await organisations_for(message, resolver)
+        known = replace(known, lookup=keys, organisation=organisation)
+    return await asyncio.to_thread(examine, message, None, known)
+
+
+def explain(file: str, as_json: bool, resolver: str | None, offline: bool) -> int:  # noqa: FBT001
+    """`mailcanary explain`."""
+    try:
+        asked = None if offline else _resolver(resolver)
+        message = read_bounded(file)
+    except (OSError, ValueError) as error:
+        complain(f"mailcanary: {error}")
+        return ExitCode.USAGE
+    evidence = run_loop(explain_message(message, asked))
+    if as_json:
+        say(json.dumps(evidence_json(evidence), indent=2))
+    else:
+        Console().print(evidence_view(evidence))
+    return evidence_code(evidence)
+
+
+def _resolver(server: str | None) -> Resolver:
+    """The resolver at `server`, the system's for None. Raises ValueError."""
+    return Resolver.from_system() if server is None else Resolver((read_server(server),))

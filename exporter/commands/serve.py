@@ -1,0 +1,24 @@
+"""mailcanary serve."""
+
+import logging
+from pathlib import Path
+
+from exporter.app import run_service
+from exporter.commands.common import complain_and_fail, load_config, run_loop, set_up_logging
+from exporter.ledger.errors import LedgerError
+from exporter.log_writer import divert_stderr
+from exporter.reports.exit_codes import ExitCode
+
+
+def serve(file: Path) -> int:
+    """`mailcanary serve`."""
+    writer = divert_stderr()
+    config = load_config(file)
+    if config is None:
+        return ExitCode.USAGE
+    set_up_logging(logging.INFO)
+    try:
+        run_loop(run_service(config, writer.dropped))
+    except (LedgerError, OSError) as error:
+        return complain_and_fail(str(error))
+    return ExitCode.OK

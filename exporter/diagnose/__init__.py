@@ -1,0 +1,1 @@
+"""One mail domain or host, diagnosed now."""

@@ -1,0 +1,147 @@
+"""Diagnose a mail domain from where we stand: all areas at once, partial results always."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, dataclass, fields, replace
+from datetime import datetime
+from typing import Any
+
+from exporter.analysis.target_changes import Values
+from exporter.diagnose.areas import AREAS, Area
+from exporter.diagnose.request import Request
+from probes.clock import Clock
+from probes.net import Acquaintances, Net
+from probes.net.dial import Dialer
+from probes.net.resolver import Resolver
+from probes.net.tls import TrustStore
+from probes.registry import KINDS
+from probes.result import ProbeFailure, ProbeResult, Reason
+from probes.run import run_once
+from probes.trace import Listener, Step, Trace
+
+
+@dataclass(frozen=True, slots=True)
+class AreaResult:
+    """One area and what its run said."""
+
+    area: Area
+    result: ProbeResult
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """What a job of a service, of the kind of an area, knows of the domain from a good run.
+
+    `good_at` is when that run began, None where that is not kept.
+    """
+
+    job: str
+    kind: str
+    good_at: datetime | None
+    values: Values
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """Everything that was found; `is_interrupted` says that somebody did not wait for the end.
+
+    `remembered` is what a service knows of the domain, empty without one.
+    """
+
+    request: Request
+    started_at: datetime
+    seconds: float
+    areas: tuple[AreaResult, ...]
+    is_interrupted: bool
+    remembered: tuple[Remembered, ...] = ()
+
+
+AreaListener = Callable[[str, Step], None]
+"""Hears every step with the name of its area."""
+
+
+def build_net(request: Request, clock: Clock) -> Net:
+    """The network of a diagnosis."""
+    servers, source = request.servers, request.options.get("source_address")
+    resolver = Resolver(servers) if servers else Resolver.from_system()
+    is_v6 = source is not None and ":" in source
+    dialer = Dialer(source_v4=None if is_v6 else source, source_v6=source if is_v6 else None)
+    return Net(resolver, dialer, TrustStore(clock=clock), clock, request.ehlo_name)
+
+
+def areas_of(request: Request) -> tuple[Area, ...]:
+    """Those that are wanted and whose kind there is."""
+    return tuple(
+        area
+        for area in AREAS
+        if area.name in KINDS and (not request.only or area.name in request.only)
+    )
+
+
+async def diagnose(
+    net: Net, request: Request, listener: AreaListener, stop: asyncio.Event
+) -> Diagnosis:
+    """Run every area at once. When `stop` is set they end where they are, with what they know.
+
+    What one of them saw of an address of an MX host the others need not ask for again.
+    """
+    net = replace(net, met=Acquaintances())
+    started_at, began = net.clock.utc(), net.clock.monotonic()
+    results = await asyncio.gather(
+        *(
+            _run(net, request, area, _for_area(listener, area.name), stop)
+            for area in areas_of(request)
+        )
+    )
+    return Diagnosis(
+        request,
+        started_at,
+        net.clock.monotonic() - began,
+        tuple(AreaResult(*pair) for pair in zip(areas_of(request), results, strict=True)),
+        stop.is_set(),
+    )
+
+
+def _for_area(listener: AreaListener, name: str) -> Listener:
+    return lambda step: listener(name, step)
+
+
+async def _run(
+    net: Net, request: Request, area: Area, listener: Listener, stop: asyncio.Event
+) -> ProbeResult:
+    kind = KINDS[area.name]
+    target = build_target(kind.target, {"domain": request.domain, **request.options})
+
+    async def work(trace: Trace) -> None:
+        await _until(stop, kind.probe(net, target, trace), trace)
+
+    return await run_once(
+        area.name, work, clock=net.clock, deadline=request.seconds, listener=listener
+    )
+
+
+def build_target(shape: type, values: Mapping[str, Any]) -> Any:
+    """A target with those of `values` it has an option for and that are not None."""
+    names = {field.name for field in fields(shape)}
+    missing = [
+        field.name
+        for field in fields(shape)
+        if field.default is MISSING and values.get(field.name) is None
+    ]
+    if missing:
+        raise TypeError(f"{shape.__name__} needs {', '.join(missing)}")
+    return shape(**{k: v for k, v in values.items() if k in names and v is not None})
+
+
+async def _until(stop: asyncio.Event, work: Any, trace: Trace) -> None:
+    """Do the work unless somebody stops it: then it is cancelled, and the run is untestable."""
+    task, stopped = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait({task, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            raise ProbeFailure(Reason.UNTESTABLE, "interrupted before its end", phase=trace.current)
+        task.result()
+    finally:
+        task.cancel()
+        stopped.cancel()
+        await asyncio.gather(task, stopped, return_exceptions=True)

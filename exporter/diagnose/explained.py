@@ -1,0 +1,74 @@
+"""Which failures of a diagnosis are told already, by a finding about the same thing."""
+
+import re
+from collections.abc import Iterator
+
+from exporter.diagnose.diagnosis import AreaResult, Diagnosis
+from exporter.diagnose.verdicts import findings_of, takes_no_mail
+from probes.result import Failure, Finding, Part, Phase, Reason, Status, one_line
+
+PLACE = re.compile(r"\S+ \[[0-9A-Fa-f:.]+\]")
+"""The subject of what is about one address of a host."""
+
+_GRAVE = (Status.FAILURE, Status.WARNING, Status.UNTESTABLE)
+_BESIDE = (
+    *("smtp.unsolicited_reply", "smtp.ehlo.refused", "smtp.size.too_small", "smtp.starttls.masked"),
+    *("smtp.starttls.not_offered", "smtp.starttls.certificate_", "mx.starttls_inconsistent"),
+    *("mx.host_special_address", "sts.host_", "dane.", "tls.", "smtp.tarpit", "rcpt."),
+)
+"""Beginnings of codes that stand beside a failure, or follow from it, and are not its cause."""
+
+_TLS = (Phase.STARTTLS, Phase.TLS)
+
+
+def unexplained(diagnosis: Diagnosis, one: AreaResult) -> Iterator[tuple[Failure, Part | None]]:
+    """What ended the run of an area; where parts failed it is one of theirs, told instead.
+
+    That somebody did not wait for the end is said once, by the report itself.
+    """
+    whole = one.result.failure
+    if whole is None or takes_no_mail(one.result):
+        return
+    failed = [(part.failure, part) for part in one.result.parts if part.failure is not None]
+    if not failed and not _is_broken_off(diagnosis, whole) and not _is_told(whole, one):
+        yield whole, None
+    for failure, part in failed:
+        about = _about(diagnosis, one, part)
+        is_told = any(_explains(finding, failure) for finding in about)
+        if not (is_told or _is_broken_off(diagnosis, failure)):
+            yield failure, part
+
+
+def _is_told(whole: Failure, one: AreaResult) -> bool:
+    """A judgement fails by what was found, a step by what is said of that step in the same words.
+
+    Of the findings of a judgement those about reports never decide it.
+    """
+    grave = Status.UNTESTABLE if whole.is_untestable else Status.FAILURE
+    found = [finding for finding in one.result.findings if finding.status is grave]
+    if whole.phase is Phase.EVALUATE:
+        return any(not finding.code.startswith("tlsrpt.") for finding in found)
+    return any(one_line(finding.evidence) == whole.detail for finding in found)
+
+
+def _about(diagnosis: Diagnosis, one: AreaResult, part: Part) -> Iterator[Finding]:
+    """The findings of a part, and those that this area or another one has about the same place."""
+    yield from part.findings
+    for other in diagnosis.areas:
+        for finding in findings_of(other.result):
+            if finding.subject == part.subject and (other is one or _is_about_host(finding)):
+                yield finding
+
+
+def _is_about_host(finding: Finding) -> bool:
+    return finding.code == "mx.host_unresolved" or PLACE.fullmatch(finding.subject) is not None
+
+
+def _explains(finding: Finding, failure: Failure) -> bool:
+    if finding.code == "smtp.starttls.failed":  # mail may be taken in clear, and fail there
+        return failure.phase in _TLS
+    return finding.status in _GRAVE and not finding.code.startswith(_BESIDE)
+
+
+def _is_broken_off(diagnosis: Diagnosis, failure: Failure) -> bool:
+    return diagnosis.is_interrupted and failure.reason is Reason.UNTESTABLE

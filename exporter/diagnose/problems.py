@@ -1,0 +1,239 @@
+"""What to do about what a diagnosis found, and how to see it oneself: one value for all views."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from exporter.diagnose.comparison import mended_by
+from exporter.diagnose.diagnosis import AreaResult, Diagnosis
+from exporter.diagnose.explained import PLACE, unexplained
+from exporter.reports.advice import Standpoint
+from probes.catalogue import ENTRIES, owner_of_finding
+from probes.catalogue.entry import Entry
+from probes.catalogue.failure_ending import VERIFY
+from probes.catalogue.failures import failure_entry
+from probes.net import Net
+from probes.rcpt import asked_for
+from probes.result import (
+    Failure,
+    Finding,
+    Owner,
+    Part,
+    Phase,
+    ProbeResult,
+    Reason,
+    Status,
+    one_line,
+)
+
+_ORDER = (
+    *(Status.FAILURE, Status.WARNING, Status.UNTESTABLE),
+    *(Status.NOTICE, Status.INFO, Status.OK),
+)
+MAX_CASES = 5
+"""Subjects of one code that are told in full."""
+
+
+_NS = "dig @{resolver} NS {zone}"
+_NO_ADDRESS = (Reason.NXDOMAIN, Reason.NO_DATA)
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One place where a problem was seen."""
+
+    subject: str
+    evidence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """All findings of one code and status in an area, or what ended a run or a part of it.
+
+    `visible_by` is when everybody sees a record that mends it, if it is published at the time of
+    the diagnosis; None where no record does.
+    """
+
+    area: str
+    code: str
+    status: Status
+    owner: Owner
+    summary: str
+    why: str
+    cases: tuple[Case, ...]
+    remedy: str
+    reproduce: tuple[str, ...]
+    reference: str
+    visible_by: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """One finding, or one failure, with the texts that are to be filled in for it.
+
+    `aspect` is what its record is found by: the finding's code, the failure's phase. `recipient` is
+    whom a finding about recipients is about, None where that is whoever was to be diagnosed.
+    """
+
+    code: str
+    status: Status
+    owner: Owner
+    subject: str
+    evidence: str
+    reference: str
+    texts: Entry | None
+    part: Part | None
+    aspect: str
+    recipient: str | None = None
+
+    @property
+    def group(self) -> tuple[object, ...]:
+        """What is told together with it."""
+        return self.code, self.status, self.owner, self.texts and self.texts.remedy
+
+
+def problems(diagnosis: Diagnosis, net: Net) -> tuple[Problem, ...]:
+    """Everything worth telling, the gravest first; what two areas saw is told once."""
+    told: list[Problem] = []
+    for one in diagnosis.areas:
+        for problem in _of_area(diagnosis, one, net):
+            if not any(_says_as_much(before, problem) for before in told):
+                told.append(problem)
+    return tuple(sorted(told, key=lambda problem: _ORDER.index(problem.status)))
+
+
+def _says_as_much(before: Problem, problem: Problem) -> bool:
+    """True when another area has told the same of every subject."""
+    if (before.code, before.status) != (problem.code, problem.status):
+        return False
+    if before.area == problem.area:
+        return False
+    return {case.subject for case in problem.cases} <= {case.subject for case in before.cases}
+
+
+def _of_area(diagnosis: Diagnosis, one: AreaResult, net: Net) -> Iterator[Problem]:
+    standpoint = _standpoint(diagnosis, one, net)
+    groups: dict[tuple[object, ...], list[_Told]] = {}
+    for told in (*_failures(diagnosis, one), *_findings(one.result)):
+        groups.setdefault(told.group, []).append(told)
+    for group in groups.values():
+        yield _problem(diagnosis, one, group, standpoint)
+
+
+def _problem(
+    diagnosis: Diagnosis, one: AreaResult, group: list[_Told], standpoint: Standpoint
+) -> Problem:
+    first = group[0]
+    texts = first.texts
+    if first.recipient is not None:
+        options = {**standpoint.options, "recipient": first.recipient}
+        standpoint = replace(standpoint, options=options)
+    cases = dict.fromkeys((one_line(told.subject), one_line(told.evidence)) for told in group)
+    return Problem(
+        one.area.name,
+        first.code,
+        first.status,
+        first.owner,
+        texts.summary if texts else first.code,
+        texts.why if texts else "",
+        tuple(Case(*case) for case in cases),
+        _remedies(texts.remedy, group, standpoint) if texts else "",
+        standpoint.commands(texts.verify, first.subject, first.part) if texts else (),
+        first.reference,
+        mended_by(first.aspect, first.subject, one.result.known, diagnosis.started_at),
+    )
+
+
+def _remedies(text: str, group: list[_Told], standpoint: Standpoint) -> str:
+    """One line for each of the cases that needs another record or address in it."""
+    filled = [standpoint.remedy(text, told.subject, told.part) for told in group]
+    lines = list(dict.fromkeys(filled))
+    rest = len(lines) - MAX_CASES
+    return "\n".join(lines[:MAX_CASES]) + (f"\nThe same for {rest} more." if rest > 0 else "")
+
+
+def _failures(diagnosis: Diagnosis, one: AreaResult) -> Iterator[_Told]:
+    for failure, part in unexplained(diagnosis, one):
+        texts = failure_entry(failure.phase, failure.reason)
+        if part is None and failure.phase is Phase.DNS_ADDRESS:
+            of_mx = texts.verify.replace("{host}", "{mx_host}")
+            texts = replace(texts, verify=_NS if one.area.name == "nameservers" else of_mx)
+        yield _Told(
+            texts.code,
+            Status.UNTESTABLE if failure.is_untestable else Status.FAILURE,
+            failure.owner,
+            diagnosis.request.domain if part is None else part.subject,
+            failure.detail,
+            texts.reference,
+            _for_owner(texts, failure.owner),
+            part,
+            failure.phase,
+        )
+
+
+def _findings(result: ProbeResult) -> Iterator[_Told]:
+    failed = {part.subject: part.failure for part in result.parts if part.failure is not None}
+    in_parts = ((part, finding) for part in result.parts for finding in part.findings)
+    for part, finding in (*((None, finding) for finding in result.findings), *in_parts):
+        if _is_left_out(finding):
+            continue
+        owner, texts = owner_of_finding(finding), ENTRIES.get(finding.code)
+        if texts is not None:
+            texts = _for_owner(_because(texts, failed.get(finding.subject)), owner)
+        yield _Told(
+            finding.code,
+            finding.status,
+            owner,
+            finding.subject,
+            finding.evidence,
+            finding.reference,
+            texts,
+            part,
+            finding.code,
+            None if part is None else asked_for(finding.code, part.facts),
+        )
+
+
+def _is_left_out(finding: Finding) -> bool:
+    """A host without an address has a finding that says so, `mx.host_unresolved`."""
+    return finding.code == "mx.address_unusable" and not PLACE.fullmatch(finding.subject)
+
+
+def _because(texts: Entry, failure: Failure | None) -> Entry:
+    """The entry of a finding that was made from a failure, with what mends the failure."""
+    if failure is None:
+        return texts
+    of_failure = failure_entry(failure.phase, failure.reason)
+    if texts.code == "mx.address_unusable":
+        remedy = f"{of_failure.remedy} Or take {{address}} out of the DNS."
+        return replace(texts, remedy=remedy, verify=of_failure.verify or texts.verify)
+    if texts.code == "mx.host_unresolved" and failure.reason not in _NO_ADDRESS:
+        return replace(texts, remedy=of_failure.remedy, verify=of_failure.verify)
+    if texts.code == "sts.policy_fetch" and failure.phase in (Phase.DNS_ADDRESS, Phase.CONNECT):
+        verify = VERIFY[Phase.DNS_ADDRESS] if failure.phase is Phase.DNS_ADDRESS else texts.verify
+        remedy = of_failure.remedy.replace("{port}", "443")
+        return replace(texts, remedy=remedy, verify=verify)
+    return texts
+
+
+def _for_owner(texts: Entry, owner: Owner) -> Entry:
+    """What failed by our own resolver is mended there, whoever owns the rest of its kind."""
+    if owner is not Owner.OUR_DNS or texts.owner is owner:
+        return texts
+    return replace(texts, remedy=failure_entry(Phase.DNS_ADDRESS, Reason.TIMEOUT).remedy)
+
+
+def _standpoint(diagnosis: Diagnosis, one: AreaResult, net: Net) -> Standpoint:
+    """What the texts about an area leave open; what the others met helps where it does not."""
+    request = diagnosis.request
+    beside = [other.result for other in diagnosis.areas if other is not one]
+    facts = {name: fact for result in beside for name, fact in result.facts.items()}
+    return Standpoint(
+        request.domain,
+        {**request.options, "recipient": request.options.get("recipient") or request.address},
+        net.ehlo_name,
+        net.resolver.servers[0],
+        one.result.parts,
+        {**facts, **one.result.facts},
+        tuple(part for result in beside for part in result.parts),
+    )

@@ -1,0 +1,33 @@
+"""The network as a configuration or a request describes it."""
+
+from exporter.model import Config
+from probes.clock import SYSTEM_CLOCK, Clock
+from probes.net import Net
+from probes.net.dial import Dialer
+from probes.net.gate import Gate
+from probes.net.resolver import Resolver
+from probes.net.tls import TrustStore
+
+
+def build_net(config: Config, clock: Clock = SYSTEM_CLOCK) -> Net:
+    """The network as the configuration describes it."""
+    service = config.service
+    if service.resolvers is None:
+        resolver = Resolver.from_system()
+    else:
+        servers = tuple((server.address, server.port) for server in service.resolvers)
+        resolver = Resolver(servers)
+    return Net(
+        resolver=resolver,
+        dialer=_dialer(service.source_address),
+        trust=TrustStore(service.ca_file, clock),
+        clock=clock,
+        ehlo_name=service.ehlo_name,
+        gate=Gate(service.max_concurrent_per_host),
+    )
+
+
+def _dialer(source: str | None) -> Dialer:
+    if source is None:
+        return Dialer()
+    return Dialer(source_v6=source) if ":" in source else Dialer(source_v4=source)

@@ -1,0 +1,109 @@
+"""`mailcanary history`: the latest canaries of a path, or runs of a job, one a line."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from exporter.analysis.verdicts import verdict_of
+from exporter.ledger.reader import LedgerReader
+from exporter.model import CanaryRecord, Config, Run, TargetChange
+from exporter.reports.exit_codes import ExitCode, outcome_code, result_code
+from probes.result import Failure, to_json
+
+HISTORY_VERSION = 1
+"""The version of the documents that `history_json` makes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One canary or run; `run` is what `mailcanary show` takes: a token, or NAME/TICK of a job.
+
+    `outcome` is a canary's outcome (its state as long as it has none), or a run's verdict;
+    `seconds` the round trip, or how long the run took; `slowest_hop` the relay it took longest to
+    reach, None where nothing tells; `code` the exit code it deserves, None for a canary in flight.
+    """
+
+    run: str
+    at: datetime
+    outcome: str
+    is_by_hand: bool
+    failure: Failure | None
+    seconds: float | None
+    placement: str | None
+    slowest_hop: str | None
+    code: ExitCode | None
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """The newest entries of a path or job, and the newest changes of a job's target.
+
+    The changes may be older than the entries.
+    """
+
+    name: str
+    entries: tuple[Entry, ...]
+    changes: tuple[TargetChange, ...] = ()
+
+
+def take_history(reader: LedgerReader, config: Config, name: str, limit: int) -> History:
+    """The newest first, `limit` of each at the most. Raises LedgerError."""
+    if name in config.jobs:
+        runs = reader.runs(name, limit)
+        return History(name, tuple(map(_of_run, runs)), reader.changes(name, limit))
+    records = reader.recent(name, limit)
+    return History(name, tuple(_of_canary(reader, record) for record in records))
+
+
+def _of_canary(reader: LedgerReader, record: CanaryRecord) -> Entry:
+    evidence = reader.evidence(record.token) if record.uid is not None else ()
+    is_open = record.outcome is None
+    return Entry(
+        run=record.token,
+        at=record.sending_at or record.planned_at,
+        outcome=record.state if record.outcome is None else record.outcome,
+        is_by_hand=record.tick < 0,
+        failure=record.failure,
+        seconds=record.round_trip,
+        placement=record.placement,
+        slowest_hop=slowest_hop(evidence),
+        code=None if is_open else outcome_code(record.outcome),
+    )
+
+
+def _of_run(run: Run) -> Entry:
+    result = run.result
+    return Entry(
+        run=f"{run.name}/{run.tick}",
+        at=result.started_at,
+        outcome=verdict_of(result.failure),
+        is_by_hand=run.tick < 0,
+        failure=result.failure,
+        seconds=result.seconds,
+        placement=None,
+        slowest_hop=None,
+        code=result_code(result),
+    )
+
+
+def slowest_hop(evidence: Sequence[dict[str, Any]]) -> str | None:
+    """The relay that the first copy took longest to reach, None where no delay is surely one."""
+    for document in evidence[:1]:
+        for hop in document["hops"]:
+            if hop["position"] == document["slowest_hop"]:
+                return hop["by"] or f"hop {hop['position']}"
+    return None
+
+
+def history_json(history: History) -> dict[str, Any]:
+    """The document of `history --json`; see HISTORY_VERSION."""
+    documents = [to_json(entry) for entry in history.entries]
+    for document in documents:
+        del document["code"]
+    return {
+        "version": HISTORY_VERSION,
+        "name": history.name,
+        "entries": documents,
+        "changes": to_json(history.changes),
+    }

@@ -1,0 +1,219 @@
+"""`mailcanary show`: everything that is kept of one canary, or of one run of a job."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from exporter.analysis.target_changes import LastGood
+from exporter.ledger.encoding import decode_finding
+from exporter.ledger.reader import LedgerReader
+from exporter.ledger.snapshots import CHANGES_KEPT
+from exporter.model import CanaryRecord, Config, Job, Path, TargetChange
+from exporter.reports.advice import Standpoint, standpoint_options
+from exporter.reports.exit_codes import ExitCode, outcome_code, result_code
+from probes.canary.message import MARKER
+from probes.catalogue import ENTRIES, owner_of_finding
+from probes.catalogue.failures import failure_entry
+from probes.registry import KINDS
+from probes.result import Failure, Finding, Part, ProbeResult, Status
+
+_SOME = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """One canary, or one run of a job (then `record` is None).
+
+    `result` is its sending, None where that is not kept (any more); `evidence` are the documents of
+    docs/json.md, the first copy first; `route` is None for a path that is no longer configured.
+    `changes` is what a job's run found changed about its target; `last_good`, of the newest run
+    only, what is different since the target was good. `standpoint` is from where it was asked.
+    """
+
+    name: str
+    route: str | None
+    record: CanaryRecord | None
+    result: ProbeResult | None
+    evidence: tuple[dict[str, Any], ...]
+    changes: tuple[TargetChange, ...] = ()
+    last_good: LastGood | None = None
+    standpoint: Standpoint = field(default_factory=Standpoint)
+
+
+class UnknownRun(LookupError):
+    """Nothing is kept under that name; the message says what is."""
+
+
+def take_story(reader: LedgerReader, config: Config, run: str) -> Story:
+    """Find it by a token or the beginning of one, by NAME/TICK, or by NAME, which is the newest.
+
+    Raises UnknownRun and LedgerError.
+    """
+    name, separator, tick = run.partition("/")
+    if name in config.jobs:
+        story = _job_story(reader, name, tick if separator else None)
+        return replace(story, standpoint=_of_job(config, config.jobs[name]))
+    if name in config.paths:
+        return _canary_story(reader, config, _of_path(reader, name, tick if separator else None))
+    return _canary_story(reader, config, _by_token(reader, run))
+
+
+def _by_token(reader: LedgerReader, run: str) -> CanaryRecord:
+    wanted = run.strip().strip("<>").partition("@")[0].lower()
+    if not wanted:
+        raise UnknownRun("an empty name names no run")
+    beginning = wanted if wanted.startswith(MARKER) else MARKER + wanted
+    found = reader.beginning_with(beginning, _SOME)
+    if len(found) > 1:
+        listed = ", ".join(record.token for record in found)
+        raise UnknownRun(f"{run!r} begins several tokens: {listed}")
+    if not found:
+        raise UnknownRun(f"no canary's token begins with {run!r}, and no path or job is called so")
+    return found[0]
+
+
+def _of_path(reader: LedgerReader, name: str, tick: str | None) -> CanaryRecord:
+    if tick is None:
+        newest = reader.recent(name, 1)
+        if not newest:
+            raise UnknownRun(f"no canary of {name!r} is kept")
+        return newest[0]
+    number = _tick(name, tick)
+    record = reader.at_tick(name, number)
+    if record is None:
+        raise UnknownRun(f"no canary {number} of {name!r} is kept")
+    return record
+
+
+def _job_story(reader: LedgerReader, name: str, tick: str | None) -> Story:
+    newest = next(iter(reader.runs(name, 1)), None)
+    run = newest if tick is None else reader.run_at(name, _tick(name, tick))
+    if run is None:
+        raise UnknownRun(f"no such run of {name!r} is kept")
+    is_newest = newest is not None and newest.tick == run.tick
+    return Story(
+        *(name, None, None, run.result, ()),
+        changes=tuple(one for one in reader.changes(name, CHANGES_KEPT) if one.tick == run.tick),
+        last_good=reader.last_good(name) if is_newest else None,
+    )
+
+
+def _tick(name: str, text: str) -> int:
+    digits = text.removeprefix("-")
+    if not (digits.isascii() and digits.isdecimal() and len(digits) < 19):
+        raise UnknownRun(f"{text!r} is no number of a run of {name!r}")
+    return int(text)
+
+
+def _canary_story(reader: LedgerReader, config: Config, record: CanaryRecord) -> Story:
+    run = reader.run_at(record.path, record.tick)
+    path = config.paths.get(record.path)
+    return Story(
+        record.path,
+        None if path is None else path.route.name,
+        record,
+        None if run is None else run.result,
+        reader.evidence(record.token),
+        standpoint=Standpoint() if path is None else _of_route(config, path),
+    )
+
+
+def failure_remedy(story: Story, failure: Failure) -> str:
+    """What to do about what stopped the sending, or the run of a job."""
+    parts = () if story.result is None else story.result.parts
+    part = next((one for one in parts if one.failure and _is_same(one.failure, failure)), None)
+    subject = story.standpoint.server or story.standpoint.domain
+    if part is not None:
+        subject = part.subject
+    text = failure_entry(failure.phase, failure.reason).remedy
+    return story.standpoint.remedy(text, subject, part)
+
+
+def _is_same(one: Failure, other: Failure) -> bool:
+    return (one.phase, one.reason) == (other.phase, other.reason)
+
+
+def _of_job(config: Config, job: Job) -> Standpoint:
+    domain = KINDS[job.kind].host(job.target)
+    return _standpoint(config, domain, standpoint_options(job.target), job.name)
+
+
+def _of_route(config: Config, path: Path) -> Standpoint:
+    options = {**standpoint_options(path.route.target), "mail_from": path.message.mail_from}
+    domain = path.message.rcpt_to.rpartition("@")[2]
+    options |= {"recipient": path.message.rcpt_to}
+    found = _standpoint(config, domain, options, "")
+    return replace(found, server=str(getattr(path.route.target, "host", "")))
+
+
+def _standpoint(config: Config, domain: str, options: Mapping[str, Any], job: str) -> Standpoint:
+    """From where the service asks; a target's own options go before those of the service."""
+    service = config.service
+    source = options.get("source_address") or service.source_address
+    resolver = next(iter(service.resolvers or ()), None)
+    server = None if resolver is None else (str(resolver.address), int(resolver.port))
+    options = {**options, "source_address": source}
+    return Standpoint(domain, options, service.ehlo_name, server, job=job)
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """A finding with what the catalogue says of it; empty texts for a code it does not know."""
+
+    finding: Finding
+    owner: str
+    summary: str
+    why: str
+    remedy: str
+    verify: str
+
+
+def advice(story: Story) -> tuple[Advice, ...]:
+    """Every finding of the sending, its parts and its copies, once, the gravest first."""
+    found: dict[tuple[str, str], _Found] = {}
+    for finding, part in (*_of_result(story.result), *_of_evidence(story.evidence)):
+        found.setdefault((finding.code, finding.subject), (finding, part))
+    order = list(Status)
+    grave = sorted(found.values(), key=lambda one: order.index(one[0].status), reverse=True)
+    standpoint = story.standpoint
+    if story.result is not None:
+        standpoint = replace(standpoint, parts=story.result.parts, facts=story.result.facts)
+    return tuple(_advise(finding, part, standpoint) for finding, part in grave)
+
+
+_Found = tuple[Finding, Part | None]
+"""A finding and the part it was made in."""
+
+
+def _of_result(result: ProbeResult | None) -> Iterator[_Found]:
+    if result is not None:
+        yield from ((finding, None) for finding in result.findings)
+        yield from ((finding, part) for part in result.parts for finding in part.findings)
+
+
+def _of_evidence(evidence: Iterable[Mapping[str, Any]]) -> Iterator[_Found]:
+    for document in evidence:
+        for one in document["findings"]:
+            yield decode_finding(one), None
+
+
+def _advise(finding: Finding, part: Part | None, standpoint: Standpoint) -> Advice:
+    entry = ENTRIES.get(finding.code)
+    owner = owner_of_finding(finding)
+    if entry is None:
+        return Advice(finding, owner, "", "", "", "")
+    return Advice(
+        finding,
+        owner,
+        entry.summary,
+        entry.why,
+        standpoint.remedy(entry.remedy, finding.subject, part),
+        "\n".join(standpoint.commands(entry.verify, finding.subject, part)),
+    )
+
+
+def story_code(story: Story) -> ExitCode:
+    """The exit code the canary's outcome, or the job's result, deserves."""
+    if story.record is not None:
+        return outcome_code(story.record.outcome)
+    return ExitCode.UNTESTABLE if story.result is None else result_code(story.result)

@@ -1,0 +1,68 @@
+"""What a running service tells others of itself: suspects in a metric, mailboxes in the ledger."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from exporter.analysis.mailbox_state import Standing, of_run, standing_name, to_run
+from exporter.config import load
+from exporter.demo.faults import find
+from exporter.demo.world import MailWorld
+from exporter.ledger.reader import reading
+from exporter.reports.status import take_status
+from probes.canary.lifecycle import Outcome
+from probes.clock import SYSTEM_CLOCK
+from probes.result import Failure, Owner, Phase, Reason
+from tests.exporter.service_rig import Running, running, write_config
+from tests.integration.nothing_lost.rig import fetch
+
+AT = datetime(2026, 7, 1, 12, 0, tzinfo=UTC)
+BROKEN = Failure(Phase.AUTH, Reason.AUTHENTICATION_FAILED, "no", Owner.US, is_transient=False)
+
+
+@pytest.mark.parametrize(
+    "standing",
+    [Standing("m", AT, True, AT, None), Standing("m", AT, False, None, BROKEN)],
+    ids=["readable", "unreadable"],
+)
+def test_a_standing_comes_back_as_it_was_told(standing: Standing) -> None:
+    assert of_run("m", to_run(standing)) == standing
+    assert to_run(standing).name == standing_name("m")
+
+
+async def suspects(run: Running) -> list[str]:
+    await run.service.take_stock()
+    text = await fetch(run.port, "/metrics")
+    return [line for line in text.splitlines() if line.startswith("mailcanary_suspect{")]
+
+
+async def test_a_route_is_suspected_while_it_alone_fails_and_is_cleared_when_it_works_again(
+    tmp_path: Path,
+) -> None:
+    async with MailWorld() as world:
+        await world.apply(find("expired-certificate"))
+        change = ("every: 20s", "every: 1s")
+        file = write_config(world, tmp_path, change, paths=["healthy", "direct"])
+        async with running(file) as run:
+            assert await suspects(run) == []
+            run.go(is_scheduled=True)
+            heard = run.heard
+
+            def told(path: str, outcome: Outcome) -> int:
+                return heard.outcomes(path).count(outcome)
+
+            await heard.until(lambda: told("healthy", Outcome.SEND_FAILED) >= 2)
+            arrived = told("direct", Outcome.ARRIVED)
+            await heard.until(lambda: told("direct", Outcome.ARRIVED) >= arrived + 2)
+            (line,) = await suspects(run)
+            assert line.startswith('mailcanary_suspect{part="route",name="relay"} ')
+            assert float(line.rpartition(" ")[2]) >= 2
+            await run.service.run_book.write()
+            with reading(str(tmp_path / "ledger.sqlite")) as reader:
+                status = take_status(reader, load(file), SYSTEM_CLOCK.utc())
+            assert [one.name for one in status.suspects] == ["relay"]
+            assert [one.is_readable for one in status.mailboxes] == [True]
+            await world.heal()
+            await heard.until(lambda: told("healthy", Outcome.ARRIVED))
+            assert await suspects(run) == []

@@ -1,0 +1,63 @@
+"""`mailcanary explain` and the document it promises."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from exporter.commands.explain import explain_message
+from exporter.liars.dns_server import DnsServer
+from probes.canary.evidence import evidence_json
+from probes.net.resolver import Resolver
+from probes.records.dkim_verification import DkimStatus
+from tests.exporter.test_cli import mailcanary
+
+ROOT = Path(__file__).parents[3]
+BOUNCES = sorted((ROOT / "tests" / "corpus" / "bounces").glob("*.eml"))
+CORPUS = {file.stem: file.read_bytes() for file in BOUNCES}
+PLAIN = b"From: a@sender.test\r\nTo: b@reader.test\r\nSubject: x\r\n\r\ntext\r\n"
+SIGNED = (
+    b"DKIM-Signature: v=1; a=rsa-sha256; d=sender.test; s=s1; h=from; bh=AAAA; b=AAAA\r\n" + PLAIN
+)
+
+
+async def test_every_key_of_the_document_is_documented_and_the_reverse() -> None:
+    evidence = await explain_message(PLAIN, None)
+    page = (ROOT / "docs" / "json.md").read_text("utf-8")
+    documented = re.findall(r"^\| `(\w+)` \|", page.split("\n# ")[0], re.MULTILINE)
+    assert documented == list(evidence_json(evidence))
+
+
+@pytest.mark.parametrize("message", CORPUS.values(), ids=CORPUS)
+async def test_every_message_of_the_corpus_gives_a_document(message: bytes) -> None:
+    evidence = await explain_message(message, None)
+    assert json.loads(json.dumps(evidence_json(evidence)))["version"] == 1
+
+
+async def test_a_key_that_is_not_there_is_told_from_one_that_could_not_be_asked_for() -> None:
+    zone = "@ 60 IN SOA ns hostmaster 1 60 60 60 60\n@ 60 IN NS ns\nns 60 IN A 127.0.0.1\n"
+    async with DnsServer({"sender.test": zone}) as server:
+        resolver = Resolver(((server.address, server.port),))
+        missing = await explain_message(SIGNED, resolver)
+    silent = await explain_message(SIGNED, Resolver((("127.0.0.1", 1),), timeout=0.2, lifetime=0.4))
+    assert missing.dkim is not None
+    assert silent.dkim is not None
+    assert [one.status for one in missing.dkim] == [DkimStatus.KEY_MISSING]
+    assert [one.status for one in silent.dkim] == [DkimStatus.KEY_UNAVAILABLE]
+
+
+def test_a_bounce_is_shown_for_what_it_is() -> None:
+    done = mailcanary("explain", "--offline", str(BOUNCES[0]))
+    assert "a bounce from" in done.stdout
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("/nonexistent.eml",), ("--resolver", "localhost", "-"), ("--resolver", "127.0.0.1:0", "-")],
+)
+def test_what_cannot_be_read_or_asked_is_a_usage_error(arguments: tuple[str, ...]) -> None:
+    done = mailcanary("explain", *arguments)
+    assert done.returncode == 64
+    assert "Traceback" not in done.stderr
