@@ -7,11 +7,12 @@ from collections import Counter
 
 from bench.probing import log_to_nowhere
 from bench.worker import Answer, main, serve
-from exporter.app import Service, serving, set_apart
+from exporter.app import serving, set_apart
 from exporter.config import parse
 from exporter.ledger.ledger import Ledger
 from exporter.metrics.exposition import Format
 from exporter.metrics.metrics import Metrics
+from exporter.service.service import Service
 from probes.clock import SYSTEM_CLOCK
 
 AT_ONE_ADDRESS = 1000

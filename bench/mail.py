@@ -14,7 +14,7 @@ from bench.worker import Worker, WorkerError, worker
 from exporter.config import parse
 from exporter.model import Config
 from exporter.network import build_net
-from exporter.runs import probe
+from exporter.service.runs import probe
 from probes.net import Net
 from probes.result import Phase
 from tests.servers.dovecot import Dovecot, running_dovecot

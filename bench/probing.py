@@ -15,12 +15,13 @@ from exporter.app import set_apart
 from exporter.commands.common import set_up_logging
 from exporter.config import parse
 from exporter.ledger.ledger import Ledger
-from exporter.log_writer import LogWriter
 from exporter.metrics.metrics import Metrics
 from exporter.model import Change, Config
 from exporter.network import build_net
-from exporter.run_book import RunBook
-from exporter.runs import Publisher, finish, probe
+from exporter.service.log_writer import LogWriter
+from exporter.service.publisher import Publisher
+from exporter.service.run_buffer import RunBook
+from exporter.service.runs import finish, probe
 from probes.clock import SYSTEM_CLOCK
 from probes.net.gate import Gate
 

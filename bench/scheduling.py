@@ -4,7 +4,7 @@ import asyncio
 import time
 
 from bench.worker import Answer, main, serve
-from exporter.scheduler import Entry, Scheduler
+from exporter.service.scheduler import Entry, Scheduler
 
 EVERY = 3600.0
 

@@ -13,8 +13,8 @@ from exporter.config import parse
 from exporter.metrics.exposition import Format
 from exporter.metrics.metrics import Metrics
 from exporter.model import Config, Job, Run
+from exporter.service.loop_monitor import LoopMonitor
 from exporter.web.application import HttpState
-from exporter.web.health import LoopMonitor
 from exporter.web.server import serve as serve_http
 from probes.clock import SYSTEM_CLOCK
 from probes.result import Phase, PhaseTiming, ProbeResult

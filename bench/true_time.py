@@ -26,10 +26,11 @@ from exporter.ledger.ledger import Ledger
 from exporter.metrics.metrics import Metrics
 from exporter.model import Change, Run
 from exporter.network import build_net
-from exporter.run_book import RunBook
-from exporter.runs import Publisher, finish, probe
-from exporter.scheduler import Entry, Scheduler
-from exporter.web.health import LoopMonitor
+from exporter.service.loop_monitor import LoopMonitor
+from exporter.service.publisher import Publisher
+from exporter.service.run_buffer import RunBook
+from exporter.service.runs import finish, probe
+from exporter.service.scheduler import Entry, Scheduler
 from probes.clock import SYSTEM_CLOCK
 from probes.result import LOOP_LAGGED, Phase, ProbeResult
 

@@ -12,7 +12,7 @@ from exporter.ledger.ledger import Ledger
 from exporter.metrics.metrics import Metrics
 from exporter.model import Change, Config
 from exporter.network import build_net
-from exporter.watcher import MailboxWatcher, WatchState
+from exporter.service.mailbox_watcher import MailboxWatcher, WatchState
 from probes.canary.lifecycle import Event, sending_ended
 from probes.canary.message import compose, new_token
 from probes.clock import SYSTEM_CLOCK

@@ -58,11 +58,7 @@ ROOMS = (
     (
         "exporter.cli",
         "exporter.liars",
-        "exporter.log_writer",
         "exporter.model",
-        "exporter.scheduler",
-        "exporter.supervision",
-        "exporter.watcher",
     ),
     (
         "exporter.analysis",
@@ -74,28 +70,21 @@ ROOMS = (
         "exporter.metrics",
     ),
     (
-        "exporter.cleaning",
-        "exporter.examining",
-        "exporter.learnt",
         "exporter.reports",
-        "exporter.run_book",
-        "exporter.web",
+        "exporter.service",
     ),
     (
         "exporter.diagnose",
-        "exporter.runs",
-    ),
-    (
-        "exporter.arrivals",
-        "exporter.by_hand",
-        "exporter.probing",
-        "exporter.terminal",
+        "exporter.web",
     ),
     (
         "exporter.app",
+        "exporter.terminal",
+    ),
+    (
+        "exporter.commands",
         "exporter.selftest",
     ),
-    ("exporter.commands",),
     ("exporter.demo",),
 )
 

@@ -41,8 +41,8 @@ OF_THE_SCREEN = {
     "exporter.ledger.commit_thread.MAX_WAITING",
     "exporter.ledger.encoding.MAX_EVIDENCE_CHARACTERS",
     "exporter.ledger.encoding.MAX_RESULT_CHARACTERS",
-    "exporter.watcher.MAX_SESSIONS_PER_COPY",
-    "exporter.watcher.MAX_WANTED",
+    "exporter.service.mailbox_watcher.MAX_SESSIONS_PER_COPY",
+    "exporter.service.mailbox_watcher.MAX_WANTED",
 }
 """How much is shown or done at one go, and what bounds our own housekeeping."""
 

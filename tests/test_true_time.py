@@ -13,14 +13,15 @@ import pytest
 import pytest_asyncio
 import uvloop
 
-from exporter.app import Service, serving
+from exporter.app import serving
 from exporter.config import parse
 from exporter.ledger.ledger import Ledger
 from exporter.liars.acts import Say, Tell
 from exporter.liars.smtp import Script, SmtpPeer
 from exporter.metrics.metrics import Metrics
 from exporter.model import CanaryRecord, Change, Run
-from exporter.web.health import LoopMonitor
+from exporter.service.loop_monitor import LoopMonitor
+from exporter.service.service import Service
 from probes.canary.lifecycle import UNSETTLED, State
 from probes.clock import SYSTEM_CLOCK
 from probes.kinds import submission
@@ -33,11 +34,11 @@ from probes.options import Host, Port
 from probes.result import LOOP_LAGGED, Finding, Owner, Phase, ProbeResult, Reason, Status
 from probes.run import LAGGED, Lag, run_once
 from probes.trace import NOTABLE_WAIT, Trace
-from tests.exporter.metric_rig import Reader, config, run
 from tests.servers.certificates import Authority
 from tests.servers.dovecot import Dovecot, running_dovecot
 from tests.servers.postfix import Postfix, postfix
 from tests.servers.real import require, require_root_and_namespaces
+from tests.support.metric_rig import Reader, config, run
 
 TRANSIT = 0.4
 """Seconds that a canary is on its way in these tests."""

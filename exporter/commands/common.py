@@ -14,9 +14,9 @@ import uvloop
 from exporter.config import ConfigError, load
 from exporter.config.problems import suggestion
 from exporter.ledger.errors import LedgerError
-from exporter.log_writer import LINE_FORMAT
 from exporter.model import Config
 from exporter.reports.exit_codes import ExitCode
+from exporter.service.log_writer import LINE_FORMAT
 from exporter.terminal.text import complain
 
 T = TypeVar("T")

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from exporter.by_hand import CanaryStory, run_job, run_path, story_json
 from exporter.commands.common import load_config, run_loop, set_up_logging
 from exporter.ledger.errors import LedgerError
 from exporter.reports.exit_codes import ExitCode, outcome_code, result_code
+from exporter.service.manual_run import CanaryStory, run_job, run_path, story_json
 from exporter.terminal.evidence import evidence_view
 from exporter.terminal.runs import canary_view, failure_view, result_view, show_step
 from exporter.terminal.text import complain, say

@@ -6,8 +6,8 @@ from pathlib import Path
 from exporter.app import run_service
 from exporter.commands.common import complain_and_fail, load_config, run_loop, set_up_logging
 from exporter.ledger.errors import LedgerError
-from exporter.log_writer import divert_stderr
 from exporter.reports.exit_codes import ExitCode
+from exporter.service.log_writer import divert_stderr
 
 
 def serve(file: Path) -> int:

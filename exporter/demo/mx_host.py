@@ -17,7 +17,7 @@ from exporter.demo.smtp_servers import (
     received_field,
 )
 from exporter.demo.verdicts import Origin, authentication_results, without_forged_results
-from exporter.supervision import log_error
+from exporter.service.supervision import log_error
 from probes.mailboxes import Placement
 
 MAX_DELAYED = 1_000

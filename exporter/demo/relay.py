@@ -12,7 +12,7 @@ import aiosmtplib
 
 from exporter.demo.bounces import Bounce, compose
 from exporter.demo.lookups import LookupFailed, Lookups
-from exporter.supervision import log_error
+from exporter.service.supervision import log_error
 
 MAX_QUEUE = 1_000
 """Messages that may wait; further ones are deferred at the door."""

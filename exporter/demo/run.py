@@ -14,7 +14,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from exporter.app import Service, serving
+from exporter.app import serving
 from exporter.commands.common import run_loop, set_up_logging
 from exporter.config import parse
 from exporter.demo.faults import FAULTS, UnknownFault, find
@@ -24,6 +24,7 @@ from exporter.ledger.ledger import Ledger
 from exporter.model import CanaryRecord, Change, Config
 from exporter.reports.exit_codes import ExitCode
 from exporter.reports.wording import milliseconds
+from exporter.service.service import Service
 from exporter.terminal.text import complain
 from probes.canary.lifecycle import Outcome
 from probes.clock import SYSTEM_CLOCK

@@ -11,7 +11,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response, Strea
 from starlette.routing import Route
 
 from exporter.metrics.metrics import Metrics
-from exporter.web.health import LoopMonitor
+from exporter.service.loop_monitor import LoopMonitor
 from exporter.web.negotiation import exposition_format, takes_gzip
 
 INDEX = """<!doctype html>

@@ -9,9 +9,9 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from exporter.supervision import UNHEARD, Supervisor
+from exporter.service.loop_monitor import LoopMonitor
+from exporter.service.supervision import UNHEARD, Supervisor
 from exporter.web.application import HttpState, create_app
-from exporter.web.health import LoopMonitor
 
 __all__ = ["HttpState", "ListenError", "LoopMonitor", "serve"]
 

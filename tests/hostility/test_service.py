@@ -12,12 +12,13 @@ from pathlib import Path
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
-from exporter.app import Service, serving
+from exporter.app import serving
 from exporter.config import parse
 from exporter.ledger.ledger import Ledger
 from exporter.liars.lies import DOMAIN, IMAP_HOST, PASSWORD, SUBMISSION_HOST, USER, Scene
 from exporter.model import Change, Config, Job, Mailbox, Route
 from exporter.model import Path as MailPath
+from exporter.service.service import Service
 from probes.canary.lifecycle import Outcome
 from probes.canary.message import MessageOptions
 from probes.clock import SYSTEM_CLOCK

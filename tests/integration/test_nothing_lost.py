@@ -14,12 +14,12 @@ import pytest
 
 from exporter.ledger.tables import METADATA
 from probes.canary.lifecycle import Outcome
-from tests.exporter.serving import QUIET, serving
 from tests.integration.nothing_lost import proof
 from tests.integration.nothing_lost.mailbox import Snapshot, Stored
 from tests.integration.nothing_lost.proof import Book, Row
 from tests.integration.nothing_lost.rig import Life, Scrape, free_port
 from tests.integration.nothing_lost.story import run
+from tests.support.serving import QUIET, serving
 
 LEAST = 200
 """Canaries that servers were given, at least."""

@@ -14,8 +14,8 @@ from exporter.reports.status import take_status
 from probes.canary.lifecycle import Outcome
 from probes.clock import SYSTEM_CLOCK
 from probes.result import Failure, Owner, Phase, Reason
-from tests.exporter.service_rig import Running, running, write_config
 from tests.integration.nothing_lost.rig import fetch
+from tests.support.service_rig import Running, running, write_config
 
 AT = datetime(2026, 7, 1, 12, 0, tzinfo=UTC)
 BROKEN = Failure(Phase.AUTH, Reason.AUTHENTICATION_FAILED, "no", Owner.US, is_transient=False)

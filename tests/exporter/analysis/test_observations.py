@@ -12,8 +12,8 @@ from exporter.config import parse
 from exporter.model import CanaryRecord, Config, Run
 from probes.canary.lifecycle import Outcome, State
 from probes.result import Failure, Finding, Owner, Part, Phase, ProbeResult, Reason, Status
-from tests.exporter.ledger_rig import BEGIN
 from tests.exporter.test_cli import GOOD
+from tests.support.ledger_rig import BEGIN
 
 REFUSED = Failure(Phase.RCPT, Reason.REJECTED, "no", Owner.THEIR_MX, is_transient=False)
 OURS = replace(REFUSED, owner=Owner.OUR_DNS)

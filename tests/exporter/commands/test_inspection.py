@@ -34,8 +34,8 @@ from probes.canary.message import new_token
 from probes.records.reply import Reply
 from probes.result import Aspect, Failure, Finding, Owner, Phase, ProbeResult, Reason
 from probes.result import Status as FindingStatus
-from tests.exporter.ledger_rig import Hands, Rig, opened, sighting
 from tests.exporter.test_cli import GOOD, mailcanary
+from tests.support.ledger_rig import Hands, Rig, opened, sighting
 
 ROOT = Path(__file__).parents[3]
 NOW = datetime(2026, 7, 1, 12, 0, tzinfo=UTC)

@@ -9,7 +9,7 @@ import pytest
 from exporter.demo import imap_server
 from exporter.demo.certificates import Authority
 from exporter.demo.imap_server import INBOX, JUNK, ImapServer
-from tests.exporter.demo.clients import MailReader
+from tests.support.demo_clients import MailReader
 
 LETTER = b"Subject: a letter\r\n\r\nHello.\r\n"
 

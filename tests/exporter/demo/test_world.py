@@ -19,7 +19,7 @@ from exporter.demo.behaviours import ServerBehaviour, Treatment, WorldBehaviour
 from exporter.demo.faults import Fault, find
 from exporter.demo.scenario import GTUBE, IMAP_HOST, MX_HOST, SENDER, SUBMISSION_HOST
 from exporter.demo.world import MailWorld
-from tests.exporter.demo.clients import (
+from tests.support.demo_clients import (
     PATIENCE,
     MailReader,
     count,

@@ -8,9 +8,9 @@ import pytest
 from exporter.diagnose.comparison import mended_by
 from probes.catalogue import ENTRIES
 from probes.result import NOTHING, Aspect, Known
-from tests.exporter.advice_rig import World, only, told
 from tests.exporter.analysis.test_target_changes import BEGIN
 from tests.servers.certificates import Authority
+from tests.support.advice_rig import World, only, told
 
 TTL, NEGATIVE_TTL = 300, 60
 WORLD = World(

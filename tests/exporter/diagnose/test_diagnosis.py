@@ -27,9 +27,9 @@ from probes.net.tls import TrustStore
 from probes.registry import KINDS
 from probes.result import Owner, Status
 from probes.trace import Step
-from tests.probes.mail_world import mail_world
-from tests.probes.policy_world import policy_world
 from tests.servers.certificates import Authority
+from tests.support.mail_world import mail_world
+from tests.support.policy_world import policy_world
 
 ONE = "@ MX 10 mx1\nmx1 A 192.0.2.1"
 TWO = "@ MX 10 mx1\n@ MX 20 mx2\nmx1 A 192.0.2.1\nmx2 A 192.0.2.2"

@@ -9,9 +9,9 @@ from rich.console import Console
 from exporter.diagnose.facts import MAX_ROWS, seen
 from exporter.liars.https import sts_policy
 from exporter.terminal.diagnosis import report
-from tests.exporter.advice_rig import World, told
-from tests.probes.policy_world import STS_RECORD
 from tests.servers.certificates import Authority
+from tests.support.advice_rig import World, told
+from tests.support.policy_world import STS_RECORD
 
 IP = "192.0.2.25"
 WORLD = World(

@@ -15,10 +15,10 @@ from exporter.liars.dns_server import Fault
 from probes.catalogue import ENTRIES
 from probes.net.resolver import Resolver
 from probes.result import Failure, Finding, Owner, Part, Phase, ProbeResult, Reason, Status
-from tests.exporter.advice_rig import World, only, told
-from tests.exporter.ledger_rig import BEGIN
-from tests.probes.policy_world import STS_RECORD, policy_world
 from tests.servers.certificates import Authority
+from tests.support.advice_rig import World, only, told
+from tests.support.ledger_rig import BEGIN
+from tests.support.policy_world import STS_RECORD, policy_world
 
 MX = "192.0.2.1"
 PLACE = f"mx.example.test [{MX}]"

@@ -18,8 +18,8 @@ from probes.net import Net
 from probes.net.tls import TrustStore
 from probes.result import Status
 from probes.trace import Step
-from tests.probes.mail_world import mail_world
 from tests.servers.certificates import Authority
+from tests.support.mail_world import mail_world
 
 ONE = "@ MX 10 mx1\nmx1 A 192.0.2.1"
 BOTH = read_request(Typed("example.test", only="mx,policy", resolver=("127.0.0.1",)))

@@ -19,8 +19,8 @@ from probes.net import Net
 from probes.net.tls import TrustStore
 from probes.result import Owner, Status
 from probes.trace import NOTABLE_WAIT
-from tests.probes.mail_world import mail_world
 from tests.servers.certificates import Authority
+from tests.support.mail_world import mail_world
 
 ZONE = '@ MX 10 mx1\nmx1 A 192.0.2.1\n@ TXT "v=spf1 -all"\n_dmarc TXT "v=DMARC1; p=reject"'
 OPEN = re.compile(r"\b(SUBJECT|DOMAIN|HOST|ADDRESS|PORT|SELECTOR|RECIPIENT)\b")

@@ -10,7 +10,7 @@ from exporter.liars.acts import Say
 from exporter.liars.smtp import Script
 from probes.net.tls import TrustStore
 from tests.exporter.diagnose.test_diagnosis import ONE, request, run
-from tests.probes.mail_world import mail_world
+from tests.support.mail_world import mail_world
 
 HELO = "probe.elsewhere.invalid"
 YES, NO = "250 2.1.5 ok", "550 5.1.1 who?"

@@ -16,11 +16,11 @@ from exporter.ledger.errors import LedgerError
 from exporter.ledger.ledger import Ledger
 from probes.canary.lifecycle import State
 from probes.clock import SYSTEM_CLOCK
-from tests.exporter.ledger_rig import opened
 from tests.servers.real import require_root_and_namespaces
+from tests.support.ledger_rig import opened
 
 ROOT = Path(__file__).parents[3]
-CHILD = (sys.executable, "-m", "tests.exporter.ledger_child")
+CHILD = (sys.executable, "-m", "tests.support.ledger_child")
 ORDER = [State.PLANNED, State.SENDING, State.ACCEPTED, State.ARRIVED]
 
 

@@ -12,7 +12,7 @@ from probes.canary.dkim_selectors import KNOWN_FOR, LearntSelector, UsedSelector
 from probes.canary.evidence import Circumstances, Evidence, examine
 from probes.canary.lifecycle import Event
 from probes.mailboxes import Place
-from tests.exporter.ledger_rig import BEGIN, LATE, LOST, Rig, opened, sighting
+from tests.support.ledger_rig import BEGIN, LATE, LOST, Rig, opened, sighting
 
 HOUR = timedelta(hours=1)
 

@@ -21,7 +21,7 @@ from probes.clock import Instant
 from probes.mailboxes import Place, Sighting
 from probes.records.raw_message import MAX_MESSAGE
 from probes.result import Phase, PhaseTiming, ProbeResult
-from tests.exporter.ledger_rig import BEGIN, LATE, LOST, Hands, Rig, opened, sighting
+from tests.support.ledger_rig import BEGIN, LATE, LOST, Hands, Rig, opened, sighting
 
 CONTENT = b"Subject: x [t]\r\nX-Mailcanary: t\r\n\r\nbody\r\n"
 INBOX = Place("t", "INBOX", 1, 5)

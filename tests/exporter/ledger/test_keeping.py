@@ -17,7 +17,7 @@ from probes.canary.lifecycle import Event, ImpossibleEvent, Outcome, State
 from probes.mailboxes import Cursor
 from probes.records.reply import Reply
 from probes.result import Failure, Finding, Owner, Part, Phase, ProbeResult, Reason, Status
-from tests.exporter.ledger_rig import (
+from tests.support.ledger_rig import (
     BEGIN,
     LATE,
     LOST,

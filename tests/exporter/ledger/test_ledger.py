@@ -12,7 +12,7 @@ from exporter.model import Run
 from probes.canary.lifecycle import Event, ImpossibleEvent, Outcome, State
 from probes.mailboxes import Placement
 from probes.result import Failure, Owner, Phase, Reason
-from tests.exporter.ledger_rig import BEGIN, LATE, LOST, Hands, failure, opened, result, sighting
+from tests.support.ledger_rig import BEGIN, LATE, LOST, Hands, failure, opened, result, sighting
 
 
 @pytest.fixture

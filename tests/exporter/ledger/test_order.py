@@ -6,7 +6,7 @@ import pytest
 
 from probes.canary.lifecycle import Event, Outcome
 from probes.clock import Instant
-from tests.exporter.ledger_rig import LOST, Rig, opened, sighting
+from tests.support.ledger_rig import LOST, Rig, opened, sighting
 
 OVERTAKEN = (Outcome.OUT_OF_ORDER,)
 

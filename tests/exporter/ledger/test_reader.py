@@ -13,7 +13,7 @@ from exporter.ledger.reader import reading
 from exporter.model import Run
 from probes.canary.lifecycle import Event, State
 from probes.clock import SYSTEM_CLOCK
-from tests.exporter.ledger_rig import opened, result
+from tests.support.ledger_rig import opened, result
 
 
 async def test_what_a_running_service_writes_is_read_at_once_and_its_process_is_known(

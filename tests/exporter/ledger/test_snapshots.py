@@ -12,7 +12,7 @@ from exporter.ledger.snapshots import CHANGES_KEPT
 from exporter.ledger.store import Store
 from exporter.model import Run
 from probes.result import Aspect, Failure, Known, Owner, Phase, ProbeResult, Reason
-from tests.exporter.ledger_rig import BEGIN, Rig, opened
+from tests.support.ledger_rig import BEGIN, Rig, opened
 
 OURS = Failure(Phase.DNS_MX, Reason.TIMEOUT, "", Owner.OUR_DNS, is_transient=True)
 BROKEN = Failure(Phase.CONNECT, Reason.TIMEOUT, "", Owner.NETWORK, is_transient=True)

@@ -14,7 +14,6 @@ import pytest
 from exporter.demo.behaviours import Treatment, WorldBehaviour
 from exporter.demo.faults import Fault
 from exporter.demo.world import MailWorld
-from tests.exporter.demo.clients import inbox
 from tests.exporter.ledger.test_disk import (
     digest,
     fill,
@@ -23,10 +22,11 @@ from tests.exporter.ledger.test_disk import (
     make_short,
     make_text,
 )
-from tests.exporter.service_rig import write_config
-from tests.exporter.serving import QUIET, Serving, serving
 from tests.integration.nothing_lost.rig import fetch, free_port
 from tests.servers.real import needs, require_root_and_namespaces
+from tests.support.demo_clients import inbox
+from tests.support.service_rig import write_config
+from tests.support.serving import QUIET, Serving, serving
 
 EACH_SECOND = ("every: 20s", "every: 1s")
 

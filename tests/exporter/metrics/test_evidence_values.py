@@ -11,7 +11,7 @@ from probes.canary.evidence import Circumstances, Evidence, examine, unread
 from probes.canary.hops import OurTimes
 from probes.canary.lifecycle import State
 from probes.canary.mutation import MutationKind
-from tests.exporter.metric_rig import START, Reader, TurnedClock, config, record
+from tests.support.metric_rig import START, Reader, TurnedClock, config, record
 
 SENT = b"From: a@us.test\r\nSubject: x\r\n\r\nbody\r\n"
 TRACE = b"Received: from x by %s with ESMTP; Mon, 23 Nov 2026 12:00:0%d +0000\r\n"

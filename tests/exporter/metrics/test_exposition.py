@@ -21,7 +21,7 @@ from exporter.metrics.exposition import (
     Table,
     chunks,
 )
-from tests.exporter.metric_rig import read_openmetrics
+from tests.support.metric_rig import read_openmetrics
 
 COUNTER = Family("canaries_total", FamilyType.COUNTER, 'A "test"\nof \\ text.', ("path", "outcome"))
 GAUGE = Family("age_seconds", FamilyType.GAUGE, "An age.", ("path",))

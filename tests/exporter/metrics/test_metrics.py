@@ -9,7 +9,7 @@ from exporter.metrics.exposition import Format
 from exporter.metrics.metrics import Metrics
 from probes.canary.lifecycle import BESIDE, Event, Outcome, State
 from probes.result import Owner, Phase, Reason
-from tests.exporter.metric_rig import (
+from tests.support.metric_rig import (
     START,
     TOKEN,
     Reader,

@@ -18,9 +18,9 @@ from probes.catalogue import ENTRIES, PLACEHOLDERS, Entry, placeholders
 from probes.catalogue.command_lines import FINGER_DANE
 from probes.catalogue.failures import FAILURES
 from probes.result import Part
-from tests.exporter.advice_rig import World, only, told
-from tests.probes.policy_world import STS_RECORD, policy_world
 from tests.servers.certificates import Authority
+from tests.support.advice_rig import World, only, told
+from tests.support.policy_world import STS_RECORD, policy_world
 
 OPEN = re.compile(rf"\b({'|'.join(name.upper() for name in PLACEHOLDERS)})\b")
 IP = "192.0.2.25"

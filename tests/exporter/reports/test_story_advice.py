@@ -14,7 +14,7 @@ from exporter.reports.advice import Standpoint
 from exporter.reports.story import Story, advice, take_story
 from exporter.terminal.story import story_view
 from probes.result import Failure, Finding, Owner, Part, Phase, ProbeResult, Reason, Status
-from tests.exporter.ledger_rig import opened
+from tests.support.ledger_rig import opened
 
 AT = datetime(2026, 11, 27, tzinfo=UTC)
 REFUSED = Failure(Phase.CONNECT, Reason.CONNECTION_REFUSED, "refused", Owner.THEIR_MX, True)

@@ -13,16 +13,16 @@ import httpx
 from exporter.metrics.exposition import Format
 from exporter.metrics.families import FAMILIES
 from exporter.metrics.metrics import Metrics
+from exporter.service.loop_monitor import LoopMonitor
 from exporter.web.application import HttpState
-from exporter.web.health import LoopMonitor
 from exporter.web.server import serve
 from probes.canary.lifecycle import Event, Outcome, State
 from probes.clock import SYSTEM_CLOCK
 from probes.result import Phase, Reason
-from tests.exporter.metric_rig import TOKEN, Reader, change, config, failure, part, run
 from tests.exporter.metrics.test_docs import sections
 from tests.exporter.metrics.test_evidence_values import FULL, examined
 from tests.servers.real import needs, program
+from tests.support.metric_rig import TOKEN, Reader, change, config, failure, part, run
 
 LOOPBACK = "127.0.0.1"
 

@@ -13,11 +13,11 @@ import pytest
 
 from exporter.metrics.exposition import CHUNK_BYTES, Format
 from exporter.metrics.metrics import Metrics
+from exporter.service.loop_monitor import LoopMonitor
 from exporter.web.application import HttpState
-from exporter.web.health import LoopMonitor
 from exporter.web.server import MAX_CONNECTIONS, ListenError, serve
 from probes.canary.lifecycle import Event, Outcome, State
-from tests.exporter.metric_rig import TOKEN, TurnedClock, change, config, read_openmetrics
+from tests.support.metric_rig import TOKEN, TurnedClock, change, config, read_openmetrics
 
 LOOPBACK = "127.0.0.1"
 OPENMETRICS = {"Accept": "application/openmetrics-text; version=1.0.0"}

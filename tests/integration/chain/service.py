@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from exporter.ledger.reader import reading
-from exporter.probing import TIMEOUT_HEADER
+from exporter.web.probe import TIMEOUT_HEADER
 from tests.integration.chain import layout
 from tests.integration.chain.chain import Chain, Process
 from tests.integration.chain.daemons import ChainError

@@ -4,9 +4,9 @@ import re
 from dataclasses import dataclass
 
 from exporter.demo.scenario import SENDER, Access
-from tests.exporter.demo.clients import MailReader, smtp
 from tests.integration.nothing_lost.plan import DIRECT
 from tests.integration.nothing_lost.world import TOKEN
+from tests.support.demo_clients import MailReader, smtp
 
 FOLDERS = ("INBOX", "Junk")
 FORGED = "mailcanary-aaaaaaaaaaaaaaaaaaaaaaaaaa"

@@ -20,8 +20,9 @@ from probes.trace import MAX_KNOWN, MAX_VALUE, Trace
 from tests.probes.kinds.test_nameservers import run as run_nameservers
 from tests.probes.kinds.test_nameservers import two_servers
 from tests.probes.kinds.test_sender import LIST, TARGET, World, rsa_public
-from tests.probes.mail_world import mail_world
-from tests.probes.policy_world import (
+from tests.servers.certificates import Authority
+from tests.support.mail_world import mail_world
+from tests.support.policy_world import (
     DOMAIN,
     MX,
     MX_ADDRESS,
@@ -31,8 +32,7 @@ from tests.probes.policy_world import (
     ZONE,
     policy_world,
 )
-from tests.probes.policy_world import run as run_policy
-from tests.servers.certificates import Authority
+from tests.support.policy_world import run as run_policy
 
 TTL, NEGATIVE_TTL = 300, 60
 TWO = "@ MX 20 mx2\n@ MX 10 mx1\nmx1 A 192.0.2.1\nmx2 A 192.0.2.2"

@@ -16,8 +16,8 @@ from probes.net.tls import TrustStore
 from probes.options import FilePath, Host, Port, Seconds, Secret
 from probes.result import Owner, Phase, ProbeResult, Reason
 from probes.run import run_once
-from tests.probes.mailboxes.watching import net
 from tests.servers.dovecot import Dovecot, running_dovecot
+from tests.support.watching import net
 
 real = pytest.mark.real("dovecot-imapd")
 FULL = b"Subject: large\r\n\r\n" + b"x" * 60_000

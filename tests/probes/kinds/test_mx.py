@@ -15,8 +15,8 @@ from probes.net.tls import TrustStore
 from probes.options import Domain, Host, IpAddress, Port, Seconds
 from probes.result import Owner, Part, Phase, ProbeResult, Reason, Status
 from probes.run import run_once
-from tests.probes.mail_world import DOMAIN, MailWorld, mail_world
 from tests.servers.certificates import Authority
+from tests.support.mail_world import DOMAIN, MailWorld, mail_world
 
 TWO_HOSTS = """
 @   MX 10 mx1

@@ -18,8 +18,8 @@ from probes.rcpt import Question
 from probes.result import Finding, Owner, Part, Phase, ProbeResult, Reason, Status
 from probes.run import run_once
 from probes.trace import Listener, Step
-from tests.probes.mail_world import DOMAIN, MailWorld, mail_world
 from tests.servers.certificates import Authority
+from tests.support.mail_world import DOMAIN, MailWorld, mail_world
 
 ZONE = "@ MX 10 mx1\nmx1 A 192.0.2.1"
 TARGET = MxTarget(Domain(DOMAIN))

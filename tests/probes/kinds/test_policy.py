@@ -15,7 +15,8 @@ from probes.net.tls import TrustStore
 from probes.options import Count, Domain, Seconds
 from probes.options import Host as HostName
 from probes.result import Owner, Phase, Reason, Status
-from tests.probes.policy_world import (
+from tests.servers.certificates import Authority
+from tests.support.policy_world import (
     DOMAIN,
     MX,
     MX_ADDRESS,
@@ -28,7 +29,6 @@ from tests.probes.policy_world import (
     policy_world,
     run,
 )
-from tests.servers.certificates import Authority
 
 CLEAR, ENCRYPTED = "delivered_in_clear", "delivered_encrypted"
 PROVEN, DEFERRED, BOUNCED = "delivered_authenticated", "deferred", "bounced"

@@ -16,8 +16,8 @@ from probes.net.tls import TrustStore
 from probes.options import FilePath, Host, IpAddress, Port, Secret
 from probes.result import Owner, Phase, ProbeResult, Reason, Status
 from probes.run import run_once
-from tests.probes.mail_world import MailWorld, mail_world
 from tests.servers.certificates import Authority
+from tests.support.mail_world import MailWorld, mail_world
 
 NAME = "submit.example.test"
 ADDRESS = "192.0.2.10"

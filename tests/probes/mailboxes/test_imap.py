@@ -17,8 +17,8 @@ from probes.net.tls import TrustStore
 from probes.options import Host, Port, Seconds, Secret
 from probes.records.imap_responses import Listed
 from probes.result import Owner, Phase, ProbeFailure, Reason
-from tests.probes.mailboxes.watching import WAIT, Told, Waiting, canary, net, watched
 from tests.servers.imap import Answer, Hang, Raw
+from tests.support.watching import WAIT, Told, Waiting, canary, net, watched
 
 ONLY_INBOX = {"LIST": (Say('* LIST () "/" INBOX', "{tag} OK done"),)}
 TOKEN, MESSAGE = canary()

@@ -12,8 +12,8 @@ from probes.mailboxes.imap import ImapMailbox
 from probes.mailboxes.imap_copies import fetch_copies
 from probes.net.tls import TrustStore
 from probes.options import Host, Port, Secret
-from tests.probes.mailboxes.watching import Waiting, net
 from tests.servers.imap import Answer, Raw
+from tests.support.watching import Waiting, net
 
 GMAIL = Say("* CAPABILITY IMAP4rev1 AUTH=PLAIN X-GM-EXT-1", "{tag} OK done")
 LABELS = (Say('* 1 FETCH (X-GM-LABELS ("\\\\Inbox") UID 1)', "{tag} OK done"),)

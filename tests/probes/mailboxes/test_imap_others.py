@@ -13,9 +13,9 @@ from probes.net.tls import TrustStore
 from probes.options import FilePath, Host, Port, Seconds, Secret
 from probes.result import ProbeFailure, Reason
 from tests.probes.mailboxes.test_imap import header_of, message, opened
-from tests.probes.mailboxes.watching import Told, Waiting, canary, net, watched
 from tests.servers.dovecot import running_dovecot
 from tests.servers.imap import Answer
+from tests.support.watching import Told, Waiting, canary, net, watched
 
 USER = "us"
 TOKEN, MESSAGE = canary()

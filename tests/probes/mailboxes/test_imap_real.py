@@ -20,9 +20,9 @@ from probes.net.imap import ImapSession
 from probes.net.tls import TrustStore
 from probes.options import FilePath, Host, Port, Seconds, Secret
 from probes.result import Owner, Phase, ProbeFailure, Reason
-from tests.probes.mailboxes.watching import WAIT, Told, Waiting, canary, net, watched
 from tests.servers.certificates import Authority
 from tests.servers.dovecot import Dovecot, running_dovecot
+from tests.support.watching import WAIT, Told, Waiting, canary, net, watched
 
 Tls = Literal["implicit", "starttls", "none"]
 

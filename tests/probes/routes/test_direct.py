@@ -14,8 +14,8 @@ from probes.options import EmailAddress, Seconds
 from probes.result import Owner, Phase, ProbeResult, Reason, Status
 from probes.routes.direct import DirectRoute, hand_over, host
 from probes.run import run_once
-from tests.probes.mail_world import DOMAIN, MailWorld, mail_world
 from tests.servers.certificates import Authority
+from tests.support.mail_world import DOMAIN, MailWorld, mail_world
 
 TWO_HOSTS = "@ MX 10 mx1\n@ MX 20 mx2\nmx1 A 192.0.2.1\nmx2 A 192.0.2.2"
 ONE_HOST = "@ MX 10 mx1\nmx1 A 192.0.2.1"

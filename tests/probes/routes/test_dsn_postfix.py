@@ -23,10 +23,10 @@ from probes.records.bounce_values import Bounce
 from probes.result import ProbeResult
 from probes.routes.submission import SubmissionRoute, hand_over
 from probes.run import run_once
-from tests.probes.mailboxes.watching import Waiting, net, watched
 from tests.servers.certificates import Authority
 from tests.servers.dovecot import Dovecot, running_dovecot
 from tests.servers.postfix import Postfix, postfix
+from tests.support.watching import Waiting, net, watched
 
 pytestmark = [
     pytest.mark.real("postfix", "dovecot-imapd"),

@@ -15,8 +15,8 @@ from probes.options import EmailAddress, Host, Secret
 from probes.result import Owner, Phase, ProbeResult, Reason
 from probes.routes.submission import SubmissionRoute, hand_over, host
 from probes.run import run_once
-from tests.probes.mail_world import MailWorld, mail_world
 from tests.servers.certificates import Authority
+from tests.support.mail_world import MailWorld, mail_world
 
 NAME = "submit.example.test"
 ADDRESS = "192.0.2.10"

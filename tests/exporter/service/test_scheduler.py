@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.scheduler import Agenda, Entry, Scheduler, Start, offset_of
+from exporter.service.scheduler import Agenda, Entry, Scheduler, Start, offset_of
 from probes.clock import Instant
 
 BEGIN = datetime(2026, 3, 4, 5, 6, 7, 891011, tzinfo=UTC)

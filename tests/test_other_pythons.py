@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 FILES = (
     "tests/probes/test_tasks.py",
-    "tests/exporter/test_supervision.py",
-    "tests/exporter/test_watcher.py",
+    "tests/exporter/service/test_supervision.py",
+    "tests/exporter/service/test_mailbox_watcher.py",
 )
 """Tests that need pure Python packages only: those of our own environment serve every Python."""
 

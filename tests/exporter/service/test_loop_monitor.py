@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from exporter.web.health import LAG_INTERVAL, LoopMonitor
-from tests.exporter.metric_rig import TurnedClock
+from exporter.service.loop_monitor import LAG_INTERVAL, LoopMonitor
+from tests.support.metric_rig import TurnedClock
 
 
 class Lags:

@@ -16,10 +16,10 @@ from exporter.commands.status import status
 from exporter.liars.dns_messages import Misbehaviour
 from exporter.liars.dns_server import DnsServer, Fault
 from exporter.liars.smtp import Script, SmtpPeer
-from exporter.runs import finish, probe
+from exporter.service.runs import finish, probe
 from tests.exporter.commands.test_diagnose import finished, started
-from tests.exporter.service_rig import Running, running
 from tests.servers.certificates import Authority
+from tests.support.service_rig import Running, running
 
 HOST = "mx1.example.test"
 ONE = "@ MX 10 mx1\nmx1 A 127.0.0.1"

@@ -15,7 +15,7 @@ from typing import Self
 from exporter.ledger.errors import LedgerError
 from exporter.ledger.ledger import Ledger
 from exporter.model import Run, TargetChange
-from exporter.supervision import UNHEARD, Supervisor
+from exporter.service.supervision import UNHEARD, Supervisor
 
 LOG = logging.getLogger("mailcanary")
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from exporter.supervision import Supervisor
+from exporter.service.supervision import Supervisor
 from probes.tasks import UntoldEnd, cancel
 
 LIMIT = 10.0

@@ -16,9 +16,9 @@ from typing import Self
 
 import pytest
 
-from exporter.log_writer import MAX_LINES, MAX_OCTETS, LogWriter
-from tests.exporter.serving import PATIENCE, QUIET, ROOT, Serving, serving
+from exporter.service.log_writer import MAX_LINES, MAX_OCTETS, LogWriter
 from tests.integration.nothing_lost.rig import fetch, free_port
+from tests.support.serving import PATIENCE, QUIET, ROOT, Serving, serving
 
 NOTICE = re.compile(
     rb"^[-\d]+ [:,\d]+ WARNING log lines dropped, because the log could not be written: (\d+)\n",
@@ -189,7 +189,7 @@ def test_a_full_disk_costs_lines_and_is_told_when_there_is_room(tmp_path: Path) 
     script = f"""
 import os, resource, signal
 from pathlib import Path
-from exporter.log_writer import LogWriter
+from exporter.service.log_writer import LogWriter
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (10, resource.RLIM_INFINITY))
 writer = LogWriter(os.open({str(log)!r}, os.O_WRONLY | os.O_CREAT | os.O_APPEND))
@@ -235,7 +235,9 @@ def test_a_stream_puts_whole_lines_and_writes_what_its_encoding_lacks_as_escapes
 
 def ending(script: str, pipe: Pipe) -> int:
     """The exit code of a process with a diverted standard error."""
-    text = f"from exporter.log_writer import divert_stderr\nwriter = divert_stderr()\n{script}"
+    text = (
+        f"from exporter.service.log_writer import divert_stderr\nwriter = divert_stderr()\n{script}"
+    )
     command = [sys.executable, "-c", text]
     child = subprocess.run(command, cwd=ROOT, stderr=pipe.writer, timeout=PATIENCE, check=False)
     return child.returncode

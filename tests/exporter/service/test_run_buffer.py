@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from exporter import run_book
 from exporter.ledger.reader import reading
 from exporter.model import Run, TargetChange
-from exporter.run_book import TOGETHER, RunBook
+from exporter.service import run_buffer as run_book
+from exporter.service.run_buffer import TOGETHER, RunBook
 from probes.result import Aspect, Known
-from tests.exporter.ledger_rig import BEGIN, Rig, opened, result
+from tests.support.ledger_rig import BEGIN, Rig, opened, result
 
 NEVER = 3600.0
 

@@ -14,10 +14,10 @@ from exporter.demo.faults import Fault, find
 from exporter.demo.world import MailWorld
 from probes.canary.lifecycle import IN_FLIGHT, Event, Outcome, State
 from probes.result import Owner
-from tests.exporter.demo.clients import PATIENCE, count
-from tests.exporter.service_rig import Running, record_of, running, write_config
 from tests.integration.nothing_lost.rig import fetch, free_port
 from tests.servers.streams import conversing
+from tests.support.demo_clients import PATIENCE, count
+from tests.support.service_rig import Running, record_of, running, write_config
 
 
 @pytest.fixture

@@ -7,15 +7,16 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from exporter.app import Service, serving
+from exporter.app import serving
 from exporter.config import load
 from exporter.demo.world import MailWorld
 from exporter.ledger.ledger import Ledger
 from exporter.model import CanaryRecord, Change
+from exporter.service.service import Service
 from probes.canary.lifecycle import Outcome
 from probes.clock import SYSTEM_CLOCK
-from tests.exporter.demo.clients import PATIENCE
 from tests.integration.nothing_lost.rig import fetch
+from tests.support.demo_clients import PATIENCE
 
 
 @dataclass

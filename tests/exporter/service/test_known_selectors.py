@@ -10,21 +10,21 @@ from typing import Any
 
 import pytest
 
-from exporter.by_hand import run_job
 from exporter.commands.diagnose import diagnose_now
 from exporter.config import load
 from exporter.demo.scenario import SENDER_DOMAIN
 from exporter.demo.world import MailWorld
 from exporter.diagnose.request import Typed, read_request
 from exporter.model import Job
-from exporter.runs import probe
+from exporter.service.manual_run import run_job
+from exporter.service.runs import probe
 from probes.canary.lifecycle import Outcome
 from probes.kinds.sender import SenderTarget
 from probes.options import Domain
 from probes.result import Part, ProbeResult, Reason
-from tests.exporter.service_rig import Running, record_of, running, write_config
-from tests.exporter.serving import PATIENCE, ROOT
 from tests.integration.nothing_lost.rig import fetch
+from tests.support.service_rig import Running, record_of, running, write_config
+from tests.support.serving import PATIENCE, ROOT
 
 JOB = "jobs:\n", f"jobs:\n  ours:\n    kind: sender\n    domain: {SENDER_DOMAIN}\n    every: 1h\n"
 NO_LISTS = JOB[1] + "    block_lists: []\n"

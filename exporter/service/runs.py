@@ -3,13 +3,13 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import TypeVar
 
 from exporter.ledger.errors import LedgerError
 from exporter.ledger.ledger import Ledger
-from exporter.model import Change, Job, Path, Run
-from exporter.run_book import RunBook
+from exporter.model import Job, Path, Run
+from exporter.service.publisher import Publisher
+from exporter.service.run_buffer import RunBook
 from probes.canary.lifecycle import Event, ImpossibleEvent, sending_ended
 from probes.canary.message import Canary, compose, new_token
 from probes.mailboxes import Sighting
@@ -24,15 +24,6 @@ LOG = logging.getLogger("mailcanary.run")
 LONGEST_LEDGER_PAUSE = 30.0
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Publisher:
-    """Where finished values go, which must not raise; changes are in the ledger by then."""
-
-    change: Callable[[Change], None]
-    run: Callable[[Run], None]
-    ledger_error: Callable[[], None]
 
 
 async def send(

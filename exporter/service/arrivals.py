@@ -6,15 +6,15 @@ from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from typing import Any
 
-from exporter.cleaning import Cleaner
-from exporter.examining import Examiner
 from exporter.ledger.errors import LedgerError
 from exporter.ledger.ledger import Ledger
 from exporter.metrics.metrics import Metrics
 from exporter.model import CanaryRecord, Change, Examined, Mailbox
-from exporter.runs import event_of, unstored
-from exporter.supervision import Supervisor, log_error
-from exporter.watcher import MailboxWatcher, WatchState
+from exporter.service.cleaner import Cleaner
+from exporter.service.examiner import Examiner
+from exporter.service.mailbox_watcher import MailboxWatcher, WatchState
+from exporter.service.runs import event_of, unstored
+from exporter.service.supervision import Supervisor, log_error
 from probes.canary.lifecycle import UNSETTLED
 from probes.clock import Clock, Instant
 from probes.mailboxes import Content, Cursor, Look, News, Report, Sighting, place_of

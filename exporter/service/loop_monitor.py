@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from exporter.metrics.rolling_maximum import RollingMaximum
-from exporter.supervision import UNHEARD, Supervisor
+from exporter.service.supervision import UNHEARD, Supervisor
 from probes.clock import SYSTEM_CLOCK, Clock
 from probes.tasks import cancel
 

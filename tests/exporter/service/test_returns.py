@@ -10,15 +10,15 @@ from exporter.demo.faults import find
 from exporter.demo.world import MailWorld
 from exporter.liars.acts import Say, Tell
 from exporter.liars.imap import OK, Answers, ImapPeer
-from exporter.runs import event_of
+from exporter.service.runs import event_of
 from probes.canary.lifecycle import Event, Outcome
 from probes.canary.message import new_token
 from probes.clock import Instant
 from probes.mailboxes import Placement, Sighting
 from probes.records.bounce_values import Action, Bounce, BouncedRecipient
-from tests.exporter.service_rig import record_of, running, write_config
-from tests.probes.mailboxes.watching import canary
 from tests.servers.imap import Answer, Raw
+from tests.support.service_rig import record_of, running, write_config
+from tests.support.watching import canary
 
 ELSEWHERE = """mailboxes:
   elsewhere:

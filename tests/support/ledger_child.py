@@ -1,10 +1,10 @@
 """A process with a ledger, for tests that kill it or take its disk away.
 
-`python -m tests.exporter.ledger_child kill FILE ROUND`: lives many canaries' lives and writes a
+`python -m tests.support.ledger_child kill FILE ROUND`: lives many canaries' lives and writes a
 line for every step after it was awaited; runs until it is killed.
-`python -m tests.exporter.ledger_child full FILE BALLAST`: claims until the disk is full, deletes
+`python -m tests.support.ledger_child full FILE BALLAST`: claims until the disk is full, deletes
 the ballast, goes on, and says what became of it all.
-`python -m tests.exporter.ledger_child open FILE`: opens the ledger and says how that went.
+`python -m tests.support.ledger_child open FILE`: opens the ledger and says how that went.
 """
 
 import asyncio

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from exporter.by_hand import run_path, story_json
 from exporter.config import load
 from exporter.demo.faults import find
 from exporter.demo.imap_server import INBOX, JUNK
@@ -23,14 +22,15 @@ from exporter.ledger.ledger import Ledger
 from exporter.ledger.store import Store
 from exporter.liars import dns_server
 from exporter.liars.dns_messages import Misbehaviour
+from exporter.service.manual_run import run_path, story_json
 from exporter.terminal.evidence import evidence_view
 from probes.canary.evidence import Evidence
 from probes.canary.lifecycle import Event, Outcome
 from probes.records.raw_message import MAX_MESSAGE
 from probes.trace import Step
-from tests.exporter.service_rig import Running, record_of, running, write_config
-from tests.exporter.serving import PATIENCE, ROOT
 from tests.probes.canary.test_mutation import PEM, PUBLIC
+from tests.support.service_rig import Running, record_of, running, write_config
+from tests.support.serving import PATIENCE, ROOT
 
 SIGNED = "    dkim_domain: signed.test\n    dkim_selector: s1\n    dkim_key: {file: key.pem}\n"
 KEY = f's1._domainkey TXT "v=DKIM1; p={PUBLIC[:200]}" "{PUBLIC[200:]}"\n'

@@ -8,20 +8,20 @@ from pathlib import Path
 
 import pytest
 
-from exporter.cleaning import FIRST_PAUSE, LONGEST_PAUSE, Cleaner
 from exporter.liars.acts import Say
 from exporter.liars.imap import OK, Answers, ImapPeer
 from exporter.metrics.exposition import Format
 from exporter.metrics.metrics import Metrics
 from exporter.model import Mailbox
+from exporter.service.cleaner import FIRST_PAUSE, LONGEST_PAUSE, Cleaner
 from probes.canary.message import new_token
 from probes.mailboxes.imap import ImapMailbox
 from probes.net.tls import TrustStore
 from probes.options import Host, Port, Seconds, Secret
-from tests.exporter.ledger_rig import Rig, opened, sighting
-from tests.exporter.metric_rig import config
-from tests.probes.mailboxes.watching import canary, net
 from tests.servers.imap import Raw
+from tests.support.ledger_rig import Rig, opened, sighting
+from tests.support.metric_rig import config
+from tests.support.watching import canary, net
 
 NO_UIDPLUS: Answers = {"CAPABILITY": (Say("* CAPABILITY IMAP4rev1 IDLE", "{tag} OK done"),)}
 KEEP = 60.0

@@ -14,7 +14,7 @@ from typing import Any
 
 from exporter.metrics.exposition import escaped
 from exporter.model import Config, Job
-from exporter.runs import probe
+from exporter.service.runs import probe
 from probes.net import Net
 from probes.records import RecordError
 from probes.records.address import domain_of, parse_domain

@@ -14,8 +14,8 @@ from exporter.liars.dns_server import Faults
 from exporter.liars.https import page
 from exporter.liars.smtp import Script
 from probes.net import Net
-from tests.probes.policy_world import PATH, POLICY, policy_world
 from tests.servers.certificates import Authority
+from tests.support.policy_world import PATH, POLICY, policy_world
 
 
 @dataclass(frozen=True)

@@ -9,17 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from exporter.by_hand import run_path
 from exporter.config import load
 from exporter.demo.faults import find
 from exporter.demo.world import MailWorld
 from exporter.ledger.ledger import Ledger
 from exporter.model import CanaryRecord
+from exporter.service.manual_run import run_path
 from probes.canary.lifecycle import Outcome, State
 from probes.clock import SYSTEM_CLOCK
 from probes.trace import Step
-from tests.exporter.service_rig import Running, running, write_config
-from tests.exporter.serving import PATIENCE, ROOT
+from tests.support.service_rig import Running, running, write_config
+from tests.support.serving import PATIENCE, ROOT
 
 LOST_SOON = [("lost_after: 20s", "lost_after: 1500ms"), ("deadline: 18s", "deadline: 1s")]
 LOST_SOON += [("late_after: 5s", "late_after: 1s")]

@@ -16,14 +16,14 @@ from exporter.liars.acts import Close, Say, Wait
 from exporter.liars.smtp import Script
 from exporter.metrics.metrics import Metrics
 from exporter.model import Config
-from exporter.probing import MAX_AT_ONCE, Prober, allowed
+from exporter.service.loop_monitor import LoopMonitor
 from exporter.web.application import HttpState
-from exporter.web.health import LoopMonitor
+from exporter.web.probe import MAX_AT_ONCE, Prober, allowed
 from exporter.web.server import serve
 from probes.clock import SYSTEM_CLOCK
 from probes.net.tls import TrustStore
-from tests.probes.mail_world import MailWorld, mail_world
 from tests.servers.certificates import Authority
+from tests.support.mail_world import MailWorld, mail_world
 
 PASSWORD = "correct-horse-battery"
 ZONE = "@ MX 10 mx1\nmx1 A 192.0.2.1"

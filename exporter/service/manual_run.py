@@ -7,16 +7,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from exporter.examining import Examiner
-from exporter.learnt import informed_by_file
 from exporter.ledger.errors import LedgerError
 from exporter.ledger.ledger import Ledger
 from exporter.model import CanaryRecord, Change, Config, Examined, Job, Path, Run
 from exporter.network import build_net
-from exporter.runs import Publisher, event_of, probe, send, unstored
-from exporter.supervision import UNHEARD
-from exporter.watcher import MailboxWatcher, WatchState
-from exporter.web.health import LoopMonitor
+from exporter.service.examiner import Examiner
+from exporter.service.known_selectors import informed_by_file
+from exporter.service.loop_monitor import LoopMonitor
+from exporter.service.mailbox_watcher import MailboxWatcher, WatchState
+from exporter.service.publisher import Publisher
+from exporter.service.runs import event_of, probe, send, unstored
+from exporter.service.supervision import UNHEARD
 from probes.canary.evidence import Evidence, evidence_json
 from probes.canary.lifecycle import UNSETTLED, Event, ImpossibleEvent
 from probes.clock import SYSTEM_CLOCK

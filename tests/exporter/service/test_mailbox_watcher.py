@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from exporter.watcher import (
+from exporter.service.mailbox_watcher import (
     FRESH_SECONDS,
     MAX_SESSIONS_PER_COPY,
     MAX_WANTED,

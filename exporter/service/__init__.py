@@ -1,0 +1,1 @@
+"""The running service: schedule, runs, mailbox watches, and what they publish."""
