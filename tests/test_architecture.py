@@ -57,8 +57,8 @@ ROOMS = (
     ("probes.registry",),
     (
         "exporter.cli",
-        "exporter.liars",
         "exporter.model",
+        "exporter.testbed",
     ),
     (
         "exporter.analysis",
@@ -126,7 +126,7 @@ CLIENTS = {
 }
 """Every third-party package, and the only files that import it."""
 
-SERVER_SIDE = re.compile(r"exporter/(demo|liars)/.*")
+SERVER_SIDE = re.compile(r"exporter/(demo|testbed)/.*")
 """The embedded mail world plays the other side and may use whatever makes a server."""
 
 LAZY_LOADER = "exporter/cli.py"

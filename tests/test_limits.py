@@ -22,7 +22,7 @@ def constants() -> set[str]:
     for package in ("probes", "exporter"):
         for path in sorted((ROOT / package).rglob("*.py")):
             module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
-            if module.startswith(("exporter.liars", "exporter.demo", "exporter.selftest")):
+            if module.startswith(("exporter.testbed", "exporter.demo", "exporter.selftest")):
                 continue
             for node in ast.parse(path.read_text("utf-8")).body:
                 targets = node.targets if isinstance(node, ast.Assign) else []

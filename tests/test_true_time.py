@@ -16,12 +16,12 @@ import uvloop
 from exporter.app import serving
 from exporter.config import parse
 from exporter.ledger.ledger import Ledger
-from exporter.liars.acts import Say, Tell
-from exporter.liars.smtp import Script, SmtpPeer
 from exporter.metrics.metrics import Metrics
 from exporter.model import CanaryRecord, Change, Run
 from exporter.service.loop_monitor import LoopMonitor
 from exporter.service.service import Service
+from exporter.testbed.servers.script import Say, Tell
+from exporter.testbed.servers.smtp import Script, SmtpPeer
 from probes.canary.lifecycle import UNSETTLED, State
 from probes.clock import SYSTEM_CLOCK
 from probes.kinds import submission

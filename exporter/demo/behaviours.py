@@ -5,7 +5,7 @@ from dataclasses import Field, dataclass, field, fields, replace
 from enum import StrEnum
 from typing import Any, ClassVar, Protocol, TypeVar
 
-from exporter.liars.dns_server import Faults
+from exporter.testbed.servers.dns_server import Faults
 
 EVERYONE = "*"
 """The key under which a treatment applies to every recipient."""

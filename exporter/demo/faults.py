@@ -12,8 +12,8 @@ from exporter.demo.behaviours import (
     WorldBehaviour,
 )
 from exporter.demo.scenario import EXAMPLE_PATHS, RECEIVER_DOMAIN
-from exporter.liars import dns_server
-from exporter.liars.dns_messages import Misbehaviour
+from exporter.testbed.servers import dns_server
+from exporter.testbed.servers.dns_messages import Misbehaviour
 from probes.canary.lifecycle import Outcome
 
 

@@ -5,7 +5,7 @@ import socket
 import ssl
 from collections.abc import Callable
 
-from exporter.liars.connection import stop_serving
+from exporter.testbed.servers.connection import stop_serving
 
 LOOPBACK = "127.0.0.1"
 

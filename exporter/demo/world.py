@@ -19,7 +19,7 @@ from exporter.demo.relay import Relay, RelayOptions
 from exporter.demo.scenario import Access
 from exporter.demo.smtp_servers import SmtpServer, without_deprecation_notice
 from exporter.demo.submission import Signer, SubmissionHandler
-from exporter.liars.dns_server import DnsServer
+from exporter.testbed.servers.dns_server import DnsServer
 from probes.canary.lifecycle import Outcome
 from probes.mailboxes import Placement
 

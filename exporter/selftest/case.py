@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from exporter.liars.world import Scenery
+from exporter.testbed.servers.world import Scenery
 from probes.canary.hops import OurTimes
 from probes.canary.message import Canary
 from probes.catalogue import ENTRIES

@@ -11,15 +11,15 @@ from pathlib import Path
 import uvloop
 from rich.console import Console
 
-from exporter.liars.peer import LOOPBACK
 from exporter.reports.exit_codes import ExitCode
+from exporter.selftest.all_cases import all_cases
 from exporter.selftest.case import Case, chosen
-from exporter.selftest.props import make_props
+from exporter.selftest.fixtures import make_props
 from exporter.selftest.report import document, exit_code
-from exporter.selftest.running import Outcome, run_all
-from exporter.selftest.table import all_cases
+from exporter.selftest.runner import Outcome, run_all
 from exporter.selftest.view import progress, report
 from exporter.terminal.text import complain, say
+from exporter.testbed.servers.peer import LOOPBACK
 from probes.catalogue import AREAS, nearest
 
 _LONGEST_CALL = 5.0

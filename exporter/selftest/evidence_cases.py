@@ -6,16 +6,16 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
-from exporter.liars.acts import Act, Say, Send
-from exporter.liars.dns_messages import Misbehaviour
-from exporter.liars.dns_server import Fault, Faults
-from exporter.liars.imap import OK
-from exporter.liars.keys import key_record
-from exporter.liars.world import Mailbox, Scenery
 from exporter.selftest.case import Case, Copy, Told, telling
+from exporter.selftest.execution import PLACE
+from exporter.selftest.fixtures import DOMAIN, IMAP_HOST, PASSWORD, USER, Props
 from exporter.selftest.mx_cases import FIRST
-from exporter.selftest.performing import PLACE
-from exporter.selftest.props import DOMAIN, IMAP_HOST, PASSWORD, USER, Props
+from exporter.testbed.servers.dns_messages import Misbehaviour
+from exporter.testbed.servers.dns_server import Fault, Faults
+from exporter.testbed.servers.imap import OK
+from exporter.testbed.servers.keys import key_record
+from exporter.testbed.servers.script import Act, Say, Send
+from exporter.testbed.servers.world import Mailbox, Scenery
 from probes.canary.hops import OurTimes
 from probes.canary.message import MessageOptions, compose
 from probes.mailboxes.imap import ImapMailbox

@@ -3,15 +3,15 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from exporter.liars.acts import Say
-from exporter.liars.certificates import foreign
-from exporter.liars.imap import CAPABILITIES
-from exporter.liars.smtp import Script
-from exporter.liars.world import Mailbox, Scenery
 from exporter.selftest.case import Case, Probe, Told, telling
+from exporter.selftest.fixtures import DOMAIN, IMAP_HOST, PASSWORD, USER, Props
 from exporter.selftest.mx_cases import FIRST, HERE, ONE_HOST, OVER_V6
 from exporter.selftest.mx_cases import TARGET as MX_TARGET
-from exporter.selftest.props import DOMAIN, IMAP_HOST, PASSWORD, USER, Props
+from exporter.testbed.servers.certificates import foreign
+from exporter.testbed.servers.imap import CAPABILITIES
+from exporter.testbed.servers.script import Say
+from exporter.testbed.servers.smtp import Script
+from exporter.testbed.servers.world import Mailbox, Scenery
 from probes.kinds.mailbox_reading import MailboxTarget
 from probes.options import Host, Secret
 from probes.result import Status

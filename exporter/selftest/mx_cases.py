@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from exporter.liars.dns_messages import Misbehaviour
-from exporter.liars.dns_server import Fault, Faults
-from exporter.liars.smtp import Script
-from exporter.liars.world import Scenery
 from exporter.selftest.case import BRIEF, Case, Probe, Told, telling
-from exporter.selftest.props import DOMAIN, MX, SECOND_MX, Props
+from exporter.selftest.fixtures import DOMAIN, MX, SECOND_MX, Props
+from exporter.testbed.servers.dns_messages import Misbehaviour
+from exporter.testbed.servers.dns_server import Fault, Faults
+from exporter.testbed.servers.smtp import Script
+from exporter.testbed.servers.world import Scenery
 from probes.kinds.mx import MxTarget
 from probes.options import Count, Domain
 from probes.result import Status

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-from exporter.liars.dns_messages import Misbehaviour
-from exporter.liars.dns_server import Fault, Faults
-from exporter.liars.world import NameServer, Scenery
 from exporter.selftest.case import BRIEF, Case, Probe, Told, telling
-from exporter.selftest.props import DOMAIN, Props
+from exporter.selftest.fixtures import DOMAIN, Props
+from exporter.testbed.servers.dns_messages import Misbehaviour
+from exporter.testbed.servers.dns_server import Fault, Faults
+from exporter.testbed.servers.world import NameServer, Scenery
 from probes.kinds.nameservers import NameserversTarget
 from probes.options import Count, Domain
 from probes.result import Status

@@ -4,16 +4,16 @@ import ssl
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from exporter.liars.acts import Acts
-from exporter.liars.certificates import Identity, foreign, identity
-from exporter.liars.dns_messages import Misbehaviour
-from exporter.liars.dns_server import Fault, Faults
-from exporter.liars.https import page, sts_policy
-from exporter.liars.smtp import Script
-from exporter.liars.world import Pages, Scenery, Server
 from exporter.selftest.case import BRIEF, Case, Probe, Told, telling
+from exporter.selftest.fixtures import DOMAIN, MX, POLICY_HOST, Props
 from exporter.selftest.mx_cases import FIRST, SECOND
-from exporter.selftest.props import DOMAIN, MX, POLICY_HOST, Props
+from exporter.testbed.servers.certificates import Identity, foreign, identity
+from exporter.testbed.servers.dns_messages import Misbehaviour
+from exporter.testbed.servers.dns_server import Fault, Faults
+from exporter.testbed.servers.https import page, sts_policy
+from exporter.testbed.servers.script import Acts
+from exporter.testbed.servers.smtp import Script
+from exporter.testbed.servers.world import Pages, Scenery, Server
 from probes.kinds.policy import PolicyTarget
 from probes.options import Count, Domain, Seconds
 from probes.options import Host as HostName

@@ -6,7 +6,7 @@ from typing import Any
 
 from exporter.reports.exit_codes import ExitCode
 from exporter.selftest.case import expected_by
-from exporter.selftest.running import Outcome
+from exporter.selftest.runner import Outcome
 from probes.catalogue import AREAS, ENTRIES
 from probes.result import to_json
 

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from exporter.liars.dns_server import Fault
 from exporter.selftest.case import Case
-from exporter.selftest.props import DOMAIN, Props
+from exporter.selftest.fixtures import DOMAIN, Props
 from exporter.selftest.sender_cases import LOOK_UP_FAILURES
 from exporter.selftest.sender_world import DOMAIN_LIST, GOOD, IP, IP6, LIST, TARGET, SenderWorld
+from exporter.testbed.servers.dns_server import Fault
 from probes.options import Domain, Host, IpAddress
 from probes.result import Status
 

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from exporter.liars.dns_messages import Misbehaviour
-from exporter.liars.dns_server import Fault
-from exporter.liars.keys import key_record
 from exporter.selftest.case import Case, Told
-from exporter.selftest.props import DOMAIN, Props
+from exporter.selftest.fixtures import DOMAIN, Props
 from exporter.selftest.sender_world import DMARC, GOOD, IP, IP6, NAMES, SPF, TARGET, SenderWorld
+from exporter.testbed.servers.dns_messages import Misbehaviour
+from exporter.testbed.servers.dns_server import Fault
+from exporter.testbed.servers.keys import key_record
 from probes.canary.dkim_selectors import IN_USE_FOR, LearntSelector
 from probes.options import EmailAddress, IpAddress
 from probes.result import Status

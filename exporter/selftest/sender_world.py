@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from exporter.liars.dns_server import Faults
-from exporter.liars.world import Scenery
 from exporter.selftest.case import Case, Probe, Told, telling
-from exporter.selftest.props import DOMAIN, Props
+from exporter.selftest.fixtures import DOMAIN, Props
+from exporter.testbed.servers.dns_server import Faults
+from exporter.testbed.servers.world import Scenery
 from probes.kinds.sender import SenderTarget
 from probes.options import Domain, Host, IpAddress
 

@@ -6,14 +6,14 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Literal
 
-from exporter.liars.acts import Act as Said
-from exporter.liars.acts import Close, Say, Send, StartTls, Wait
-from exporter.liars.certificates import foreign
-from exporter.liars.smtp import Script
-from exporter.liars.world import Scenery
 from exporter.selftest.case import Act, Case, HandOver, Probe, Told, telling
+from exporter.selftest.fixtures import DOMAIN, MX, PASSWORD, SUBMISSION_HOST, USER, Props
 from exporter.selftest.mx_cases import FIRST, HERE, ONE_HOST, OVER_V6, SECOND, TARGET
-from exporter.selftest.props import DOMAIN, MX, PASSWORD, SUBMISSION_HOST, USER, Props
+from exporter.testbed.servers.certificates import foreign
+from exporter.testbed.servers.script import Act as Said
+from exporter.testbed.servers.script import Close, Say, Send, StartTls, Wait
+from exporter.testbed.servers.smtp import Script
+from exporter.testbed.servers.world import Scenery
 from probes.canary.message import Canary, MessageOptions, compose, new_token
 from probes.kinds.mx import MxTarget
 from probes.kinds.submission import SubmissionTarget

@@ -15,10 +15,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from exporter.app import serving
 from exporter.config import parse
 from exporter.ledger.ledger import Ledger
-from exporter.liars.lies import DOMAIN, IMAP_HOST, PASSWORD, SUBMISSION_HOST, USER, Scene
 from exporter.model import Change, Config, Job, Mailbox, Route
 from exporter.model import Path as MailPath
 from exporter.service.service import Service
+from exporter.testbed.faults.fault import DOMAIN, IMAP_HOST, PASSWORD, SUBMISSION_HOST, USER, Scene
 from probes.canary.lifecycle import Outcome
 from probes.canary.message import MessageOptions
 from probes.clock import SYSTEM_CLOCK
@@ -27,7 +27,7 @@ from probes.kinds.submission import SubmissionTarget
 from probes.mailboxes.imap import ImapMailbox
 from probes.options import Domain, EmailAddress, FilePath, Host, Seconds, Secret
 from probes.routes.submission import SubmissionRoute
-from tests.hostility.theatre import LOOPBACK, PLAYED, Liar, cast_of
+from tests.hostility.hostile_peers import LOOPBACK, PLAYED, Liar, cast_of
 from tests.hostility.watching import settled, sockets
 
 HEALTHY = "healthy"
@@ -135,7 +135,7 @@ class Watch:
 async def theatre(folder: Path) -> AsyncIterator[list[Liar]]:
     """Liars and the healthy world in a process of their own, which must end without a bug."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.hostility.theatre", str(folder)),
+        *(sys.executable, "-m", "tests.hostility.hostile_peers", str(folder)),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
     )

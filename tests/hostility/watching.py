@@ -12,9 +12,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from exporter.liars.certificates import Authority
-from exporter.liars.lies import Lie, Scene, fine
-from exporter.liars.stage import Stage
+from exporter.testbed.faults.fault import Lie, Scene, fine
+from exporter.testbed.faults.harness import Stage
+from exporter.testbed.servers.certificates import Authority
 from probes.net.tls import TrustStore
 from probes.result import ProbeResult
 

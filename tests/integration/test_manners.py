@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from exporter.liars.dns_server import DnsServer
+from exporter.testbed.servers.dns_server import DnsServer
 from probes.canary.message import Canary, MessageOptions, compose, new_token
 from probes.clock import SYSTEM_CLOCK
 from probes.kinds import mx, submission

@@ -2,8 +2,8 @@
 
 import time
 
-from exporter.liars.dns_messages import Misbehaviour
-from exporter.liars.dns_server import DnsServer, Fault
+from exporter.testbed.servers.dns_messages import Misbehaviour
+from exporter.testbed.servers.dns_server import DnsServer, Fault
 from probes.net.resolver import Resolver
 from probes.organisations import MAX_DOMAINS, named_domains, organisations_for
 from tests.exporter.commands.test_explain import SIGNED

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from exporter.liars import certificates
-from exporter.liars.certificates import foreign, self_signed
+from exporter.testbed.servers import certificates
+from exporter.testbed.servers.certificates import foreign, self_signed
 from probes.net.tls import TrustStore
 
 __all__ = ["Authority", "foreign", "self_signed"]

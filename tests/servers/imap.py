@@ -2,7 +2,8 @@
 
 from functools import partial
 
-from exporter.liars.acts import (
+from exporter.testbed.servers.imap import CAPABILITIES, OK, OPENED, Answers, ImapPeer
+from exporter.testbed.servers.script import (
     Acts,
     Close,
     Cue,
@@ -16,7 +17,6 @@ from exporter.liars.acts import (
     Tell,
     Wait,
 )
-from exporter.liars.imap import CAPABILITIES, OK, OPENED, Answers, ImapPeer
 
 Answer = Acts
 Raw = Send

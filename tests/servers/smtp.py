@@ -1,7 +1,17 @@
 """The scripted SMTP server of the liars, under the name tests know it by."""
 
-from exporter.liars.acts import Act, Close, Deaf, Flood, HalfClose, Say, Send, StartTls, Wait
-from exporter.liars.smtp import Conversation, Script, SmtpPeer
+from exporter.testbed.servers.script import (
+    Act,
+    Close,
+    Deaf,
+    Flood,
+    HalfClose,
+    Say,
+    Send,
+    StartTls,
+    Wait,
+)
+from exporter.testbed.servers.smtp import Conversation, Script, SmtpPeer
 
 __all__ = [
     "Act",

@@ -9,10 +9,10 @@ from typing import Any
 from exporter.diagnose.diagnosis import Diagnosis, diagnose
 from exporter.diagnose.problems import Problem, problems
 from exporter.diagnose.request import Typed, read_request
-from exporter.liars.acts import Acts, Close, Say
-from exporter.liars.dns_server import Faults
-from exporter.liars.https import page
-from exporter.liars.smtp import Script
+from exporter.testbed.servers.dns_server import Faults
+from exporter.testbed.servers.https import page
+from exporter.testbed.servers.script import Acts, Close, Say
+from exporter.testbed.servers.smtp import Script
 from probes.net import Net
 from tests.servers.certificates import Authority
 from tests.support.policy_world import PATH, POLICY, policy_world

@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from exporter.liars.dns_server import DnsServer, Faults
-from exporter.liars.smtp import Script, SmtpPeer
-from exporter.liars.world import Scenery, standing
+from exporter.testbed.servers.dns_server import DnsServer, Faults
+from exporter.testbed.servers.smtp import Script, SmtpPeer
+from exporter.testbed.servers.world import Scenery, standing
 from probes.net import Net
 from probes.net.tls import TrustStore
 

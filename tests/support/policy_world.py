@@ -4,10 +4,10 @@ import ssl
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
-from exporter.liars.acts import Acts
-from exporter.liars.dns_server import Faults
-from exporter.liars.smtp import Script
-from exporter.liars.world import Pages, Scenery, Server, standing
+from exporter.testbed.servers.dns_server import Faults
+from exporter.testbed.servers.script import Acts
+from exporter.testbed.servers.smtp import Script
+from exporter.testbed.servers.world import Pages, Scenery, Server, standing
 from probes.clock import SYSTEM_CLOCK
 from probes.kinds.policy import PolicyTarget, probe
 from probes.net import Net

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from exporter.liars.acts import Wait
-from exporter.liars.dns_server import DnsServer
-from exporter.liars.smtp import Script, SmtpPeer
+from exporter.testbed.servers.dns_server import DnsServer
+from exporter.testbed.servers.script import Wait
+from exporter.testbed.servers.smtp import Script, SmtpPeer
 from tests.servers.certificates import Authority
 
 ROOT = Path(__file__).parents[3]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from exporter.commands.explain import explain_message
-from exporter.liars.dns_server import DnsServer
+from exporter.testbed.servers.dns_server import DnsServer
 from probes.canary.evidence import evidence_json
 from probes.net.resolver import Resolver
 from probes.records.dkim_verification import DkimStatus

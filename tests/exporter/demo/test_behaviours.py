@@ -7,8 +7,8 @@ from exporter.demo.behaviours import (
     WorldBehaviour,
     overlay,
 )
-from exporter.liars.dns_messages import Misbehaviour
-from exporter.liars.dns_server import Fault
+from exporter.testbed.servers.dns_messages import Misbehaviour
+from exporter.testbed.servers.dns_server import Fault
 
 
 def test_an_overlay_changes_only_what_it_says() -> None:

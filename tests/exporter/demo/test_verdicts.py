@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from exporter.demo.lookups import Lookups
 from exporter.demo.submission import Signer
 from exporter.demo.verdicts import Origin, authentication_results, without_forged_results
-from exporter.liars.dns_messages import Misbehaviour
-from exporter.liars.dns_server import DnsServer, Fault
+from exporter.testbed.servers.dns_messages import Misbehaviour
+from exporter.testbed.servers.dns_server import DnsServer, Fault
 
 HOST = "mx.receiver.test"
 LETTER = b"From: <a@sender.test>\r\nTo: <b@receiver.test>\r\nSubject: x\r\n\r\nHello.\r\n"

@@ -17,11 +17,11 @@ from exporter.diagnose.document import document
 from exporter.diagnose.problems import problems
 from exporter.diagnose.request import Request, Typed, read_request, read_server, read_target
 from exporter.diagnose.verdicts import exit_code, verdict
-from exporter.liars.acts import Close, Say, Wait
-from exporter.liars.dns_messages import Misbehaviour
-from exporter.liars.dns_server import Fault
-from exporter.liars.smtp import Script
 from exporter.terminal.diagnosis import LiveTree, PlainLines, pasteable, report
+from exporter.testbed.servers.dns_messages import Misbehaviour
+from exporter.testbed.servers.dns_server import Fault
+from exporter.testbed.servers.script import Close, Say, Wait
+from exporter.testbed.servers.smtp import Script
 from probes.net import Net
 from probes.net.tls import TrustStore
 from probes.registry import KINDS

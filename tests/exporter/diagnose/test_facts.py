@@ -7,8 +7,8 @@ import pytest
 from rich.console import Console
 
 from exporter.diagnose.facts import MAX_ROWS, seen
-from exporter.liars.https import sts_policy
 from exporter.terminal.diagnosis import report
+from exporter.testbed.servers.https import sts_policy
 from tests.servers.certificates import Authority
 from tests.support.advice_rig import World, told
 from tests.support.policy_world import STS_RECORD

@@ -10,8 +10,8 @@ from exporter.diagnose.diagnosis import AreaResult, Diagnosis, diagnose
 from exporter.diagnose.explained import unexplained
 from exporter.diagnose.problems import problems
 from exporter.diagnose.request import Typed, read_request
-from exporter.liars.dns_messages import Misbehaviour
-from exporter.liars.dns_server import Fault
+from exporter.testbed.servers.dns_messages import Misbehaviour
+from exporter.testbed.servers.dns_server import Fault
 from probes.catalogue import ENTRIES
 from probes.net.resolver import Resolver
 from probes.result import Failure, Finding, Owner, Part, Phase, ProbeResult, Reason, Status

@@ -11,9 +11,9 @@ from exporter.diagnose.diagnosis import Diagnosis, areas_of, diagnose
 from exporter.diagnose.problems import problems
 from exporter.diagnose.request import Typed, read_request
 from exporter.diagnose.verdicts import findings_of, verdict
-from exporter.liars.acts import Close, Say, Wait
-from exporter.liars.smtp import Script
 from exporter.terminal.diagnosis import LiveTree
+from exporter.testbed.servers.script import Close, Say, Wait
+from exporter.testbed.servers.smtp import Script
 from probes.net import Net
 from probes.net.tls import TrustStore
 from probes.result import Status

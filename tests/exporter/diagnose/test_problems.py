@@ -10,10 +10,10 @@ from exporter.diagnose.diagnosis import Diagnosis, diagnose
 from exporter.diagnose.problems import Problem, problems
 from exporter.diagnose.request import Typed, read_request
 from exporter.diagnose.verdicts import exit_code
-from exporter.liars.acts import Close, Say, Wait
-from exporter.liars.dns_messages import Misbehaviour
-from exporter.liars.dns_server import Fault
-from exporter.liars.smtp import Script
+from exporter.testbed.servers.dns_messages import Misbehaviour
+from exporter.testbed.servers.dns_server import Fault
+from exporter.testbed.servers.script import Close, Say, Wait
+from exporter.testbed.servers.smtp import Script
 from probes.catalogue import ENTRIES, filled
 from probes.net import Net
 from probes.net.tls import TrustStore

@@ -6,8 +6,8 @@ import pytest
 
 from exporter.diagnose.problems import problems
 from exporter.diagnose.verdicts import exit_code
-from exporter.liars.acts import Say
-from exporter.liars.smtp import Script
+from exporter.testbed.servers.script import Say
+from exporter.testbed.servers.smtp import Script
 from probes.net.tls import TrustStore
 from tests.exporter.diagnose.test_diagnosis import ONE, request, run
 from tests.support.mail_world import mail_world

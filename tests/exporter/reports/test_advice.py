@@ -10,10 +10,10 @@ import pytest
 from exporter.diagnose.diagnosis import diagnose
 from exporter.diagnose.problems import Problem, problems
 from exporter.diagnose.request import Typed, read_request
-from exporter.liars.dns_messages import Misbehaviour
-from exporter.liars.dns_server import DnsServer, Fault
-from exporter.liars.https import sts_policy
 from exporter.reports.advice import Standpoint
+from exporter.testbed.servers.dns_messages import Misbehaviour
+from exporter.testbed.servers.dns_server import DnsServer, Fault
+from exporter.testbed.servers.https import sts_policy
 from probes.catalogue import ENTRIES, PLACEHOLDERS, Entry, placeholders
 from probes.catalogue.command_lines import FINGER_DANE
 from probes.catalogue.failures import FAILURES

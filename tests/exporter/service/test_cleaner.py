@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from exporter.liars.acts import Say
-from exporter.liars.imap import OK, Answers, ImapPeer
 from exporter.metrics.exposition import Format
 from exporter.metrics.metrics import Metrics
 from exporter.model import Mailbox
 from exporter.service.cleaner import FIRST_PAUSE, LONGEST_PAUSE, Cleaner
+from exporter.testbed.servers.imap import OK, Answers, ImapPeer
+from exporter.testbed.servers.script import Say
 from probes.canary.message import new_token
 from probes.mailboxes.imap import ImapMailbox
 from probes.net.tls import TrustStore

@@ -20,10 +20,10 @@ from exporter.demo.scenario import ACCOUNT
 from exporter.demo.world import MailWorld
 from exporter.ledger.ledger import Ledger
 from exporter.ledger.store import Store
-from exporter.liars import dns_server
-from exporter.liars.dns_messages import Misbehaviour
 from exporter.service.manual_run import run_path, story_json
 from exporter.terminal.evidence import evidence_view
+from exporter.testbed.servers import dns_server
+from exporter.testbed.servers.dns_messages import Misbehaviour
 from probes.canary.evidence import Evidence
 from probes.canary.lifecycle import Event, Outcome
 from probes.records.raw_message import MAX_MESSAGE

@@ -13,10 +13,10 @@ import pytest
 from exporter.commands.history import history
 from exporter.commands.show import show
 from exporter.commands.status import status
-from exporter.liars.dns_messages import Misbehaviour
-from exporter.liars.dns_server import DnsServer, Fault
-from exporter.liars.smtp import Script, SmtpPeer
 from exporter.service.runs import finish, probe
+from exporter.testbed.servers.dns_messages import Misbehaviour
+from exporter.testbed.servers.dns_server import DnsServer, Fault
+from exporter.testbed.servers.smtp import Script, SmtpPeer
 from tests.exporter.commands.test_diagnose import finished, started
 from tests.servers.certificates import Authority
 from tests.support.service_rig import Running, running

@@ -8,9 +8,9 @@ import pytest
 
 from exporter.demo.faults import find
 from exporter.demo.world import MailWorld
-from exporter.liars.acts import Say, Tell
-from exporter.liars.imap import OK, Answers, ImapPeer
 from exporter.service.runs import event_of
+from exporter.testbed.servers.imap import OK, Answers, ImapPeer
+from exporter.testbed.servers.script import Say, Tell
 from probes.canary.lifecycle import Event, Outcome
 from probes.canary.message import new_token
 from probes.clock import Instant

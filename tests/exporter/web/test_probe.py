@@ -12,11 +12,11 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from exporter.config import load, parse
-from exporter.liars.acts import Close, Say, Wait
-from exporter.liars.smtp import Script
 from exporter.metrics.metrics import Metrics
 from exporter.model import Config
 from exporter.service.loop_monitor import LoopMonitor
+from exporter.testbed.servers.script import Close, Say, Wait
+from exporter.testbed.servers.smtp import Script
 from exporter.web.application import HttpState
 from exporter.web.probe import MAX_AT_ONCE, Prober, allowed
 from exporter.web.server import serve

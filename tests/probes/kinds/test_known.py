@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import pytest
 
-from exporter.liars.certificates import Identity, identity
-from exporter.liars.dns_messages import Misbehaviour
-from exporter.liars.dns_server import Fault, Faults
-from exporter.liars.https import page, sts_policy
-from exporter.liars.keys import key_record
-from exporter.liars.smtp import Script
+from exporter.testbed.servers.certificates import Identity, identity
+from exporter.testbed.servers.dns_messages import Misbehaviour
+from exporter.testbed.servers.dns_server import Fault, Faults
+from exporter.testbed.servers.https import page, sts_policy
+from exporter.testbed.servers.keys import key_record
+from exporter.testbed.servers.smtp import Script
 from probes.kinds import mx
 from probes.net.tls import TrustStore
 from probes.options import Domain

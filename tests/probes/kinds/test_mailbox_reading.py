@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 import pytest_asyncio
 
-from exporter.liars.acts import Act, Close, Say, Wait
-from exporter.liars.imap import ImapPeer
+from exporter.testbed.servers.imap import ImapPeer
+from exporter.testbed.servers.script import Act, Close, Say, Wait
 from probes.catalogue import ENTRIES
 from probes.clock import SYSTEM_CLOCK
 from probes.kinds.mailbox_reading import MailboxTarget, host, probe

@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from exporter.liars.acts import Close, Send, Wait
-from exporter.liars.dns_messages import Misbehaviour
-from exporter.liars.dns_server import Fault
-from exporter.liars.smtp import Script
+from exporter.testbed.servers.dns_messages import Misbehaviour
+from exporter.testbed.servers.dns_server import Fault
+from exporter.testbed.servers.script import Close, Send, Wait
+from exporter.testbed.servers.smtp import Script
 from probes.clock import SYSTEM_CLOCK
 from probes.kinds.mx import MxTarget, host, probe
 from probes.net.tls import TrustStore

@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from exporter.liars.acts import Act, Close, Say, Send, Wait
-from exporter.liars.dns_messages import Misbehaviour
-from exporter.liars.dns_server import Fault
-from exporter.liars.smtp import Script
+from exporter.testbed.servers.dns_messages import Misbehaviour
+from exporter.testbed.servers.dns_server import Fault
+from exporter.testbed.servers.script import Act, Close, Say, Send, Wait
+from exporter.testbed.servers.smtp import Script
 from probes.catalogue import ENTRIES, owner_of_finding
 from probes.clock import SYSTEM_CLOCK
 from probes.kinds.mx import MxTarget, probe

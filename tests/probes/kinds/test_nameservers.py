@@ -5,9 +5,9 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from exporter.liars.dns_messages import Misbehaviour
-from exporter.liars.dns_server import Fault
-from exporter.liars.world import NameServer, Scenery, World, standing
+from exporter.testbed.servers.dns_messages import Misbehaviour
+from exporter.testbed.servers.dns_server import Fault
+from exporter.testbed.servers.world import NameServer, Scenery, World, standing
 from probes.clock import SYSTEM_CLOCK
 from probes.kinds.nameservers import NameserversTarget, host, probe
 from probes.net.tls import TrustStore

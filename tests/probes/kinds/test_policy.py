@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 import pytest
 
-from exporter.liars.acts import Acts, Close, Flood, Say, Send, Wait
-from exporter.liars.certificates import Identity, foreign, identity
-from exporter.liars.dns_messages import Misbehaviour
-from exporter.liars.dns_server import Fault, Faults
-from exporter.liars.https import page, sts_policy
-from exporter.liars.smtp import Script
+from exporter.testbed.servers.certificates import Identity, foreign, identity
+from exporter.testbed.servers.dns_messages import Misbehaviour
+from exporter.testbed.servers.dns_server import Fault, Faults
+from exporter.testbed.servers.https import page, sts_policy
+from exporter.testbed.servers.script import Acts, Close, Flood, Say, Send, Wait
+from exporter.testbed.servers.smtp import Script
 from probes.kinds.policy import PolicyTarget, host
 from probes.net.tls import TrustStore
 from probes.options import Count, Domain, Seconds

@@ -7,10 +7,10 @@ from functools import cache
 
 import pytest
 
-from exporter.liars.dns_messages import Misbehaviour
-from exporter.liars.dns_server import Fault, Faults
-from exporter.liars.keys import ed25519_public, key_record, rsa_key, tiny_public
-from exporter.liars.world import Scenery, standing
+from exporter.testbed.servers.dns_messages import Misbehaviour
+from exporter.testbed.servers.dns_server import Fault, Faults
+from exporter.testbed.servers.keys import ed25519_public, key_record, rsa_key, tiny_public
+from exporter.testbed.servers.world import Scenery, standing
 from probes.catalogue import ENTRIES
 from probes.clock import SYSTEM_CLOCK
 from probes.kinds.sender import SenderTarget, probe

@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from exporter.liars.dns_messages import Misbehaviour
-from exporter.liars.dns_server import Fault
-from exporter.liars.keys import key_record
+from exporter.testbed.servers.dns_messages import Misbehaviour
+from exporter.testbed.servers.dns_server import Fault
+from exporter.testbed.servers.keys import key_record
 from probes.canary.dkim_selectors import IN_USE_FOR, LearntSelector
 from probes.kinds.sender import MAX_IPS
 from probes.kinds.sender_dkim import selectors_of

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from exporter.liars.dns_messages import Misbehaviour
-from exporter.liars.dns_server import Fault
+from exporter.testbed.servers.dns_messages import Misbehaviour
+from exporter.testbed.servers.dns_server import Fault
 from probes.kinds.sender import MAX_LISTS, SenderTarget
 from probes.options import Domain, EmailAddress, Host, Secret
 from probes.result import Reason, Status, to_json

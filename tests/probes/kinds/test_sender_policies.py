@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from exporter.liars.dns_messages import Misbehaviour
-from exporter.liars.dns_server import Fault
+from exporter.testbed.servers.dns_messages import Misbehaviour
+from exporter.testbed.servers.dns_server import Fault
 from probes.result import Status
 from tests.probes.kinds.test_sender import DMARC, NAMES, TARGET, World, all_findings, told
 

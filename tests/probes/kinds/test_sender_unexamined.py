@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from exporter.liars.keys import key_record
+from exporter.testbed.servers.keys import key_record
 from probes.catalogue import ENTRIES
 from probes.options import Host, IpAddress
 from probes.result import ProbeResult, Status

@@ -5,8 +5,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from exporter.liars.acts import Close, Say
-from exporter.liars.imap import OK, Answers, ImapPeer
+from exporter.testbed.servers.imap import OK, Answers, ImapPeer
+from exporter.testbed.servers.script import Close, Say
 from probes.mailboxes.gmail import CATEGORIES, Sorting, sorting_of
 from probes.net.dial import Dialer
 from probes.net.imap import ImapSession

@@ -7,8 +7,8 @@ from itertools import pairwise
 
 import pytest
 
-from exporter.liars.acts import Act, Close, Cue, Read, Say, Tell
-from exporter.liars.imap import OK, Answers, ImapPeer
+from exporter.testbed.servers.imap import OK, Answers, ImapPeer
+from exporter.testbed.servers.script import Act, Close, Cue, Read, Say, Tell
 from probes.mailboxes import Content, Cursor, Following, Look, Place, Placement, Sighting
 from probes.mailboxes.imap import ImapMailbox, host, junk_among, keep, remove, watch
 from probes.mailboxes.imap_folder import CHUNK, SLICE

@@ -5,8 +5,8 @@ from contextlib import suppress
 
 import pytest
 
-from exporter.liars.acts import Close, Say
-from exporter.liars.imap import OK, Answers, ImapPeer
+from exporter.testbed.servers.imap import OK, Answers, ImapPeer
+from exporter.testbed.servers.script import Close, Say
 from probes.mailboxes import Content, Place
 from probes.mailboxes.imap import ImapMailbox
 from probes.mailboxes.imap_copies import fetch_copies

@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from exporter.liars.acts import Close, Read, Say
-from exporter.liars.imap import CAPABILITIES, OK, Answers, ImapPeer
+from exporter.testbed.servers.imap import CAPABILITIES, OK, Answers, ImapPeer
+from exporter.testbed.servers.script import Close, Read, Say
 from probes.mailboxes import Look, Placement, Sighting
 from probes.mailboxes.imap import ImapMailbox
 from probes.net import Net

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.liars.certificates import Identity, identity
+from exporter.testbed.servers.certificates import Identity, identity
 from probes.net.certificates import read_chain, vouched_by, weaknesses_of
 from probes.net.dane import judge
 from probes.records.tlsa import TlsaRecord

@@ -5,8 +5,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from exporter.liars.dns_messages import Misbehaviour
-from exporter.liars.dns_server import DnsServer, Fault
+from exporter.testbed.servers.dns_messages import Misbehaviour
+from exporter.testbed.servers.dns_server import DnsServer, Fault
 from probes.net.dns_answer import DnsStatus
 from probes.net.dnssec import Dnssec, ResolverState, examine, settled, state_of
 from probes.net.resolver import Resolver

@@ -6,9 +6,9 @@ from collections.abc import Callable
 import pytest
 import uvloop
 
-from exporter.liars.acts import Close, Say, Wait
-from exporter.liars.certificates import foreign
-from exporter.liars.smtp import Script, SmtpPeer
+from exporter.testbed.servers.certificates import foreign
+from exporter.testbed.servers.script import Close, Say, Wait
+from exporter.testbed.servers.smtp import Script, SmtpPeer
 from probes.net.dial import Dialer
 from probes.net.gate import Gate, Turn
 from probes.net.smtp_session import SmtpSession

@@ -9,9 +9,19 @@ import h11
 import pytest
 import uvloop
 
-from exporter.liars.acts import Act, Close, Flood, HalfClose, Line, Repeat, Send, Tell, Wait
-from exporter.liars.certificates import foreign
-from exporter.liars.https import HttpsPeer, page
+from exporter.testbed.servers.certificates import foreign
+from exporter.testbed.servers.https import HttpsPeer, page
+from exporter.testbed.servers.script import (
+    Act,
+    Close,
+    Flood,
+    HalfClose,
+    Line,
+    Repeat,
+    Send,
+    Tell,
+    Wait,
+)
 from probes.net.dial import Dialer
 from probes.net.errors import NetError, net_error
 from probes.net.https import HTTP_ROWS, MAX_BODY, MAX_INTERIM, HttpsSession

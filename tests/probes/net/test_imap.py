@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import uvloop
 
-from exporter.liars.acts import Close, Cue, Flood, Read, Repeat, Say, Tell
-from exporter.liars.imap import OK, OPENED, Answers, ImapPeer
+from exporter.testbed.servers.imap import OK, OPENED, Answers, ImapPeer
+from exporter.testbed.servers.script import Close, Cue, Flood, Read, Repeat, Say, Tell
 from probes.net.dial import Dialer
 from probes.net.errors import NetError
 from probes.net.imap import Folder, ImapSession, quote, uid_set

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from exporter.liars.dns_messages import Misbehaviour
-from exporter.liars.dns_server import DnsServer, Fault
+from exporter.testbed.servers.dns_messages import Misbehaviour
+from exporter.testbed.servers.dns_server import DnsServer, Fault
 from probes.net.lookups import MAX_QUESTIONS, Lookups
 from probes.net.resolver import Resolver
 from probes.records.looked_up import LookupStatus

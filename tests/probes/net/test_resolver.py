@@ -13,8 +13,8 @@ import uvloop
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.liars.dns_messages import Misbehaviour
-from exporter.liars.dns_server import DnsServer, Fault
+from exporter.testbed.servers.dns_messages import Misbehaviour
+from exporter.testbed.servers.dns_server import DnsServer, Fault
 from probes.net.dns_answer import DnsStatus
 from probes.net.dns_exchange import is_answer_to, query_message
 from probes.net.errors import NetError

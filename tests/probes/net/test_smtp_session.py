@@ -12,8 +12,8 @@ import uvloop
 from aiosmtpd import smtp as aiosmtpd
 from aiosmtpd.handlers import Message as MessageHandler
 
-from exporter.liars.acts import Act, Close, Deaf, Flood, Send, StartTls, Wait
-from exporter.liars.smtp import Script, SmtpPeer
+from exporter.testbed.servers.script import Act, Close, Deaf, Flood, Send, StartTls, Wait
+from exporter.testbed.servers.smtp import Script, SmtpPeer
 from probes.clock import SYSTEM_CLOCK
 from probes.net.dial import Dialer
 from probes.net.errors import NetError, net_error

@@ -10,7 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from exporter.liars.certificates import Authority
+from exporter.testbed.servers.certificates import Authority
 from probes.clock import Clock
 from probes.net.certificates import read_chain, vouched_by
 from probes.net.tls import TrustStore, matches_name, require_trusted

@@ -16,7 +16,7 @@ import dns.resolver
 import pytest
 import yaml
 
-from exporter.liars.dns_server import DnsServer
+from exporter.testbed.servers.dns_server import DnsServer
 from probes.clock import SYSTEM_CLOCK
 from probes.kinds.sender_dmarc import probe_dmarc
 from probes.kinds.sender_spf import probe_policy

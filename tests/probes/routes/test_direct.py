@@ -2,10 +2,10 @@
 
 import pytest
 
-from exporter.liars.acts import Close, Send, Wait
-from exporter.liars.dns_messages import Misbehaviour
-from exporter.liars.dns_server import Fault, Faults
-from exporter.liars.smtp import Script
+from exporter.testbed.servers.dns_messages import Misbehaviour
+from exporter.testbed.servers.dns_server import Fault, Faults
+from exporter.testbed.servers.script import Close, Send, Wait
+from exporter.testbed.servers.smtp import Script
 from probes.canary.lifecycle import Event, sending_ended
 from probes.canary.message import Canary
 from probes.clock import SYSTEM_CLOCK

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 import pytest
 import pytest_asyncio
 
-from exporter.liars.acts import Send
-from exporter.liars.smtp import Script, SmtpPeer
+from exporter.testbed.servers.script import Send
+from exporter.testbed.servers.smtp import Script, SmtpPeer
 from probes.canary.message import Canary, MessageOptions, compose, new_token
 from probes.clock import SYSTEM_CLOCK
 from probes.mailboxes import Sighting

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from exporter.liars.acts import Act, Close, Send, Wait
-from exporter.liars.smtp import Script
+from exporter.testbed.servers.script import Act, Close, Send, Wait
+from exporter.testbed.servers.smtp import Script
 from probes.canary.lifecycle import Event, sending_ended
 from probes.canary.message import Canary, MessageOptions, compose, new_token
 from probes.clock import SYSTEM_CLOCK

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 
-from exporter.liars.dns_lies import dns_lies
-from exporter.liars.https_lies import https_lies
-from exporter.liars.imap_lies import imap_lies
-from exporter.liars.lies import Lie
-from exporter.liars.smtp_lies import smtp_lies
+from exporter.testbed.faults.dns_faults import dns_lies
+from exporter.testbed.faults.fault import Lie
+from exporter.testbed.faults.https_faults import https_lies
+from exporter.testbed.faults.imap_faults import imap_lies
+from exporter.testbed.faults.smtp_faults import smtp_lies
 
 
 def _named(*lies: Lie) -> Mapping[str, Lie]:

@@ -4,9 +4,9 @@ import asyncio
 import ssl
 from collections.abc import Mapping, Sequence
 
-from exporter.liars.acts import SOUND, Acts, Line, Send
-from exporter.liars.connection import Connection
-from exporter.liars.peer import Peer
+from exporter.testbed.servers.connection import Connection
+from exporter.testbed.servers.peer import Peer
+from exporter.testbed.servers.script import SOUND, Acts, Line, Send
 
 MAX_HEARD = 1000
 """Requests a server writes down."""

@@ -9,9 +9,9 @@ from collections.abc import Callable
 import pytest
 
 from exporter.demo.imap_server import ImapServer
-from exporter.liars.dns_server import DnsServer
-from exporter.liars.peer import Peer
-from exporter.liars.smtp import SmtpPeer
+from exporter.testbed.servers.dns_server import DnsServer
+from exporter.testbed.servers.peer import Peer
+from exporter.testbed.servers.smtp import SmtpPeer
 from tests.servers.certificates import Authority
 from tests.servers.streams import conversing
 

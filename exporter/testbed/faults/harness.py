@@ -15,12 +15,7 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self
 
-from exporter.liars.acts import Acts, Read, Say, Send, Wait
-from exporter.liars.certificates import Authority
-from exporter.liars.dns_server import DnsServer
-from exporter.liars.https import HttpsPeer, page
-from exporter.liars.imap import OK, Answers, ImapPeer
-from exporter.liars.lies import (
+from exporter.testbed.faults.fault import (
     DOMAIN,
     HOSTS,
     IMAP_HOST,
@@ -32,7 +27,12 @@ from exporter.liars.lies import (
     Listening,
     Scene,
 )
-from exporter.liars.smtp import Script, SmtpPeer
+from exporter.testbed.servers.certificates import Authority
+from exporter.testbed.servers.dns_server import DnsServer
+from exporter.testbed.servers.https import HttpsPeer, page
+from exporter.testbed.servers.imap import OK, Answers, ImapPeer
+from exporter.testbed.servers.script import Acts, Read, Say, Send, Wait
+from exporter.testbed.servers.smtp import Script, SmtpPeer
 from probes import fetch
 from probes.canary.message import Canary
 from probes.clock import SYSTEM_CLOCK

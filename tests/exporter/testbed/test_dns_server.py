@@ -9,8 +9,8 @@ import dns.message
 import dns.rcode
 import pytest
 
-from exporter.liars.dns_messages import Misbehaviour
-from exporter.liars.dns_server import MAX_QUERIES_KEPT, DnsServer, Fault
+from exporter.testbed.servers.dns_messages import Misbehaviour
+from exporter.testbed.servers.dns_server import MAX_QUERIES_KEPT, DnsServer, Fault
 
 ZONE = "@ MX 10 mx1\nmx1 A 192.0.2.1\nalias CNAME mx1\nfar CNAME mx1.other.test.\n"
 LOOK_UP_SECONDS = 5.0

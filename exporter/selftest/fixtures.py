@@ -4,8 +4,8 @@ import ssl
 from dataclasses import dataclass
 from pathlib import Path
 
-from exporter.liars.certificates import Authority, Identity, identity
-from exporter.liars.keys import ed25519_public, rsa_key, tiny_public
+from exporter.testbed.servers.certificates import Authority, Identity, identity
+from exporter.testbed.servers.keys import ed25519_public, rsa_key, tiny_public
 from probes.net.tls import TrustStore
 
 DOMAIN = "example.test"

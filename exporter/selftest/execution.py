@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from exporter.ledger.encoding import pack_document, unpack_document
-from exporter.liars.world import World, standing
 from exporter.model import ArrivedCopy, CanaryRecord
 from exporter.selftest.case import Act, Case, Copy, HandOver, Probe
 from exporter.service.examiner import examine_copy
 from exporter.service.loop_monitor import LoopMonitor
+from exporter.testbed.servers.world import World, standing
 from probes.canary.lifecycle import Outcome, State
 from probes.canary.message import MARKER
 from probes.mailboxes import Content, News, Place, Placement

@@ -19,8 +19,8 @@ import dns.rdatatype
 import dns.rrset
 import dns.zone
 
-from exporter.liars.connection import stop_serving
-from exporter.liars.dns_messages import (
+from exporter.testbed.servers.connection import stop_serving
+from exporter.testbed.servers.dns_messages import (
     MUTE,
     TRUNCATING,
     TRUTHFUL,

@@ -5,12 +5,22 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 
-from exporter.liars.acts import Acts, Close, Flood, HalfClose, Line, Say, Send, StartTls, Wait
-from exporter.liars.certificates import Authority, foreign, self_signed
-from exporter.liars.lies import HOSTS, Casting, Lie, Scene, Verdict, broken, fine
-from exporter.liars.peer import FullQueue, NobodyThere
-from exporter.liars.smtp import Script, SmtpPeer
-from exporter.liars.stage import mail_server
+from exporter.testbed.faults.fault import HOSTS, Casting, Lie, Scene, Verdict, broken, fine
+from exporter.testbed.faults.harness import mail_server
+from exporter.testbed.servers.certificates import Authority, foreign, self_signed
+from exporter.testbed.servers.peer import FullQueue, NobodyThere
+from exporter.testbed.servers.script import (
+    Acts,
+    Close,
+    Flood,
+    HalfClose,
+    Line,
+    Say,
+    Send,
+    StartTls,
+    Wait,
+)
+from exporter.testbed.servers.smtp import Script, SmtpPeer
 from probes.result import Owner, Phase, Reason
 
 _THEIRS = Owner.THEIR_MX

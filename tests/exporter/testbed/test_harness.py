@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from exporter.liars.acts import Close, Flood, HalfClose, Line, Say, Send, StartTls, Wait
-from exporter.liars.catalogue import LIES
-from exporter.liars.certificates import Authority
-from exporter.liars.imap import ImapPeer
-from exporter.liars.lies import Lie, Scene, broken, fine, found
-from exporter.liars.peer import FullQueue, NobodyThere
-from exporter.liars.smtp import Script, SmtpPeer
-from exporter.liars.stage import TOKEN, Stage
+from exporter.testbed.faults.all_faults import LIES
+from exporter.testbed.faults.fault import Lie, Scene, broken, fine, found
+from exporter.testbed.faults.harness import TOKEN, Stage
+from exporter.testbed.servers.certificates import Authority
+from exporter.testbed.servers.imap import ImapPeer
+from exporter.testbed.servers.peer import FullQueue, NobodyThere
+from exporter.testbed.servers.script import Close, Flood, HalfClose, Line, Say, Send, StartTls, Wait
+from exporter.testbed.servers.smtp import Script, SmtpPeer
 from probes.canary.message import recognise
 from probes.result import Owner, Phase, Reason
 

@@ -13,9 +13,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from exporter.liars.acts import SOUND, Acts, Close, Line, Read, Say, StartTls
-from exporter.liars.connection import Connection
-from exporter.liars.peer import Peer
+from exporter.testbed.servers.connection import Connection
+from exporter.testbed.servers.peer import Peer
+from exporter.testbed.servers.script import SOUND, Acts, Close, Line, Read, Say, StartTls
 
 Answers = Mapping[str, Acts | Sequence[Acts]]
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
-from exporter.liars.acts import (
+from exporter.testbed.servers.script import (
     SOUND,
     Act,
     Acts,

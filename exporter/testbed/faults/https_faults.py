@@ -4,14 +4,33 @@ import ssl
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from exporter.liars.acts import Acts, Close, Flood, HalfClose, Line, Repeat, Say, Send, Wait
-from exporter.liars.certificates import Authority, foreign, self_signed
-from exporter.liars.dns_messages import Misbehaviour
-from exporter.liars.dns_server import Fault
-from exporter.liars.https import HttpsPeer, page
-from exporter.liars.lies import HOSTS, WEB_HOST, Casting, Lie, Scene, Verdict, broken, fine
-from exporter.liars.peer import FullQueue, NobodyThere
-from exporter.liars.stage import PAGE, web_server
+from exporter.testbed.faults.fault import (
+    HOSTS,
+    WEB_HOST,
+    Casting,
+    Lie,
+    Scene,
+    Verdict,
+    broken,
+    fine,
+)
+from exporter.testbed.faults.harness import PAGE, web_server
+from exporter.testbed.servers.certificates import Authority, foreign, self_signed
+from exporter.testbed.servers.dns_messages import Misbehaviour
+from exporter.testbed.servers.dns_server import Fault
+from exporter.testbed.servers.https import HttpsPeer, page
+from exporter.testbed.servers.peer import FullQueue, NobodyThere
+from exporter.testbed.servers.script import (
+    Acts,
+    Close,
+    Flood,
+    HalfClose,
+    Line,
+    Repeat,
+    Say,
+    Send,
+    Wait,
+)
 from probes.net.https import MAX_BODY
 from probes.result import Owner, Phase, Reason
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from exporter.liars.dns_messages import Misbehaviour
-from exporter.liars.dns_server import Fault
-from exporter.liars.lies import DOMAIN, MX_HOST, Lie, Scene, Verdict, broken, fine
+from exporter.testbed.faults.fault import DOMAIN, MX_HOST, Lie, Scene, Verdict, broken, fine
+from exporter.testbed.servers.dns_messages import Misbehaviour
+from exporter.testbed.servers.dns_server import Fault
 from probes.result import Owner, Phase, Reason
 
 _MX, _ADDRESS = Phase.DNS_MX, Phase.DNS_ADDRESS

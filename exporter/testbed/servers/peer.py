@@ -7,7 +7,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
-from exporter.liars.connection import Hangup, Signals, stop_serving
+from exporter.testbed.servers.connection import Hangup, Signals, stop_serving
 
 LOOPBACK = "127.0.0.1"
 

@@ -4,11 +4,11 @@ import asyncio
 
 import pytest
 
-from exporter.liars.acts import Act, Say
-from exporter.liars.certificates import Authority
-from exporter.liars.https import page
-from exporter.liars.smtp import Script
-from exporter.liars.world import Mailbox, NameServer, Pages, Scenery, World, standing
+from exporter.testbed.servers.certificates import Authority
+from exporter.testbed.servers.https import page
+from exporter.testbed.servers.script import Act, Say
+from exporter.testbed.servers.smtp import Script
+from exporter.testbed.servers.world import Mailbox, NameServer, Pages, Scenery, World, standing
 from probes.net.errors import NetError
 from probes.net.imap import ImapSession
 from probes.net.smtp_session import SmtpSession

@@ -4,7 +4,12 @@ import ssl
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
-from exporter.liars.acts import (
+from exporter.testbed.faults.fault import HOSTS, Casting, Lie, Scene, Verdict, broken, fine
+from exporter.testbed.faults.harness import ARRIVING, IDLING, delivered
+from exporter.testbed.servers.certificates import Authority, foreign, self_signed
+from exporter.testbed.servers.imap import GREETING, OK, Answers, ImapPeer
+from exporter.testbed.servers.peer import FullQueue, NobodyThere
+from exporter.testbed.servers.script import (
     SOUND,
     Acts,
     Close,
@@ -17,11 +22,6 @@ from exporter.liars.acts import (
     Send,
     Wait,
 )
-from exporter.liars.certificates import Authority, foreign, self_signed
-from exporter.liars.imap import GREETING, OK, Answers, ImapPeer
-from exporter.liars.lies import HOSTS, Casting, Lie, Scene, Verdict, broken, fine
-from exporter.liars.peer import FullQueue, NobodyThere
-from exporter.liars.stage import ARRIVING, IDLING, delivered
 from probes.result import Owner, Phase, Reason
 
 _THEIRS = Owner.THEIR_MAILBOX

@@ -17,18 +17,18 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from exporter.liars.world import NameServer
+from exporter.selftest.all_cases import all_cases
 from exporter.selftest.case import Case, chosen, expected_by, telling
 from exporter.selftest.command import selftest, tell
+from exporter.selftest.fixtures import make_props
 from exporter.selftest.mx_cases import HERE
-from exporter.selftest.props import make_props
 from exporter.selftest.report import figures
-from exporter.selftest.running import Outcome
-from exporter.selftest.table import all_cases
+from exporter.selftest.runner import Outcome
+from exporter.testbed.servers.world import NameServer
 from probes.catalogue import AREAS, ENTRIES
 from probes.result import Finding, Status
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PATIENCE = 150
 """Seconds; alone on two cores all cases take ten."""
 

@@ -13,9 +13,9 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from exporter.liars.acts import Act, Line
-from exporter.liars.connection import Connection
-from exporter.liars.peer import LOOPBACK, Peer
+from exporter.testbed.servers.connection import Connection
+from exporter.testbed.servers.peer import LOOPBACK, Peer
+from exporter.testbed.servers.script import Act, Line
 
 _MAX_HEARD = 4096
 

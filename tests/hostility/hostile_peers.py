@@ -1,6 +1,6 @@
 """A process full of liars beside a healthy mail world: the service is alone in its own.
 
-`python -m tests.hostility.theatre FOLDER` writes FOLDER/config.yaml (the healthy world's) and
+`python -m tests.hostility.hostile_peers FOLDER` writes FOLDER/config.yaml (the healthy world's) and
 FOLDER/ca.pem (the liars' authority), says one line of JSON, lie -> port, and plays until its
 standard input ends.
 """
@@ -16,11 +16,11 @@ from pathlib import Path
 import uvloop
 
 from exporter.demo.world import MailWorld
-from exporter.liars.catalogue import LIES
-from exporter.liars.certificates import Authority
-from exporter.liars.dns_server import DnsServer, Fault
-from exporter.liars.lies import DOMAIN, ZONE, Lie, Scene
-from exporter.liars.stage import well_mannered
+from exporter.testbed.faults.all_faults import LIES
+from exporter.testbed.faults.fault import DOMAIN, ZONE, Lie, Scene
+from exporter.testbed.faults.harness import well_mannered
+from exporter.testbed.servers.certificates import Authority
+from exporter.testbed.servers.dns_server import DnsServer, Fault
 from probes.options import Port
 
 LOOPBACK = "127.0.0.1"

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
-from exporter.liars.certificates import Authority
-from exporter.liars.dns_server import Fault
+from exporter.testbed.servers.certificates import Authority
+from exporter.testbed.servers.dns_server import Fault
 from probes.result import Owner, Phase, ProbeResult, Reason
 
 DOMAIN = "liar.test"

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from exporter.liars.catalogue import LIES
-from exporter.liars.stage import Stage
+from exporter.testbed.faults.all_faults import LIES
+from exporter.testbed.faults.harness import Stage
 from tests.hostility.watching import Neighbour, Pulse, measured_memory, settled, sockets
 from tests.servers.certificates import Authority
 

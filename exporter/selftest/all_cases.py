@@ -2,11 +2,11 @@
 
 from exporter.selftest.case import Case
 from exporter.selftest.evidence_cases import evidence_cases
+from exporter.selftest.fixtures import Props
 from exporter.selftest.mailbox_cases import mailbox_cases, monitor_cases
 from exporter.selftest.mx_cases import mx_cases
 from exporter.selftest.nameserver_cases import nameserver_cases
 from exporter.selftest.policy_cases import policy_cases
-from exporter.selftest.props import Props
 from exporter.selftest.reputation_cases import reputation_cases
 from exporter.selftest.sender_cases import sender_cases
 from exporter.selftest.smtp_cases import smtp_cases

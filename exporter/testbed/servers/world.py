@@ -16,12 +16,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from exporter.liars.acts import SOUND, Acts, Line
-from exporter.liars.dns_server import DnsServer, Faults
-from exporter.liars.https import HttpsPeer
-from exporter.liars.imap import GREETING, Answers, ImapPeer
-from exporter.liars.peer import LOOPBACK, Peer
-from exporter.liars.smtp import Script, SmtpPeer
+from exporter.testbed.servers.dns_server import DnsServer, Faults
+from exporter.testbed.servers.https import HttpsPeer
+from exporter.testbed.servers.imap import GREETING, Answers, ImapPeer
+from exporter.testbed.servers.peer import LOOPBACK, Peer
+from exporter.testbed.servers.script import SOUND, Acts, Line
+from exporter.testbed.servers.smtp import Script, SmtpPeer
 from probes.clock import SYSTEM_CLOCK
 from probes.net import Net
 from probes.net.dial import Dialer

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from exporter.selftest.case import Case, Told
-from exporter.selftest.performing import perform
+from exporter.selftest.execution import perform
 from probes.result import Failure, Finding, Reason, all_findings
 from probes.tasks import TaskSet
 

@@ -1,0 +1,1 @@
+"""Scripted SMTP, IMAP, HTTPS and DNS servers, and small worlds of them."""
