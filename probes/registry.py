@@ -5,9 +5,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from probes.canary.message import Canary
-from probes.kinds import mailbox_reading, mx, nameservers, policy, sender, submission
-from probes.mailboxes import Cursor, Interest, Report, imap
+from probes.kinds import mailbox as mailbox_reading
+from probes.kinds import mx, nameservers, submission
+from probes.kinds.policy import probe as policy
+from probes.kinds.sender import probe as sender
+from probes.mailboxes import Cursor, Interest, Report
+from probes.mailboxes.imap import watch as imap
 from probes.net import Net
+from probes.result import Aspect, Phase
 from probes.routes import direct
 from probes.routes import submission as submission_route
 from probes.trace import Trace
@@ -76,3 +81,34 @@ MAILBOXES: Mapping[str, MailboxKind] = {
         imap.trusted_authserv_ids,
     ),
 }
+
+
+_OPENING = (
+    *(Phase.DNS_ADDRESS, Phase.CONNECT, Phase.TLS, Phase.GREETING, Phase.EHLO, Phase.STARTTLS),
+)
+
+_TRANSACTION = (Phase.MAIL, Phase.RCPT, Phase.DATA, Phase.END_OF_DATA, Phase.QUIT)
+
+ROUTE_PHASES = {
+    "submission": (*_OPENING, Phase.AUTH, *_TRANSACTION),
+    "direct": (Phase.DNS_MX, *_OPENING, *_TRANSACTION),
+}
+
+JOB_PHASES = {
+    "submission": (*_OPENING, Phase.AUTH, Phase.QUIT),
+    "mx": (Phase.DNS_MX, *_OPENING, Phase.QUIT),
+}
+"""What exists at zero from the start; the phases of other kinds appear with their first run."""
+
+JOB_ASPECTS = {
+    "mx": (Aspect.MX, Aspect.CERTIFICATE, Aspect.CAPABILITIES),
+    "policy": (
+        *(Aspect.MX, Aspect.CERTIFICATE, Aspect.CAPABILITIES),
+        *(Aspect.STS_RECORD, Aspect.STS_POLICY, Aspect.TLSRPT, Aspect.TLSA),
+    ),
+    "sender": (Aspect.SPF, Aspect.DKIM, Aspect.DMARC, Aspect.LISTING),
+    "nameservers": (Aspect.NAMESERVERS,),
+    "mailbox": (Aspect.CERTIFICATE,),
+    "submission": (Aspect.CERTIFICATE,),
+}
+"""What each kind compares from run to run; its series exist at zero from the start."""

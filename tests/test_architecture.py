@@ -21,7 +21,6 @@ OWN = ("probes", "exporter")
 ROOMS = (
     (
         "probes.clock",
-        "probes.consequences",
         "probes.options",
         "probes.records",
         "probes.tasks",
@@ -34,21 +33,13 @@ ROOMS = (
     ),
     (
         "probes.catalogue",
-        "probes.dkim_keys",
-        "probes.mailboxes",
-        "probes.mx_dialogue",
-        "probes.mx_records",
-        "probes.organisations",
+        "probes.lookups",
         "probes.run",
-        "probes.turns",
     ),
+    ("probes.sessions",),
     (
-        "probes.rcpt",
-        "probes.sessions",
-    ),
-    (
-        "probes.fetch",
-        "probes.mx_session",
+        "probes.mailboxes",
+        "probes.mx",
     ),
     (
         "probes.kinds",
@@ -93,7 +84,7 @@ CLIENTS = {
     "cryptography": (
         "probes/net/certificates.py",
         "probes/net/tls.py",
-        "probes/records/dkim_verification.py",
+        "probes/records/signatures/dkim_verification.py",
     ),
     "dkim": ("probes/canary/message.py",),
     "dns": ("probes/net/resolver.py",),

@@ -16,9 +16,9 @@ from exporter.terminal.evidence import evidence_view
 from exporter.terminal.text import complain, say
 from probes.canary.evidence import Circumstances, Evidence, evidence_json, examine
 from probes.clock import SYSTEM_CLOCK
-from probes.dkim_keys import keys_for
+from probes.lookups.dkim_keys import keys_for
+from probes.lookups.organisational_domains import organisations_for
 from probes.net.resolver import Resolver
-from probes.organisations import organisations_for
 from probes.records.raw_message import MAX_MESSAGE
 
 STANDARD_INPUT = "-"

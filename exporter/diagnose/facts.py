@@ -7,7 +7,7 @@ from typing import Any
 
 from exporter.diagnose.diagnosis import Diagnosis
 from exporter.reports.wording import milliseconds
-from probes.rcpt import Question
+from probes.mx.recipients import Question
 from probes.result import Part, one_line
 
 MAX_ROWS = 40

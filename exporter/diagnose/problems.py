@@ -12,8 +12,8 @@ from probes.catalogue import ENTRIES, owner_of_finding
 from probes.catalogue.entry import Entry
 from probes.catalogue.failure_ending import VERIFY
 from probes.catalogue.failures import failure_entry
+from probes.mx.recipients import asked_for
 from probes.net import Net
-from probes.rcpt import asked_for
 from probes.result import (
     Failure,
     Finding,

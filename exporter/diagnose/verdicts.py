@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 from exporter.diagnose.diagnosis import AreaResult, Diagnosis
 from exporter.reports.exit_codes import ExitCode
-from probes.consequences import Outcome, Sender
+from probes.kinds.policy.consequences import Outcome, Sender
 from probes.result import Finding, Owner, ProbeResult, Reason, Status
 
 

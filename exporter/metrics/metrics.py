@@ -27,9 +27,6 @@ from exporter.metrics.families import FAMILIES
 from exporter.metrics.result_values import (
     DELIVERY_FAILURES,
     EXPIRY,
-    JOB_ASPECTS,
-    JOB_PHASES,
-    ROUTE_PHASES,
     delivery_failure,
     durations,
     failure_labels,
@@ -45,6 +42,7 @@ from probes.canary.evidence import Evidence
 from probes.canary.lifecycle import BESIDE, UNSETTLED, Outcome, State
 from probes.canary.mutation import MutationKind
 from probes.clock import Clock
+from probes.registry import JOB_ASPECTS, JOB_PHASES, ROUTE_PHASES
 from probes.result import Failure, Phase, ProbeResult, Reason, owner_of
 
 LAG_WINDOW = 30.0

@@ -12,7 +12,6 @@ from exporter.model import CanaryRecord, Change
 from probes.canary.lifecycle import Event, Outcome
 from probes.result import (
     LOOP_LAGGED,
-    Aspect,
     Failure,
     Part,
     Phase,
@@ -39,34 +38,6 @@ DELIVERY_FAILURES = {
     Outcome.UNTESTABLE: (Phase.ARRIVAL, Reason.UNTESTABLE),
 }
 """What can go wrong after the sending; the sending's own failures are counted with its Run."""
-
-
-_OPENING = (
-    *(Phase.DNS_ADDRESS, Phase.CONNECT, Phase.TLS, Phase.GREETING, Phase.EHLO, Phase.STARTTLS),
-)
-_TRANSACTION = (Phase.MAIL, Phase.RCPT, Phase.DATA, Phase.END_OF_DATA, Phase.QUIT)
-ROUTE_PHASES = {
-    "submission": (*_OPENING, Phase.AUTH, *_TRANSACTION),
-    "direct": (Phase.DNS_MX, *_OPENING, *_TRANSACTION),
-}
-JOB_PHASES = {
-    "submission": (*_OPENING, Phase.AUTH, Phase.QUIT),
-    "mx": (Phase.DNS_MX, *_OPENING, Phase.QUIT),
-}
-"""What exists at zero from the start; the phases of other kinds appear with their first run."""
-
-JOB_ASPECTS = {
-    "mx": (Aspect.MX, Aspect.CERTIFICATE, Aspect.CAPABILITIES),
-    "policy": (
-        *(Aspect.MX, Aspect.CERTIFICATE, Aspect.CAPABILITIES),
-        *(Aspect.STS_RECORD, Aspect.STS_POLICY, Aspect.TLSRPT, Aspect.TLSA),
-    ),
-    "sender": (Aspect.SPF, Aspect.DKIM, Aspect.DMARC, Aspect.LISTING),
-    "nameservers": (Aspect.NAMESERVERS,),
-    "mailbox": (Aspect.CERTIFICATE,),
-    "submission": (Aspect.CERTIFICATE,),
-}
-"""What each kind compares from run to run; its series exist at zero from the start."""
 
 
 def durations(timings: Iterable[PhaseTiming]) -> Mapping[Phase, float]:

@@ -18,7 +18,7 @@ from exporter.testbed.servers.script import Act, Say, Send
 from exporter.testbed.servers.world import Mailbox, Scenery
 from probes.canary.hops import OurTimes
 from probes.canary.message import MessageOptions, compose
-from probes.mailboxes.imap import ImapMailbox
+from probes.mailboxes.imap.watch import ImapMailbox
 from probes.options import Domain, EmailAddress, Host, Secret
 from probes.records.raw_message import MAX_MESSAGE
 from probes.result import Status

@@ -14,7 +14,7 @@ from exporter.testbed.servers.https import page, sts_policy
 from exporter.testbed.servers.script import Acts
 from exporter.testbed.servers.smtp import Script
 from exporter.testbed.servers.world import Pages, Scenery, Server
-from probes.kinds.policy import PolicyTarget
+from probes.kinds.policy.probe import PolicyTarget
 from probes.options import Count, Domain, Seconds
 from probes.options import Host as HostName
 from probes.result import Status

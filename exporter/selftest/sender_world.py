@@ -7,7 +7,7 @@ from exporter.selftest.case import Case, Probe, Told, telling
 from exporter.selftest.fixtures import DOMAIN, Props
 from exporter.testbed.servers.dns_server import Faults
 from exporter.testbed.servers.world import Scenery
-from probes.kinds.sender import SenderTarget
+from probes.kinds.sender.probe import SenderTarget
 from probes.options import Domain, Host, IpAddress
 
 IP, IP6 = "192.0.2.25", "2001:db8::25"

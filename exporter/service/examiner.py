@@ -11,10 +11,10 @@ from exporter.ledger.errors import LedgerError
 from exporter.ledger.ledger import Ledger
 from exporter.model import ArrivedCopy, Examined
 from probes.canary.evidence import Circumstances, Evidence, examine, unread
-from probes.dkim_keys import keys_for
+from probes.lookups.dkim_keys import keys_for
+from probes.lookups.organisational_domains import organisations_for
 from probes.mailboxes import Content
 from probes.net import Net
-from probes.organisations import organisations_for
 
 LOG = logging.getLogger("mailcanary.evidence")
 

@@ -10,7 +10,7 @@ from exporter.ledger.ledger import Ledger
 from exporter.ledger.reader import reading
 from exporter.model import Job
 from probes.canary.dkim_selectors import LearntSelector
-from probes.kinds.sender import SenderTarget
+from probes.kinds.sender.probe import SenderTarget
 
 
 async def informed(job: Job, ledger: Ledger, now: datetime) -> Job:

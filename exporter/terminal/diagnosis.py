@@ -20,7 +20,7 @@ from exporter.diagnose.verdicts import area_code, owner_words, verdict
 from exporter.reports.exit_codes import ExitCode
 from exporter.reports.wording import instant, milliseconds
 from exporter.terminal.changes import differences_view
-from probes.consequences import Sender
+from probes.kinds.policy.consequences import Sender
 from probes.result import Failure, Phase, Status, one_line
 from probes.trace import Step
 

@@ -10,7 +10,7 @@ from exporter.reports.wording import milliseconds, visible
 from exporter.terminal.runs import finding_line
 from probes.canary.clocks import Interval
 from probes.canary.evidence import Evidence
-from probes.records.bounce_values import Bounce
+from probes.records.bounces.values import Bounce
 from probes.result import Finding, Status
 
 

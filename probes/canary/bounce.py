@@ -6,9 +6,9 @@ from enum import StrEnum
 
 from probes.canary.envelope import tags_in
 from probes.canary.message import find_token
-from probes.records.bounce_reason import BounceReason
-from probes.records.bounce_values import Bounce, BouncedRecipient
-from probes.records.dsn import parse_dsn
+from probes.records.bounces.dsn import parse_dsn
+from probes.records.bounces.reason import BounceReason
+from probes.records.bounces.values import Bounce, BouncedRecipient
 from probes.records.mime_parts import Header, Part, decode_words, read_parts, split_header
 from probes.records.reply import Reply
 from probes.result import Failure, Owner, Phase, Reason, one_line

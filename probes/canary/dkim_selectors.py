@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from probes.canary.trust import Alignment
-from probes.records.dkim_verification import DkimVerdict
+from probes.records.signatures.dkim_verification import DkimVerdict
 
 MAX_USED = 4
 """Selectors that are learnt from one copy; who signs twice uses two."""

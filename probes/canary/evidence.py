@@ -17,15 +17,15 @@ from probes.canary.trust import (
     authentications,
     last_two_labels,
 )
-from probes.records.arc import ArcChain, arc_sets
-from probes.records.bounce_values import Bounce
-from probes.records.dkim_verification import DkimVerdict, KeyLookup, verify_raw
-from probes.records.dsn import parse_dsn
+from probes.records.bounces.dsn import parse_dsn
+from probes.records.bounces.values import Bounce
 from probes.records.raw_message import RawMessage, read_message
 from probes.records.received import parse_received
 from probes.records.received_spf import ReceivedSpf, parse_received_spf
-from probes.records.spam_values import SpamVerdict
-from probes.records.spam_verdicts import spam_verdicts
+from probes.records.signatures.arc import ArcChain, arc_sets
+from probes.records.signatures.dkim_verification import DkimVerdict, KeyLookup, verify_raw
+from probes.records.spam.values import SpamVerdict
+from probes.records.spam.verdicts import spam_verdicts
 from probes.result import Finding, to_json
 
 SCHEMA_VERSION = 1

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from probes.canary.hops import Chain
 from probes.canary.mutation import Mutation, MutationKind
 from probes.canary.trust import Alignment, Authentication
-from probes.records.dkim_verification import DkimStatus, DkimVerdict
-from probes.records.spam_values import SpamVerdict
+from probes.records.signatures.dkim_verification import DkimStatus, DkimVerdict
+from probes.records.spam.values import SpamVerdict
 from probes.result import Finding, Status, one_line
 
 _KEY_TROUBLE = frozenset(

@@ -20,8 +20,8 @@ import dkim
 
 from probes.canary.envelope import DsnRequest, dsn_request, tagged_sender
 from probes.options import Domain, EmailAddress, Secret, option
-from probes.records.bounce_text import is_mail_system
-from probes.records.dsn import parse_dsn
+from probes.records.bounces.dsn import parse_dsn
+from probes.records.bounces.text import is_mail_system
 
 MARKER = "mailcanary-"
 """What every token begins with: a server-side search for it finds our mail and hardly any other."""

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from probes.records.dkim_verification import DkimVerdict
 from probes.records.mime_parts import Part, decode_charset, decode_words, read_parts
 from probes.records.raw_message import MAX_MESSAGE, RawField, RawMessage, read_message
+from probes.records.signatures.dkim_verification import DkimVerdict
 
 _SHOWN = 80
 """Characters of a text that a detail quotes."""

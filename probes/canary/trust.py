@@ -12,10 +12,10 @@ from probes.records.authentication_results import (
     MethodResult,
     parse_authentication_results,
 )
-from probes.records.dkim_verification import DkimVerdict
 from probes.records.mime_parts import decode_words
 from probes.records.raw_message import RawMessage
 from probes.records.received import Received
+from probes.records.signatures.dkim_verification import DkimVerdict
 
 MAX_RESULT_FIELDS = 50
 """Authentication-Results fields that are read, from the top."""

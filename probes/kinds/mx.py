@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from probes.mx_dialogue import (
+from probes.lookups.mx_hosts import MxHost, find_addresses, hosts_in, mx_records
+from probes.mx.dialogue import (
     answered,
     dialogue_findings,
     differing_certificates,
@@ -15,25 +16,24 @@ from probes.mx_dialogue import (
     refusal_findings,
     slowness,
 )
-from probes.mx_records import (
+from probes.mx.recipients import Question, ask_recipients
+from probes.mx.records import (
     host_findings,
     record_findings,
     remember_mx,
     special_findings,
     unresolved_finding,
 )
-from probes.mx_session import address_unusable, at_most, in_clear_where_tls_fails, mx_session
+from probes.mx.session import address_unusable, at_most, in_clear_where_tls_fails, mx_session
 from probes.net import Net
 from probes.net.dns_answer import Answer, DnsStatus
-from probes.net.mx_hosts import MxHost, find_addresses, hosts_in, mx_records
 from probes.net.smtp_session import SmtpSession
 from probes.options import Count, Domain, EmailAddress, Host, IpAddress, Port, Seconds, option
-from probes.rcpt import Question, ask_recipients
 from probes.result import Failure, Finding, Part, Phase, ProbeFailure, Status
-from probes.sessions import say_quit
+from probes.sessions.slots import acquainting, turn_at, visit_at
+from probes.sessions.submission import say_quit
 from probes.tasks import TaskSet
 from probes.trace import MAX_PARTS, Trace
-from probes.turns import acquainting, turn_at, visit_at
 
 
 @dataclass(frozen=True, slots=True)

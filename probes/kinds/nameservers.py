@@ -10,9 +10,9 @@ from functools import partial
 from typing import Any
 
 from probes.clock import Clock
+from probes.lookups.dnssec import settled
 from probes.net import Net
 from probes.net.dns_answer import Answer, DnsStatus, ServerAddress
-from probes.net.dnssec import settled
 from probes.net.resolver import Resolver
 from probes.options import Count, Domain, Port, option
 from probes.records.mx import MxRecord

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from probes.net import Net
-from probes.sessions import SubmissionServer, say_quit, submission_session
+from probes.sessions.submission import SubmissionServer, say_quit, submission_session
 from probes.trace import Trace
 
 

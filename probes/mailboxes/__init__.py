@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from probes.clock import Instant
-from probes.records.bounce_values import Bounce
+from probes.records.bounces.values import Bounce
 
 
 class Placement(StrEnum):

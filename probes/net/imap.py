@@ -16,9 +16,9 @@ from probes.net.imap_dialogue import Dialogue
 from probes.net.sasl import Mechanism
 from probes.net.tls import ClientContext, TlsFacts
 from probes.options import Secret
-from probes.records.imap_framing import MAX_LITERAL, SMALL_LITERAL
-from probes.records.imap_names import encode_name
-from probes.records.imap_responses import (
+from probes.records.imap.framing import MAX_LITERAL, SMALL_LITERAL
+from probes.records.imap.names import encode_name
+from probes.records.imap.responses import (
     Condition,
     Continuation,
     Fetch,

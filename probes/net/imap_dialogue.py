@@ -14,8 +14,8 @@ from typing import TypeVar
 from probes.net.errors import NetError
 from probes.net.imap_wire import Wire
 from probes.net.tls import TlsFacts
-from probes.records.imap_framing import SMALL_LITERAL
-from probes.records.imap_responses import (
+from probes.records.imap.framing import SMALL_LITERAL
+from probes.records.imap.responses import (
     Capability,
     Code,
     Condition,

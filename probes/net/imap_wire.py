@@ -9,9 +9,9 @@ from probes.net.errors import NetError, mapped, net_error
 from probes.net.tcp import quickack
 from probes.net.tls import HANDSHAKE_TIMEOUT, SHUTDOWN_TIMEOUT, ClientContext, TlsFacts, shaken
 from probes.records import RecordError
-from probes.records.imap import read_response
-from probes.records.imap_framing import Framer, Raw
-from probes.records.imap_responses import Response
+from probes.records.imap.framing import Framer, Raw
+from probes.records.imap.reader import read_response
+from probes.records.imap.responses import Response
 from probes.result import Reason
 
 RESPONSES_PER_TURN = 50

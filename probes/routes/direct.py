@@ -6,17 +6,17 @@ from functools import partial
 from typing import Literal
 
 from probes.canary.message import Canary
-from probes.mx_session import address_unusable, at_most, in_clear_where_tls_fails, mx_session
+from probes.lookups.mx_hosts import find_mx
+from probes.mx.session import address_unusable, at_most, in_clear_where_tls_fails, mx_session
 from probes.net import Net
-from probes.net.mx_hosts import find_mx
 from probes.options import Count, Host, IpAddress, Port, Seconds, option
 from probes.records import RecordError
 from probes.records.address import parse_address
 from probes.records.mx import MxRecord, delivery_order
 from probes.result import Owner, Phase, ProbeFailure, Reason, owner_of
-from probes.sessions import give_content, give_envelope, host_addresses
+from probes.sessions.slots import turn_at
+from probes.sessions.submission import give_content, give_envelope, host_addresses
 from probes.trace import Trace
-from probes.turns import turn_at
 
 _TRANSACTION = frozenset({Phase.MAIL, Phase.RCPT, Phase.DATA})
 

@@ -4,7 +4,12 @@ from dataclasses import dataclass
 
 from probes.canary.message import Canary
 from probes.net import Net
-from probes.sessions import SubmissionServer, give_content, give_envelope, submission_session
+from probes.sessions.submission import (
+    SubmissionServer,
+    give_content,
+    give_envelope,
+    submission_session,
+)
 from probes.trace import Trace
 
 

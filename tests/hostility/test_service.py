@@ -24,7 +24,7 @@ from probes.canary.message import MessageOptions
 from probes.clock import SYSTEM_CLOCK
 from probes.kinds.mx import MxTarget
 from probes.kinds.submission import SubmissionTarget
-from probes.mailboxes.imap import ImapMailbox
+from probes.mailboxes.imap.watch import ImapMailbox
 from probes.options import Domain, EmailAddress, FilePath, Host, Seconds, Secret
 from probes.routes.submission import SubmissionRoute
 from tests.hostility.hostile_peers import LOOPBACK, PLAYED, Liar, cast_of

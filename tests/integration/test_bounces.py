@@ -10,7 +10,7 @@ from probes.canary.bounce import BouncedCanary, FoundIn, bounced_token
 from probes.canary.envelope import tagged_sender
 from probes.canary.message import MessageOptions, compose, new_token, recognise_body
 from probes.options import EmailAddress
-from probes.records.bounce_reason import BounceReason
+from probes.records.bounces.reason import BounceReason
 from tests.integration.chain import layout
 from tests.integration.chain.chain import Chain
 

@@ -13,8 +13,8 @@ from probes.canary.evidence import Circumstances, Evidence, examine
 from probes.canary.hops import OurTimes
 from probes.canary.message import recognise_body
 from probes.canary.mutation import MutationKind
-from probes.records.bounce_reason import BounceReason
-from probes.records.dkim_verification import DkimStatus
+from probes.records.bounces.reason import BounceReason
+from probes.records.signatures.dkim_verification import DkimStatus
 from tests.integration.chain import layout
 from tests.integration.chain.canaries import Came, Copy, Order, send_all
 from tests.integration.chain.chain import Chain

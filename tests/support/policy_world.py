@@ -9,7 +9,7 @@ from exporter.testbed.servers.script import Acts
 from exporter.testbed.servers.smtp import Script
 from exporter.testbed.servers.world import Pages, Scenery, Server, standing
 from probes.clock import SYSTEM_CLOCK
-from probes.kinds.policy import PolicyTarget, probe
+from probes.kinds.policy.probe import PolicyTarget, probe
 from probes.net import Net
 from probes.net.tls import TrustStore
 from probes.options import Domain, Seconds

@@ -10,7 +10,7 @@ from typing import TypeVar
 from probes.canary.message import MessageOptions, compose, new_token
 from probes.clock import SYSTEM_CLOCK
 from probes.mailboxes import Content, Cursor, Look, News, Place, Sighting
-from probes.mailboxes.imap import ImapMailbox, watch
+from probes.mailboxes.imap.watch import ImapMailbox, watch
 from probes.net import Net
 from probes.net.dial import Dialer
 from probes.net.resolver import Resolver

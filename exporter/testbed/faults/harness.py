@@ -33,12 +33,11 @@ from exporter.testbed.servers.https import HttpsPeer, page
 from exporter.testbed.servers.imap import OK, Answers, ImapPeer
 from exporter.testbed.servers.script import Acts, Read, Say, Send, Wait
 from exporter.testbed.servers.smtp import Script, SmtpPeer
-from probes import fetch
 from probes.canary.message import Canary
 from probes.clock import SYSTEM_CLOCK
 from probes.kinds import mx, submission
 from probes.mailboxes import News, Place, Sighting
-from probes.mailboxes import imap as imap_mailbox
+from probes.mailboxes.imap import watch as imap_mailbox
 from probes.net import Net
 from probes.net.dial import Dialer
 from probes.net.resolver import Resolver
@@ -48,6 +47,7 @@ from probes.result import Phase, ProbeResult, Reason
 from probes.routes import direct
 from probes.routes import submission as submission_route
 from probes.run import run_once
+from probes.sessions import https as fetch
 from probes.trace import Trace
 
 DEADLINE = 3.0

@@ -10,7 +10,7 @@ from exporter.commands.explain import explain_message
 from exporter.testbed.servers.dns_server import DnsServer
 from probes.canary.evidence import evidence_json
 from probes.net.resolver import Resolver
-from probes.records.dkim_verification import DkimStatus
+from probes.records.signatures.dkim_verification import DkimStatus
 from tests.exporter.test_cli import mailcanary
 
 ROOT = Path(__file__).parents[3]

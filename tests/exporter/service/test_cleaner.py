@@ -15,7 +15,7 @@ from exporter.service.cleaner import FIRST_PAUSE, LONGEST_PAUSE, Cleaner
 from exporter.testbed.servers.imap import OK, Answers, ImapPeer
 from exporter.testbed.servers.script import Say
 from probes.canary.message import new_token
-from probes.mailboxes.imap import ImapMailbox
+from probes.mailboxes.imap.watch import ImapMailbox
 from probes.net.tls import TrustStore
 from probes.options import Host, Port, Seconds, Secret
 from tests.servers.imap import Raw

@@ -19,7 +19,7 @@ from exporter.model import Job
 from exporter.service.manual_run import run_job
 from exporter.service.runs import probe
 from probes.canary.lifecycle import Outcome
-from probes.kinds.sender import SenderTarget
+from probes.kinds.sender.probe import SenderTarget
 from probes.options import Domain
 from probes.result import Part, ProbeResult, Reason
 from tests.integration.nothing_lost.rig import fetch

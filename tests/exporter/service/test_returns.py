@@ -15,7 +15,7 @@ from probes.canary.lifecycle import Event, Outcome
 from probes.canary.message import new_token
 from probes.clock import Instant
 from probes.mailboxes import Placement, Sighting
-from probes.records.bounce_values import Action, Bounce, BouncedRecipient
+from probes.records.bounces.values import Action, Bounce, BouncedRecipient
 from tests.servers.imap import Answer, Raw
 from tests.support.service_rig import record_of, running, write_config
 from tests.support.watching import canary

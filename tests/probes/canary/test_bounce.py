@@ -20,7 +20,7 @@ from probes.canary.message import (
 )
 from probes.options import EmailAddress
 from probes.records.address import parse_address
-from probes.records.bounce_values import Action, Bounce, BouncedRecipient
+from probes.records.bounces.values import Action, Bounce, BouncedRecipient
 from probes.records.reply import Reply
 
 CORPUS = Path(__file__).parents[2] / "corpus" / "bounces"

@@ -15,7 +15,7 @@ from probes.canary.dkim_selectors import (
     used_selectors,
 )
 from probes.canary.trust import Alignment
-from probes.records.dkim_verification import verify
+from probes.records.signatures.dkim_verification import verify
 
 NOW = datetime(2026, 3, 4, tzinfo=UTC)
 

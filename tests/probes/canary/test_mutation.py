@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from probes.canary.message import MessageOptions, compose, new_token
 from probes.canary.mutation import Mutation, MutationKind, mutations
 from probes.options import Domain, EmailAddress, Secret
-from probes.records.dkim_verification import verify
 from probes.records.raw_message import read_message
+from probes.records.signatures.dkim_verification import verify
 
 NOW = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
 KEY = rsa.generate_private_key(public_exponent=65537, key_size=1024)

@@ -17,9 +17,9 @@ from probes.options import Domain
 from probes.result import NOTHING, Aspect, Known, ProbeResult
 from probes.run import run_once
 from probes.trace import MAX_KNOWN, MAX_VALUE, Trace
+from tests.probes.kinds.sender.test_sender import LIST, TARGET, World, rsa_public
 from tests.probes.kinds.test_nameservers import run as run_nameservers
 from tests.probes.kinds.test_nameservers import two_servers
-from tests.probes.kinds.test_sender import LIST, TARGET, World, rsa_public
 from tests.servers.certificates import Authority
 from tests.support.mail_world import mail_world
 from tests.support.policy_world import (

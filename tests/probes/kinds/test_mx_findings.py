@@ -12,9 +12,9 @@ from exporter.testbed.servers.smtp import Script
 from probes.catalogue import ENTRIES, owner_of_finding
 from probes.clock import SYSTEM_CLOCK
 from probes.kinds.mx import MxTarget, probe
+from probes.mx.recipients import Question
 from probes.net.tls import TrustStore
 from probes.options import Domain, EmailAddress, Host, Seconds
-from probes.rcpt import Question
 from probes.result import Finding, Owner, Part, Phase, ProbeResult, Reason, Status
 from probes.run import run_once
 from probes.trace import Listener, Step

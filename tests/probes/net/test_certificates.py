@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.testbed.servers.certificates import Identity, identity
+from probes.lookups.dane import judge
 from probes.net.certificates import read_chain, vouched_by, weaknesses_of
-from probes.net.dane import judge
 from probes.records.tlsa import TlsaRecord
 from tests.servers.certificates import Authority
 from tests.servers.real import needs, program

@@ -17,7 +17,7 @@ from probes.net.imap import Folder, ImapSession, quote, uid_set
 from probes.net.imap_wire import RESPONSES_PER_TURN
 from probes.net.sasl import Plain
 from probes.options import Secret
-from probes.records.imap_responses import Condition
+from probes.records.imap.responses import Condition
 from probes.result import Owner, Phase, ProbeFailure, Reason
 from tests.servers.certificates import Authority
 from tests.servers.imap import Answer, Drip, Hang, Raw, Reset, UpgradeTls

@@ -18,9 +18,9 @@ import yaml
 
 from exporter.testbed.servers.dns_server import DnsServer
 from probes.clock import SYSTEM_CLOCK
-from probes.kinds.sender_dmarc import probe_dmarc
-from probes.kinds.sender_spf import probe_policy
-from probes.net.lookups import Lookups
+from probes.kinds.sender.dmarc import probe_dmarc
+from probes.kinds.sender.spf import probe_policy
+from probes.lookups.lookups import Lookups
 from probes.net.resolver import Resolver
 from probes.result import ProbeResult
 from probes.run import run_once

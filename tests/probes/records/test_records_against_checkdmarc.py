@@ -11,9 +11,9 @@ import dns.resolver
 import pytest
 
 from probes.records import RecordError
-from probes.records.dmarc import parse_dmarc
+from probes.records.dmarc.record import parse_dmarc
 from probes.records.mta_sts import is_sts_record, matches_mx, parse_sts_policy, parse_sts_record
-from probes.records.spf_record import parse_spf
+from probes.records.spf.record import parse_spf
 from probes.records.tlsrpt import is_tlsrpt_record, parse_tlsrpt_record
 
 with warnings.catch_warnings():

@@ -14,12 +14,12 @@ from exporter.testbed.servers.smtp import Script, SmtpPeer
 from probes.canary.message import Canary, MessageOptions, compose, new_token
 from probes.clock import SYSTEM_CLOCK
 from probes.mailboxes import Sighting
-from probes.mailboxes.imap import ImapMailbox
+from probes.mailboxes.imap.watch import ImapMailbox
 from probes.net import Net
 from probes.net.tls import TrustStore
 from probes.options import EmailAddress, FilePath, Host, Port, Seconds, Secret
-from probes.records.bounce_reason import BounceReason
-from probes.records.bounce_values import Bounce
+from probes.records.bounces.reason import BounceReason
+from probes.records.bounces.values import Bounce
 from probes.result import ProbeResult
 from probes.routes.submission import SubmissionRoute, hand_over
 from probes.run import run_once

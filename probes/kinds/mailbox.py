@@ -1,0 +1,143 @@
+"""Kind `mailbox`: can a mailbox be read, and how fast? Nothing in it is changed."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from probes.net import Net
+from probes.net.imap import ImapSession
+from probes.options import option
+from probes.records.imap.responses import Condition, Quota
+from probes.result import Aspect, Finding, Owner, Phase, ProbeFailure, Status, one_line
+from probes.sessions.imap import ImapServer, handshake, log_in, step
+from probes.sessions.submission import host_addresses
+from probes.trace import Trace
+
+NEARLY_FULL = 0.9
+"""Share of a quota from which on it is worth a warning."""
+
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxTarget(ImapServer):
+    """A mailbox read over IMAP."""
+
+    folder: str = option("The folder that is opened for reading and searched.", "INBOX")
+
+
+def host(target: MailboxTarget) -> str:
+    """Whom a run loads."""
+    return target.host
+
+
+async def probe(net: Net, target: MailboxTarget, trace: Trace) -> None:
+    """Connect, secure, greet, log in, open, search for the day's messages, ask for the quota."""
+    addresses = await host_addresses(net, target.host, trace)
+    async with await _connect(net, target, addresses, trace) as session:
+        await _introduce(net, target, session, trace)
+        with trace.phase(Phase.SELECT):
+            async with step(Phase.SELECT, target.timeout):
+                folder = await session.examine(target.folder)  # leaves every flag as it is
+        trace.facts["mailbox.messages"] = folder.exists
+        today = net.clock.utc()
+        # RFC 3501 §6.4.4: names of months in English, whatever the locale
+        since = f"SINCE {today.day}-{_MONTHS[today.month - 1]}-{today.year}"
+        with trace.phase(Phase.SEARCH):
+            async with step(Phase.SEARCH, target.timeout):
+                found = await session.uid_search(since)
+        trace.facts["mailbox.messages_today"] = len(found)
+        async with step(Phase.SEARCH, target.timeout):
+            quotas = await session.quota(target.folder)
+        trace.facts.update(_quota_facts(quotas))
+        trace.findings.extend(_quota_findings(target, quotas))
+        with trace.phase(Phase.QUIT):
+            async with step(Phase.QUIT, target.timeout):
+                await session.logout()
+
+
+async def _connect(
+    net: Net, target: MailboxTarget, addresses: Sequence[str], trace: Trace
+) -> ImapSession:
+    """A connection to the first address that takes one; the others' failures are findings."""
+    failures: list[ProbeFailure] = []
+    for address in addresses:
+        try:
+            with trace.phase(Phase.CONNECT):
+                async with step(Phase.CONNECT, target.timeout):
+                    session = await ImapSession.connect(
+                        net.dialer, address, target.port, source=target.source_address
+                    )
+        except ProbeFailure as failure:
+            failures.append(failure)
+            continue
+        trace.facts["address"] = address
+        trace.findings.extend(_unusable(target, failure) for failure in failures)
+        return session
+    # what a peer did tells more than what this machine could not do
+    told = [failure for failure in failures if failure.owner is not Owner.MONITOR]
+    raise (told or failures)[0]
+
+
+def _unusable(target: MailboxTarget, failure: ProbeFailure) -> Finding:
+    is_ours = failure.owner is Owner.MONITOR
+    status = Status.UNTESTABLE if is_ours else Status.WARNING
+    owner = failure.to_failure(Phase.CONNECT).owner
+    return Finding("mailbox.address_unusable", status, target.host, failure.detail, "", owner)
+
+
+async def _introduce(net: Net, target: MailboxTarget, session: ImapSession, trace: Trace) -> None:
+    if target.tls == "implicit":
+        await _secure(net, target, session, trace)
+    with trace.phase(Phase.GREETING):
+        async with step(Phase.GREETING, target.timeout):
+            greeting = await session.greeting()
+    if target.tls == "starttls":
+        with trace.phase(Phase.STARTTLS):
+            async with step(Phase.STARTTLS, target.timeout):
+                await session.starttls()
+        await _secure(net, target, session, trace)
+    if greeting.condition is not Condition.PREAUTH:
+        with trace.phase(Phase.AUTH):
+            async with step(Phase.AUTH, target.timeout):
+                await log_in(target, session)
+    trace.facts["imap.capabilities"] = tuple(sorted(await session.known_capabilities()))
+
+
+async def _secure(net: Net, target: MailboxTarget, session: ImapSession, trace: Trace) -> None:
+    with trace.phase(Phase.TLS):
+        await handshake(net, target, session)
+    facts = session.tls
+    if facts is not None:
+        trace.facts.update(facts.as_facts())
+        trace.remember(Aspect.CERTIFICATE, target.host, facts.summary)
+        if not facts.trusted:
+            detail = one_line(f"{facts.untrusted_reason}: {facts.detail}")
+            trace.findings.append(
+                Finding(
+                    "mailbox.certificate_untrusted",
+                    Status.WARNING,
+                    target.host,
+                    detail,
+                    "RFC 8314 §4.1",
+                )
+            )
+
+
+def _quota_facts(quotas: Sequence[Quota]) -> Iterator[tuple[str, tuple[int, int]]]:
+    for quota in quotas[:1]:
+        for name in ("STORAGE", "MESSAGE"):
+            if name in quota.resources:
+                yield f"mailbox.quota_{name.lower()}", quota.resources[name]
+
+
+def _quota_findings(target: MailboxTarget, quotas: Sequence[Quota]) -> Iterator[Finding]:
+    """RFC 9208 §5: what is over a limit is refused, which senders see as a full mailbox."""
+    for quota in quotas:
+        for name, (used, limit) in quota.resources.items():
+            if not limit or used < limit * NEARLY_FULL:
+                continue
+            is_full = used >= limit
+            code = "mailbox.quota_full" if is_full else "mailbox.quota_nearly_full"
+            status = Status.FAILURE if is_full else Status.WARNING
+            evidence = one_line(f"{name} {used} of {limit} of {quota.root or target.folder!r}")
+            yield Finding(code, status, target.username, evidence, "RFC 9208 §5")

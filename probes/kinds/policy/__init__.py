@@ -1,0 +1,1 @@
+"""Kind `policy`: what senders that honour a domain's policies would do."""

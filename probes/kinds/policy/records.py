@@ -1,0 +1,256 @@
+"""What a domain publishes about TLS: its MTA-STS policy and where it wants reports."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from probes.kinds.policy.consequences import StsState
+from probes.mx.session import at_most
+from probes.net import Net
+from probes.net.dns_answer import Answer, DnsStatus
+from probes.records import RecordError
+from probes.records.https_response import HttpsResponse
+from probes.records.mta_sts import (
+    LONGEST_MAX_AGE,
+    MAX_POLICY,
+    StsMode,
+    StsPolicy,
+    is_nearly_sts_record,
+    is_sts_record,
+    parse_sts_policy,
+    parse_sts_record,
+)
+from probes.records.special_addresses import is_link_local_or_metadata
+from probes.records.tlsrpt import is_nearly_tlsrpt_record, is_tlsrpt_record, parse_tlsrpt_record
+from probes.result import NOTHING, Aspect, Finding, Owner, Phase, ProbeFailure, Reason, Status
+from probes.sessions.https import fetch
+from probes.sessions.submission import host_addresses
+from probes.trace import Trace
+
+SHORT_MAX_AGE = 7 * 86_400
+"""Seconds; RFC 8461 §3.2 expects weeks, so that an attacker cannot wait for the end of it."""
+
+RecordT = TypeVar("RecordT")
+
+_ABSENT = (DnsStatus.NXDOMAIN, DnsStatus.NO_DATA)
+
+
+@dataclass(frozen=True, slots=True)
+class Sts:
+    """What a sender without an older copy finds; `policy` is None where there is none to honour.
+
+    `why` says for people why there is none; `may_be_kept` that senders may hold an older copy.
+    """
+
+    state: StsState
+    policy: StsPolicy | None = None
+    why: str = ""
+    may_be_kept: bool = False
+
+
+async def find_sts(net: Net, domain: str, timeout: float, trace: Trace) -> Sts:
+    """Record, policy and what is wrong with them; no outcome is an exception."""
+    answer = await _txt(net, f"_mta-sts.{domain}", trace)
+    if isinstance(answer, Finding):
+        trace.findings.append(answer)
+        is_ours = answer.status is Status.UNTESTABLE
+        return _none(f"its record cannot be looked up: {answer.evidence}", is_known=not is_ours)
+    texts = [text for text in answer.records if is_sts_record(text)]
+    _remember(trace, Aspect.STS_RECORD, domain, answer, texts)
+    if not texts:
+        finding = _absent(answer, "sts", "RFC 8461 §3.1", is_nearly_sts_record)
+        trace.findings.append(finding)
+        if finding.code == "sts.record_ignored":
+            return _none("senders discard its record")
+        return Sts(StsState.ABSENT, why="no record")
+    record = _read_one(texts, parse_sts_record, answer.name, "sts", "RFC 8461 §3.1", trace)
+    if record is None:
+        return _none("senders cannot use its record" if len(texts) == 1 else "several records")
+    trace.facts["sts.id"] = record.id
+    return await _policy(net, domain, timeout, trace)
+
+
+def _none(why: str, *, is_known: bool = True) -> Sts:
+    """No policy, where there is a trace of one. RFC 8461 §3.3: an older copy goes on counting."""
+    return Sts(StsState.ABSENT if is_known else StsState.UNTESTABLE, why=why, may_be_kept=True)
+
+
+async def find_tlsrpt(net: Net, domain: str, trace: Trace) -> None:
+    """Where reports go, as a fact, and what is wrong with the record."""
+    answer = await _txt(net, f"_smtp._tls.{domain}", trace)
+    if isinstance(answer, Finding):
+        trace.findings.append(answer)
+        return
+    texts = [text for text in answer.records if is_tlsrpt_record(text)]
+    _remember(trace, Aspect.TLSRPT, domain, answer, texts)
+    if not texts:
+        trace.findings.append(_absent(answer, "tlsrpt", "RFC 8460 §3", is_nearly_tlsrpt_record))
+        return
+    record = _read_one(texts, parse_tlsrpt_record, answer.name, "tlsrpt", "RFC 8460 §3", trace)
+    if record is not None:
+        trace.facts["tlsrpt.rua"] = record.rua
+
+
+async def _txt(net: Net, name: str, trace: Trace) -> Answer[bytes] | Finding:
+    """The TXT records of a name, none being an answer; a failed look-up is a finding."""
+    area = "sts" if name.startswith("_mta-sts.") else "tlsrpt"
+    code = f"{area}.lookup_failed"
+    reference = "RFC 8461 §3.1" if area == "sts" else "RFC 8460 §3"
+    began = trace.clock.monotonic()
+    try:
+        answer = await net.resolver.query(name, "TXT")
+    except RecordError as error:  # the domain's name leaves no room for it
+        return Finding(code, Status.INFO, name, str(error), reference)
+    trace.facts[f"{area}.lookup_seconds"] = trace.clock.monotonic() - began
+    if answer.status in (DnsStatus.ANSWERED, *_ABSENT):
+        return answer
+    status = Status.UNTESTABLE if answer.is_ours else Status.WARNING
+    return Finding(code, status, name, answer.explain(), reference)
+
+
+def _remember(
+    trace: Trace, aspect: Aspect, domain: str, answer: Answer[bytes], texts: Sequence[bytes]
+) -> None:
+    value = " | ".join(sorted(text.decode("utf-8", "backslashreplace") for text in texts))
+    trace.remember(aspect, domain, value or NOTHING, answer.lifetime)
+
+
+def _absent(
+    answer: Answer[bytes], area: str, reference: str, is_nearly: Callable[[bytes], bool]
+) -> Finding:
+    """None at all, or one that was meant as a record: there, another one is no remedy."""
+    nearly = next(filter(is_nearly, answer.records), None)
+    if nearly is not None:
+        evidence = f"senders discard {nearly[:200].decode('latin-1')!r}"
+        return Finding(f"{area}.record_ignored", Status.FAILURE, answer.name, evidence, reference)
+    evidence = f"no such TXT record ({answer.status})"
+    return Finding(f"{area}.absent", Status.INFO, answer.name, evidence, reference)
+
+
+def _read_one(
+    texts: Sequence[bytes],
+    read: Callable[[bytes], RecordT],
+    name: str,
+    area: str,
+    reference: str,
+    trace: Trace,
+) -> RecordT | None:
+    """The one valid record; of several, or of a broken one, a sender takes none."""
+    if len(texts) > 1:
+        evidence = f"{len(texts)} records: senders take none of them"
+        trace.findings.append(
+            Finding(f"{area}.record_multiple", Status.FAILURE, name, evidence, reference)
+        )
+        return None
+    try:
+        return read(texts[0])
+    except RecordError as error:
+        finding = Finding(f"{area}.record_syntax", Status.FAILURE, name, str(error), reference)
+        trace.findings.append(finding)
+        return None
+
+
+async def _policy(net: Net, domain: str, timeout: float, trace: Trace) -> Sts:
+    host = f"mta-sts.{domain}"
+    failure: ProbeFailure | None = None
+    response: HttpsResponse | None = None
+    with trace.part(host, None) as part:
+        try:
+            async with at_most(timeout, part):
+                addresses = await _policy_addresses(net, host, part)
+                # RFC 8461 §3.3: the well-known path, and a certificate for the policy host
+                url = f"https://{host}/.well-known/mta-sts.txt"
+                response = await fetch(net, url, part, max_body=MAX_POLICY, addresses=addresses)
+        except ProbeFailure as error:
+            failure = error
+            raise
+    if failure is not None or response is None:
+        return _unfetched(host, failure, part, trace)
+    return _read_policy(domain, host, response, trace)
+
+
+def _unfetched(host: str, failure: ProbeFailure | None, part: Trace, trace: Trace) -> Sts:
+    broken = (failure or ProbeFailure(Reason.UNEXPECTED, "")).to_failure(part.current)
+    evidence = f"{broken.phase} {broken.reason}: {broken.detail}"
+    status = Status.UNTESTABLE if broken.is_untestable else Status.FAILURE
+    trace.findings.append(
+        Finding("sts.policy_fetch", status, host, evidence, "RFC 8461 §3.3", broken.owner)
+    )
+    why = f"it cannot be fetched: {broken.detail}"
+    return _none(why, is_known=not broken.is_untestable)
+
+
+async def _policy_addresses(net: Net, host: str, part: Trace) -> tuple[str, ...]:
+    """Where the policy host is. Somebody else's DNS may not send us to a metadata service."""
+    addresses = await host_addresses(net, host, part)
+    for address in addresses:
+        if is_link_local_or_metadata(address):
+            raise ProbeFailure(
+                Reason.STS_POLICY_FETCH_ERROR,
+                f"{host} is at {address}, which no public server has",
+                phase=Phase.DNS_ADDRESS,
+                owner=Owner.THEIR_DNS,
+            )
+    return addresses
+
+
+def _read_policy(domain: str, host: str, response: HttpsResponse, trace: Trace) -> Sts:
+    objection = _objection(response)
+    if objection is not None:
+        trace.findings.append(
+            Finding("sts.policy_fetch", Status.FAILURE, host, objection, "RFC 8461 §3.3")
+        )
+        return _none(f"it cannot be fetched: {objection}")
+    try:
+        policy = parse_sts_policy(response.body)
+    except RecordError as error:
+        trace.remember(Aspect.STS_POLICY, domain, _on_one_line(response.body))
+        trace.findings.append(
+            Finding("sts.policy_invalid", Status.FAILURE, host, str(error), "RFC 8461 §3.2")
+        )
+        return _none(f"it cannot be read: {error}")
+    trace.remember(Aspect.STS_POLICY, domain, _on_one_line(response.body), policy.max_age)
+    trace.facts["sts.mode"] = policy.mode.value
+    trace.facts["sts.max_age"] = policy.max_age
+    trace.facts["sts.mx"] = policy.mx
+    trace.findings.extend(
+        Finding("sts.policy_lint", Status.NOTICE, host, said, "RFC 8461 §3.2")
+        for said in _lint(policy)
+    )
+    if policy.mode is StsMode.NONE:
+        return Sts(StsState.ABSENT, why="mode none")
+    state = StsState.ENFORCE if policy.mode is StsMode.ENFORCE else StsState.TESTING
+    return Sts(state, policy)
+
+
+def _on_one_line(policy: bytes) -> str:
+    return "; ".join(policy.decode("utf-8", "backslashreplace").split("\n")).replace("\r", "")
+
+
+def _objection(response: HttpsResponse) -> str | None:
+    """Why a sender may not take the answer as a policy, RFC 8461 §3.3."""
+    if 300 <= response.status < 400:
+        to = (response.header("location") or "nowhere")[:200]
+        return f"status {response.status} leads to {to}: redirects are not followed"
+    if response.status != 200:
+        return f"status {response.status} instead of 200"
+    if not response.is_whole:
+        return f"more than {MAX_POLICY} octets"
+    media_type = (response.header("content-type") or "none").partition(";")[0].strip().lower()
+    if media_type != "text/plain":
+        return f"the media type is {media_type[:80]}, not text/plain"
+    return None
+
+
+def _lint(policy: StsPolicy) -> list[str]:
+    said = []
+    if policy.mode is StsMode.TESTING:
+        said.append("mode testing: senders report what is wrong and deliver all the same")
+    if policy.mode is StsMode.NONE:
+        said.append("mode none: the policy protects nothing")
+    if policy.max_age > LONGEST_MAX_AGE:
+        said.append(f"max_age {policy.max_age} is more than a year, {LONGEST_MAX_AGE}")
+    elif policy.mode is StsMode.ENFORCE and policy.max_age < SHORT_MAX_AGE:
+        said.append(f"max_age {policy.max_age} is less than a week")
+    said += [f"{name} stands more than once; the first counts" for name in policy.repeated]
+    return said

@@ -1,0 +1,1 @@
+"""Kind `sender`: a domain as a sender, as receivers see it."""

@@ -1,0 +1,1 @@
+"""DNS questions with a meaning."""

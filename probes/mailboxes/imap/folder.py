@@ -1,0 +1,403 @@
+"""Watching one folder on one IMAP connection.
+
+The folder is opened with EXAMINE and read with BODY.PEEK: nothing in it changes. A look is a NOOP,
+because servers show new mail only to those who ask, and one FETCH of what is new. Between looks the
+connection waits for a moment while a canary is fresh, and else in IDLE.
+"""
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+from probes.canary.bounce import bounced_token
+from probes.canary.message import MARKER, recognise, recognise_body
+from probes.clock import Clock, Instant
+from probes.mailboxes import Cursor, Interest, Look, Placement, Report, Sighting
+from probes.net.errors import NetError
+from probes.net.imap import Folder, ImapSession, quote, uid_set
+from probes.records.bounces.values import Bounce
+from probes.records.imap.responses import Fetch
+from probes.result import Owner, Phase, ProbeFailure, Reason
+from probes.sessions.imap import placed, step
+from probes.tasks import TaskSet
+
+CHUNK = 100
+"""Messages whose headers one FETCH asks for."""
+
+SLICE = 1000
+"""Of a crowd of more than CHUNK messages, so many are searched for our marker by one command: a
+server that reads them all from disk answers in time, and the cursor moves on with every answer."""
+
+HEADER_OCTETS = 64 * 1024
+TEXT_OCTETS = 64 * 1024
+
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How long to wait between looks, in seconds, and for one answer.
+
+    `fast` while a canary is fresh, `slow` while one is in flight or where IDLE is missing, `idle`
+    while nobody waits for anything; never less than `least`, whatever the server says.
+    """
+
+    least: float
+    fast: float
+    slow: float
+    idle: float
+    answer: float
+
+
+TOLD_TOGETHER = 100
+"""Sightings that are reported at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    """At `at`, the server had said that there are `exists` messages, `expunged` having gone."""
+
+    exists: int
+    expunged: int
+    at: Instant
+
+
+class _Ours(NamedTuple):
+    """Which canary a message is, or is a bounce about."""
+
+    token: str
+    bounce: Bounce | None = None
+
+
+class FolderWatch:
+    """Follows one folder from its cursor on; `run` ends only by an exception."""
+
+    def __init__(
+        self,
+        name: str,
+        placement: Placement,
+        pace: Pace,
+        clock: Clock,
+        interest: Interest,
+        report: Report,
+        cursor: Cursor | None,
+    ) -> None:
+        self.name = name
+        self._placement = placement
+        self._pace = pace
+        self._clock = clock
+        self._interest = interest
+        self._report = report
+        self._cursor = cursor
+        self._session: ImapSession | None = None
+        self._wake = asyncio.Event()
+        self._can_idle = True
+        self._uid_validity = 0
+        self._last_uid = 0
+        self._known = 0
+        self._counted = 0
+        self._not_before: Instant | None = None
+
+    @property
+    def next_uid(self) -> int:
+        """The lowest UID that has not been read."""
+        return self._last_uid + 1
+
+    def wake(self) -> None:
+        """Look now: the interest has changed."""
+        self._wake.set()
+        if self._session is not None:
+            self._session.interrupt()
+
+    async def open(self, session: ImapSession, *, again: bool = False) -> None:
+        """Open the folder on `session` and look for the first time.
+
+        With `again` it was open before, and something else since: as long as its UIDs hold, what
+        was not there at the look before is known to have come after it.
+        """
+        self._session = session
+        began = self._clock.now()
+        async with step(Phase.FETCH, self._pace.answer):
+            folder = await self._examine(session)
+            self._can_idle = "IDLE" in await session.known_capabilities()
+        self._known = session.changes
+        self._counted = folder.exists + session.expunged
+        if not again or folder.uid_validity != self._uid_validity:
+            self._not_before = None
+        self._uid_validity = folder.uid_validity
+        await self._first_read(session, folder)
+        await self._tell([], began)
+
+    async def look(self) -> None:
+        """One look, and its reports. A changed UIDVALIDITY opens the folder anew."""
+        session = self._opened()
+        self._wake.clear()
+        began = self._clock.now()
+        marks = [self._mark(session, began)]
+        async with step(Phase.FETCH, self._pace.answer):
+            await session.noop()
+        found: list[Sighting] = []
+        if session.changes != self._known and session.uid_validity == self._uid_validity:
+            marks.append(self._mark(session, self._clock.now()))
+            found = await self._read_new(session, marks)
+        if session.uid_validity != self._uid_validity:  # RFC 3501 §2.3.1.1: every UID is void
+            self._cursor = None
+            await self.open(session)
+            return
+        await self._tell(found, began)
+
+    async def wait(self) -> None:
+        """Until the next look is due: soon, when something was said since the last one."""
+        session = self._opened()
+        if session.changes == self._known and not self._wake.is_set():
+            await self._wait_for_news(session)
+        await asyncio.sleep(self._until(self._pace.least))
+
+    async def _wait_for_news(self, session: ImapSession) -> None:
+        if self._interest.is_fresh() and self._placement is Placement.INBOX:
+            await asyncio.sleep(self._until(self._pace.fast))
+        elif self._can_idle:
+            await self._idle(session)
+        else:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._patience()):
+                    await self._wake.wait()
+
+    async def _examine(self, session: ImapSession) -> Folder:
+        try:
+            return await session.examine(self.name)
+        except ProbeFailure as failure:
+            if failure.reason is Reason.REJECTED:  # a folder that is not there: ours to configure
+                failure.owner = Owner.US
+            raise
+
+    def _opened(self) -> ImapSession:
+        if self._session is None:
+            raise RuntimeError(f"{self.name} was not opened")
+        return self._session
+
+    def _until(self, seconds: float) -> float:
+        """What is left of `seconds` since the last look began."""
+        if self._not_before is None:
+            return 0
+        return max(0.0, self._not_before.monotonic + seconds - self._clock.monotonic())
+
+    def _patience(self) -> float:
+        if self._interest.is_fresh():
+            return self._pace.fast
+        return self._pace.slow if self._interest.tokens() or not self._can_idle else self._pace.idle
+
+    async def _idle(self, session: ImapSession) -> None:
+        try:
+            await session.idle(self._known, self._patience())
+        except ProbeFailure as failure:
+            is_refused = failure.reason in (Reason.REJECTED, Reason.UNEXPECTED_REPLY)
+            if isinstance(failure, NetError) or not is_refused:
+                raise placed(failure, Phase.FETCH) from failure
+            self._can_idle = False  # it offers IDLE and will not do it: ask instead
+
+    # Reading
+
+    async def _first_read(self, session: ImapSession, folder: Folder) -> None:
+        cursor = self._cursor
+        if cursor is not None and cursor.uid_validity == folder.uid_validity:
+            self._last_uid = cursor.last_uid
+            if folder.uid_next is None or folder.uid_next > cursor.last_uid + 1:
+                await self._read_since(session, [self._mark(session, self._clock.now())])
+            return
+        self._last_uid = 0
+        newest = await self._newest(session, folder)
+        tokens = self._interest.tokens()
+        if tokens:
+            # RFC 3501 §6.4.4: SINCE disregards time and zone, hence a day's margin
+            since = min(tokens.values()).astimezone(UTC) - timedelta(days=1)
+            async with step(Phase.FETCH, self._pace.answer):
+                uids = await session.uid_search(f"SINCE {_date(since)}")
+            marks = [self._mark(session, self._clock.now())]
+            await self._read_slices(session, [uid for uid in uids if uid <= newest], marks)
+        self._last_uid = newest
+
+    async def _newest(self, session: ImapSession, folder: Folder) -> int:
+        if folder.uid_next is not None:
+            return folder.uid_next - 1
+        if folder.exists == 0:
+            return 0
+        async with step(Phase.FETCH, self._pace.answer):
+            return max(await session.uid_search("UID *"), default=0)
+
+    async def _read_new(self, session: ImapSession, marks: list[_Mark]) -> list[Sighting]:
+        self._known = session.changes
+        counted = (session.exists or 0) + session.expunged
+        arrived, self._counted = counted - self._counted, counted
+        if arrived > CHUNK:
+            await self._read_since(session, marks)
+            return []
+        async with step(Phase.FETCH, self._pace.answer):
+            fetched = await session.uid_fetch(f"{self._last_uid + 1}:*", "HEADER", HEADER_OCTETS)
+        # RFC 3501 §6.4.8: `n:*` always has the last message, even an older one
+        messages = {uid: each for uid, each in _by_uid(fetched).items() if uid > self._last_uid}
+        return await self._sightings(session, messages, marks)
+
+    async def _read_since(self, session: ImapSession, marks: list[_Mark]) -> None:
+        """Read and report everything above the last UID, however much that is."""
+        async with step(Phase.FETCH, self._pace.answer):
+            uids = await session.uid_search(f"UID {self._last_uid + 1}:*")
+        await self._read_slices(session, [uid for uid in uids if uid > self._last_uid], marks)
+
+    async def _read_slices(
+        self, session: ImapSession, uids: Sequence[int], marks: list[_Mark]
+    ) -> None:
+        """Read and report these messages; of a crowd only those that bear our marker."""
+        ordered = sorted(uids)
+        for start in range(0, len(ordered), SLICE):
+            some = ordered[start : start + SLICE]
+            last = some[-1]
+            if len(ordered) > CHUNK:
+                some = await self._bearing(session, some)
+            found = await self._read(session, some, marks)
+            self._last_uid = last
+            await self._tell_found(found)
+
+    async def _bearing(self, session: ImapSession, uids: Sequence[int]) -> list[int]:
+        span = f"{uids[0]}:{uids[-1]}"
+        async with step(Phase.FETCH, self._pace.answer):
+            hits = await session.uid_search(f"UID {span} TEXT {quote(MARKER)}")
+        return sorted(set(hits) & set(uids))
+
+    async def _read(
+        self, session: ImapSession, uids: Sequence[int], marks: list[_Mark]
+    ) -> list[Sighting]:
+        found: list[Sighting] = []
+        for start in range(0, len(uids), CHUNK):
+            some = uid_set(uids[start : start + CHUNK])
+            async with step(Phase.FETCH, self._pace.answer):
+                fetched = await session.uid_fetch(some, "HEADER", HEADER_OCTETS)
+            found += await self._sightings(session, _by_uid(fetched), marks)
+        return found
+
+    async def _sightings(
+        self, session: ImapSession, messages: Mapping[int, Fetch], marks: Sequence[_Mark]
+    ) -> list[Sighting]:
+        """The canaries among `messages` (by UID, headers fetched); all of them count as read."""
+        fetched_at = self._clock.now()
+        known = {uid: _by_header(message) for uid, message in messages.items()}
+        unknown = [uid for uid, ours in known.items() if ours is None]
+        if unknown and self._interest.tokens():
+            known.update(await self._recognise_bodies(session, messages, unknown))
+        self._last_uid = max([self._last_uid, *messages])
+        return [
+            self._sighting(messages[uid], ours, _seen(messages[uid], session, marks) or fetched_at)
+            for uid, ours in known.items()
+            if ours is not None
+        ]
+
+    async def _recognise_bodies(
+        self, session: ImapSession, messages: Mapping[int, Fetch], unknown: Sequence[int]
+    ) -> dict[int, _Ours | None]:
+        """Canaries whose header lost every trace, and bounces: the server finds our marker."""
+        async with step(Phase.FETCH, self._pace.answer):
+            hits = await session.uid_search(f"UID {uid_set(unknown)} BODY {quote(MARKER)}")
+        bearing = set(hits) & set(unknown)
+        if not bearing:
+            return {}
+        async with step(Phase.FETCH, self._pace.answer):
+            texts = await session.uid_fetch(uid_set(bearing), "TEXT", TEXT_OCTETS)
+        return {
+            uid: _by_body(_header(messages[uid]) + text)
+            for uid, text in sections(texts, "TEXT").items()
+            if uid in bearing
+        }
+
+    def _sighting(self, message: Fetch, ours: _Ours, seen: Instant) -> Sighting:
+        return Sighting(
+            token=ours.token,
+            bounce=ours.bounce,
+            folder=self.name,
+            placement=self._placement,
+            uid_validity=self._uid_validity,
+            uid=message.uid or 0,
+            size=message.size or 0,
+            internal_date=message.internal_date,
+            header=_header(message),
+            not_before=self._not_before,
+            seen=seen,
+        )
+
+    async def _tell(self, found: Sequence[Sighting], began: Instant) -> None:
+        """Sightings first: whoever hears of a look may conclude that nothing else was there."""
+        ended = self._clock.now()
+        await self._tell_found(found)
+        await self._report(Look(self.name, self._placement, began, ended))
+        self._not_before = began
+
+    async def _tell_found(self, found: Sequence[Sighting]) -> None:
+        for start in range(0, len(found), TOLD_TOGETHER):
+            # side by side: whoever stores them pays for one commit instead of one for each
+            async with TaskSet() as tasks:
+                for sighting in found[start : start + TOLD_TOGETHER]:
+                    tasks.start(_told(self._report, sighting))
+        cursor = Cursor(self.name, self._uid_validity, self._last_uid)
+        if cursor != self._cursor:
+            await self._report(cursor)
+            self._cursor = cursor
+
+    def _mark(self, session: ImapSession, at: Instant) -> _Mark:
+        return _Mark(session.exists or 0, session.expunged, at)
+
+
+async def _told(report: Report, sighting: Sighting) -> None:
+    await report(sighting)
+
+
+def _by_header(message: Fetch) -> _Ours | None:
+    token = recognise(_header(message))
+    return None if token is None else _Ours(token)
+
+
+def _by_body(message: bytes) -> _Ours | None:
+    token = recognise_body(message)
+    if token is not None:
+        return _Ours(token)
+    bounced = bounced_token(message)
+    return None if bounced is None else _Ours(bounced.token, bounced.bounce)
+
+
+def _seen(message: Fetch, session: ImapSession, marks: Sequence[_Mark]) -> Instant | None:
+    """The first instant at which the server had counted this message, if that is certain.
+
+    Sequence numbers move when something goes: a mark from before that proves nothing.
+    """
+    for mark in marks:
+        if mark.expunged == session.expunged and message.sequence <= mark.exists:
+            return mark.at
+    return None
+
+
+def _header(message: Fetch) -> bytes:
+    return message.sections.get("HEADER") or b""
+
+
+def _by_uid(fetched: Iterable[Fetch]) -> dict[int, Fetch]:
+    """The messages whose header was fetched; flags said in passing are not among them."""
+    return {
+        message.uid: message
+        for message in fetched
+        if message.uid is not None and "HEADER" in message.sections
+    }
+
+
+def sections(fetched: Iterable[Fetch], name: str) -> dict[int, bytes]:
+    """The octets of a section by UID; b"" where the server says NIL."""
+    return {
+        message.uid: message.sections[name] or b""
+        for message in fetched
+        if message.uid is not None and name in message.sections
+    }
+
+
+def _date(instant: datetime) -> str:
+    """A date as RFC 3501 §9 writes it, in no locale."""
+    return f"{instant.day}-{_MONTHS[instant.month - 1]}-{instant.year:04}"

@@ -1,0 +1,1 @@
+"""What the probes that talk to an MX host share."""

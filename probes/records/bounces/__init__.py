@@ -1,0 +1,1 @@
+"""Bounces: reports (RFC 3464) and free text."""

@@ -1,0 +1,187 @@
+"""The fields of message/delivery-status, RFC 3464 §2, and message/global-delivery-status, RFC 6533.
+
+Read as relays write them: empty lines too many or too few, types left out, remarks, addresses in
+angle brackets, replies over several lines that are not indented.
+"""
+
+import re
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+from probes.records.bounces.reason import judge_reason
+from probes.records.bounces.reply import one_line, read_quoted
+from probes.records.bounces.values import Action, BouncedRecipient
+from probes.records.reply import EnhancedCode
+from probes.records.xtext import decode_utf8_address, undo_xtext
+
+MAX_RECIPIENTS = 1000
+_MAX_VALUE = 4000
+
+ABOUT_RECIPIENT = frozenset(
+    (
+        "final-recipient",
+        "original-recipient",
+        "action",
+        "status",
+        "diagnostic-code",
+        "remote-mta",
+    )
+)
+"""Fields that make a group one about a recipient."""
+
+_ONE_A_RECIPIENT = ("final-recipient", "original-recipient", "action")
+_FIELD = re.compile(r"([A-Za-z][A-Za-z0-9-]{0,60})[ \t]*:(?!//)[ \t]*(.*)", re.DOTALL)
+_TYPED = re.compile(r"\s*([A-Za-z][A-Za-z0-9_.-]{0,40})\s*;\s*(.*)", re.DOTALL)
+_STATUS = re.compile(r"(?<![\d.])([245])\.(\d{1,3})\.(\d{1,3})(?![\d.]*\d)")
+_BRACKETED = re.compile(r"<([^<>]{1,1000})>")
+
+
+def field_groups(text: str) -> list[dict[str, str]]:
+    """Groups of fields, RFC 3464 §2.1: one about the message, one for each recipient.
+
+    A group ends with an empty line, and where a recipient's field comes a second time, because some
+    relays leave the empty line out. Of a repeated other field the first counts. A line that is no
+    field continues the one before it: not every relay indents a reply of several lines.
+    """
+    groups: list[dict[str, list[str]]] = [{}]
+    last: list[str] = []
+    for line in text.split("\n"):
+        match = _FIELD.match(line)
+        if not line.strip():
+            groups, last = _next_group(groups), []
+        elif match is None or line[0] in " \t":
+            last.append(line.strip())
+        else:
+            name = match[1].lower()
+            if name in groups[-1] and name in _ONE_A_RECIPIENT:
+                groups = _next_group(groups)
+            last = [match[2].strip()]
+            groups[-1].setdefault(name, last)
+    return [_values(group) for group in groups if group]
+
+
+def _next_group(groups: list[dict[str, list[str]]]) -> list[dict[str, list[str]]]:
+    if groups[-1] and len(groups) <= MAX_RECIPIENTS:
+        groups.append({})
+    return groups
+
+
+def _values(group: dict[str, list[str]]) -> dict[str, str]:
+    return {name: "\n".join(lines)[:_MAX_VALUE] for name, lines in group.items()}
+
+
+def recipient_groups(groups: list[dict[str, str]]) -> list[dict[str, str]]:
+    """Recipient groups, those put together that an empty line too many has torn apart."""
+    joined: list[dict[str, str]] = []
+    for group in groups:
+        names_somebody = "final-recipient" in group or "original-recipient" in group
+        if joined and not names_somebody and not joined[-1].keys() & group.keys():
+            joined[-1] = joined[-1] | group
+        else:
+            joined.append(group)
+    return joined
+
+
+def message_fields(groups: list[dict[str, str]]) -> dict[str, str]:
+    """The fields about the message; some relays write them into a recipient's group."""
+    values: dict[str, str] = {}
+    for group in groups:
+        values = group | values
+    return values
+
+
+def read_recipient(group: dict[str, str]) -> BouncedRecipient:
+    """RFC 3464 §2.3."""
+    final_type, final = _typed_address(group.get("final-recipient", ""))
+    original_type, original = _typed_address(group.get("original-recipient", ""))
+    kind, diagnostic = _typed(group.get("diagnostic-code", ""))
+    quoted = read_quoted(diagnostic or group.get("x-supplementary-info", "").strip("<> "))
+    status = _status(group.get("status", ""))
+    return BouncedRecipient(
+        recipient=final or original,
+        original_recipient=original,
+        address_type=final_type if final else original_type,
+        action=_action(group.get("action", "")),
+        status=most_telling(status, quoted.enhanced),
+        reply=quoted.text or None,
+        reply_code=quoted.code,
+        diagnostic_type=kind,
+        remote_mta=mta_name(group.get("remote-mta")) or quoted.remote,
+        last_attempt_at=read_date(group.get("last-attempt-date")),
+        retried_until=read_date(group.get("will-retry-until")),
+        reason=judge_reason(quoted.text, said=quoted.enhanced, status=status, code=quoted.code),
+    )
+
+
+def _typed(value: str) -> tuple[str | None, str]:
+    """`type; text`, RFC 3464 §2.1.2; the type in lower case, None where it is left out."""
+    match = _TYPED.match(value)
+    return (match[1].lower(), match[2].strip()) if match is not None else (None, value.strip())
+
+
+def _typed_address(value: str) -> tuple[str | None, str | None]:
+    kind, text = _typed(value)
+    if kind == "utf-8":
+        text = decode_utf8_address(text)
+    if kind is None or kind in ("rfc822", "utf-8"):
+        text = bare_address(undo_xtext(text))
+    return kind, shown(text)
+
+
+def bare_address(text: str) -> str:
+    """An address without the angle brackets, display name and prefix some put around it."""
+    match = _BRACKETED.search(text)
+    return (match[1] if match is not None else text).strip(" \t\r\n<>\"'").removeprefix("smtp:")
+
+
+def address_of(value: str) -> str | None:
+    """The address in a To field with one; None where there is none."""
+    text = bare_address(value[:_MAX_VALUE])
+    return one_line(text) if "@" in text else None
+
+
+def _action(value: str) -> Action | None:
+    word = re.match(r"[a-z]*", value.strip().lower())
+    try:
+        return Action(word[0] if word is not None else "")
+    except ValueError:
+        return None
+
+
+def _status(value: str) -> EnhancedCode | None:
+    """RFC 3464 §2.3.4; a remark may follow the code."""
+    match = _STATUS.search(value)
+    return (int(match[1]), int(match[2]), int(match[3])) if match is not None else None
+
+
+def most_telling(status: EnhancedCode | None, said: EnhancedCode | None) -> EnhancedCode | None:
+    """The report's status, unless it is X.0.0 and the reply of the same class says more."""
+    if status is None:
+        return said
+    is_empty = status[1:] == (0, 0)
+    return said if is_empty and said is not None and said[0] == status[0] else status
+
+
+def mta_name(value: str | None) -> str | None:
+    """The name in an MTA field, RFC 3464 §2.2.2: `dns; NAME`, without remarks and final dot."""
+    if value is None:
+        return None
+    _, text = _typed(value)
+    name = one_line(re.split(r"[(\n]|\s\[", text, maxsplit=1)[0])
+    return name.rstrip(".") or None
+
+
+def shown(value: str | None) -> str | None:
+    """A value for people on one line; None for an empty one."""
+    return (one_line(value) or None) if value is not None else None
+
+
+def read_date(value: str | None) -> datetime | None:
+    """RFC 5322 §3.3; a date without a zone is read as UTC."""
+    if value is None:
+        return None
+    try:
+        date = parsedate_to_datetime(one_line(value))
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    return date if date.tzinfo is not None else date.replace(tzinfo=UTC)

@@ -1,0 +1,1 @@
+"""IMAP responses (RFC 3501, RFC 9051)."""

@@ -1,0 +1,1 @@
+"""DKIM (RFC 6376) and ARC (RFC 8617)."""

@@ -1,0 +1,1 @@
+"""Verdicts of spam filters in header fields."""

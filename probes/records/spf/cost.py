@@ -1,0 +1,237 @@
+"""What a policy costs its readers in the worst case: nothing matches and every term is tried.
+
+On the way everything is seen that ends an evaluation which gets that far: policies that are not
+there, names that find nothing, look-ups that fail.
+"""
+
+import asyncio
+from dataclasses import dataclass
+
+from probes.records import RecordError
+from probes.records.looked_up import LookedUp, Lookup, is_domain_name, texts
+from probes.records.spf.macros import MacroString
+from probes.records.spf.record import Directive, Mechanism, SpfRecord, SpfResult, is_spf, parse_spf
+from probes.records.spf.verdict import SpfLimits
+
+MAX_POLICIES = 40
+"""Policies that are read; a cost that needs more of them is far above any limit."""
+
+MAX_TERMS = 20
+"""Terms `a`, `mx` and `exists` whose names are looked up; no reader gets beyond ten."""
+
+_CEILING = 1000
+_MAX_HOSTS = SpfLimits().names
+_COST = "RFC 7208 §4.6.4"
+
+
+@dataclass(frozen=True, slots=True)
+class SpfTrouble:
+    """What an evaluation that gets that far ends in. `code` is a finding's, `subject` the name.
+
+    `is_ours` is True for a look-up that failed because of our own resolver.
+    """
+
+    code: str
+    subject: str
+    evidence: str
+    reference: str
+    is_ours: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SpfCost:
+    """`lookups` counts as RFC 7208 §4.6.4 does, at most 1000. `domains` are those whose policy was
+    read, in order.
+
+    `voids` are the terms that find nothing for a client over IPv4 and for one over IPv6; names with
+    macros and `ptr` are not among them, nor what stands behind the first 20 terms. `loops` names a
+    domain that leads to itself, "" for none. `is_complete` is False where a policy could not be
+    read, or where a macro leaves open which one it is.
+    """
+
+    lookups: int
+    domains: tuple[str, ...]
+    loops: str = ""
+    is_complete: bool = True
+    voids: tuple[int, int] = (0, 0)
+    troubles: tuple[SpfTrouble, ...] = ()
+
+
+async def worst_case(domain: str, record: SpfRecord, lookup: Lookup) -> SpfCost:
+    """The cost of `record`, the policy of `domain`, with all it leads to."""
+    walk = _Walk(lookup)
+    total = await walk.cost(domain.lower(), record, grants=True)
+    return SpfCost(
+        total.lookups,
+        tuple(walk.known),
+        walk.loops,
+        walk.is_complete,
+        total.voids,
+        tuple(dict.fromkeys(walk.troubles)),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Cost:
+    lookups: int = 0
+    voids: tuple[int, int] = (0, 0)
+
+    def __add__(self, other: "_Cost") -> "_Cost":
+        (v4, v6), (more4, more6) = self.voids, other.voids
+        return _Cost(
+            min(self.lookups + other.lookups, _CEILING),
+            (min(v4 + more4, _CEILING), min(v6 + more6, _CEILING)),
+        )
+
+
+_VOID = _Cost(voids=(1, 1))
+
+
+class _Walk:
+    def __init__(self, lookup: Lookup) -> None:
+        self.known: dict[str, _Cost | None] = {}
+        self.loops = ""
+        self.is_complete = True
+        self.troubles: list[SpfTrouble] = []
+        self._lookup = lookup
+        self._terms = 0
+        self._unread: set[str] = set()
+
+    async def cost(self, domain: str, record: SpfRecord, *, grants: bool) -> _Cost:
+        """`grants` is True where whom this policy lets pass the whole lets pass."""
+        is_first = not self.known
+        self.known[domain] = None  # under way
+        tried, ends = _tried(record)
+        total = _Cost(sum(one.needs_lookup for one in tried))
+        for found in await asyncio.gather(*(self._names(domain, one) for one in tried)):
+            total += found
+        for directive in tried:
+            if directive.mechanism is Mechanism.INCLUDE and directive.target is not None:
+                passes = grants and directive.qualifier is SpfResult.PASS
+                term = f"{domain}: {directive.text}"
+                total += await self._inner(directive.target, term, grants=passes)
+        if ends is not None and ends.qualifier is SpfResult.PASS and grants and not is_first:
+            self._note("spf.include_permissive", domain, ends.text, "RFC 7208 §5.1")
+        if ends is None and record.redirect is not None:
+            term = f"{domain}: redirect={record.redirect.text}"
+            inner = await self._inner(record.redirect, term, grants=grants)
+            total += _Cost(1) + inner
+        self.known[domain] = total
+        return total
+
+    async def _inner(self, target: MacroString, term: str, *, grants: bool) -> _Cost:
+        name = target.text.lower().removesuffix(".")
+        if name in self._unread:
+            return _Cost()
+        if name in self.known:
+            cost = self.known[name]
+            if cost is None:
+                self.loops = self.loops or name
+            return cost or _Cost()
+        record = None
+        if not target.letters and len(self.known) + len(self._unread) < MAX_POLICIES:
+            record = await self._record(name, term)
+        if record is None:
+            self._unread.add(name)
+            self.is_complete = False
+            return _Cost()
+        return await self.cost(name, record, grants=grants)
+
+    async def _record(self, name: str, term: str) -> SpfRecord | None:
+        """RFC 7208 §5.2, §6.1: there has to be one policy that can be read."""
+        if not is_domain_name(name):
+            self._note(
+                "spf.include_broken", name, f"{term} leads to no domain name", "RFC 7208 §5.2"
+            )
+            return None
+        found = await self._ask(name, "TXT", term)
+        if found.failed:
+            return None
+        records = [text for text in texts(found) if is_spf(text)]
+        if not records:
+            evidence = f"{term}; TXT: {found.status}, none begins with v=spf1"
+            self._note("spf.include_missing", name, evidence, "RFC 7208 §5.2")
+            return None
+        problem = f"{len(records)} records"
+        if len(records) == 1:
+            try:
+                return parse_spf(records[0])
+            except RecordError as error:
+                problem = str(error)
+        self._note("spf.include_broken", name, f"{term}; {problem}", "RFC 7208 §5.2")
+        return None
+
+    async def _names(self, domain: str, directive: Directive) -> _Cost:
+        """The cost in void look-ups of one term; a name that a macro makes is not known here."""
+        look = {
+            Mechanism.A: self._a,
+            Mechanism.MX: self._mx,
+            Mechanism.EXISTS: self._exists,
+        }.get(directive.mechanism)
+        name = domain if directive.target is None else directive.target.text.removesuffix(".")
+        is_open = directive.target is not None and directive.target.letters
+        if look is None or is_open or not is_domain_name(name) or self._terms >= MAX_TERMS:
+            return _Cost()
+        self._terms += 1
+        return await look(name, f"{domain}: {directive.text}")
+
+    async def _a(self, name: str, term: str) -> _Cost:
+        voids = await self._without_address(name, term)
+        if all(voids):
+            self._note("spf.term_void", name, f"{term}; no A and no AAAA record", _COST)
+        return _Cost(voids=voids)
+
+    async def _exists(self, name: str, term: str) -> _Cost:
+        found = await self._ask(name, "A", term)
+        if not found.is_void:
+            return _Cost()
+        self._note("spf.term_void", name, f"{term}; A: {found.status}", _COST)
+        return _VOID
+
+    async def _mx(self, name: str, term: str) -> _Cost:
+        found = await self._ask(name, "MX", term)
+        if found.is_void:
+            self._note("spf.term_void", name, f"{term}; MX: {found.status}", _COST)
+            return _VOID
+        hosts = [one.exchange.removesuffix(".") for one in found.records]
+        if len(hosts) > _MAX_HOSTS:
+            evidence = f"{term}; {len(hosts)} MX hosts, {_MAX_HOSTS} are allowed"
+            self._note("spf.mx_too_many", name, evidence, _COST)
+            return _Cost()
+        asked = [self._without_address(host, term) for host in hosts if is_domain_name(host)]
+        voids = await asyncio.gather(*asked)
+        if voids and all(map(all, voids)):
+            self._note("spf.term_void", name, f"{term}; no host has an address", _COST)
+        # one host that is not found makes the term one that finds nothing, as check_host counts
+        return _Cost(
+            voids=(max((v4 for v4, _ in voids), default=0), max((v6 for _, v6 in voids), default=0))
+        )
+
+    async def _without_address(self, name: str, term: str) -> tuple[int, int]:
+        """1 for each of the two families that has no address at a name."""
+        v4, v6 = await asyncio.gather(*(self._ask(name, family, term) for family in ("A", "AAAA")))
+        return int(v4.is_void), int(v6.is_void)
+
+    async def _ask(self, name: str, rdtype: str, term: str) -> LookedUp:
+        found = await self._lookup(name, rdtype)
+        if found.failed:
+            self._failed(name, f"{term}; {rdtype}: {found.detail}", found)
+        return found
+
+    def _failed(self, name: str, evidence: str, found: LookedUp) -> None:
+        self.is_complete = False
+        trouble = SpfTrouble("spf.lookup_failed", name, evidence, "RFC 7208 §2.6.6", found.is_ours)
+        self.troubles.append(trouble)
+
+    def _note(self, code: str, subject: str, evidence: str, reference: str) -> None:
+        self.troubles.append(SpfTrouble(code, subject, evidence, reference))
+
+
+def _tried(record: SpfRecord) -> tuple[tuple[Directive, ...], Directive | None]:
+    """The terms in front of `all`, and `all`; None where the record has none."""
+    tried: list[Directive] = []
+    for directive in record.directives:
+        if directive.mechanism is Mechanism.ALL:
+            return tuple(tried), directive
+        tried.append(directive)
+    return tuple(tried), None

@@ -1,0 +1,1 @@
+"""Sessions opened step by step, each step a timed phase."""

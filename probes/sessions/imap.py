@@ -1,0 +1,132 @@
+"""From a mailbox's options to an IMAP session that is logged in, and the bound of every step."""
+
+import asyncio
+import ipaddress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Literal
+
+from probes.lookups.dnssec import addresses_of
+from probes.net import Net
+from probes.net.dns_answer import merged
+from probes.net.imap import ImapSession
+from probes.net.sasl import Plain
+from probes.options import FilePath, Host, IpAddress, Port, Seconds, Secret, option
+from probes.records.imap.responses import Condition
+from probes.result import Owner, Phase, ProbeFailure, Reason, owner_of
+
+
+@dataclass(frozen=True, slots=True)
+class ImapServer:
+    """Where a mailbox is read, RFC 3501, and how we prove who we are."""
+
+    host: Host = option("The IMAP server.")
+    username: str = option("User to log in as.")
+    password: Secret = option("Password of that user.")
+    port: Port = option("993 for implicit TLS (RFC 8314), 143 for STARTTLS.", Port(993))
+    tls: Literal["implicit", "starttls", "none"] = option(
+        "How TLS begins; `none` sends everything in clear.", "implicit"
+    )
+    timeout: Seconds = option("The longest one answer of the server may take.", Seconds(30))
+    source_address: IpAddress | None = option("Local address to connect from.", None)
+    ca_file: FilePath | None = option("PEM file of the authorities to trust here.", None)
+    verify: bool = option("Whether an untrusted certificate is a failure.", True)
+    insecure: bool = option(
+        "Send the password even in clear, or to a server whose certificate is not trusted.", False
+    )
+
+
+@asynccontextmanager
+async def step(phase: Phase, timeout: float) -> AsyncIterator[None]:
+    """Bound one step, and say in which phase and by whose fault it failed."""
+    try:
+        async with asyncio.timeout(timeout):
+            yield
+    except TimeoutError:
+        late = ProbeFailure(Reason.TIMEOUT, f"no answer within {timeout:g} s")
+        raise placed(late, phase) from None
+    except ProbeFailure as failure:
+        raise placed(failure, phase) from failure.__cause__
+
+
+def placed(failure: ProbeFailure, phase: Phase) -> ProbeFailure:
+    """The failure with its phase; what would be the MX host's fault is the mailbox's here."""
+    owner = failure.owner or owner_of(phase, failure.reason)
+    return ProbeFailure(
+        failure.reason,
+        failure.detail,
+        phase=failure.phase or phase,
+        reply=failure.reply,
+        owner=Owner.THEIR_MAILBOX if owner is Owner.THEIR_MX else owner,
+        is_transient=failure.is_transient,
+    )
+
+
+async def open_session(net: Net, server: ImapServer) -> ImapSession:
+    """Resolved, connected, secured, greeted, logged in. The caller closes it.
+
+    Tries the addresses in their order until one takes the connection. Raises ProbeFailure.
+    """
+    session = await _connect(net, server)
+    try:
+        await _introduce(net, server, session)
+    except BaseException:
+        await session.close()
+        raise
+    session.idle_answer = server.timeout
+    return session
+
+
+async def _connect(net: Net, server: ImapServer) -> ImapSession:
+    refused: ProbeFailure | None = None
+    for address in await _addresses(net, server):
+        try:
+            async with step(Phase.CONNECT, server.timeout):
+                return await ImapSession.connect(
+                    net.dialer, address, server.port, source=server.source_address
+                )
+        except ProbeFailure as failure:
+            refused = failure
+    raise refused or placed(
+        ProbeFailure(Reason.NO_DATA, f"{server.host} has no address"), Phase.DNS_ADDRESS
+    )
+
+
+async def _addresses(net: Net, server: ImapServer) -> tuple[str, ...]:
+    try:
+        ipaddress.ip_address(server.host)
+    except ValueError:
+        async with step(Phase.DNS_ADDRESS, server.timeout):
+            return merged(*await addresses_of(net.resolver, server.host)).require().records
+    return (server.host,)
+
+
+async def _introduce(net: Net, server: ImapServer, session: ImapSession) -> None:
+    if server.tls == "implicit":
+        await handshake(net, server, session)
+    async with step(Phase.GREETING, server.timeout):
+        greeting = await session.greeting()
+    if server.tls == "starttls":
+        async with step(Phase.STARTTLS, server.timeout):
+            await session.starttls()
+        await handshake(net, server, session)
+    if greeting.condition is not Condition.PREAUTH:
+        async with step(Phase.AUTH, server.timeout):
+            await log_in(server, session)
+
+
+async def handshake(net: Net, server: ImapServer, session: ImapSession) -> None:
+    """TLS as the options want it; an untrusted certificate is a failure where `verify` is on."""
+    store = net.trust.with_ca(server.ca_file)
+    async with step(Phase.TLS, server.timeout):
+        await session.handshake(store.verifying if server.verify else store.recording, server.host)
+
+
+async def log_in(server: ImapServer, session: ImapSession) -> None:
+    """Prove who we are by the best way the server offers."""
+    if "AUTH=PLAIN" in await session.known_capabilities():
+        mechanism = Plain(server.username, server.password)
+        await session.authenticate(mechanism, insecure=server.insecure)
+    else:
+        await session.login(server.username, server.password, insecure=server.insecure)

@@ -1,0 +1,252 @@
+"""Sessions opened step by step, every step timed: what kinds and routes have in common."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+from probes.canary.envelope import DsnRequest
+from probes.canary.message import Canary
+from probes.lookups.dnssec import addresses_of
+from probes.net import Net
+from probes.net.dial import canonical
+from probes.net.dns_answer import merged
+from probes.net.smtp_session import SmtpSession
+from probes.net.tls import TlsFacts
+from probes.options import FilePath, Host, IpAddress, Port, Secret, option
+from probes.result import Aspect, Finding, Owner, Phase, ProbeFailure, Status
+from probes.sessions.slots import turn_at
+from probes.trace import Trace
+
+_NOT_UNDERSTOOD = frozenset({500, 501, 504, 555})
+"""A command line or a parameter of it that a server cannot read, RFC 5321 §4.2.2, §4.1.1.11."""
+
+
+@dataclass(frozen=True, slots=True)
+class SubmissionServer:
+    """Where mail is handed over for submission, RFC 6409, and how we prove who we are."""
+
+    host: Host = option("The submission server.")
+    port: Port = option("587 for STARTTLS, 465 for implicit TLS (RFC 8314).", Port(587))
+    tls: Literal["starttls", "implicit", "none"] = option(
+        "How TLS begins; `none` sends everything in clear.", "starttls"
+    )
+    username: str | None = option("User to authenticate as; unset: no AUTH.", None)
+    password: Secret | None = option("Password of that user.", None)
+    ehlo_name: Host | None = option("EHLO name here instead of the service's.", None)
+    source_address: IpAddress | None = option(
+        "Local address to connect from, for addresses of its family.", None
+    )
+    ca_file: FilePath | None = option("PEM file of the authorities to trust here.", None)
+    verify: bool = option(
+        "Whether an untrusted certificate is a failure (else it is a finding).", True
+    )
+    insecure: bool = option(
+        "Send the password even in clear, or to a server whose certificate is not trusted.", False
+    )
+
+
+@asynccontextmanager
+async def submission_session(
+    net: Net, server: SubmissionServer, trace: Trace
+) -> AsyncIterator[SmtpSession]:
+    """A session that is ready for MAIL: resolved, connected, secured, introduced, authenticated."""
+    name = server.ehlo_name or net.ehlo_name
+    addresses = await host_addresses(net, server.host, trace)
+    async with await _connect(net, server, addresses, trace) as session:
+        if server.tls == "implicit":
+            await _handshake(net, server, session, trace)
+        with trace.phase(Phase.GREETING):
+            trace.facts["smtp.greeting"] = (await session.greeting()).text
+        await _ehlo(session, name, trace)
+        if server.tls == "starttls":
+            with trace.phase(Phase.STARTTLS):
+                await session.starttls()
+            await _handshake(net, server, session, trace)
+            await _ehlo(session, name, trace)
+        if server.username is not None and server.password is not None:
+            with trace.phase(Phase.AUTH):
+                await session.auth(server.username, server.password, insecure=server.insecure)
+        yield session
+
+
+async def host_addresses(net: Net, host: str, trace: Trace) -> tuple[str, ...]:
+    """The addresses of a host in the order to try them; an IP address stands for itself."""
+    try:
+        canonical(host)
+    except ValueError:
+        with trace.phase(Phase.DNS_ADDRESS):
+            return merged(*await addresses_of(net.resolver, host)).require().records
+    return (host,)
+
+
+def source_for(source: str | None, address: str) -> str | None:
+    """`source` where it is of the same family as `address`, else None: the dialer's choice."""
+    return source if source is not None and (":" in source) == (":" in address) else None
+
+
+async def give_envelope(session: SmtpSession, canary: Canary, trace: Trace) -> None:
+    """MAIL, RCPT and DATA: after it the server waits for the content, RFC 5321 §3.3.
+
+    Where DSN is offered the canary's request goes along, RFC 3461 §4; the fact `smtp.dsn` says
+    whether the server took it.
+    """
+    offers_dsn = session.offer is not None and session.offer.offers("DSN")
+    asked = canary.dsn if offers_dsn else None
+    if not await _said(trace, Phase.MAIL, partial(_mail, session, canary), asked):
+        asked = None
+    if not await _said(trace, Phase.RCPT, partial(_rcpt, session, canary), asked):
+        asked = None
+    trace.facts["smtp.dsn"] = asked is not None
+    with trace.phase(Phase.DATA):
+        await session.data()
+
+
+async def _mail(session: SmtpSession, canary: Canary, asked: DsnRequest | None) -> None:
+    await session.mail(
+        canary.mail_from,
+        size=len(canary.content),
+        body=None if canary.content.isascii() else "8BITMIME",
+        smtputf8=not canary.rcpt_to.isascii(),
+        # RFC 3461 §4.4 and RFC 3461 §4.3
+        envid=None if asked is None else asked.envid,
+        ret=None if asked is None else asked.ret,
+    )
+
+
+async def _rcpt(session: SmtpSession, canary: Canary, asked: DsnRequest | None) -> None:
+    await session.rcpt(
+        canary.rcpt_to,
+        notify=None if asked is None else asked.notify,
+        orcpt=None if asked is None else asked.orcpt,
+    )
+
+
+async def _said(
+    trace: Trace,
+    phase: Phase,
+    say: Callable[[DsnRequest | None], Awaitable[None]],
+    asked: DsnRequest | None,
+) -> bool:
+    """Say one command; whether `asked` was taken along with it.
+
+    A server that offers DSN and does not understand its parameters would take the same command
+    from everybody who does not ask: it is told again without them, and that is a finding.
+    """
+    try:
+        with trace.phase(phase):
+            await say(asked)
+    except ProbeFailure as failure:
+        reply = failure.reply
+        if asked is None or reply is None or reply.code not in _NOT_UNDERSTOOD:
+            raise
+    else:
+        return asked is not None
+    with trace.phase(phase):
+        await say(None)
+    subject, evidence = str(trace.facts.get("address", "")), f"{phase}: {reply}"
+    trace.findings.append(
+        Finding("smtp.dsn.refused", Status.WARNING, subject, evidence, "RFC 3461 §4")
+    )
+    return False
+
+
+async def give_content(session: SmtpSession, canary: Canary, trace: Trace) -> None:
+    """The content up to the reply to its final dot, then QUIT."""
+    with trace.phase(Phase.END_OF_DATA):
+        reply = await session.end_of_data(canary.content)
+    trace.facts["smtp.reply"] = str(reply)
+    await say_quit(session, trace)
+
+
+async def say_quit(session: SmtpSession, trace: Trace) -> None:
+    """End in good order; a server that cannot take leave is a finding, not a failure."""
+    try:
+        with trace.phase(Phase.QUIT):
+            await session.quit()
+    except ProbeFailure as failure:
+        trace.findings.append(
+            Finding(
+                "smtp.quit.failed",
+                Status.NOTICE,
+                str(trace.facts.get("address", "")),
+                failure.detail,
+                "RFC 5321 §4.1.1.10",
+            )
+        )
+
+
+async def _connect(
+    net: Net, server: SubmissionServer, addresses: tuple[str, ...], trace: Trace
+) -> SmtpSession:
+    """A connection to the first address that takes one; each attempt is a phase of its own."""
+    failures: list[ProbeFailure] = []
+    for address in addresses:
+        try:
+            async with turn_at(net, address, server.port, trace) as turn:
+                with trace.phase(Phase.CONNECT):
+                    session = await SmtpSession.connect(
+                        net.dialer,
+                        address,
+                        server.port,
+                        source_for(server.source_address, address),
+                        findings=trace.findings,
+                        turn=turn,
+                        on_reply=trace.heard,
+                        on_line=trace.line_listener,
+                    )
+        except ProbeFailure as failure:
+            failures.append(failure)
+            continue
+        trace.facts["address"] = address
+        trace.findings.extend(_unusable(server.host, failure) for failure in failures)
+        return session
+    # What a peer did tells more than what this machine could not do.
+    told = [failure for failure in failures if failure.owner is not Owner.MONITOR]
+    raise (told or failures)[0]
+
+
+def _unusable(host: str, failure: ProbeFailure) -> Finding:
+    is_ours = failure.owner is Owner.MONITOR
+    status = Status.UNTESTABLE if is_ours else Status.WARNING
+    owner = failure.to_failure(Phase.CONNECT).owner
+    return Finding("smtp.address_unusable", status, host, failure.detail, "RFC 5321 §5.1", owner)
+
+
+async def _ehlo(session: SmtpSession, name: str, trace: Trace) -> None:
+    # RFC 6409 §4.3 and RFC 4954 take ESMTP for granted: no HELO here
+    with trace.phase(Phase.EHLO):
+        offer = await session.ehlo(name, or_helo=False)
+    trace.facts["ehlo.name"] = offer.name
+    trace.facts["ehlo.extensions"] = tuple(offer.extensions)
+    trace.facts["ehlo.auth_mechanisms"] = offer.auth_mechanisms
+
+
+async def _handshake(
+    net: Net, server: SubmissionServer, session: SmtpSession, trace: Trace
+) -> None:
+    with trace.phase(Phase.TLS):
+        trust = net.trust.with_ca(server.ca_file)
+        context = trust.verifying if server.verify else trust.recording
+        facts = await session.handshake(context, server.host)
+    trace.facts.update(facts.as_facts())
+    trace.remember(Aspect.CERTIFICATE, server.host, facts.summary)
+    if not facts.trusted:
+        trace.findings.append(untrusted(facts, server.tls))
+
+
+def untrusted(
+    facts: TlsFacts, tls: str, status: Status = Status.WARNING, where: str | None = None
+) -> Finding:
+    """A certificate that did not stop the session and would stop one that verifies.
+
+    `where` is given where other addresses of the same host may have other certificates.
+    """
+    return Finding(
+        f"smtp.{tls}.{facts.untrusted_reason}",
+        status,
+        where or facts.server_name,
+        facts.detail,
+        "RFC 8460 §4.3",
+    )
