@@ -27,7 +27,8 @@ _MBOX_LINE = re.compile(rb"\A\s*(?:>?From [^\n]{0,500}\n)?\s*")
 _MEDIA_TYPE = re.compile(r"\s*([!-.0-:<-~]{1,64})/([!-:<-~]{1,128})")
 _PARAMETER = re.compile(r';\s*([^\s=;"]{1,64})\s*=\s*("(?:[^"\\]|\\.){0,1000}"|[^;\s"]{1,1000})')
 _ENCODED_WORD = re.compile(r"=\?([^?\s]{1,64})\?([bBqQ])\?([^?\r\n]{0,1000})\?=(\s+(?==\?))?")
-_BOUNDARY_LINE = re.compile(rb"\s{0,200}--([^\r\n]{1,200}?)[ \t]*\r?\n")
+_BOUNDARY_LINE = re.compile(rb"\s{0,200}--([^\r\n]*)\r?\n")
+_MAX_BOUNDARY = 200
 _NOT_BASE64 = bytes(
     set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
 )
@@ -39,6 +40,9 @@ _CHARSET = re.compile(
 _BREAKING_TAGS = frozenset(
     ("br", "p", "div", "tr", "li", "td", "th", "h1", "h2", "h3", "h4", "pre", "table", "ul", "hr")
 )
+_NO_CHARACTER = re.compile(r"&#(?:[0-9]{8,}|[xX][0-9A-Fa-f]{8,});?")
+"""A numeric reference of more digits than any character has; int() refuses the longest of them."""
+
 _HIDING_TAGS = frozenset(("style", "script", "title"))
 
 
@@ -204,7 +208,8 @@ def _before_line_end(data: bytes, position: int, end: int) -> int:
 def _first_delimiter(data: bytes, start: int, end: int) -> bytes:
     """The delimiter of a multipart that does not name it: its first line, if that begins so."""
     match = _BOUNDARY_LINE.match(data, start, min(end, start + 4096))
-    return match[1] if match is not None else b""
+    mark = b"" if match is None else match[1].rstrip(b" \t")
+    return mark if len(mark) <= _MAX_BOUNDARY else b""
 
 
 def _base64(body: bytes) -> bytes:
@@ -221,7 +226,8 @@ def _word(match: re.Match[str]) -> str:
 
 
 def _without_tags(html: str) -> str:
-    return unescape("".join(_visible(html.split("<"))))
+    text = "".join(_visible(html.split("<")))
+    return unescape(_NO_CHARACTER.sub("\ufffd", text))
 
 
 def _visible(pieces: Iterable[str]) -> Iterator[str]:

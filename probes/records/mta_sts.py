@@ -23,7 +23,7 @@ _NEARLY = re.compile(rb"v\s*=\s*sts|stsv\s*1", re.IGNORECASE)
 _ID = re.compile(r"[A-Za-z0-9]{1,32}\Z")
 _EXTENSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}=[!-:<>-~]+\Z")
 # RFC 8461 §3.2: the names and values of policy fields
-_FIELD = re.compile(r"([A-Za-z0-9][A-Za-z0-9_.-]{0,31}):[ \t]*(.*?)[ \t]*\Z")
+_FIELD = re.compile(r"([A-Za-z0-9][A-Za-z0-9_.-]{0,31}):(.*)\Z")
 _MAX_AGE = re.compile(r"[0-9]{1,10}\Z")
 _PATTERN = re.compile(r"(?:\*\.)?(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9-]{1,63}\Z")
 
@@ -123,18 +123,18 @@ def _fields(text: str) -> tuple[dict[str, str], tuple[str, ...], tuple[str, ...]
     """The first value of every field but mx, all mx patterns, and what stood twice."""
     values: dict[str, str] = {}
     patterns: list[str] = []
-    repeated: list[str] = []
+    repeated: dict[str, None] = {}
     for line in _lines(text):
         found = _FIELD.match(line)
         if found is None:
             raise RecordError(f"not a field: {line[:80]!r}")
-        name, value = found[1], found[2]
+        name, value = found[1], found[2].strip(" \t")
         if name == "mx":
             patterns.append(_pattern(value))
         elif name not in values:
             values[name] = value
-        elif name not in repeated:
-            repeated.append(name)  # RFC 8461 §3.2: of a repeated field the first counts
+        else:
+            repeated[name] = None  # RFC 8461 §3.2: of a repeated field the first counts
     if len(patterns) > MAX_MX_PATTERNS:
         raise RecordError(f"more than {MAX_MX_PATTERNS} mx fields")
     return values, tuple(dict.fromkeys(patterns)), tuple(repeated)

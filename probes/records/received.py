@@ -154,6 +154,7 @@ def _clauses(items: Sequence[Item]) -> _Clauses:
     clauses = _Clauses()
     current: list[Item] | None = None
     name = ""
+    has_word = False
     for index, item in enumerate(items):
         keyword = item.text.lower()
         if item.kind is Kind.SEMICOLON:
@@ -164,12 +165,14 @@ def _clauses(items: Sequence[Item]) -> _Clauses:
         elif keyword in _CLAUSES and not _is_name(items, index):
             name = keyword
             current = None if name in clauses.items else clauses.items.setdefault(name, [])
+            has_word = False
             if current is None:
                 clauses.stray.append(item.text)
-        elif current is None or (name not in _SPOKEN and _has_word(current)):
+        elif current is None or (name not in _SPOKEN and has_word):
             clauses.stray.append(item.text)
         else:
             current.append(item)
+            has_word = True
     return clauses
 
 
@@ -179,10 +182,6 @@ def _is_name(items: Sequence[Item], index: int) -> bool:
         return False
     later = {item.text.lower() for item in items[2:] if item.kind is Kind.WORD}
     return items[1].text.lower() != "by" or "by" in later
-
-
-def _has_word(items: list[Item]) -> bool:
-    return any(item.kind is Kind.WORD for item in items)
 
 
 def _first_word(clauses: _Clauses, name: str) -> str | None:

@@ -86,7 +86,8 @@ def message_fields(groups: list[dict[str, str]]) -> dict[str, str]:
     """The fields about the message; some relays write them into a recipient's group."""
     values: dict[str, str] = {}
     for group in groups:
-        values = group | values
+        for name, value in group.items():
+            values.setdefault(name, value)
     return values
 
 

@@ -66,7 +66,7 @@ _STATUS_START = re.compile(
     r"^(?:Reporting-MTA|Final-Recipient|Original-Recipient|Action)[ \t]*:",
     re.IGNORECASE | re.MULTILINE,
 )
-_NULL_PATH = re.compile(r"\s*(?:<\s*>)?\s*\Z")
+_NULL_PATH = re.compile(r"\s*+(?:<\s*+>)?\s*\Z")
 _ANSWER_SUBJECT = re.compile(
     r"\s*(?:re|fwd?|aw|wg|sv|vs|tr)(?:\[\d+\])?\s*:"
     r"|\s*\[?auto(?:matic|mated|matische)?[ -]?(?:re(?:ply|spon)|antwort)|\s*auto\s*:"

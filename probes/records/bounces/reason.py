@@ -108,7 +108,8 @@ _EXCHANGE = (
 """The dotted words of Microsoft Exchange, which look like host names."""
 
 _NAMES = re.compile(
-    r"<[^<>\s]{0,320}>|[^\s<>\"']{1,320}@[^\s<>\"']{1,255}|https?://[^\s<>\"']{0,2000}"
+    r"<[^<>\s]{0,320}>|(?<![^\s<>\"'])[^\s<>\"']{1,320}@[^\s<>\"']{1,255}"
+    r"|https?://[^\s<>\"']{0,2000}"
     r"|(?<![\w.-])[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63}){1,10}(?![\w-])"
 )
 """Addresses, links and host names: what they are called says nothing about the reason."""
@@ -168,8 +169,8 @@ _WORDS = (
     _words(
         BounceReason.MAILBOX_FULL,
         r"over[- ]?quota|quota (?:is |was |has been )?(?:exceeded|full|violation|reached)",
-        r"(?:exceed\w*|over|out of|beyond|past) .{0,40}(?:quota|disk)",
-        r"(?:exceed\w*|over|out of|beyond|past) .{0,40}storage (?:limit|alloc|space)",
+        r"(?:exceed\w{0,8}|over|out of|beyond|past) .{0,40}(?:quota|disk)",
+        r"(?:exceed\w{0,8}|over|out of|beyond|past) .{0,40}storage (?:limit|alloc|space)",
         r"(?:mail(?:box|dir|folder| ?file| box)|inbox|account|storage) .{0,20}\bfull\b",
         r"\bfull (?:mailbox|inbox)",
         r"mailbox (?:size |limit |size limit )?(?:exceed|is too large)",
@@ -182,7 +183,7 @@ _WORDS = (
         r"message (?:\w+ )?(?:is )?too (?:big|large|long)",
         r"(?:message|mail|e-?mail|header|attachment)(?:'s)?[ _](?:file[ _])?(?:size|length)\b",
         r"\bsize (?:limit|exceed)",
-        r"exceed\w* .{0,40}\bsize|larger than|maximum .{0,20}size",
+        r"exceed\w{0,8} .{0,40}\bsize|larger than|maximum .{0,20}size",
         r"too (?:big|large) (?:a )?(?:message|for)|(?:big|large) message",
     ),
     _words(
@@ -223,7 +224,8 @@ _WORDS = (
     ),
     _words(
         BounceReason.TEMPORARY,
-        r"(?:message|delivery time|time-?out|queue\w*|retry (?:time-?out|period)) (?:has )?expired",
+        r"(?:message|delivery time|time-?out|queue\w{0,8}|retry (?:time-?out|period))"
+        r" (?:has )?expired",
         r"retry time.{0,20}exceeded|in the queue too long|queue lifetime",
     ),
     _words(

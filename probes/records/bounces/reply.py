@@ -34,7 +34,7 @@ _REMOTE = (
 )
 _REPLY_END = re.compile(
     r"\n[ \t]*(?:\n|Giving up on|I'm not going to try|-->|<--|>>>|--- )"
-    r"|\s*\(in reply to [^()]{1,60}\)[\s.]*\Z"
+    r"|(?<!\s)\s*+\(in reply to [^()]{1,60}\)[\s.]*\Z"
 )
 _SPACE = re.compile(r"\s+")
 

@@ -128,11 +128,14 @@ _DAEMON = _any(
 _LOCAL = r"[^\s<>()\[\],;:\"'@=|][^\s<>()\[\],;:\"@|]{0,63}|\"[^\"\n]{1,62}\""
 _DOMAIN = r"[^\s<>()\[\],;:\"'@!?*/\\|{}=]{1,253}[^\s<>()\[\],;:\"'@!?*/\\|{}=.]"
 _ADDRESS = rf"(?:{_LOCAL})@{_DOMAIN}"
-_AFTER = r"(?:$|:|<mailto:|\.\.\.|\(|,|;|[ \t]+on[ \t]+(?:\d|[a-z]{3}, \d)|[ \t]+-[ \t]|[ \t]+\()"
+_AFTER = (
+    r"[ \t]*+(?:$|:|<mailto:|\.\.\.|\(|,|;"
+    r"|(?<=[ \t])(?:on[ \t]+(?:\d|[a-z]{3}, \d)|-[ \t]))"
+)
 _ALONE = re.compile(
     r"[ \t|]{0,40}(?:[*+•-][ \t]{1,8}|\d{1,3}[.)][ \t]{1,8})?(?:"
     rf"<(?:smtp:|rfc822;)?({_ADDRESS})>|\"({_ADDRESS})\"|'({_ADDRESS})'|({_ADDRESS}))"
-    rf"[ \t]*{_AFTER}",
+    rf"{_AFTER}",
     re.IGNORECASE,
 )
 """The address that opens its line, and nothing behind it that makes a sentence of it."""
@@ -158,7 +161,8 @@ _REMARKED = re.compile(
 """A remark and the address it is about: "User mailbox exceeds allowed size: ADDRESS" (IMail)."""
 
 _LABEL = re.compile(
-    r"\s*(?:[\w-]+ )?(?:to|recipients?|address|user|mailbox|failed)\s*[:=]?\s*\Z", re.IGNORECASE
+    r"(?:(?<![\w-])[\w-]+ )?(?:to|recipients?|address|user|mailbox|failed)\s*[:=]?\Z",
+    re.IGNORECASE,
 )
 _CODE = re.compile(r"\b[45]\d\d\b")
 _ANYWHERE = re.compile(rf"(?<![^\s<>()\[\],;:\"'])({_ADDRESS})")
@@ -372,7 +376,8 @@ def _words_about(lines: list[str], start: int, text: str, explanation: str) -> s
     above = lines[start - 1].rstrip() if start else ""
     if above and not above.endswith(":"):
         return unquoted(above)
-    return unquoted(_LABEL.sub("", re.split(r"[<\"'(]?\S{1,100}@", lines[start], maxsplit=1)[0]))
+    before = re.split(r"[<\"'(]?\S{1,100}@", lines[start], maxsplit=1)[0]
+    return unquoted(_LABEL.sub("", before.rstrip()))
 
 
 _HABITS = (_alone, _labelled, _beside_a_code, _in_a_sentence)

@@ -24,7 +24,7 @@ _VERSION = re.compile(r"[vV][ \t]*=[ \t]*DMARC1[ \t]*(?:;|\Z)")
 _NEARLY = re.compile(
     r"dmarc[ \t]*1|v\s*=\s*dmarc|(?:^|;)\s*p\s*=\s*(?:none|quarantine|reject)\b", re.I
 )
-_TAG = re.compile(r"([A-Za-z]+)[ \t]*=[ \t]*(.*)")
+_TAG = re.compile(r"([A-Za-z]+)[ \t]*=[ \t]*+(.*)")
 _TAG_NAME = re.compile(r"[ \t]*[pP][ \t]*=")
 _SIZE = re.compile(r"(.*)!([0-9]{1,15}[kmgtKMGT]?)")
 

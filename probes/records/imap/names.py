@@ -6,7 +6,7 @@ import re
 
 from probes.records import RecordError
 
-_SHIFTED = re.compile(r"&([^-]*)-")
+_SHIFTED = re.compile(r"&([^&-]*)-")
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e]+")
 
 

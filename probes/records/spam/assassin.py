@@ -15,7 +15,7 @@ from probes.records.spam.values import (
 SPAMASSASSIN = re.compile(r"x-(?:old-)?spam-[\w-]{1,64}|x-ham-report")
 MAILSCANNER = re.compile(r"x-(?:[\w-]{1,100}-)?mailscanner(?:-[\w-]{1,64})?")
 
-_TESTS = re.compile(r"\btests\s?=\s?(\[[^\]]{0,30000}\]|[^=]{0,30000}?(?=\s+[\w-]{1,32}=|\Z))")
+_TESTS = re.compile(r"\btests\s?=\s?(\[[^\]\[]{0,30000}\]|[^=]{0,30000}?(?=\s+[\w-]{1,32}=|\Z))")
 _LEVEL = re.compile(r"\s*([*+xs]{1,200})\s*", re.IGNORECASE)
 _OWN_WORDS = re.compile(r"\b(?:tests|required|hits|tagged_above|autolearn)\s?=", re.IGNORECASE)
 _SCANNER_CHECK = re.compile(r"x-(?:[\w-]{1,100}-)?mailscanner-spamcheck")

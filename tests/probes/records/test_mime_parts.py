@@ -208,3 +208,9 @@ def test_any_bytes_give_parts(message: bytes) -> None:
         part.content()
         part.text()
         decode_words(part.header.get("content-type"))
+
+
+@pytest.mark.parametrize("reference", ["&#" + "9" * 5000, "&#x" + "f" * 5000 + ";"])
+def test_a_reference_beyond_every_character_is_marked(reference: str) -> None:
+    (part,) = read_parts(f"Content-Type: text/html\r\n\r\na {reference} b".encode())
+    assert part.text() == "a \ufffd b"
