@@ -1,20 +1,14 @@
 """The canary: a message nobody else could have made, and how it is known again when it arrives."""
 
 import base64
-import binascii
 import quopri
 import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from email import message_from_bytes
-from email.errors import HeaderParseError
-from email.header import decode_header
-from email.message import Message
-from email.parser import BytesHeaderParser
-from email.policy import compat32
 from email.utils import format_datetime
+from itertools import islice
 
 import dkim
 
@@ -22,6 +16,14 @@ from probes.canary.envelope import DsnRequest, dsn_request, tagged_sender
 from probes.options import Domain, EmailAddress, Secret, option
 from probes.records.bounces.dsn import parse_dsn
 from probes.records.bounces.text import is_mail_system
+from probes.records.mime_parts import (
+    Header,
+    Part,
+    decode_words,
+    media_type,
+    parse_fields,
+    read_parts,
+)
 
 MARKER = "mailcanary-"
 """What every token begins with: a server-side search for it finds our mail and hardly any other."""
@@ -39,8 +41,11 @@ _OWN_FIELD = re.compile(
     rb"^(?:X-Mailcanary|Message-ID):[ \t]*(?:\r?\n[ \t]+)?<?(mailcanary-[a-z2-7]{26})(?![a-z2-7])",
     re.IGNORECASE | re.MULTILINE,
 )
-_ANSWER_FIELDS = ("In-Reply-To", "References")
+_ANSWER_FIELDS = ("in-reply-to", "references")
 _MAX_TEXT_PARTS = 16
+_MAX_ENCLOSED = 4
+"""Messages within messages that are entered: some filters hand on what they doubt as a part."""
+
 _SIGNED_FIELDS = (
     "From",
     "To",
@@ -149,10 +154,10 @@ def recognise(header: bytes) -> str | None:
     own = _OWN_FIELD.search(_top(header))
     if own is not None:
         return own[1].decode().lower()
-    fields = BytesHeaderParser(policy=compat32).parsebytes(_top(header))
+    fields = parse_fields(_top(header).decode("utf-8", "replace"))
     if _is_answer(fields) or _is_from_mail_system(fields):
         return None
-    return find_token(_decoded_subject(fields))
+    return find_token(decode_words(fields.get("subject")).encode("utf-8", "replace"))
 
 
 def recognise_body(message: bytes) -> str | None:
@@ -161,10 +166,11 @@ def recognise_body(message: bytes) -> str | None:
     `message` is header and body, or as much of them as was fetched. None for answers, reports,
     bounces that return the canary, and messages that merely have none.
     """
-    parsed = message_from_bytes(message)
-    if _is_answer(parsed) or parse_dsn(message) is not None:
+    parts = read_parts(message)
+    if _is_answer(parts[0].header) or parse_dsn(message) is not None:
         return None
-    found = next(filter(None, map(_OWN_LINE.search, _texts(parsed))), None)
+    texts = islice(_texts(parts, _MAX_ENCLOSED), _MAX_TEXT_PARTS)
+    found = next(filter(None, map(_OWN_LINE.search, texts)), None)
     return found[1].decode().lower() if found is not None else None
 
 
@@ -173,44 +179,27 @@ def _top(header: bytes) -> bytes:
     return header.partition(b"\r\n\r\n")[0].partition(b"\n\n")[0] + b"\n"
 
 
-def _is_answer(fields: Message) -> bool:
-    if any(fields[name] for name in _ANSWER_FIELDS):
+def _is_answer(fields: Header) -> bool:
+    if any(fields.get(name) for name in _ANSWER_FIELDS):
         return True
-    if str(fields.get("Auto-Submitted", "")).lower().startswith(("auto-replied", "auto-notified")):
+    if fields.get("auto-submitted").lower().startswith(("auto-replied", "auto-notified")):
         return True
-    return fields.get_content_type() in ("multipart/report", "message/delivery-status")
+    kind, _ = media_type(fields.get("content-type"))
+    return kind in ("multipart/report", "message/delivery-status")
 
 
-def _is_from_mail_system(fields: Message) -> bool:
+def _is_from_mail_system(fields: Header) -> bool:
     """By its name, or by the empty return path of every bounce (RFC 5321 §6.1)."""
-    if str(fields.get("Return-Path", "")).strip() == "<>":
-        return True
-    return is_mail_system(str(fields.get("From", "")).lower())
+    return fields.get("return-path") == "<>" or is_mail_system(fields.get("from").lower())
 
 
-def _decoded_subject(fields: Message) -> bytes:
-    subject = str(fields.get("Subject", ""))
-    if "=?" not in subject:
-        return subject.encode("utf-8", "replace")
-    try:
-        pieces = decode_header(subject)
-    except (HeaderParseError, binascii.Error, ValueError):
-        return subject.encode("utf-8", "replace")
-    return b"".join(
-        piece if isinstance(piece, bytes) else piece.encode("utf-8", "replace")
-        for piece, _ in pieces
-    )
-
-
-def _texts(message: Message) -> Iterable[bytes]:
-    """The decoded text parts, a bounded number of them."""
-    count = 0
-    for part in message.walk():
-        if part.get_content_maintype() == "text" and count < _MAX_TEXT_PARTS:
-            count += 1
-            payload = part.get_payload(decode=True)
-            if isinstance(payload, bytes):
-                yield payload
+def _texts(parts: Iterable[Part], deeper: int) -> Iterator[bytes]:
+    """The decoded text parts in order, those of enclosed messages among them."""
+    for part in parts:
+        if part.media_type.startswith("text/"):
+            yield part.content()
+        elif part.media_type == "message/rfc822" and deeper:
+            yield from _texts(read_parts(part.content()), deeper - 1)
 
 
 def find_token(text: bytes) -> str | None:

@@ -178,8 +178,9 @@ def _body_changes(original: RawMessage, arrived: RawMessage) -> list[Mutation]:
     ours, theirs = _parts(original)[0], _parts(arrived)
     found = [*_form_changes(ours, theirs)]
     text = _plain(ours)
+    wanted = _squeezed(text)
     candidates = [_plain(part) for part in theirs if part.is_text] or [""]
-    came = next((other for other in candidates if _squeezed(text) in _squeezed(other)), None)
+    came = next((other for other in candidates if wanted in _squeezed(other)), None)
     changed = _text_changes(text, candidates[0] if came is None else came)
     found += changed
     if not found:

@@ -135,7 +135,10 @@ def author_domain(message: RawMessage) -> str | None:
     fields = message.all("from")
     if len(fields) != 1:
         return None
-    addresses = getaddresses([decode_words(fields[0].value[:8192])])
+    try:
+        addresses = getaddresses([decode_words(fields[0].value[:8192])])
+    except RecursionError:  # it calls itself for each comment and group within another one
+        return None
     domains = {address.rpartition("@")[2].lower() for _, address in addresses if "@" in address}
     return domains.pop() if len(domains) == 1 else None
 

@@ -306,7 +306,7 @@ class FolderWatch:
         async with step(Phase.FETCH, self._pace.answer):
             texts = await session.uid_fetch(uid_set(bearing), "TEXT", TEXT_OCTETS)
         return {
-            uid: _by_body(_header(messages[uid]) + text)
+            uid: await asyncio.to_thread(_by_body, _header(messages[uid]) + text)
             for uid, text in sections(texts, "TEXT").items()
             if uid in bearing
         }

@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 import pytest
 
 from probes.records.address import parse_address
-from probes.records.arc import arc_sets
 from probes.records.authentication_results import parse_authentication_results
-from probes.records.bounce_reason import judge_explanation, judge_reason
-from probes.records.bounce_reply import find_quoted, read_quoted
-from probes.records.bounce_text import (
+from probes.records.bounces.dsn import parse_dsn
+from probes.records.bounces.reason import judge_explanation, judge_reason
+from probes.records.bounces.reply import find_quoted, read_quoted
+from probes.records.bounces.text import (
     Sender,
     is_bounce_text,
     is_delay,
@@ -18,32 +18,36 @@ from probes.records.bounce_text import (
     reporting_site,
     split_returned,
 )
-from probes.records.dkim_canonical import canonical_body, canonical_field, signed_fields
-from probes.records.dkim_records import parse_key_record, parse_signature
-from probes.records.dkim_verification import key_names, verify
-from probes.records.dmarc import is_nearly_dmarc, parse_dmarc
-from probes.records.dsn import parse_dsn
+from probes.records.dmarc.record import is_nearly_dmarc, parse_dmarc
 from probes.records.ehlo import parse_ehlo
 from probes.records.header_date import parse_header_date
 from probes.records.header_words import header_items, header_text, masked_comments
-from probes.records.imap import expand_set, read_response
-from probes.records.imap_framing import Framer
-from probes.records.imap_names import decode_name, encode_name
+from probes.records.imap.framing import Framer
+from probes.records.imap.names import decode_name, encode_name
+from probes.records.imap.reader import expand_set, read_response
 from probes.records.mime_parts import decode_words, media_type, read_parts, split_header
 from probes.records.mta_sts import is_nearly_sts_record, parse_sts_policy, parse_sts_record
 from probes.records.raw_message import RawField, read_message
 from probes.records.received import parse_received
 from probes.records.received_spf import parse_received_spf
 from probes.records.reply import ReplyAssembler
-from probes.records.spam_verdicts import spam_verdicts
-from probes.records.spf_lint import lint
-from probes.records.spf_macros import parse_domain_spec, parse_macro_string
-from probes.records.spf_record import is_nearly_spf, parse_spf
+from probes.records.signatures.arc import arc_sets
+from probes.records.signatures.canonicalisation import (
+    canonical_body,
+    canonical_field,
+    signed_fields,
+)
+from probes.records.signatures.dkim_records import parse_key_record, parse_signature
+from probes.records.signatures.dkim_verification import key_names, verify
+from probes.records.spam.verdicts import spam_verdicts
+from probes.records.spf.lint import lint
+from probes.records.spf.macros import parse_domain_spec, parse_macro_string
+from probes.records.spf.record import is_nearly_spf, parse_spf
 from probes.records.tag_list import parse_tag_list
 from probes.records.tlsa import parse_tlsa
 from probes.records.tlsrpt import is_nearly_tlsrpt_record, parse_tlsrpt_record
 from probes.records.xtext import decode_utf8_address, decode_xtext, undo_xtext
-from tests.probes.linear_time import Case, cases, is_linear, superlinear
+from tests.support.linear_time import Case, cases, is_linear, superlinear
 
 _AT = datetime(2026, 3, 1, tzinfo=UTC)
 
