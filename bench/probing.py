@@ -20,10 +20,10 @@ from exporter.model import Change, Config
 from exporter.network import build_net
 from exporter.service.log_writer import LogWriter
 from exporter.service.publisher import Publisher
-from exporter.service.run_buffer import RunBook
+from exporter.service.run_buffer import RunBuffer
 from exporter.service.runs import finish, probe
 from probes.clock import SYSTEM_CLOCK
-from probes.net.gate import Gate
+from probes.net.address_limiter import AddressLimiter
 
 _DEADLINE = "60s"
 AT_ONE_ADDRESS = 1000
@@ -52,11 +52,11 @@ jobs:
 class Probing:
     """Runs jobs by the same steps as `exporter.app` does, without its scheduler."""
 
-    def __init__(self, config: Config, book: RunBook) -> None:
+    def __init__(self, config: Config, book: RunBuffer) -> None:
         self._config = config
         self._book = book
         # everybody talks to one address here, which the service would do one session at a time
-        self._net = replace(build_net(config), gate=Gate(AT_ONE_ADDRESS))
+        self._net = replace(build_net(config), gate=AddressLimiter(AT_ONE_ADDRESS))
         self._metrics = Metrics("0", SYSTEM_CLOCK)
         self._metrics.configure(config)
         self._publish = Publisher(_no_canary, self._metrics.run_finished, _no_ledger_error)
@@ -116,7 +116,7 @@ async def run(folder: str, ca: str, ports: dict[str, int]) -> None:
     """Answer with `measure`, or with `hold` where the request says so."""
     log_to_nowhere()
     ledger = await Ledger.open(f"{folder}/ledger-{os.getpid()}.sqlite", SYSTEM_CLOCK)
-    async with RunBook(ledger, _no_ledger_error) as book:
+    async with RunBuffer(ledger, _no_ledger_error) as book:
         probing = Probing(parse(configuration(folder, ca, ports), "bench"), book)
 
         async def handle(request: Answer) -> Answer:

@@ -28,7 +28,7 @@ from exporter.model import Change, Run
 from exporter.network import build_net
 from exporter.service.loop_monitor import LoopMonitor
 from exporter.service.publisher import Publisher
-from exporter.service.run_buffer import RunBook
+from exporter.service.run_buffer import RunBuffer
 from exporter.service.runs import finish, probe
 from exporter.service.scheduler import Entry, Scheduler
 from probes.clock import SYSTEM_CLOCK
@@ -139,7 +139,7 @@ async def _level(told: _Told, rate: int, takes: float) -> Level:
 
     publish = Publisher(_no_canary, finished, _no_ledger_error)
     net, ticks = build_net(config), iter(range(10**9))
-    book = RunBook(ledger, _no_ledger_error)
+    book = RunBuffer(ledger, _no_ledger_error)
     async with LoopMonitor(metrics.loop_lag) as monitor, book:
 
         async def one(name: str, tick: int) -> None:  # noqa: ARG001 - the scheduler's words

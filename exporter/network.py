@@ -3,8 +3,8 @@
 from exporter.model import Config
 from probes.clock import SYSTEM_CLOCK, Clock
 from probes.net import Net
+from probes.net.address_limiter import AddressLimiter
 from probes.net.dial import Dialer
-from probes.net.gate import Gate
 from probes.net.resolver import Resolver
 from probes.net.tls import TrustStore
 
@@ -23,7 +23,7 @@ def build_net(config: Config, clock: Clock = SYSTEM_CLOCK) -> Net:
         trust=TrustStore(service.ca_file, clock),
         clock=clock,
         ehlo_name=service.ehlo_name,
-        gate=Gate(service.max_concurrent_per_host),
+        gate=AddressLimiter(service.max_concurrent_per_host),
     )
 
 

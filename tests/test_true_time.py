@@ -20,14 +20,14 @@ from exporter.metrics.metrics import Metrics
 from exporter.model import CanaryRecord, Change, Run
 from exporter.service.loop_monitor import LoopMonitor
 from exporter.service.service import Service
-from exporter.testbed.servers.script import Say, Tell
+from exporter.testbed.servers.script import Say, Signal
 from exporter.testbed.servers.smtp import Script, SmtpPeer
 from probes.canary.lifecycle import UNSETTLED, State
 from probes.clock import SYSTEM_CLOCK
 from probes.kinds import submission
 from probes.net import Net
+from probes.net.address_limiter import AddressLimiter
 from probes.net.dial import Dialer
-from probes.net.gate import Gate
 from probes.net.resolver import Resolver
 from probes.net.tls import TlsFacts, TrustStore
 from probes.options import Host, Port
@@ -44,10 +44,12 @@ TRANSIT = 0.4
 """Seconds that a canary is on its way in these tests."""
 
 
-def network(authority: Authority, gate: Gate | None = None) -> Net:
+def network(authority: Authority, gate: AddressLimiter | None = None) -> Net:
     """A Net whose resolver is never asked: targets name addresses."""
     resolver = Resolver((("127.0.0.1", 9),))
-    return Net(resolver, Dialer(), authority.trust, SYSTEM_CLOCK, "probe.test", gate or Gate())
+    return Net(
+        resolver, Dialer(), authority.trust, SYSTEM_CLOCK, "probe.test", gate or AddressLimiter()
+    )
 
 
 async def probe(
@@ -155,7 +157,7 @@ async def test_an_arrival_lies_between_the_look_without_it_and_the_look_with_it(
             settled.set_result(change.record)
 
     ledger = await Ledger.open(str(tmp_path / "ledger.sqlite"), SYSTEM_CLOCK)
-    async with SmtpPeer(Script(on={"content": (Tell("taken"), Say("250 ok"))})) as peer:
+    async with SmtpPeer(Script(on={"content": (Signal("taken"), Say("250 ok"))})) as peer:
         text = CONFIG.format(
             ledger=tmp_path / "ledger.sqlite",
             ca=dovecot.ca_file,

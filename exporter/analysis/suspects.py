@@ -114,7 +114,7 @@ def _of_kind(
             by_value[value].append(lane)
         if lane.is_ok:
             good[rest_of(lane.key)].append(lane)
-    found = [_accuse(part, value, members, good, rest_of) for value, members in by_value.items()]
+    found = [_suspect(part, value, members, good, rest_of) for value, members in by_value.items()]
     suspects = [one for one in found if one is not None]
     return sorted(suspects, key=lambda one: (-one.failed, one.name))[:MAX_SUSPECTS]
 
@@ -134,7 +134,7 @@ def _since_success(members: Sequence[_Lane]) -> list[_Lane]:
     return [lane for lane in after if lane.failed]
 
 
-def _accuse(
+def _suspect(
     part: PartKind,
     name: str,
     members: Sequence[_Lane],

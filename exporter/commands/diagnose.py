@@ -30,7 +30,7 @@ from probes.net import Net
 def diagnose_now(request: Request, as_json: bool) -> int:  # noqa: FBT001
     """`mailcanary diagnose`, of which the first line has been printed."""
     try:
-        request, remembered = _informed(request)
+        request, remembered = _with_known_selectors(request)
     except ConfigError as error:
         complain(str(error))
         return ExitCode.USAGE
@@ -46,7 +46,7 @@ def diagnose_now(request: Request, as_json: bool) -> int:  # noqa: FBT001
     return exit_code(diagnosis)
 
 
-def _informed(request: Request) -> tuple[Request, tuple[Remembered, ...]]:
+def _with_known_selectors(request: Request) -> tuple[Request, tuple[Remembered, ...]]:
     """With what the canaries and jobs of a service know of the domain. Raises ConfigError."""
     if request.config is None:
         return request, ()

@@ -14,7 +14,7 @@ from exporter.diagnose.request import read_server
 from exporter.reports.exit_codes import ExitCode, evidence_code
 from exporter.terminal.evidence import evidence_view
 from exporter.terminal.text import complain, say
-from probes.canary.evidence import Circumstances, Evidence, evidence_json, examine
+from probes.canary.evidence import Evidence, ExaminationContext, evidence_json, examine
 from probes.clock import SYSTEM_CLOCK
 from probes.lookups.dkim_keys import keys_for
 from probes.lookups.organisational_domains import organisations_for
@@ -41,7 +41,7 @@ def _read(stream: BinaryIO) -> bytes:
 
 async def explain_message(message: bytes, resolver: Resolver | None) -> Evidence:
     """Examine a message; its DKIM keys are asked of `resolver`, of nobody where it is None."""
-    known = Circumstances(SYSTEM_CLOCK.utc())
+    known = ExaminationContext(SYSTEM_CLOCK.utc())
     if resolver is not None:
         keys = await keys_for(message, resolver)
         organisation = await organisations_for(message, resolver)

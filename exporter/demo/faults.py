@@ -114,7 +114,7 @@ _FAULTS = (
     Fault(
         "dns-servfail",
         "the receiving domain's name servers answer SERVFAIL for its MX",
-        WorldBehaviour(dns={(RECEIVER_DOMAIN, "MX"): dns_server.Fault(Misbehaviour.SERVFAIL)}),
+        WorldBehaviour(dns={(RECEIVER_DOMAIN, "MX"): dns_server.DnsFault(Misbehaviour.SERVFAIL)}),
         {
             path.name: Outcome.LOST if path.route == "relay" else Outcome.SEND_FAILED
             for path in EXAMPLE_PATHS

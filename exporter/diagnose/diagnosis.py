@@ -10,7 +10,7 @@ from exporter.analysis.target_changes import Values
 from exporter.diagnose.areas import AREAS, Area
 from exporter.diagnose.request import Request
 from probes.clock import Clock
-from probes.net import Acquaintances, Net
+from probes.net import Net, SessionCache
 from probes.net.dial import Dialer
 from probes.net.resolver import Resolver
 from probes.net.tls import TrustStore
@@ -85,7 +85,7 @@ async def diagnose(
 
     What one of them saw of an address of an MX host the others need not ask for again.
     """
-    net = replace(net, met=Acquaintances())
+    net = replace(net, met=SessionCache())
     started_at, began = net.clock.utc(), net.clock.monotonic()
     results = await asyncio.gather(
         *(

@@ -7,7 +7,7 @@ from datetime import datetime
 from exporter.diagnose.comparison import mended_by
 from exporter.diagnose.diagnosis import AreaResult, Diagnosis
 from exporter.diagnose.explained import PLACE, unexplained
-from exporter.reports.advice import Standpoint
+from exporter.reports.advice import Vantage
 from probes.catalogue import ENTRIES, owner_of_finding
 from probes.catalogue.entry import Entry
 from probes.catalogue.failure_ending import VERIFY
@@ -112,22 +112,22 @@ def _says_as_much(before: Problem, problem: Problem) -> bool:
 
 
 def _of_area(diagnosis: Diagnosis, one: AreaResult, net: Net) -> Iterator[Problem]:
-    standpoint = _standpoint(diagnosis, one, net)
+    vantage = _vantage(diagnosis, one, net)
     groups: dict[tuple[object, ...], list[_Told]] = {}
     for told in (*_failures(diagnosis, one), *_findings(one.result)):
         groups.setdefault(told.group, []).append(told)
     for group in groups.values():
-        yield _problem(diagnosis, one, group, standpoint)
+        yield _problem(diagnosis, one, group, vantage)
 
 
 def _problem(
-    diagnosis: Diagnosis, one: AreaResult, group: list[_Told], standpoint: Standpoint
+    diagnosis: Diagnosis, one: AreaResult, group: list[_Told], vantage: Vantage
 ) -> Problem:
     first = group[0]
     texts = first.texts
     if first.recipient is not None:
-        options = {**standpoint.options, "recipient": first.recipient}
-        standpoint = replace(standpoint, options=options)
+        options = {**vantage.options, "recipient": first.recipient}
+        vantage = replace(vantage, options=options)
     cases = dict.fromkeys((one_line(told.subject), one_line(told.evidence)) for told in group)
     return Problem(
         one.area.name,
@@ -137,16 +137,16 @@ def _problem(
         texts.summary if texts else first.code,
         texts.why if texts else "",
         tuple(Case(*case) for case in cases),
-        _remedies(texts.remedy, group, standpoint) if texts else "",
-        standpoint.commands(texts.verify, first.subject, first.part) if texts else (),
+        _remedies(texts.remedy, group, vantage) if texts else "",
+        vantage.commands(texts.verify, first.subject, first.part) if texts else (),
         first.reference,
         mended_by(first.aspect, first.subject, one.result.known, diagnosis.started_at),
     )
 
 
-def _remedies(text: str, group: list[_Told], standpoint: Standpoint) -> str:
+def _remedies(text: str, group: list[_Told], vantage: Vantage) -> str:
     """One line for each of the cases that needs another record or address in it."""
-    filled = [standpoint.remedy(text, told.subject, told.part) for told in group]
+    filled = [vantage.remedy(text, told.subject, told.part) for told in group]
     lines = list(dict.fromkeys(filled))
     rest = len(lines) - MAX_CASES
     return "\n".join(lines[:MAX_CASES]) + (f"\nThe same for {rest} more." if rest > 0 else "")
@@ -223,12 +223,12 @@ def _for_owner(texts: Entry, owner: Owner) -> Entry:
     return replace(texts, remedy=failure_entry(Phase.DNS_ADDRESS, Reason.TIMEOUT).remedy)
 
 
-def _standpoint(diagnosis: Diagnosis, one: AreaResult, net: Net) -> Standpoint:
+def _vantage(diagnosis: Diagnosis, one: AreaResult, net: Net) -> Vantage:
     """What the texts about an area leave open; what the others met helps where it does not."""
     request = diagnosis.request
     beside = [other.result for other in diagnosis.areas if other is not one]
     facts = {name: fact for result in beside for name, fact in result.facts.items()}
-    return Standpoint(
+    return Vantage(
         request.domain,
         {**request.options, "recipient": request.options.get("recipient") or request.address},
         net.ehlo_name,

@@ -32,7 +32,7 @@ _GOOD = frozenset({Outcome.ARRIVED, Outcome.LATE, Outcome.RECOVERED})
 
 
 @dataclass(frozen=True, slots=True)
-class Happening:
+class CanaryEvent:
     """One event with everything known about it.
 
     `elapsed` gives the seconds from the beginning of the sending to an instant of this process.
@@ -45,7 +45,7 @@ class Happening:
     sighting: Sighting | None = None
 
 
-def step(record: CanaryRecord, happening: Happening) -> Change:
+def step(record: CanaryRecord, happening: CanaryEvent) -> Change:
     """The record after what happened, and what that is to be counted as.
 
     Raises ImpossibleEvent.
@@ -75,7 +75,7 @@ def step(record: CanaryRecord, happening: Happening) -> Change:
     return Change(replace(record, **changes), event, outcome, at)
 
 
-def _seen(record: CanaryRecord, happening: Happening) -> dict[str, Any]:
+def _seen(record: CanaryRecord, happening: CanaryEvent) -> dict[str, Any]:
     """The first copy's place and times; a later copy changes nothing of them."""
     sighting = happening.sighting
     if happening.event is not Event.SEEN or sighting is None or record.uid is not None:
@@ -115,7 +115,7 @@ def _is_late(record: CanaryRecord, sighting: Sighting, seen: dict[str, Any]) -> 
 
 
 def _failure(
-    record: CanaryRecord, happening: Happening, outcome: Outcome | None, *, is_settled_now: bool
+    record: CanaryRecord, happening: CanaryEvent, outcome: Outcome | None, *, is_settled_now: bool
 ) -> Failure | None:
     """Why the canary stands where it stands; None once a copy has come to where it belongs."""
     if outcome in _GOOD:

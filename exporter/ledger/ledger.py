@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar
 
-from exporter.ledger.canary_steps import Happening, step
+from exporter.ledger.canary_steps import CanaryEvent, step
 from exporter.ledger.commit_thread import CommitThread
 from exporter.ledger.encoding import Copy, copy_of, pack_message
 from exporter.ledger.errors import LedgerError
@@ -291,7 +291,7 @@ class Ledger:
                 return Change(record, event, None, at.utc)
         failure = None if result is None else result.failure
         elapsed = partial(self._elapsed, record)
-        change = self._advance(record, Happening(event, at, elapsed, failure, sighting))
+        change = self._advance(record, CanaryEvent(event, at, elapsed, failure, sighting))
         is_first = event is Event.SEEN and record.uid is None
         if is_first and sighting is not None and self._store.is_overtaken(record, sighting):
             change = replace(change, beside=(Outcome.OUT_OF_ORDER,))
@@ -302,7 +302,7 @@ class Ledger:
             self._store.put_runs((Run(record.path, record.tick, result),))
         return change
 
-    def _advance(self, record: CanaryRecord, happening: Happening) -> Change:
+    def _advance(self, record: CanaryRecord, happening: CanaryEvent) -> Change:
         change = step(record, happening)
         self._store.change_canary(record, change.record)
         return change
@@ -326,7 +326,7 @@ class Ledger:
             if record is None or record.state not in UNSETTLED:  # by a process beside us
                 self._waiting.pop(token, None)
             elif (event is Event.SENDER_GONE) != (record.state in HANDED_OVER):
-                happening = Happening(event, now, partial(self._elapsed, record))
+                happening = CanaryEvent(event, now, partial(self._elapsed, record))
                 changes.append(self._advance(record, happening))
         return tuple(changes)
 

@@ -21,7 +21,7 @@ _OPTIONS = ("ehlo_name", "source_address", "port", "mail_from", "recipient", "se
 
 
 @dataclass(frozen=True, slots=True)
-class Standpoint:
+class Vantage:
     """What the texts of one report leave open alike.
 
     `options` are those of the target, by the names the kinds have for them; `parts` and `facts`
@@ -129,7 +129,7 @@ class Standpoint:
         return str(chosen or (local_address((target, _DEFAULT_PORT)) if target else ""))
 
 
-def standpoint_options(target: object) -> Mapping[str, Any]:
+def vantage_options(target: object) -> Mapping[str, Any]:
     """The options of a kind's or a route's target that texts leave open."""
     return {name: getattr(target, name, None) for name in _OPTIONS}
 

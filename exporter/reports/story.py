@@ -9,7 +9,7 @@ from exporter.ledger.encoding import decode_finding
 from exporter.ledger.reader import LedgerReader
 from exporter.ledger.snapshots import CHANGES_KEPT
 from exporter.model import CanaryRecord, Config, Job, Path, TargetChange
-from exporter.reports.advice import Standpoint, standpoint_options
+from exporter.reports.advice import Vantage, vantage_options
 from exporter.reports.exit_codes import ExitCode, outcome_code, result_code
 from probes.canary.message import MARKER
 from probes.catalogue import ENTRIES, owner_of_finding
@@ -37,7 +37,7 @@ class Story:
     evidence: tuple[dict[str, Any], ...]
     changes: tuple[TargetChange, ...] = ()
     last_good: LastGood | None = None
-    standpoint: Standpoint = field(default_factory=Standpoint)
+    vantage: Vantage = field(default_factory=Vantage)
 
 
 class UnknownRun(LookupError):
@@ -52,7 +52,7 @@ def take_story(reader: LedgerReader, config: Config, run: str) -> Story:
     name, separator, tick = run.partition("/")
     if name in config.jobs:
         story = _job_story(reader, name, tick if separator else None)
-        return replace(story, standpoint=_of_job(config, config.jobs[name]))
+        return replace(story, vantage=_of_job(config, config.jobs[name]))
     if name in config.paths:
         return _canary_story(reader, config, _of_path(reader, name, tick if separator else None))
     return _canary_story(reader, config, _by_token(reader, run))
@@ -114,7 +114,7 @@ def _canary_story(reader: LedgerReader, config: Config, record: CanaryRecord) ->
         record,
         None if run is None else run.result,
         reader.evidence(record.token),
-        standpoint=Standpoint() if path is None else _of_route(config, path),
+        vantage=Vantage() if path is None else _of_route(config, path),
     )
 
 
@@ -122,38 +122,38 @@ def failure_remedy(story: Story, failure: Failure) -> str:
     """What to do about what stopped the sending, or the run of a job."""
     parts = () if story.result is None else story.result.parts
     part = next((one for one in parts if one.failure and _is_same(one.failure, failure)), None)
-    subject = story.standpoint.server or story.standpoint.domain
+    subject = story.vantage.server or story.vantage.domain
     if part is not None:
         subject = part.subject
     text = failure_entry(failure.phase, failure.reason).remedy
-    return story.standpoint.remedy(text, subject, part)
+    return story.vantage.remedy(text, subject, part)
 
 
 def _is_same(one: Failure, other: Failure) -> bool:
     return (one.phase, one.reason) == (other.phase, other.reason)
 
 
-def _of_job(config: Config, job: Job) -> Standpoint:
+def _of_job(config: Config, job: Job) -> Vantage:
     domain = KINDS[job.kind].host(job.target)
-    return _standpoint(config, domain, standpoint_options(job.target), job.name)
+    return _vantage(config, domain, vantage_options(job.target), job.name)
 
 
-def _of_route(config: Config, path: Path) -> Standpoint:
-    options = {**standpoint_options(path.route.target), "mail_from": path.message.mail_from}
+def _of_route(config: Config, path: Path) -> Vantage:
+    options = {**vantage_options(path.route.target), "mail_from": path.message.mail_from}
     domain = path.message.rcpt_to.rpartition("@")[2]
     options |= {"recipient": path.message.rcpt_to}
-    found = _standpoint(config, domain, options, "")
+    found = _vantage(config, domain, options, "")
     return replace(found, server=str(getattr(path.route.target, "host", "")))
 
 
-def _standpoint(config: Config, domain: str, options: Mapping[str, Any], job: str) -> Standpoint:
+def _vantage(config: Config, domain: str, options: Mapping[str, Any], job: str) -> Vantage:
     """From where the service asks; a target's own options go before those of the service."""
     service = config.service
     source = options.get("source_address") or service.source_address
     resolver = next(iter(service.resolvers or ()), None)
     server = None if resolver is None else (str(resolver.address), int(resolver.port))
     options = {**options, "source_address": source}
-    return Standpoint(domain, options, service.ehlo_name, server, job=job)
+    return Vantage(domain, options, service.ehlo_name, server, job=job)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,10 +175,10 @@ def advice(story: Story) -> tuple[Advice, ...]:
         found.setdefault((finding.code, finding.subject), (finding, part))
     order = list(Status)
     grave = sorted(found.values(), key=lambda one: order.index(one[0].status), reverse=True)
-    standpoint = story.standpoint
+    vantage = story.vantage
     if story.result is not None:
-        standpoint = replace(standpoint, parts=story.result.parts, facts=story.result.facts)
-    return tuple(_advise(finding, part, standpoint) for finding, part in grave)
+        vantage = replace(vantage, parts=story.result.parts, facts=story.result.facts)
+    return tuple(_advise(finding, part, vantage) for finding, part in grave)
 
 
 _Found = tuple[Finding, Part | None]
@@ -197,7 +197,7 @@ def _of_evidence(evidence: Iterable[Mapping[str, Any]]) -> Iterator[_Found]:
             yield decode_finding(one), None
 
 
-def _advise(finding: Finding, part: Part | None, standpoint: Standpoint) -> Advice:
+def _advise(finding: Finding, part: Part | None, vantage: Vantage) -> Advice:
     entry = ENTRIES.get(finding.code)
     owner = owner_of_finding(finding)
     if entry is None:
@@ -207,8 +207,8 @@ def _advise(finding: Finding, part: Part | None, standpoint: Standpoint) -> Advi
         owner,
         entry.summary,
         entry.why,
-        standpoint.remedy(entry.remedy, finding.subject, part),
-        "\n".join(standpoint.commands(entry.verify, finding.subject, part)),
+        vantage.remedy(entry.remedy, finding.subject, part),
+        "\n".join(vantage.commands(entry.verify, finding.subject, part)),
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from exporter.testbed.servers.world import Scenery
+from exporter.testbed.servers.world import WorldSpec
 from probes.canary.hops import OurTimes
 from probes.canary.message import Canary
 from probes.catalogue import ENTRIES
@@ -53,7 +53,7 @@ class Copy:
     times: OurTimes
 
 
-Act = Probe | HandOver | Copy
+Step = Probe | HandOver | Copy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,8 +66,8 @@ class Case:
 
     area: str
     name: str
-    scenery: Scenery
-    act: Act
+    spec: WorldSpec
+    act: Step
     expected: frozenset[Told] = frozenset()
     is_healthy: bool = False
 

@@ -11,11 +11,11 @@ from exporter.selftest.execution import PLACE
 from exporter.selftest.fixtures import DOMAIN, IMAP_HOST, PASSWORD, USER, Props
 from exporter.selftest.mx_cases import FIRST
 from exporter.testbed.servers.dns_messages import Misbehaviour
-from exporter.testbed.servers.dns_server import Fault, Faults
+from exporter.testbed.servers.dns_server import DnsFault, Faults
 from exporter.testbed.servers.imap import OK
 from exporter.testbed.servers.keys import key_record
-from exporter.testbed.servers.script import Act, Say, Send
-from exporter.testbed.servers.world import Mailbox, Scenery
+from exporter.testbed.servers.script import Say, Send, Step
+from exporter.testbed.servers.world import Mailbox, WorldSpec
 from probes.canary.hops import OurTimes
 from probes.canary.message import MessageOptions, compose
 from probes.mailboxes.imap.watch import ImapMailbox
@@ -48,7 +48,7 @@ class _Way:
         name: str,
         arrived: bytes,
         *told: str | Told,
-        answer: tuple[Act, ...] | None = None,
+        answer: tuple[Step, ...] | None = None,
         times: OurTimes | None = None,
     ) -> Case:
         """The copy `arrived`; `answer` is what the server says instead of giving it."""
@@ -56,14 +56,14 @@ class _Way:
             {"UID FETCH": answer or _whole(arrived)}, context=self.props.server.context
         )
         zones = {"test": "", DOMAIN: f"imap A {FIRST}\n", AUTHOR: self.key}
-        scenery = Scenery(
+        spec = WorldSpec(
             trust=self.props.trust, zones=zones, faults=self.faults, servers={FIRST: server}
         )
         expected = telling(*told)
         return Case(
             area="evidence",
             name=name,
-            scenery=scenery,
+            spec=spec,
             act=Copy(TARGET, self.sent, times or OurTimes()),
             expected=expected,
             is_healthy=not expected,
@@ -112,7 +112,7 @@ def _without_signature(content: bytes) -> bytes:
     return content[content.index(b"\r\nFrom: ") + 2 :]
 
 
-def _whole(octets: bytes) -> tuple[Act, ...]:
+def _whole(octets: bytes) -> tuple[Step, ...]:
     said = b"* 1 FETCH (UID 1 RFC822.SIZE %d BODY[]<0> {%d}\r\n%s)\r\n"
     return (Send(said % (len(octets), len(octets), octets.replace(b"{tag}", b""))), OK)
 
@@ -129,7 +129,9 @@ def _signatures(way: _Way) -> Iterator[Case]:
         key = "" if record is None else key_record(SELECTOR, record)
         yield replace(way, key=key).case(f"the signature's key {name}", copy, "arrival.dkim.key")
     unusable = "arrival.dkim.unusable"
-    failing: Mapping[tuple[str, str], Fault] = {(_KEY_NAME, "TXT"): Fault(Misbehaviour.SERVFAIL)}
+    failing: Mapping[tuple[str, str], DnsFault] = {
+        (_KEY_NAME, "TXT"): DnsFault(Misbehaviour.SERVFAIL)
+    }
     yield replace(way, faults=failing).case(
         "the signature's key cannot be looked up", copy, (unusable, Status.UNTESTABLE)
     )

@@ -10,10 +10,10 @@ from typing import Any
 
 from exporter.ledger.encoding import pack_document, unpack_document
 from exporter.model import ArrivedCopy, CanaryRecord
-from exporter.selftest.case import Act, Case, Copy, HandOver, Probe
+from exporter.selftest.case import Case, Copy, HandOver, Probe, Step
 from exporter.service.examiner import examine_copy
 from exporter.service.loop_monitor import LoopMonitor
-from exporter.testbed.servers.world import World, standing
+from exporter.testbed.servers.world import World, running
 from probes.canary.lifecycle import Outcome, State
 from probes.canary.message import MARKER
 from probes.mailboxes import Content, News, Place, Placement
@@ -33,7 +33,7 @@ Work = Callable[[Trace], Awaitable[None]]
 
 async def perform(case: Case) -> tuple[ProbeResult, ...]:
     """Every run of the case. Raises OSError where its world cannot stand on this machine."""
-    async with standing(case.scenery) as world:
+    async with running(case.spec) as world:
         act = case.act
         if isinstance(act, Probe) and act.holds is not None:
             return (await _held_up(act, act.holds, world),)
@@ -48,12 +48,12 @@ async def _held_up(act: Probe, seconds: float, world: World) -> ProbeResult:
         return await _run(act, world, monitor.worst_since)
 
 
-async def _run(act: Act, world: World, lag: Lag | None = None) -> ProbeResult:
+async def _run(act: Step, world: World, lag: Lag | None = None) -> ProbeResult:
     name, work = _work(act, world)
     return await run_once(name, work, clock=world.net.clock, deadline=DEADLINE, lag=lag)
 
 
-def _work(act: Act, world: World) -> tuple[str, Work]:
+def _work(act: Step, world: World) -> tuple[str, Work]:
     net = world.net
     match act:
         case Probe(kind, target):

@@ -11,7 +11,7 @@ from exporter.testbed.servers.certificates import foreign
 from exporter.testbed.servers.imap import CAPABILITIES
 from exporter.testbed.servers.script import Say
 from exporter.testbed.servers.smtp import Script
-from exporter.testbed.servers.world import Mailbox, Scenery
+from exporter.testbed.servers.world import Mailbox, WorldSpec
 from probes.kinds.mailbox import MailboxTarget
 from probes.options import Host, Secret
 from probes.result import Status
@@ -25,7 +25,7 @@ _WITH_QUOTA = (Say(f"* CAPABILITY {CAPABILITIES} QUOTA", "{tag} OK done"),)
 def mailbox_cases(props: Props) -> Iterator[Case]:
     """All of them."""
     good = Mailbox(context=props.server.context)
-    base = Scenery(trust=props.trust, zones={DOMAIN: ZONE}, servers={FIRST: good})
+    base = WorldSpec(trust=props.trust, zones={DOMAIN: ZONE}, servers={FIRST: good})
     yield _case("a mailbox in order", base)
     starttls = replace(good, implicit_tls=False, answers={"CAPABILITY": _WITH_STARTTLS})
     target = replace(TARGET, tls="starttls")
@@ -50,11 +50,11 @@ def mailbox_cases(props: Props) -> Iterator[Case]:
     yield _case("this machine has no way to an address", away, (unusable, Status.UNTESTABLE))
 
 
-def _case(name: str, scenery: Scenery, *told: str | Told, target: MailboxTarget = TARGET) -> Case:
+def _case(name: str, spec: WorldSpec, *told: str | Told, target: MailboxTarget = TARGET) -> Case:
     return Case(
         area="mailbox",
         name=name,
-        scenery=scenery,
+        spec=spec,
         act=Probe("mailbox", target),
         expected=telling(*told),
         is_healthy=not told,
@@ -64,12 +64,12 @@ def _case(name: str, scenery: Scenery, *told: str | Told, target: MailboxTarget 
 def monitor_cases(props: Props) -> Iterator[Case]:
     """Runs during which we ourselves were not as fast as we should be."""
     good = Script(tls=props.server.context)
-    scenery = Scenery(trust=props.trust, zones={DOMAIN: ONE_HOST}, servers={FIRST: good})
-    slow = replace(scenery, servers={FIRST: replace(good, latency=0.1)})
+    spec = WorldSpec(trust=props.trust, zones={DOMAIN: ONE_HOST}, servers={FIRST: good})
+    slow = replace(spec, servers={FIRST: replace(good, latency=0.1)})
     for name, world, act, told in (
         (
             "the event loop is held up for a moment",
-            scenery,
+            spec,
             Probe("mx", MX_TARGET, holds=0.2),
             "monitor.loop_lagged",
         ),
@@ -83,7 +83,7 @@ def monitor_cases(props: Props) -> Iterator[Case]:
         yield Case(
             area="monitor",
             name=name,
-            scenery=world,
+            spec=world,
             act=act,
             expected=telling(HERE, told),
             is_healthy=True,

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from exporter.selftest.case import BRIEF, Case, Probe, Told, telling
 from exporter.selftest.fixtures import DOMAIN, MX, SECOND_MX, Props
 from exporter.testbed.servers.dns_messages import Misbehaviour
-from exporter.testbed.servers.dns_server import Fault, Faults
+from exporter.testbed.servers.dns_server import DnsFault, Faults
 from exporter.testbed.servers.smtp import Script
-from exporter.testbed.servers.world import Scenery
+from exporter.testbed.servers.world import WorldSpec
 from probes.kinds.mx import MxTarget
 from probes.options import Count, Domain
 from probes.result import Status
@@ -45,7 +45,7 @@ def mx_cases(props: Props) -> Iterator[Case]:
     """All of them."""
     good = Script(tls=props.server.context)
     for row in _ROWS:
-        scenery = Scenery(
+        spec = WorldSpec(
             trust=props.trust,
             zones={".": "", DOMAIN: row.zone},
             faults=row.faults or {},
@@ -56,7 +56,7 @@ def mx_cases(props: Props) -> Iterator[Case]:
         yield Case(
             area="mx",
             name=row.name,
-            scenery=scenery,
+            spec=spec,
             act=Probe("mx", row.target),
             expected=row.expected,
             is_healthy=row.is_healthy,
@@ -92,13 +92,13 @@ def _addresses_of_a_host(props: Props, good: Script) -> Iterator[Case]:
             telling(HERE, "mx.starttls_inconsistent", "smtp.starttls.not_offered"),
         ),
     ):
-        scenery = Scenery(
+        spec = WorldSpec(
             trust=props.trust, zones={DOMAIN: zone}, servers={FIRST: good, SECOND: second}
         )
         yield Case(
             area="mx",
             name=name,
-            scenery=scenery,
+            spec=spec,
             act=Probe("mx", TARGET),
             expected=told,
             is_healthy=second is good,
@@ -135,13 +135,13 @@ _ROWS = (
         "the servers fail when they are asked for IPv6",
         ONE_HOST,
         telling(HERE, ("mx.address_lookup_failed", THEIRS)),
-        faults={(MX, "AAAA"): Fault(Misbehaviour.SERVFAIL)},
+        faults={(MX, "AAAA"): DnsFault(Misbehaviour.SERVFAIL)},
     ),
     _Row(
         "our resolver is silent about IPv6",
         ONE_HOST,
         telling(HERE, ("mx.address_lookup_failed", OURS)),
-        faults={(MX, "AAAA"): Fault(Misbehaviour.SILENCE)},
+        faults={(MX, "AAAA"): DnsFault(Misbehaviour.SILENCE)},
         patience=BRIEF,
     ),
     _Row(
@@ -186,7 +186,7 @@ _ROWS = (
         "our resolver is silent about a host",
         f"{ONE_HOST}@ MX 20 mx2\n",
         telling(HERE, ("mx.host_unresolved", OURS), ("mx.address_unusable", OURS)),
-        faults={(SECOND_MX, "*"): Fault(Misbehaviour.SILENCE)},
+        faults={(SECOND_MX, "*"): DnsFault(Misbehaviour.SILENCE)},
         patience=BRIEF,
     ),
     _Row(
@@ -204,18 +204,18 @@ _ROWS = (
         "the records do not validate",
         ONE_HOST,
         telling("dnssec.bogus"),
-        faults={(DOMAIN, "MX"): Fault(Misbehaviour.BOGUS)},
+        faults={(DOMAIN, "MX"): DnsFault(Misbehaviour.BOGUS)},
     ),
     _Row(
         "the records do not validate, and the resolver does not say why",
         ONE_HOST,
         telling("dnssec.bogus"),
-        faults={(DOMAIN, "MX"): Fault(Misbehaviour.BOGUS_UNSAID)},
+        faults={(DOMAIN, "MX"): DnsFault(Misbehaviour.BOGUS_UNSAID)},
     ),
     _Row(
         "the servers fail, which is not called bogus",
         ONE_HOST,
         frozenset(),
-        faults={(DOMAIN, "MX"): Fault(Misbehaviour.SERVFAIL)},
+        faults={(DOMAIN, "MX"): DnsFault(Misbehaviour.SERVFAIL)},
     ),
 )

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 from exporter.selftest.case import BRIEF, Case, Probe, Told, telling
 from exporter.selftest.fixtures import DOMAIN, Props
 from exporter.testbed.servers.dns_messages import Misbehaviour
-from exporter.testbed.servers.dns_server import Fault, Faults
-from exporter.testbed.servers.world import NameServer, Scenery
+from exporter.testbed.servers.dns_server import DnsFault, Faults
+from exporter.testbed.servers.world import NameServer, WorldSpec
 from probes.kinds.nameservers import NameserversTarget
 from probes.options import Count, Domain
 from probes.result import Status
@@ -35,7 +35,7 @@ class _Servers:
         servers = {FIRST: NameServer({DOMAIN: self.first})}
         if self.second is not None:
             servers[SECOND] = NameServer({DOMAIN: self.second}, self.faults)
-        scenery = Scenery(
+        spec = WorldSpec(
             trust=self.props.trust,
             zones={DOMAIN: self.first},
             faults=self.resolver_faults,
@@ -45,7 +45,7 @@ class _Servers:
         return Case(
             area="nameservers",
             name=name,
-            scenery=scenery,
+            spec=spec,
             act=Probe("nameservers", self.target, port_option="dns_port"),
             expected=telling(*told),
             is_healthy=is_healthy,
@@ -82,14 +82,14 @@ def _of_no_use(two: _Servers) -> Iterator[Case]:
         *(Misbehaviour.REFUSED, Misbehaviour.LAME, Misbehaviour.SERVFAIL),
         *(Misbehaviour.NXDOMAIN, Misbehaviour.SCRAMBLED),
     ):
-        bad = replace(two, faults={("*", "*"): Fault(lie)})
+        bad = replace(two, faults={("*", "*"): DnsFault(lie)})
         yield bad.case(f"one of two servers is of no use: {lie}", _LAME)
     for lie in (Misbehaviour.SILENCE, Misbehaviour.WRONG_SOURCE, Misbehaviour.TCP_SILENCE):
-        bad = replace(two, faults={("*", "*"): Fault(lie)}, patience=BRIEF)
+        bad = replace(two, faults={("*", "*"): DnsFault(lie)}, patience=BRIEF)
         yield bad.case(f"one of two servers is not heard: {lie}", (_UNREACHABLE, Status.WARNING))
-    silent = replace(two, faults={(DOMAIN, "MX"): Fault(Misbehaviour.SILENCE)}, patience=BRIEF)
+    silent = replace(two, faults={(DOMAIN, "MX"): DnsFault(Misbehaviour.SILENCE)}, patience=BRIEF)
     yield silent.case("one server is silent about MX", (_UNREACHABLE, Status.WARNING))
-    deaf = replace(two, faults={("*", "*"): Fault(Misbehaviour.UDP_ONLY)})
+    deaf = replace(two, faults={("*", "*"): DnsFault(Misbehaviour.UDP_ONLY)})
     yield deaf.case("one server has no TCP", "nameservers.tcp_failed")
     # the system refuses to send to a broadcast address
     away = replace(two, first="@ NS broad\nbroad A 255.255.255.255\n@ MX 10 mx\n", second=None)
@@ -104,7 +104,7 @@ def _names(two: _Servers) -> Iterator[Case]:
     ghost = replace(two, first="@ NS ghost\n@ MX 10 mx\n", second=None)
     unresolved = "nameservers.unresolved"
     yield ghost.case("a server's name does not exist", (unresolved, Status.WARNING))
-    refusing = {(f"second.{DOMAIN}", "*"): Fault(Misbehaviour.REFUSED)}
+    refusing = {(f"second.{DOMAIN}", "*"): DnsFault(Misbehaviour.REFUSED)}
     yield replace(two, resolver_faults=refusing).case(
         "our resolver refuses to look a server up", (unresolved, Status.UNTESTABLE)
     )

@@ -9,11 +9,11 @@ from exporter.selftest.fixtures import DOMAIN, MX, POLICY_HOST, Props
 from exporter.selftest.mx_cases import FIRST, SECOND
 from exporter.testbed.servers.certificates import Identity, foreign, identity
 from exporter.testbed.servers.dns_messages import Misbehaviour
-from exporter.testbed.servers.dns_server import Fault, Faults
+from exporter.testbed.servers.dns_server import DnsFault, Faults
 from exporter.testbed.servers.https import page, sts_policy
-from exporter.testbed.servers.script import Acts
+from exporter.testbed.servers.script import Steps
 from exporter.testbed.servers.smtp import Script
-from exporter.testbed.servers.world import Pages, Scenery, Server
+from exporter.testbed.servers.world import Pages, Server, WorldSpec
 from probes.kinds.policy.probe import PolicyTarget
 from probes.options import Count, Domain, Seconds
 from probes.options import Host as HostName
@@ -40,7 +40,7 @@ class _World:
     props: Props
     zone: str = HOST
     hosts: Mapping[str, Script] | None = None
-    policy: Acts | None = None
+    policy: Steps | None = None
     policy_context: ssl.SSLContext | None = None
     signed: tuple[str, ...] = (".", DOMAIN)
     faults: Faults | None = None
@@ -54,7 +54,7 @@ class _World:
         if self.policy is not None:
             context = self.policy_context or self.props.policy_host
             servers[POLICY_ADDRESS] = Pages({WELL_KNOWN: self.policy}, context)
-        scenery = Scenery(
+        spec = WorldSpec(
             trust=self.props.trust,
             zones={".": "", DOMAIN: self.zone},
             faults=self.faults or {},
@@ -66,7 +66,7 @@ class _World:
         return Case(
             area="policy",
             name=name,
-            scenery=scenery,
+            spec=spec,
             act=Probe("policy", self.target),
             expected=telling(*told),
             is_healthy=is_healthy,
@@ -105,7 +105,7 @@ def _in_order(world: _World) -> Iterator[Case]:
 
 def _dnssec(world: _World) -> Iterator[Case]:
     for lie in (Misbehaviour.BOGUS, Misbehaviour.BOGUS_UNSAID):
-        bogus = replace(world, faults={(DOMAIN, "MX"): Fault(lie)})
+        bogus = replace(world, faults={(DOMAIN, "MX"): DnsFault(lie)})
         yield bogus.case(f"the MX records are {lie}", "dnssec.bogus")
     unsigned = replace(world, signed=(".",))
     yield unsigned.case("the domain is not signed", *ABSENT, "dnssec.insecure", is_healthy=True)
@@ -120,12 +120,12 @@ def _dnssec(world: _World) -> Iterator[Case]:
     yield tested.case(
         "our resolver believes a broken signature", *ABSENT, "dnssec.resolver_not_validating"
     )
-    refusing = replace(tested, faults={(broken, "A"): Fault(Misbehaviour.BOGUS)})
+    refusing = replace(tested, faults={(broken, "A"): DnsFault(Misbehaviour.BOGUS)})
     yield refusing.case("our resolver refuses a broken signature", *ABSENT, is_healthy=True)
     inventing = replace(
         world,
         hosts={"192.0.2.77": Script(tls=world.props.server.context)},
-        faults={("*", "A"): Fault(Misbehaviour.INVENTED)},
+        faults={("*", "A"): DnsFault(Misbehaviour.INVENTED)},
     )
     yield inventing.case("our resolver invents addresses", *ABSENT, "dnssec.resolver_rewrites")
 
@@ -157,7 +157,7 @@ def _dane(world: _World, server: Identity) -> Iterator[Case]:
     yield publishing(f"{server.tlsa()}{NO_RECORD}9 1 1 {digest}\n").case(
         "one of two TLSA records is of no use", *absent, ("dane.unusable", Status.NOTICE)
     )
-    short = replace(world, faults={_TLSA_NAME: Fault(Misbehaviour.SHORT_TLSA)})
+    short = replace(world, faults={_TLSA_NAME: DnsFault(Misbehaviour.SHORT_TLSA)})
     yield short.case("the digest has two octets", *absent, ("dane.unusable", Status.WARNING))
     unsigned = replace(publishing(server.tlsa()), signed=(".",))
     yield unsigned.case(
@@ -175,7 +175,7 @@ def _dane(world: _World, server: Identity) -> Iterator[Case]:
 
 def _dane_look_ups(world: _World) -> Iterator[Case]:
     absent, failed = ABSENT[:2], "dane.lookup_failed"
-    failing = replace(world, faults={_TLSA_NAME: Fault(Misbehaviour.SERVFAIL)})
+    failing = replace(world, faults={_TLSA_NAME: DnsFault(Misbehaviour.SERVFAIL)})
     yield failing.case(
         "the servers of a signed zone fail for TLSA", *absent, (failed, Status.FAILURE)
     )
@@ -185,7 +185,7 @@ def _dane_look_ups(world: _World) -> Iterator[Case]:
         (failed, Status.NOTICE),
         "dnssec.insecure",
     )
-    silent = replace(world, faults={_TLSA_NAME: Fault(Misbehaviour.SILENCE)}, patience=BRIEF)
+    silent = replace(world, faults={_TLSA_NAME: DnsFault(Misbehaviour.SILENCE)}, patience=BRIEF)
     yield silent.case("our resolver is silent about TLSA", *absent, (failed, Status.UNTESTABLE))
 
 
@@ -226,10 +226,12 @@ def _sts_records(world: _World) -> Iterator[Case]:
         ("sts.lookup_failed", f"_mta-sts.{DOMAIN}", no_tlsrpt),
         ("tlsrpt.lookup_failed", f"_smtp._tls.{DOMAIN}", no_sts),
     ):
-        failing = replace(world, faults={(host, "TXT"): Fault(Misbehaviour.SERVFAIL)})
+        failing = replace(world, faults={(host, "TXT"): DnsFault(Misbehaviour.SERVFAIL)})
         name = f"the servers fail for the TXT of {host}"
         yield failing.case(name, (code, Status.WARNING), other, no_dane)
-        silent = replace(world, faults={(host, "TXT"): Fault(Misbehaviour.SILENCE)}, patience=BRIEF)
+        silent = replace(
+            world, faults={(host, "TXT"): DnsFault(Misbehaviour.SILENCE)}, patience=BRIEF
+        )
         name = f"our resolver is silent about the TXT of {host}"
         yield silent.case(name, (code, Status.UNTESTABLE), other, no_dane)
     yield _long_name(world)
@@ -271,7 +273,7 @@ def _sts_policies(world: _World) -> Iterator[Case]:
     link_local = replace(published, zone=f"{HOST}mta-sts A 169.254.169.254\n{STS}")
     yield link_local.case("the policy host is at a metadata address", *absent, fetch)
     silent = replace(
-        published, faults={(POLICY_HOST, "*"): Fault(Misbehaviour.SILENCE)}, patience=BRIEF
+        published, faults={(POLICY_HOST, "*"): DnsFault(Misbehaviour.SILENCE)}, patience=BRIEF
     )
     yield silent.case(
         "our resolver is silent about the policy host",

@@ -7,7 +7,7 @@ from exporter.selftest.case import Case
 from exporter.selftest.fixtures import DOMAIN, Props
 from exporter.selftest.sender_cases import LOOK_UP_FAILURES
 from exporter.selftest.sender_world import DOMAIN_LIST, GOOD, IP, IP6, LIST, TARGET, SenderWorld
-from exporter.testbed.servers.dns_server import Fault
+from exporter.testbed.servers.dns_server import DnsFault
 from probes.options import Domain, Host, IpAddress
 from probes.result import Status
 
@@ -63,7 +63,7 @@ def _names(world: SenderWorld) -> Iterator[Case]:
             (f"other.{DOMAIN}", "ehlo.lookup_failed", beside),
         ):
             rdtype = "PTR" if asked.endswith("arpa") else "A"
-            failing = replace(other, faults={(asked, rdtype): Fault(lie)})
+            failing = replace(other, faults={(asked, rdtype): DnsFault(lie)})
             yield failing.case(f"{words} for the {rdtype} of {asked}", (code, told))
 
 

@@ -8,7 +8,7 @@ from exporter.selftest.case import Case, Told
 from exporter.selftest.fixtures import DOMAIN, Props
 from exporter.selftest.sender_world import DMARC, GOOD, IP, IP6, NAMES, SPF, TARGET, SenderWorld
 from exporter.testbed.servers.dns_messages import Misbehaviour
-from exporter.testbed.servers.dns_server import Fault
+from exporter.testbed.servers.dns_server import DnsFault
 from exporter.testbed.servers.keys import key_record
 from probes.canary.dkim_selectors import IN_USE_FOR, LearntSelector
 from probes.options import EmailAddress, IpAddress
@@ -246,7 +246,7 @@ def _alignment(world: SenderWorld) -> Iterator[Case]:
     )
     yield foreign.case("DMARC: bounces go to another organisation", "dmarc.unaligned")
     asked = ("_dmarc.bounces.test", "TXT")
-    failing = replace(foreign, faults={asked: Fault(Misbehaviour.SERVFAIL)})
+    failing = replace(foreign, faults={asked: DnsFault(Misbehaviour.SERVFAIL)})
     yield failing.case(
         "DMARC: whose organisation the bounces go to, the servers fail",
         ("dmarc.lookup_failed", Status.WARNING),
@@ -279,7 +279,7 @@ def _reports(world: SenderWorld) -> Iterator[Case]:
         ("the servers fail", Misbehaviour.SERVFAIL, Status.NOTICE),
         ("our resolver refuses", Misbehaviour.REFUSED, OURS),
     ):
-        failing = replace(away, faults={(name, "TXT"): Fault(lie)})
+        failing = replace(away, faults={(name, "TXT"): DnsFault(lie)})
         yield failing.case(f"DMARC: whether they agreed, {words}", (code, status))
 
 
@@ -293,7 +293,7 @@ def _look_ups(world: SenderWorld) -> Iterator[Case]:
     inner = replace(
         world,
         zone=f'@ TXT "v=spf1 ip4:{IP} include:b.{DOMAIN} -all"\n{DMARC}{NAMES}',
-        faults={(f"b.{DOMAIN}", "TXT"): Fault(Misbehaviour.SERVFAIL)},
+        faults={(f"b.{DOMAIN}", "TXT"): DnsFault(Misbehaviour.SERVFAIL)},
     )
     yield inner.case(
         "the servers fail for the TXT of an include", ("spf.lookup_failed", Status.WARNING)
@@ -304,12 +304,12 @@ def _look_ups(world: SenderWorld) -> Iterator[Case]:
             (f"_dmarc.{DOMAIN}", "dmarc.lookup_failed"),
             (f"s1._domainkey.{DOMAIN}", "dkim.lookup_failed"),
         ):
-            failing = replace(keyed, faults={(name, "TXT"): Fault(lie)})
+            failing = replace(keyed, faults={(name, "TXT"): DnsFault(lie)})
             yield failing.case(f"{words} for the TXT of {name}", (code, status))
     learnt = (LearntSelector("s1", DOMAIN, datetime.now(UTC) - 2 * IN_USE_FOR),)
     asked = (f"s1._domainkey.{DOMAIN}", "TXT")
     retired = replace(keyed, target=replace(TARGET, learnt=learnt))
-    yield replace(retired, faults={asked: Fault(Misbehaviour.SERVFAIL)}).case(
+    yield replace(retired, faults={asked: DnsFault(Misbehaviour.SERVFAIL)}).case(
         "the servers fail for a DKIM key that may have been retired",
         ("dkim.lookup_failed", Status.NOTICE),
     )

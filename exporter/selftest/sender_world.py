@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from exporter.selftest.case import Case, Probe, Told, telling
 from exporter.selftest.fixtures import DOMAIN, Props
 from exporter.testbed.servers.dns_server import Faults
-from exporter.testbed.servers.world import Scenery
+from exporter.testbed.servers.world import WorldSpec
 from probes.kinds.sender.probe import SenderTarget
 from probes.options import Domain, Host, IpAddress
 
@@ -44,13 +44,13 @@ class SenderWorld:
     def case(self, name: str, *told: str | Told, is_healthy: bool = False) -> Case:
         """One run of the kind in this world; what its target leaves out is always told."""
         zones = {DOMAIN: self.zone, **self.lists, **self.reverse, **self.others}
-        scenery = Scenery(
+        spec = WorldSpec(
             trust=self.props.trust, zones={"test": "", "arpa": "", **zones}, faults=self.faults
         )
         return Case(
             area="sender",
             name=name,
-            scenery=scenery,
+            spec=spec,
             act=Probe("sender", self.target),
             expected=telling(*told, *_unexamined(self.target)),
             is_healthy=is_healthy,

@@ -6,14 +6,14 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Literal
 
-from exporter.selftest.case import Act, Case, HandOver, Probe, Told, telling
+from exporter.selftest.case import Case, HandOver, Probe, Step, Told, telling
 from exporter.selftest.fixtures import DOMAIN, MX, PASSWORD, SUBMISSION_HOST, USER, Props
 from exporter.selftest.mx_cases import FIRST, HERE, ONE_HOST, OVER_V6, SECOND, TARGET
 from exporter.testbed.servers.certificates import foreign
-from exporter.testbed.servers.script import Act as Said
 from exporter.testbed.servers.script import Close, Say, Send, StartTls, Wait
+from exporter.testbed.servers.script import Step as Said
 from exporter.testbed.servers.smtp import Script
-from exporter.testbed.servers.world import Scenery
+from exporter.testbed.servers.world import WorldSpec
 from probes.canary.message import Canary, MessageOptions, compose, new_token
 from probes.kinds.mx import MxTarget
 from probes.kinds.submission import SubmissionTarget
@@ -59,11 +59,11 @@ def _mx(
     trust: TrustStore | None = None,
 ) -> Case:
     """One host, one address, one server that is as the script has it."""
-    scenery = Scenery(trust=trust or props.trust, zones={DOMAIN: ONE_HOST}, servers={FIRST: script})
+    spec = WorldSpec(trust=trust or props.trust, zones={DOMAIN: ONE_HOST}, servers={FIRST: script})
     return Case(
         area="smtp",
         name=name,
-        scenery=scenery,
+        spec=spec,
         act=Probe("mx", target),
         expected=telling(HERE, *told),
     )
@@ -246,7 +246,7 @@ def _certificates(props: Props) -> Iterator[Case]:
             script = replace(_submission_server(props), tls=context, implicit_tls=way == "implicit")
             yield _submission(
                 f"submission, TLS {way}: the certificate {said}",
-                Scenery(trust=trust, zones={DOMAIN: _SUBMISSION_ZONE}, servers={FIRST: script}),
+                WorldSpec(trust=trust, zones={DOMAIN: _SUBMISSION_ZONE}, servers={FIRST: script}),
                 Probe("submission", target),
                 (f"smtp.{way}.{reason}", Status.WARNING),
             )
@@ -260,12 +260,12 @@ def _submission_server(props: Props, *more: str) -> Script:
     )
 
 
-def _submission(name: str, scenery: Scenery, act: Act, *told: str | Told) -> Case:
+def _submission(name: str, spec: WorldSpec, act: Step, *told: str | Told) -> Case:
     expected = telling(*told)
     return Case(
         area="smtp",
         name=name,
-        scenery=scenery,
+        spec=spec,
         act=act,
         expected=expected,
         is_healthy=not expected,
@@ -276,13 +276,13 @@ def _submissions(props: Props) -> Iterator[Case]:
     """The log-in, and what else an address of a submission server may be."""
     good = _submission_server(props)
     logging_in = Probe("submission", _SUBMITTING)
-    scenery = Scenery(trust=props.trust, zones={DOMAIN: _SUBMISSION_ZONE}, servers={FIRST: good})
-    yield _submission("a submission server in order", scenery, logging_in)
-    implicit = replace(scenery, servers={FIRST: replace(good, implicit_tls=True)})
+    spec = WorldSpec(trust=props.trust, zones={DOMAIN: _SUBMISSION_ZONE}, servers={FIRST: good})
+    yield _submission("a submission server in order", spec, logging_in)
+    implicit = replace(spec, servers={FIRST: replace(good, implicit_tls=True)})
     target = replace(_SUBMITTING, tls="implicit", port=Port(465))
     yield _submission("the same under implicit TLS", implicit, Probe("submission", target))
     two = replace(
-        scenery,
+        spec,
         zones={DOMAIN: f"{_SUBMISSION_ZONE}submit AAAA {OVER_V6}\n"},
         servers={OVER_V6: good},
     )
@@ -302,23 +302,23 @@ def _deliveries(props: Props) -> Iterator[Case]:
     """A canary on its way."""
     handing_over = HandOver("submission", _ROUTE, canary())
     reporting = _submission_server(props, "DSN")
-    scenery = Scenery(
+    spec = WorldSpec(
         trust=props.trust, zones={DOMAIN: _SUBMISSION_ZONE}, servers={FIRST: reporting}
     )
-    yield _submission("a canary is handed over, and reports are asked for", scenery, handing_over)
+    yield _submission("a canary is handed over, and reports are asked for", spec, handing_over)
     refused = (Say("555 5.5.4 unknown parameter"),)
     for moment in ("MAIL", "RCPT"):
         answers: list[tuple[Said, ...]] = [refused, _OK]
         script = replace(reporting, on={moment: answers})
         yield _submission(
             f"DSN is offered and refused with {moment}",
-            replace(scenery, servers={FIRST: script}),
+            replace(spec, servers={FIRST: script}),
             handing_over,
             "smtp.dsn.refused",
         )
     delivering = HandOver("direct", DirectRoute(), canary())
     relay = Script(tls=props.server.context)
-    delivery = Scenery(trust=props.trust, zones={DOMAIN: ONE_HOST}, servers={FIRST: relay})
+    delivery = WorldSpec(trust=props.trust, zones={DOMAIN: ONE_HOST}, servers={FIRST: relay})
     yield _submission("a canary is delivered to the MX host", delivery, delivering)
     for name, acts, told in (
         ("STARTTLS is not available now", (Say("454 4.7.0 later"),), ()),

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection
 from exporter.ledger.errors import LedgerError
 from exporter.ledger.ledger import Ledger
 from exporter.model import ArrivedCopy, Examined
-from probes.canary.evidence import Circumstances, Evidence, examine, unread
+from probes.canary.evidence import Evidence, ExaminationContext, examine, unread
 from probes.lookups.dkim_keys import keys_for
 from probes.lookups.organisational_domains import organisations_for
 from probes.mailboxes import Content
@@ -29,7 +29,7 @@ async def examine_copy(
     if content.octets is None:
         return unread(content.why, copy.placement)
     keys = None if content.is_header_only else await keys_for(content.octets, net.resolver)
-    known = Circumstances(
+    known = ExaminationContext(
         at=copy.times.seen_at or net.clock.utc(),
         times=copy.times,
         lookup=keys,

@@ -13,14 +13,14 @@ from probes.canary.dkim_selectors import LearntSelector
 from probes.kinds.sender.probe import SenderTarget
 
 
-async def informed(job: Job, ledger: Ledger, now: datetime) -> Job:
+async def with_known_selectors(job: Job, ledger: Ledger, now: datetime) -> Job:
     """The job with what the service learnt about its target. Raises LedgerError."""
     if not isinstance(job.target, SenderTarget):
         return job
     return _with(job, job.target, await ledger.selectors(job.target.domain, now))
 
 
-def informed_by_file(job: Job, ledger: str, now: datetime) -> Job:
+def with_known_selectors_of_file(job: Job, ledger: str, now: datetime) -> Job:
     """The same beside a service, by the file of its ledger. Raises LedgerError."""
     if not isinstance(job.target, SenderTarget):
         return job

@@ -12,7 +12,7 @@ from exporter.ledger.ledger import Ledger
 from exporter.model import CanaryRecord, Change, Config, Examined, Job, Path, Run
 from exporter.network import build_net
 from exporter.service.examiner import Examiner
-from exporter.service.known_selectors import informed_by_file
+from exporter.service.known_selectors import with_known_selectors_of_file
 from exporter.service.loop_monitor import LoopMonitor
 from exporter.service.mailbox_watcher import MailboxWatcher, WatchState
 from exporter.service.publisher import Publisher
@@ -68,16 +68,16 @@ def story_json(story: CanaryStory) -> dict[str, Any]:
 
 async def run_job(config: Config, name: str, listener: Listener) -> ProbeResult:
     """Run one job now, with what the service learnt about its target. Nothing is stored."""
-    job = await asyncio.to_thread(_informed, config.jobs[name], config.service.ledger)
+    job = await asyncio.to_thread(_with_known_selectors, config.jobs[name], config.service.ledger)
     async with LoopMonitor(_ignore_lag) as monitor:
         net, lag = build_net(config), monitor.worst_since
         return (await probe(job, 0, net, listener, lag=lag)).result
 
 
-def _informed(job: Job, ledger: str) -> Job:
+def _with_known_selectors(job: Job, ledger: str) -> Job:
     """As it is where no service has run yet, or its ledger cannot be read."""
     try:
-        return informed_by_file(job, ledger, SYSTEM_CLOCK.utc())
+        return with_known_selectors_of_file(job, ledger, SYSTEM_CLOCK.utc())
     except LedgerError as error:
         LOG.info("nothing learnt from canaries: %s", error)
         return job
@@ -91,13 +91,13 @@ async def run_path(config: Config, name: str, listener: Listener) -> CanaryStory
     """
     ledger = await Ledger.open(config.service.ledger, SYSTEM_CLOCK, exclusive=False)
     try:
-        return await _Follower(config.paths[name], build_net(config), ledger).run(listener)
+        return await _ManualRun(config.paths[name], build_net(config), ledger).run(listener)
     finally:
         await ledger.close()
 
 
 @dataclass
-class _Follower:
+class _ManualRun:
     """Watches the mailbox of one path for one canary."""
 
     path: Path

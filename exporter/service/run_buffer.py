@@ -32,7 +32,7 @@ PAUSE = 5.0
 """Seconds between two tries while the ledger refuses."""
 
 
-class RunBook:
+class RunBuffer:
     """Writes what it is given while its block is open, and the rest when the block ends.
 
     `on_error` hears of every refusal of the ledger; what was refused is tried again. `on_change`

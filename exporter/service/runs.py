@@ -9,7 +9,7 @@ from exporter.ledger.errors import LedgerError
 from exporter.ledger.ledger import Ledger
 from exporter.model import Job, Path, Run
 from exporter.service.publisher import Publisher
-from exporter.service.run_buffer import RunBook
+from exporter.service.run_buffer import RunBuffer
 from probes.canary.lifecycle import Event, ImpossibleEvent, sending_ended
 from probes.canary.message import Canary, compose, new_token
 from probes.mailboxes import Sighting
@@ -92,7 +92,7 @@ async def probe(
     return Run(job.name, tick, result)
 
 
-def finish(run: Run, book: RunBook, publish: Publisher) -> None:
+def finish(run: Run, book: RunBuffer, publish: Publisher) -> None:
     """Note, publish and log a finished run of a job."""
     book.add(run)
     _published(run, publish)

@@ -9,7 +9,7 @@ from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path as FilePath
 
-from exporter.analysis.mailbox_state import STANDING_SECONDS, Standing, to_run
+from exporter.analysis.mailbox_state import MAILBOX_STATE_SECONDS, MailboxState, to_run
 from exporter.analysis.observations import KEPT, RecentObservations
 from exporter.analysis.suspects import find_suspects
 from exporter.config import ConfigError, load
@@ -19,10 +19,10 @@ from exporter.metrics.metrics import Metrics
 from exporter.model import Change, Config, Job, Run, TargetChange
 from exporter.network import build_net
 from exporter.service.arrivals import Arrivals
-from exporter.service.known_selectors import informed
+from exporter.service.known_selectors import with_known_selectors
 from exporter.service.loop_monitor import LoopMonitor
 from exporter.service.publisher import Publisher
-from exporter.service.run_buffer import RunBook
+from exporter.service.run_buffer import RunBuffer
 from exporter.service.runs import finish, log_bug, path_host, probe, send
 from exporter.service.scheduler import Entry, Scheduler, tick_at
 from exporter.service.supervision import Supervisor, log_error
@@ -67,7 +67,7 @@ class Service:
         self._ledger = ledger
         self._observer = observer
         self._publish = Publisher(self._on_change, self._on_run, self.metrics.ledger_error)
-        self.run_book = RunBook(
+        self.run_buffer = RunBuffer(
             ledger, self.metrics.ledger_error, self._on_target_change, supervisor=self.supervisor
         )
         self.arrivals = Arrivals(
@@ -128,7 +128,7 @@ class Service:
             asyncio.create_task(scheduler, name="keep scheduler"),
             self._kept("expiry", self._expire),
             self._kept("cleaning", self._clean),
-            self._kept("standing", self._take_stock),
+            self._kept("standing", self._record_health),
         ]
         first = [self._start_now(entry) for entry in self._entries()] if at_once else []
         try:
@@ -193,17 +193,17 @@ class Service:
             if path is not None:
                 await send(path, tick, self._net, self._ledger, self._publish, lag=lag)
             elif name in self.config.jobs:
-                job = await self.informed(self.config.jobs[name])
+                job = await self.with_known_selectors(self.config.jobs[name])
                 run = await probe(job, tick, self._net, lag=lag)
-                finish(run, self.run_book, self._publish)
+                finish(run, self.run_buffer, self._publish)
         except LedgerError as error:
             LOG.error("%s: not started: %s", name, error)  # noqa: TRY400 - our own words
             self.metrics.ledger_error()
 
-    async def informed(self, job: Job) -> Job:
+    async def with_known_selectors(self, job: Job) -> Job:
         """The job with what canaries taught; as it is where the ledger does not say."""
         try:
-            return await informed(job, self._ledger, self._clock.utc())
+            return await with_known_selectors(job, self._ledger, self._clock.utc())
         except LedgerError as error:
             LOG.error("%s: %s", job.name, error)  # noqa: TRY400 - our own words
             self.metrics.ledger_error()
@@ -237,13 +237,13 @@ class Service:
             *(one_line(change.before), one_line(change.after)),
         )
 
-    async def _take_stock(self) -> None:
+    async def _record_health(self) -> None:
         """Again and again; the suspects of one moment may be cleared in the next."""
         while True:
-            await asyncio.sleep(STANDING_SECONDS)
-            await self.take_stock()
+            await asyncio.sleep(MAILBOX_STATE_SECONDS)
+            await self.record_health()
 
-    async def take_stock(self) -> None:
+    async def record_health(self) -> None:
         """Say whom the failures speak against, and tell the ledger which mailboxes are read."""
         now = self._clock.utc()
         watchers = self.arrivals.watchers
@@ -254,8 +254,8 @@ class Service:
         tried = {name: one for name, one in watchers.items() if one.settled.is_set()}
         for name, one in tried.items():
             looked = None if one.looked is None else one.looked.utc
-            standing = Standing(name, now, one.state.is_up, looked, one.state.failure)
-            self.run_book.add(to_run(standing))
+            state = MailboxState(name, now, one.state.is_up, looked, one.state.failure)
+            self.run_buffer.add(to_run(state))
 
     async def _expire(self) -> None:
         """Settle as lost what was looked for in vain."""

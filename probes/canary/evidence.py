@@ -63,7 +63,7 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True)
-class Circumstances:
+class ExaminationContext:
     """What the copy itself does not tell. `at` is when signatures must not have expired, aware.
 
     `lookup` gives the DKIM keys, None where nobody may be asked. `trusted_ids` are the authserv-ids
@@ -82,7 +82,7 @@ class Circumstances:
     is_header_only: bool = False
 
 
-def examine(message: bytes, sent: bytes | None, known: Circumstances) -> Evidence:
+def examine(message: bytes, sent: bytes | None, known: ExaminationContext) -> Evidence:
     """Read a copy; any bytes give Evidence, the first 16 MiB of them are read.
 
     `sent` is the content of the canary it is a copy of, None for anybody's message: nothing is then

@@ -30,7 +30,7 @@ from probes.net.dns_answer import Answer, DnsStatus
 from probes.net.smtp_session import SmtpSession
 from probes.options import Count, Domain, EmailAddress, Host, IpAddress, Port, Seconds, option
 from probes.result import Failure, Finding, Part, Phase, ProbeFailure, Status
-from probes.sessions.slots import acquainting, turn_at, visit_at
+from probes.sessions.slots import exclusive_visit, session_slot, sharing_failure
 from probes.sessions.submission import say_quit
 from probes.tasks import TaskSet
 from probes.trace import MAX_PARTS, Trace
@@ -120,7 +120,7 @@ async def _visit(
     net: Net, target: MxTarget, trace: Trace, address: str, hosts: Iterable[MxHost]
 ) -> None:
     """One address under each of its names, one session after the other."""
-    async with visit_at(net, address, target.port, trace):
+    async with exclusive_visit(net, address, target.port, trace):
         for mx_host in hosts:
             name = mx_host.record.exchange
             with trace.part(name, address) as part:
@@ -158,9 +158,9 @@ def _raise_known(net: Net, target: MxTarget, name: str, address: str) -> None:
 async def _session(
     net: Net, target: MxTarget, name: str, address: str, part: Trace, *, use_tls: bool
 ) -> None:
-    with acquainting(net, name, address, target.port, part):
+    with sharing_failure(net, name, address, target.port, part):
         async with (
-            turn_at(net, address, target.port, part, is_again=not use_tls) as turn,
+            session_slot(net, address, target.port, part, is_again=not use_tls) as turn,
             at_most(target.address_timeout, part),
             mx_session(net, target, name, address, turn, part, use_tls=use_tls) as session,
         ):

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Protocol
 
-from probes.net import Met, Net
-from probes.net.gate import Turn
+from probes.net import Net, SessionOutcome
+from probes.net.address_limiter import Slot
 from probes.net.smtp_session import SmtpSession
 from probes.options import Host, IpAddress, Port
 from probes.records.ehlo import Ehlo
@@ -56,7 +56,7 @@ async def mx_session(
     options: MxOptions,
     host: str,
     address: str,
-    turn: Turn,
+    turn: Slot,
     trace: Trace,
     *,
     use_tls: bool = True,
@@ -99,7 +99,7 @@ async def mx_session(
             offered = _capabilities(session.offer, has_starttls=is_offered)
             trace.remember(Aspect.CAPABILITIES, where, offered)
         if net.met is not None and use_tls:
-            net.met.spoke(host, address, options.port, Met(session.tls, session.offer))
+            net.met.spoke(host, address, options.port, SessionOutcome(session.tls, session.offer))
         yield session
 
 

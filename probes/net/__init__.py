@@ -5,8 +5,8 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 
 from probes.clock import Clock
+from probes.net.address_limiter import AddressLimiter
 from probes.net.dial import Dialer
-from probes.net.gate import Gate
 from probes.net.resolver import Resolver
 from probes.net.tls import TlsFacts, TrustStore
 from probes.records.ehlo import Ehlo
@@ -14,7 +14,7 @@ from probes.result import Failure, Phase
 
 
 @dataclass(frozen=True, slots=True)
-class Met:
+class SessionOutcome:
     """How an address of a mail host met us.
 
     `tls` is None where it does not offer STARTTLS, or TLS fails. `failure` is what stopped us: that
@@ -29,22 +29,22 @@ class Met:
 _BEHIND_EHLO = frozenset({Phase.MAIL, Phase.RCPT, Phase.DATA, Phase.QUIT})
 
 
-class Acquaintances:
+class SessionCache:
     """Who met us how, for as long as one person looks at one domain: nothing ages in it."""
 
     def __init__(self) -> None:
-        self._met: dict[tuple[str, str, int], Met] = {}
+        self._met: dict[tuple[str, str, int], SessionOutcome] = {}
         self._visits: defaultdict[tuple[str, int], asyncio.Lock] = defaultdict(asyncio.Lock)
 
     def visit(self, address: str, port: int) -> asyncio.Lock:
         """Held by the one probe that is there."""
         return self._visits[address, port]
 
-    def of(self, host: str, address: str, port: int) -> Met | None:
+    def of(self, host: str, address: str, port: int) -> SessionOutcome | None:
         """How it met one of us; None: nobody was there under that host's name."""
         return self._met.get((host, address, port))
 
-    def spoke(self, host: str, address: str, port: int, met: Met) -> None:
+    def spoke(self, host: str, address: str, port: int, met: SessionOutcome) -> None:
         """Take a session down that came to EHLO, under TLS where that is offered."""
         self._met[host, address, port] = met
 
@@ -55,7 +55,7 @@ class Acquaintances:
         """
         known = self.of(host, address, port)
         if known is None or (known.failure is not None and failure.phase not in _BEHIND_EHLO):
-            self._met[host, address, port] = Met(None, None, failure)
+            self._met[host, address, port] = SessionOutcome(None, None, failure)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,5 +73,5 @@ class Net:
     trust: TrustStore
     clock: Clock
     ehlo_name: str
-    gate: Gate = field(default_factory=Gate)
-    met: Acquaintances | None = None
+    gate: AddressLimiter = field(default_factory=AddressLimiter)
+    met: SessionCache | None = None

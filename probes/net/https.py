@@ -12,7 +12,13 @@ import h11
 
 from probes.net.dial import Dialer
 from probes.net.errors import NetError, Row, mapped
-from probes.net.tls import HANDSHAKE_TIMEOUT, SHUTDOWN_TIMEOUT, ClientContext, TlsFacts, shaken
+from probes.net.tls import (
+    HANDSHAKE_TIMEOUT,
+    SHUTDOWN_TIMEOUT,
+    ClientContext,
+    TlsFacts,
+    finished_handshake,
+)
 from probes.records.https_response import HttpsResponse
 from probes.result import Owner, Reason
 
@@ -60,7 +66,7 @@ class HttpsSession:
         """
         with mapped(f"TLS with {server_name}"):
             secure = await self._wire.start_tls(context, server_name)
-            ssl_object = shaken(secure)
+            ssl_object = finished_handshake(secure)
         return context.store.judge(ssl_object, server_name)
 
     async def get(self, host: str, target: str, *, max_body: int = MAX_BODY) -> HttpsResponse:

@@ -179,7 +179,7 @@ class ImapSession(Dialogue):
         """
         if not names:
             raise ValueError("no folder to be told of")
-        self._notified, self.stirred = frozenset(names), {}
+        self._notified, self.changed_folders = frozenset(names), {}
         listed = " ".join(quote(encode_name(name)) for name in names)
         await self._ask(f"NOTIFY SET STATUS (mailboxes ({listed}) (MessageNew MessageExpunge))")
 

@@ -83,7 +83,7 @@ class Dialogue:
         """Messages that went away since the connection was made."""
         self.changes = 0
         """Grows whenever a message may have come or the folder became another one."""
-        self.stirred: dict[str, FolderStatus] = {}
+        self.changed_folders: dict[str, FolderStatus] = {}
         """The latest unasked STATUS of every folder that NOTIFY was asked to tell of."""
         self.idle_answer = IDLE_ANSWER
         self._notified: frozenset[str] = frozenset()
@@ -226,7 +226,7 @@ class Dialogue:
     def _take_folder_status(self, status: FolderStatus) -> None:
         """What NOTIFY tells of folders that are not open, RFC 5465 §5.2."""
         if status.name in self._notified:
-            self.stirred[status.name] = status
+            self.changed_folders[status.name] = status
             self._changed()
 
     def _take_status(self, status: Status) -> None:

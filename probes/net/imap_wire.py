@@ -7,7 +7,13 @@ from typing import cast
 
 from probes.net.errors import NetError, mapped, net_error
 from probes.net.tcp import quickack
-from probes.net.tls import HANDSHAKE_TIMEOUT, SHUTDOWN_TIMEOUT, ClientContext, TlsFacts, shaken
+from probes.net.tls import (
+    HANDSHAKE_TIMEOUT,
+    SHUTDOWN_TIMEOUT,
+    ClientContext,
+    TlsFacts,
+    finished_handshake,
+)
 from probes.records import RecordError
 from probes.records.imap.framing import Framer, Raw
 from probes.records.imap.reader import read_response
@@ -129,7 +135,7 @@ class Wire(asyncio.Protocol):
             ssl_handshake_timeout=HANDSHAKE_TIMEOUT,
             ssl_shutdown_timeout=SHUTDOWN_TIMEOUT,
         )
-        shaken(upgraded)
+        finished_handshake(upgraded)
         return cast(asyncio.Transport, upgraded)
 
     def _abandon(self, error: BaseException) -> None:

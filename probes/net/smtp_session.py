@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Literal, Self, cast
 
+from probes.net.address_limiter import Slot
 from probes.net.dial import Dialer
 from probes.net.errors import NetError, mapped
-from probes.net.gate import Turn
 from probes.net.smtp_auth import authenticate
 from probes.net.smtp_refusal import refusal
 from probes.net.smtp_wire import SMTP_ROWS, SmtpWire
@@ -63,7 +63,7 @@ class SmtpSession:
         source: str | None = None,
         *,
         findings: list[Finding] | None = None,
-        turn: Turn | None = None,
+        turn: Slot | None = None,
         on_reply: Callable[[float, float], None] | None = None,
         on_line: Callable[[str], None] | None = None,
     ) -> Self:
@@ -128,9 +128,9 @@ class SmtpSession:
         self._may_quit = self._awaits_tls
         self._awaits_tls = False
         self.offer = None  # RFC 3207 §4.2: what was offered in clear is forgotten
-        shaken = time.monotonic()
+        finished_handshake = time.monotonic()
         self.tls = context.store.judge(ssl_object, server_name)  # a chain never seen takes a while
-        wire.heard_ago(time.monotonic() - shaken)
+        wire.heard_ago(time.monotonic() - finished_handshake)
         self._tell(f"-- {self.tls.version} {self.tls.cipher}")
         return self.tls
 

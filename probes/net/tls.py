@@ -299,7 +299,7 @@ class TrustStore:
         return context
 
 
-def shaken(transport: asyncio.BaseTransport | None) -> Any:
+def finished_handshake(transport: asyncio.BaseTransport | None) -> Any:
     """The SSL object of a transport whose handshake has ended well; else raises ConnectionError.
 
     The event loops call a handshake ended in which the peer closed the connection.

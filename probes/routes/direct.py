@@ -14,7 +14,7 @@ from probes.records import RecordError
 from probes.records.address import parse_address
 from probes.records.mx import MxRecord, delivery_order
 from probes.result import Owner, Phase, ProbeFailure, Reason, owner_of
-from probes.sessions.slots import turn_at
+from probes.sessions.slots import session_slot
 from probes.sessions.submission import give_content, give_envelope, host_addresses
 from probes.trace import Trace
 
@@ -105,7 +105,7 @@ async def _attempt(
     """One session and its transaction."""
     name, address = trace.facts["mx.host"], trace.facts["address"]
     async with (
-        turn_at(net, address, target.port, trace, is_again=not use_tls) as turn,
+        session_slot(net, address, target.port, trace, is_again=not use_tls) as turn,
         at_most(target.address_timeout, trace) as limit,
         mx_session(net, target, name, address, turn, trace, use_tls=use_tls) as session,
     ):

@@ -4,15 +4,15 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
 from probes.net import Net
-from probes.net.gate import Turn
+from probes.net.address_limiter import Slot
 from probes.result import Phase, ProbeFailure
 from probes.trace import Trace
 
 
 @asynccontextmanager
-async def turn_at(
+async def session_slot(
     net: Net, address: str, port: int, trace: Trace, *, is_again: bool = False
-) -> AsyncIterator[Turn]:
+) -> AsyncIterator[Slot]:
     """The turn, which ends with the block unless a connection keeps it for itself.
 
     With `is_again` it is the run's own session before that is waited for, which is no news.
@@ -31,7 +31,7 @@ async def turn_at(
 
 
 @asynccontextmanager
-async def visit_at(net: Net, address: str, port: int, trace: Trace) -> AsyncIterator[None]:
+async def exclusive_visit(net: Net, address: str, port: int, trace: Trace) -> AsyncIterator[None]:
     """No other probe of the same purpose is there meanwhile; what it saw is known by then.
 
     Waiting for it is no news: it is how a diagnosis comes to one visit.
@@ -53,7 +53,7 @@ async def visit_at(net: Net, address: str, port: int, trace: Trace) -> AsyncIter
 
 
 @contextmanager
-def acquainting(net: Net, host: str, address: str, port: int, trace: Trace) -> Iterator[None]:
+def sharing_failure(net: Net, host: str, address: str, port: int, trace: Trace) -> Iterator[None]:
     """What ends the session inside need not be found out again by probes of the same purpose."""
     try:
         yield

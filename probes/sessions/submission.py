@@ -16,7 +16,7 @@ from probes.net.smtp_session import SmtpSession
 from probes.net.tls import TlsFacts
 from probes.options import FilePath, Host, IpAddress, Port, Secret, option
 from probes.result import Aspect, Finding, Owner, Phase, ProbeFailure, Status
-from probes.sessions.slots import turn_at
+from probes.sessions.slots import session_slot
 from probes.trace import Trace
 
 _NOT_UNDERSTOOD = frozenset({500, 501, 504, 555})
@@ -184,7 +184,7 @@ async def _connect(
     failures: list[ProbeFailure] = []
     for address in addresses:
         try:
-            async with turn_at(net, address, server.port, trace) as turn:
+            async with session_slot(net, address, server.port, trace) as turn:
                 with trace.phase(Phase.CONNECT):
                     session = await SmtpSession.connect(
                         net.dialer,

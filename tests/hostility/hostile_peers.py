@@ -16,25 +16,25 @@ from pathlib import Path
 import uvloop
 
 from exporter.demo.world import MailWorld
-from exporter.testbed.faults.all_faults import LIES
-from exporter.testbed.faults.fault import DOMAIN, ZONE, Lie, Scene
+from exporter.testbed.faults.all_faults import FAULTS
+from exporter.testbed.faults.fault import DOMAIN, ZONE, Fault, ProbeUnderTest
 from exporter.testbed.faults.harness import well_mannered
 from exporter.testbed.servers.certificates import Authority
-from exporter.testbed.servers.dns_server import DnsServer, Fault
+from exporter.testbed.servers.dns_server import DnsFault, DnsServer
 from probes.options import Port
 
 LOOPBACK = "127.0.0.1"
-UNCONFIGURED = frozenset({Scene.DIRECT, Scene.FETCH})
+UNCONFIGURED = frozenset({ProbeUnderTest.DIRECT, ProbeUnderTest.FETCH})
 """Scenes that no kind of a configuration plays, or that need port 25 of an address of its own."""
 
-PLAYED = [lie for lie in LIES.values() if lie.scene not in UNCONFIGURED]
+PLAYED = [fault for fault in FAULTS.values() if fault.under_test not in UNCONFIGURED]
 
 
 @dataclass(frozen=True, slots=True)
-class Liar:
+class HostilePeer:
     """One lie's server; what it says of its domain in DNS stands under a domain of its own."""
 
-    lie: Lie
+    fault: Fault
     name: str
     port: Port
 
@@ -43,23 +43,26 @@ class Liar:
         return f"{self.name}.test"
 
 
-def cast_of(ports: Mapping[str, int]) -> list[Liar]:
+def cast_of(ports: Mapping[str, int]) -> list[HostilePeer]:
     """The liars at these ports, by their lies' names."""
-    return [Liar(lie, f"lie{number}", Port(ports[lie.name])) for number, lie in enumerate(PLAYED)]
+    return [
+        HostilePeer(fault, f"lie{number}", Port(ports[fault.name]))
+        for number, fault in enumerate(PLAYED)
+    ]
 
 
 @asynccontextmanager
-async def _liars(authority: Authority, dns: DnsServer) -> AsyncIterator[dict[str, int]]:
+async def _hostile_peers(authority: Authority, dns: DnsServer) -> AsyncIterator[dict[str, int]]:
     """Every lie that a configuration can meet, all of them at once, and `dns` lying along."""
     ports = {}
     async with AsyncExitStack() as stack:
-        for lie in PLAYED:
-            server = (lie.server or well_mannered(lie.scene))(authority)
-            ports[lie.name] = (await stack.enter_async_context(server)).port
+        for fault in PLAYED:
+            server = (fault.server or well_mannered(fault.under_test))(authority)
+            ports[fault.name] = (await stack.enter_async_context(server)).port
         dns.load(DOMAIN, _on_loopback(ZONE))
-        for liar in cast_of(ports):
-            dns.load(liar.domain, _on_loopback(liar.lie.zone))
-            dns.faults.update(_faults(liar))
+        for peer in cast_of(ports):
+            dns.load(peer.domain, _on_loopback(peer.fault.zone))
+            dns.faults.update(_faults(peer))
         yield ports
 
 
@@ -69,16 +72,16 @@ def _on_loopback(zone: str) -> str:
     return zone
 
 
-def _faults(liar: Liar) -> Mapping[tuple[str, str], Fault]:
+def _faults(peer: HostilePeer) -> Mapping[tuple[str, str], DnsFault]:
     return {
-        (name.replace(DOMAIN, liar.domain), rdtype): fault
-        for (name, rdtype), fault in liar.lie.faults.items()
+        (name.replace(DOMAIN, peer.domain), rdtype): fault
+        for (name, rdtype), fault in peer.fault.dns.items()
     }
 
 
 async def play(folder: Path) -> None:
     """Until standard input ends."""
-    async with MailWorld() as world, _liars(Authority(folder), world.dns) as ports:
+    async with MailWorld() as world, _hostile_peers(Authority(folder), world.dns) as ports:
         ledger = str(folder / "ledger.sqlite")
         text = world.config_text(ledger=ledger, listen=f"{LOOPBACK}:0")
         (folder / "config.yaml").write_text(text)

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from exporter.testbed.faults.all_faults import LIES
-from exporter.testbed.faults.harness import Stage
+from exporter.testbed.faults.all_faults import FAULTS
+from exporter.testbed.faults.harness import Harness
 from tests.hostility.watching import Neighbour, Pulse, measured_memory, settled, sockets
 from tests.servers.certificates import Authority
 
@@ -22,23 +22,23 @@ PAUSE = 0.5
 it shares its processor with the liar, and the machine with who knows whom."""
 
 
-@pytest.mark.parametrize("name", LIES)
+@pytest.mark.parametrize("name", FAULTS)
 async def test_a_lie_is_told_apart_and_harms_nobody(name: str, authority: Authority) -> None:
-    lie = LIES[name]
+    fault = FAULTS[name]
     before, tasks = sockets(), asyncio.all_tasks()
     async with (
-        Stage(lie, authority, authority.trust) as stage,
+        Harness(fault, authority, authority.trust) as harness,
         Neighbour(authority, authority.trust) as neighbour,
     ):
         await neighbour.runs(3)
         alone = neighbour.median
         with measured_memory() as memory:
             async with Pulse() as pulse:
-                result = await stage.run()
+                result = await harness.run()
                 await neighbour.runs(1)
     await settled()
-    assert not lie.verdict.objections(result)
-    assert result.seconds < stage.deadline + PAUSE
+    assert not fault.verdict.objections(result)
+    assert result.seconds < harness.deadline + PAUSE
     assert memory.peak < MEMORY
     assert pulse.longest_hold < HOLD
     assert [run.failure for run in neighbour.results if not run.ok] == []
@@ -48,7 +48,7 @@ async def test_a_lie_is_told_apart_and_harms_nobody(name: str, authority: Author
 
 
 def test_there_are_lies_about_every_protocol_and_every_name_says_which() -> None:
-    spoken = [name.partition(":")[0] for name in LIES]
+    spoken = [name.partition(":")[0] for name in FAULTS]
     assert {protocol: spoken.count(protocol) >= 20 for protocol in spoken} == dict.fromkeys(
         ("DNS", "SMTP", "IMAP", "HTTPS"), True
     )

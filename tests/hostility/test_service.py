@@ -18,7 +18,14 @@ from exporter.ledger.ledger import Ledger
 from exporter.model import Change, Config, Job, Mailbox, Route
 from exporter.model import Path as MailPath
 from exporter.service.service import Service
-from exporter.testbed.faults.fault import DOMAIN, IMAP_HOST, PASSWORD, SUBMISSION_HOST, USER, Scene
+from exporter.testbed.faults.fault import (
+    DOMAIN,
+    IMAP_HOST,
+    PASSWORD,
+    SUBMISSION_HOST,
+    USER,
+    ProbeUnderTest,
+)
 from probes.canary.lifecycle import Outcome
 from probes.canary.message import MessageOptions
 from probes.clock import SYSTEM_CLOCK
@@ -27,7 +34,7 @@ from probes.kinds.submission import SubmissionTarget
 from probes.mailboxes.imap.watch import ImapMailbox
 from probes.options import Domain, EmailAddress, FilePath, Host, Seconds, Secret
 from probes.routes.submission import SubmissionRoute
-from tests.hostility.hostile_peers import LOOPBACK, PLAYED, Liar, cast_of
+from tests.hostility.hostile_peers import LOOPBACK, PLAYED, HostilePeer, cast_of
 from tests.hostility.watching import settled, sockets
 
 HEALTHY = "healthy"
@@ -57,24 +64,24 @@ class UnderFire:
             ),
         )
 
-    def add(self, liar: Liar) -> None:
+    def add(self, peer: HostilePeer) -> None:
         """Watch, send to or probe this one."""
-        name, scene = liar.name, liar.lie.scene
-        if scene is Scene.HAND_OVER:
-            self._add_path(liar)
-        elif scene in (Scene.MAILBOX, Scene.IDLE):
-            self._add_mailbox(liar)
-        elif scene is Scene.SUBMISSION:
+        name, under_test = peer.name, peer.fault.under_test
+        if under_test is ProbeUnderTest.HAND_OVER:
+            self._add_path(peer)
+        elif under_test in (ProbeUnderTest.MAILBOX, ProbeUnderTest.IDLE):
+            self._add_mailbox(peer)
+        elif under_test is ProbeUnderTest.SUBMISSION:
             target = SubmissionTarget(
                 Host(SUBMISSION_HOST),
-                liar.port,
+                peer.port,
                 username=USER,
                 password=Secret(PASSWORD),
                 ca_file=self.ca_file,
             )
             self.jobs[name] = Job(name, "submission", target, EVERY, DEADLINE)
         else:
-            mx = MxTarget(Domain(liar.domain), liar.port, address_timeout=Seconds(1.0))
+            mx = MxTarget(Domain(peer.domain), peer.port, address_timeout=Seconds(1.0))
             self.jobs[name] = Job(name, "mx", mx, EVERY, DEADLINE)
 
     def config(self) -> Config:
@@ -86,30 +93,30 @@ class UnderFire:
             jobs=self.jobs,
         )
 
-    def _add_path(self, liar: Liar) -> None:
+    def _add_path(self, peer: HostilePeer) -> None:
         target = SubmissionRoute(
             Host(SUBMISSION_HOST),
-            liar.port,
+            peer.port,
             username=USER,
             password=Secret(PASSWORD),
             ca_file=self.ca_file,
         )
         message = MessageOptions(EmailAddress("us@sender.test"), EmailAddress(f"them@{DOMAIN}"))
-        route = self.routes[liar.name] = Route(liar.name, "submission", target)
-        self.paths[liar.name] = MailPath(
-            liar.name, route, self.healthy.mailbox, message, EVERY, DEADLINE, 5.0, 60.0
+        route = self.routes[peer.name] = Route(peer.name, "submission", target)
+        self.paths[peer.name] = MailPath(
+            peer.name, route, self.healthy.mailbox, message, EVERY, DEADLINE, 5.0, 60.0
         )
 
-    def _add_mailbox(self, liar: Liar) -> None:
+    def _add_mailbox(self, peer: HostilePeer) -> None:
         target = ImapMailbox(
             Host(IMAP_HOST),
             USER,
             Secret(PASSWORD),
-            liar.port,
+            peer.port,
             timeout=Seconds(2.0),
             ca_file=self.ca_file,
         )
-        self.mailboxes[liar.name] = Mailbox(liar.name, "imap", target)
+        self.mailboxes[peer.name] = Mailbox(peer.name, "imap", target)
 
 
 class Watch:
@@ -132,7 +139,7 @@ class Watch:
 
 
 @asynccontextmanager
-async def theatre(folder: Path) -> AsyncIterator[list[Liar]]:
+async def theatre(folder: Path) -> AsyncIterator[list[HostilePeer]]:
     """Liars and the healthy world in a process of their own, which must end without a bug."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "tests.hostility.hostile_peers", str(folder)),
@@ -161,8 +168,8 @@ async def test_a_service_among_liars_keeps_its_one_healthy_path(tmp_path: Path) 
         cast = await stack.enter_async_context(theatre(tmp_path))
         text = (tmp_path / "config.yaml").read_text()
         fire = UnderFire(parse(text, "config.yaml", {}), tmp_path / "ca.pem")
-        for liar in cast:
-            fire.add(liar)
+        for peer in cast:
+            fire.add(peer)
         ledger = await Ledger.open(fire.config().service.ledger, SYSTEM_CLOCK)
         stack.push_async_callback(ledger.close)
         service = Service(fire.config(), ledger, observer=watch.on_change)
@@ -171,7 +178,7 @@ async def test_a_service_among_liars_keeps_its_one_healthy_path(tmp_path: Path) 
         running = asyncio.create_task(service.run(stop, at_once=True))
         async with asyncio.timeout(40):
             await watch.enough.wait()
-        telling = {liar.name for liar in cast if _must_show(liar, fire)}
+        telling = {peer.name for peer in cast if _must_show(peer, fire)}
         failed = await _scraped_until(f"{url}/metrics", telling)
         healthy = await _get(f"{url}/-/healthy")
         stop.set()
@@ -179,19 +186,19 @@ async def test_a_service_among_liars_keeps_its_one_healthy_path(tmp_path: Path) 
     assert [(change.outcome, change.record.failure) for change in watch.others] == []
     assert healthy.status_code == 200, healthy.text
     assert HEALTHY not in failed
-    assert [liar.lie.name for liar in cast if "unexpected" in failed.get(liar.name, ())] == []
-    assert [liar.lie.name for liar in cast if liar.name in telling - failed.keys()] == []
+    assert [peer.fault.name for peer in cast if "unexpected" in failed.get(peer.name, ())] == []
+    assert [peer.fault.name for peer in cast if peer.name in telling - failed.keys()] == []
     await settled()
     assert sockets() <= before
 
 
-def _must_show(liar: Liar, fire: UnderFire) -> bool:
+def _must_show(peer: HostilePeer, fire: UnderFire) -> bool:
     """A liar that stops what is done by the clock.
 
     A mailbox may not have come to its lie yet, and one that is only slow the service has time for.
     """
-    is_slow = any(fault.delay for fault in liar.lie.faults.values())
-    return liar.lie.verdict.phase is not None and liar.name not in fire.mailboxes and not is_slow
+    is_slow = any(fault.delay for fault in peer.fault.dns.values())
+    return peer.fault.verdict.phase is not None and peer.name not in fire.mailboxes and not is_slow
 
 
 async def _scraped_until(url: str, names: set[str]) -> dict[str, set[str]]:

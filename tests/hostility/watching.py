@@ -12,13 +12,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from exporter.testbed.faults.fault import Lie, Scene, fine
-from exporter.testbed.faults.harness import Stage
+from exporter.testbed.faults.fault import Fault, ProbeUnderTest, fine
+from exporter.testbed.faults.harness import Harness
 from exporter.testbed.servers.certificates import Authority
 from probes.net.tls import TrustStore
 from probes.result import ProbeResult
 
-TRUTH = Lie("the truth", Scene.MX, fine())
+TRUTH = Fault("the truth", ProbeUnderTest.MX, fine())
 
 
 class Neighbour:
@@ -26,7 +26,7 @@ class Neighbour:
 
     def __init__(self, authority: Authority, trust: TrustStore) -> None:
         self.results: list[ProbeResult] = []
-        self._stage = Stage(TRUTH, authority, trust)
+        self._stage = Harness(TRUTH, authority, trust)
         self._task: asyncio.Task[None] | None = None
         self._news = asyncio.Condition()
 

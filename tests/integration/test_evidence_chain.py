@@ -9,7 +9,7 @@ import pytest
 
 from probes.canary.bounce import bounced_token
 from probes.canary.clocks import Interval
-from probes.canary.evidence import Circumstances, Evidence, examine
+from probes.canary.evidence import Evidence, ExaminationContext, examine
 from probes.canary.hops import OurTimes
 from probes.canary.message import recognise_body
 from probes.canary.mutation import MutationKind
@@ -53,7 +53,7 @@ class Arrived:
         came, copy = self.came[name], self.copies(name)[number]
         times = (came.began, came.accepted, copy.missed, copy.seen)
         saw = OurTimes(*(datetime.fromtimestamp(at, UTC) for at in times))
-        known = Circumstances(
+        known = ExaminationContext(
             datetime.fromtimestamp(copy.seen, UTC),
             saw,
             lambda name: [self.key] if name == "s1._domainkey.sender.test" else [],
@@ -174,7 +174,9 @@ def test_a_clock_that_is_ahead_is_skewed_and_delays_nothing(arrived: Arrived) ->
 
 def test_the_headers_alone_tell_the_skew_too(arrived: Arrived) -> None:
     (copy,) = arrived.copies("by skewed")
-    evidence = examine(copy.content, None, Circumstances(datetime.fromtimestamp(copy.seen, UTC)))
+    evidence = examine(
+        copy.content, None, ExaminationContext(datetime.fromtimestamp(copy.seen, UTC))
+    )
     assert [hop.is_skewed for hop in evidence.chain.hops] == [False, True, False, False]
     for hop in evidence.chain.hops[1:]:
         assert hop.delay is not None

@@ -4,21 +4,21 @@ from functools import partial
 
 from exporter.testbed.servers.imap import CAPABILITIES, OK, OPENED, Answers, ImapPeer
 from exporter.testbed.servers.script import (
-    Acts,
     Close,
-    Cue,
     Flood,
     HalfClose,
     Read,
     Repeat,
     Say,
     Send,
+    Signal,
     StartTls,
-    Tell,
+    Steps,
     Wait,
+    WaitFor,
 )
 
-Answer = Acts
+Answer = Steps
 Raw = Send
 Hang = Wait
 UpgradeTls = StartTls
@@ -37,7 +37,6 @@ __all__ = [
     "Answer",
     "Answers",
     "Close",
-    "Cue",
     "Drip",
     "Flood",
     "HalfClose",
@@ -48,7 +47,8 @@ __all__ = [
     "Repeat",
     "Reset",
     "Say",
-    "Tell",
+    "Signal",
     "UpgradeTls",
     "Wait",
+    "WaitFor",
 ]

@@ -1,7 +1,6 @@
 """The scripted SMTP server of the liars, under the name tests know it by."""
 
 from exporter.testbed.servers.script import (
-    Act,
     Close,
     Deaf,
     Flood,
@@ -9,12 +8,12 @@ from exporter.testbed.servers.script import (
     Say,
     Send,
     StartTls,
+    Step,
     Wait,
 )
 from exporter.testbed.servers.smtp import Conversation, Script, SmtpPeer
 
 __all__ = [
-    "Act",
     "Close",
     "Conversation",
     "Deaf",
@@ -25,5 +24,6 @@ __all__ = [
     "Send",
     "SmtpPeer",
     "StartTls",
+    "Step",
     "Wait",
 ]

@@ -11,7 +11,7 @@ from exporter.diagnose.problems import Problem, problems
 from exporter.diagnose.request import Typed, read_request
 from exporter.testbed.servers.dns_server import Faults
 from exporter.testbed.servers.https import page
-from exporter.testbed.servers.script import Acts, Close, Say
+from exporter.testbed.servers.script import Close, Say, Steps
 from exporter.testbed.servers.smtp import Script
 from probes.net import Net
 from tests.servers.certificates import Authority
@@ -55,7 +55,7 @@ async def told(
     lists = {name: options.pop(name, ()) for name in ("block_lists", "domain_block_lists")}
     asked = read_request(Typed(only=only, resolver=("127.0.0.1",), **options))
     asked = replace(asked, options={**asked.options, **lists})
-    pages: dict[str, Acts] = {}
+    pages: dict[str, Steps] = {}
     context: ssl.SSLContext | None = None
     if world.page is not None:
         pages, context = {PATH: page(world.page)}, authority.context(POLICY)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from exporter.testbed.servers.dns_server import DnsServer, Faults
 from exporter.testbed.servers.smtp import Script, SmtpPeer
-from exporter.testbed.servers.world import Scenery, standing
+from exporter.testbed.servers.world import WorldSpec, running
 from probes.net import Net
 from probes.net.tls import TrustStore
 
@@ -45,7 +45,7 @@ async def mail_world(
     It does so on every port. Every other address refuses connections. `source_v6` is where we
     connect from to IPv6 addresses, which are then not redirected to IPv4.
     """
-    scenery = Scenery(
+    spec = WorldSpec(
         trust=trust,
         zones={DOMAIN: zone, **(others or {})},
         faults=faults or {},
@@ -53,6 +53,6 @@ async def mail_world(
         source_v6=source_v6,
         patience=0.3,
     )
-    async with standing(scenery) as world:
-        running = {at: peer for at, peer in world.peers.items() if isinstance(peer, SmtpPeer)}
-        yield MailWorld(world.net, world.dns, running)
+    async with running(spec) as world:
+        hosts = {at: peer for at, peer in world.peers.items() if isinstance(peer, SmtpPeer)}
+        yield MailWorld(world.net, world.dns, hosts)

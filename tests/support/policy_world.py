@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from exporter.testbed.servers.dns_server import Faults
-from exporter.testbed.servers.script import Acts
+from exporter.testbed.servers.script import Steps
 from exporter.testbed.servers.smtp import Script
-from exporter.testbed.servers.world import Pages, Scenery, Server, standing
+from exporter.testbed.servers.world import Pages, Server, WorldSpec, running
 from probes.clock import SYSTEM_CLOCK
 from probes.kinds.policy.probe import PolicyTarget, probe
 from probes.net import Net
@@ -32,7 +32,7 @@ async def policy_world(
     *,
     trust: TrustStore,
     hosts: Mapping[str, Script] | None = None,
-    pages: Mapping[str, Acts] | None = None,
+    pages: Mapping[str, Steps] | None = None,
     policy_context: ssl.SSLContext | None = None,
     signed: Sequence[str] = SIGNED,
     faults: Faults | None = None,
@@ -42,7 +42,7 @@ async def policy_world(
     servers: dict[str, Server] = dict(hosts or {})
     if policy_context is not None:
         servers[POLICY_ADDRESS] = Pages(pages or {}, policy_context)
-    scenery = Scenery(
+    spec = WorldSpec(
         trust=trust,
         zones={".": "", DOMAIN: zone, **(zones or {})},
         faults=faults or {},
@@ -50,7 +50,7 @@ async def policy_world(
         servers=servers,
         patience=0.5,
     )
-    async with standing(scenery) as world:
+    async with running(spec) as world:
         yield world.net
 
 

@@ -2,19 +2,19 @@
 
 from collections.abc import Mapping
 
-from exporter.testbed.faults.dns_faults import dns_lies
-from exporter.testbed.faults.fault import Lie
-from exporter.testbed.faults.https_faults import https_lies
-from exporter.testbed.faults.imap_faults import imap_lies
-from exporter.testbed.faults.smtp_faults import smtp_lies
+from exporter.testbed.faults.dns_faults import dns_faults
+from exporter.testbed.faults.fault import Fault
+from exporter.testbed.faults.https_faults import https_faults
+from exporter.testbed.faults.imap_faults import imap_faults
+from exporter.testbed.faults.smtp_faults import smtp_faults
 
 
-def _named(*lies: Lie) -> Mapping[str, Lie]:
-    named = {lie.name: lie for lie in lies}
-    if len(named) != len(lies):
+def _named(*faults: Fault) -> Mapping[str, Fault]:
+    named = {fault.name: fault for fault in faults}
+    if len(named) != len(faults):
         raise ValueError("two lies of one name")
     return named
 
 
-LIES: Mapping[str, Lie] = _named(*dns_lies(), *smtp_lies(), *imap_lies(), *https_lies())
+FAULTS: Mapping[str, Fault] = _named(*dns_faults(), *smtp_faults(), *imap_faults(), *https_faults())
 """By name."""

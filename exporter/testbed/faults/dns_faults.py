@@ -2,9 +2,17 @@
 
 from collections.abc import Iterator
 
-from exporter.testbed.faults.fault import DOMAIN, MX_HOST, Lie, Scene, Verdict, broken, fine
+from exporter.testbed.faults.fault import (
+    DOMAIN,
+    MX_HOST,
+    Fault,
+    ProbeUnderTest,
+    Verdict,
+    broken,
+    fine,
+)
 from exporter.testbed.servers.dns_messages import Misbehaviour
-from exporter.testbed.servers.dns_server import Fault
+from exporter.testbed.servers.dns_server import DnsFault
 from probes.result import Owner, Phase, Reason
 
 _MX, _ADDRESS = Phase.DNS_MX, Phase.DNS_ADDRESS
@@ -52,21 +60,26 @@ _MX_ANSWERS: tuple[tuple[str, Misbehaviour, Verdict], ...] = (
 )
 
 
-def dns_lies() -> Iterator[Lie]:
+def dns_faults() -> Iterator[Fault]:
     """Every one of them."""
     for name, misbehaviour, verdict in _MX_ANSWERS:
-        yield Lie(f"DNS: {name}", Scene.MX, verdict, faults={(DOMAIN, "MX"): Fault(misbehaviour)})
-    yield Lie(
+        yield Fault(
+            f"DNS: {name}",
+            ProbeUnderTest.MX,
+            verdict,
+            dns={(DOMAIN, "MX"): DnsFault(misbehaviour)},
+        )
+    yield Fault(
         "DNS: the answer comes when nobody waits any more",
-        Scene.MX,
+        ProbeUnderTest.MX,
         _SILENT,
-        faults={(DOMAIN, "MX"): Fault(delay=0.8)},
+        dns={(DOMAIN, "MX"): DnsFault(delay=0.8)},
     )
     yield from _zones()
     yield from _addresses()
 
 
-def _zones() -> Iterator[Lie]:
+def _zones() -> Iterator[Fault]:
     """Records that are served as they stand and mean nothing good."""
     chain = "".join(f"c{n} CNAME c{n + 1}\n" for n in range(40))
     cases = (
@@ -108,15 +121,15 @@ def _zones() -> Iterator[Lie]:
         ),
     )
     for name, zone, verdict in cases:
-        yield Lie(f"DNS: {name}", Scene.MX, verdict, zone=zone)
+        yield Fault(f"DNS: {name}", ProbeUnderTest.MX, verdict, zone=zone)
 
 
-def _addresses() -> Iterator[Lie]:
+def _addresses() -> Iterator[Fault]:
     """Half of what a host is asked for."""
     for misbehaviour in (Misbehaviour.SERVFAIL, Misbehaviour.SILENCE, Misbehaviour.SCRAMBLED):
-        yield Lie(
+        yield Fault(
             f"DNS: IPv6 addresses are asked for and {misbehaviour} is the answer",
-            Scene.MX,
+            ProbeUnderTest.MX,
             fine("mx.address_lookup_failed"),
-            faults={(MX_HOST, "AAAA"): Fault(misbehaviour)},
+            dns={(MX_HOST, "AAAA"): DnsFault(misbehaviour)},
         )

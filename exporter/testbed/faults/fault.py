@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from exporter.testbed.servers.certificates import Authority
-from exporter.testbed.servers.dns_server import Fault
+from exporter.testbed.servers.dns_server import DnsFault
 from probes.result import Owner, Phase, ProbeResult, Reason
 
 DOMAIN = "liar.test"
@@ -26,7 +26,7 @@ www A 192.0.2.4
 USER, PASSWORD = "canary", "correct horse"
 
 
-class Scene(StrEnum):
+class ProbeUnderTest(StrEnum):
     """Which real probe is lied to."""
 
     MX = "mx"
@@ -103,26 +103,26 @@ class Listening(Protocol):
         """Where it is, on 127.0.0.1."""
 
 
-Casting = Callable[[Authority], AbstractAsyncContextManager[Listening]]
+ServerFactory = Callable[[Authority], AbstractAsyncContextManager[Listening]]
 """Makes the server of a lie; the authority issues its certificates."""
 
 
 @dataclass(frozen=True, slots=True)
-class Lie:
+class Fault:
     """One behaviour. `name` is a sentence: "SMTP: the greeting never comes".
 
     `server` is what the scene's probe talks to (None: a well-mannered one), `zone` the records of
-    DOMAIN, `faults` the DNS server's by (name, type). `patience` is how many seconds the probe
+    DOMAIN, `dns` the DNS server's by (name, type). `patience` is how many seconds the probe
     waits for one address or one answer, where it has such an option.
     """
 
     name: str
-    scene: Scene
+    under_test: ProbeUnderTest
     verdict: Verdict
-    server: Casting | None = None
+    server: ServerFactory | None = None
     patience: float = 0.5
     zone: str = ZONE
-    faults: Mapping[tuple[str, str], Fault] = field(default_factory=dict)
+    dns: Mapping[tuple[str, str], DnsFault] = field(default_factory=dict)
 
 
 def _words(said: tuple[Phase | None, Reason | None, Owner | None]) -> str:

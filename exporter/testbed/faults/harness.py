@@ -1,6 +1,6 @@
 """Where lies are told: a real probe, a real network stack, and one server that is not what it says.
 
-    async with Stage(lie, authority) as stage:
+    async with Harness(lie, authority) as stage:
         result = await stage.run()
     assert not lie.verdict.objections(result)
 
@@ -23,15 +23,15 @@ from exporter.testbed.faults.fault import (
     SUBMISSION_HOST,
     USER,
     WEB_HOST,
-    Lie,
+    Fault,
     Listening,
-    Scene,
+    ProbeUnderTest,
 )
 from exporter.testbed.servers.certificates import Authority
 from exporter.testbed.servers.dns_server import DnsServer
 from exporter.testbed.servers.https import HttpsPeer, page
 from exporter.testbed.servers.imap import OK, Answers, ImapPeer
-from exporter.testbed.servers.script import Acts, Read, Say, Send, Wait
+from exporter.testbed.servers.script import Read, Say, Send, Steps, Wait
 from exporter.testbed.servers.smtp import Script, SmtpPeer
 from probes.canary.message import Canary
 from probes.clock import SYSTEM_CLOCK
@@ -62,27 +62,27 @@ PAGE = "/policy.txt"
 CONTENT = f"Subject: a canary\r\nX-Mailcanary: {TOKEN}\r\n\r\n.dots\r\n".encode() + b"x\r\n" * 100
 
 
-class Stage:
+class Harness:
     """A lie's world. `server` is who lies (or is lied about); `net` reaches nothing else."""
 
     server: Listening
     dns: DnsServer
     net: Net
 
-    def __init__(self, lie: Lie, authority: Authority, trust: TrustStore | None = None) -> None:
-        self.lie = lie
+    def __init__(self, fault: Fault, authority: Authority, trust: TrustStore | None = None) -> None:
+        self.fault = fault
         self._authority = authority
         self._trust = trust
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
-            lie = self.lie
+            fault = self.fault
             self.dns = await stack.enter_async_context(
-                DnsServer({DOMAIN: lie.zone}, dict(lie.faults))
+                DnsServer({DOMAIN: fault.zone}, dict(fault.dns))
             )
-            casting = lie.server or well_mannered(lie.scene)
-            self.server = await stack.enter_async_context(casting(self._authority))
+            factory = fault.server or well_mannered(fault.under_test)
+            self.server = await stack.enter_async_context(factory(self._authority))
             self.net = Net(
                 Resolver(((self.dns.address, self.dns.port),), timeout=0.3, lifetime=0.6),
                 Dialer(route=lambda _, __: ("127.0.0.1", self.server.port)),
@@ -104,8 +104,8 @@ class Stage:
     @property
     def patience(self) -> float:
         """Seconds the probe waits for one address or one answer."""
-        is_waiting = self.lie.verdict.reason is Reason.TIMEOUT
-        return self.lie.patience * (1 if is_waiting else UNHURRIED)
+        is_waiting = self.fault.verdict.reason is Reason.TIMEOUT
+        return self.fault.patience * (1 if is_waiting else UNHURRIED)
 
     @property
     def deadline(self) -> float:
@@ -114,9 +114,9 @@ class Stage:
 
     async def run(self) -> ProbeResult:
         """The real probe against the lie."""
-        scene = self.lie.scene
-        work = _PROBES[scene](self.net, Seconds(self.patience))
-        return await run_once(scene, work, clock=self.net.clock, deadline=self.deadline)
+        under_test = self.fault.under_test
+        work = _PROBES[under_test](self.net, Seconds(self.patience))
+        return await run_once(under_test, work, clock=self.net.clock, deadline=self.deadline)
 
 
 Work = Callable[[Trace], Awaitable[None]]
@@ -223,21 +223,21 @@ def _fetch(net: Net, _: Seconds) -> Work:
     return work
 
 
-_PROBES: Mapping[Scene, Callable[[Net, Seconds], Work]] = {
-    Scene.MX: _mx,
-    Scene.SUBMISSION: _submission,
-    Scene.HAND_OVER: _hand_over,
-    Scene.DIRECT: _direct,
-    Scene.MAILBOX: _mailbox,
-    Scene.IDLE: _idle,
-    Scene.FETCH: _fetch,
+_PROBES: Mapping[ProbeUnderTest, Callable[[Net, Seconds], Work]] = {
+    ProbeUnderTest.MX: _mx,
+    ProbeUnderTest.SUBMISSION: _submission,
+    ProbeUnderTest.HAND_OVER: _hand_over,
+    ProbeUnderTest.DIRECT: _direct,
+    ProbeUnderTest.MAILBOX: _mailbox,
+    ProbeUnderTest.IDLE: _idle,
+    ProbeUnderTest.FETCH: _fetch,
 }
 
 
 # Well-mannered servers, from which a lie departs
 
 
-def mail_server(authority: Authority, on: Mapping[str, Acts] | None = None) -> Script:
+def mail_server(authority: Authority, on: Mapping[str, Steps] | None = None) -> Script:
     """An SMTP server with TLS and our account; `on` as in `Script`."""
     return Script(
         on={moment: tuple(acts) for moment, acts in (on or {}).items()},
@@ -277,18 +277,20 @@ def mailbox_server(authority: Authority, answers: Answers | None = None) -> Imap
     return ImapPeer(given, context=authority.context(*HOSTS), implicit_tls=True)
 
 
-def web_server(authority: Authority, *acts: Acts) -> HttpsPeer:
+def web_server(authority: Authority, *acts: Steps) -> HttpsPeer:
     """An HTTPS server; the acts, one after the other, are its answer."""
     answer = tuple(act for some in acts for act in some) or page(b"version: STSv1\n")
     return HttpsPeer({PAGE: answer}, context=authority.context(*HOSTS))
 
 
-def well_mannered(scene: Scene) -> Callable[[Authority], AbstractAsyncContextManager[Listening]]:
+def well_mannered(
+    under_test: ProbeUnderTest,
+) -> Callable[[Authority], AbstractAsyncContextManager[Listening]]:
     """The server that a scene's probe finds where nobody lies."""
-    if scene is Scene.MAILBOX:
+    if under_test is ProbeUnderTest.MAILBOX:
         return mailbox_server
-    if scene is Scene.IDLE:
+    if under_test is ProbeUnderTest.IDLE:
         return lambda authority: mailbox_server(authority, IDLING)
-    if scene is Scene.FETCH:
+    if under_test is ProbeUnderTest.FETCH:
         return web_server
     return lambda authority: SmtpPeer(mail_server(authority))

@@ -7,9 +7,9 @@ from functools import partial
 from exporter.testbed.faults.fault import (
     HOSTS,
     WEB_HOST,
-    Casting,
-    Lie,
-    Scene,
+    Fault,
+    ProbeUnderTest,
+    ServerFactory,
     Verdict,
     broken,
     fine,
@@ -17,11 +17,10 @@ from exporter.testbed.faults.fault import (
 from exporter.testbed.faults.harness import PAGE, web_server
 from exporter.testbed.servers.certificates import Authority, foreign, self_signed
 from exporter.testbed.servers.dns_messages import Misbehaviour
-from exporter.testbed.servers.dns_server import Fault
+from exporter.testbed.servers.dns_server import DnsFault
 from exporter.testbed.servers.https import HttpsPeer, page
 from exporter.testbed.servers.peer import FullQueue, NobodyThere
 from exporter.testbed.servers.script import (
-    Acts,
     Close,
     Flood,
     HalfClose,
@@ -29,6 +28,7 @@ from exporter.testbed.servers.script import (
     Repeat,
     Say,
     Send,
+    Steps,
     Wait,
 )
 from probes.net.https import MAX_BODY
@@ -41,44 +41,44 @@ _OK = b"HTTP/1.1 200 OK\r\n"
 _CHUNKED = Send(_OK + b"Transfer-Encoding: chunked\r\n\r\n")
 
 
-def https_lies() -> Iterator[Lie]:
+def https_faults() -> Iterator[Fault]:
     """Every one of them."""
     for name, verdict, server in _BEFORE_A_WORD:
-        yield Lie(f"HTTPS: {name}", Scene.FETCH, verdict, server)
+        yield Fault(f"HTTPS: {name}", ProbeUnderTest.FETCH, verdict, server)
     for name, reason, context in _CERTIFICATES:
-        yield Lie(f"HTTPS: {name}", Scene.FETCH, _tls(reason), _showing(context))
+        yield Fault(f"HTTPS: {name}", ProbeUnderTest.FETCH, _tls(reason), _showing(context))
     for name, verdict, acts in _ANSWERS:
-        yield Lie(f"HTTPS: {name}", Scene.FETCH, verdict, _answering(acts))
+        yield Fault(f"HTTPS: {name}", ProbeUnderTest.FETCH, verdict, _answering(acts))
     for name, verdict, line in _LINES:
-        yield Lie(f"HTTPS: {name}", Scene.FETCH, verdict, _over(line))
-    yield Lie(
+        yield Fault(f"HTTPS: {name}", ProbeUnderTest.FETCH, verdict, _over(line))
+    yield Fault(
         "HTTPS: the host does not exist",
-        Scene.FETCH,
+        ProbeUnderTest.FETCH,
         broken(Phase.DNS_ADDRESS, Reason.NXDOMAIN, Owner.THEIR_DNS),
-        faults={(WEB_HOST, "*"): Fault(Misbehaviour.NXDOMAIN)},
+        dns={(WEB_HOST, "*"): DnsFault(Misbehaviour.NXDOMAIN)},
     )
 
 
-def _answering(acts: Acts) -> Casting:
+def _answering(acts: Steps) -> ServerFactory:
     return lambda authority: web_server(authority, acts)
 
 
-def _showing(context: Callable[[Authority], ssl.SSLContext]) -> Casting:
+def _showing(context: Callable[[Authority], ssl.SSLContext]) -> ServerFactory:
     return lambda authority: HttpsPeer(context=context(authority))
 
 
-def _in_clear(*acts: Acts) -> Casting:
+def _in_clear(*acts: Steps) -> ServerFactory:
     greeting = tuple(act for some in acts for act in some)
     return lambda _: HttpsPeer(greeting=greeting)
 
 
-def _over(line: Line) -> Casting:
+def _over(line: Line) -> ServerFactory:
     return lambda authority: HttpsPeer(
         {PAGE: page(b"version: STSv1\n")}, context=authority.context(*HOSTS), line=line
     )
 
 
-_BEFORE_A_WORD: tuple[tuple[str, Verdict, Casting], ...] = (
+_BEFORE_A_WORD: tuple[tuple[str, Verdict, ServerFactory], ...] = (
     (
         "nobody listens",
         broken(Phase.CONNECT, Reason.CONNECTION_REFUSED, _THEIRS),
@@ -131,7 +131,7 @@ _CERTIFICATES: tuple[tuple[str, Reason, Callable[[Authority], ssl.SSLContext]], 
     ),
 )
 
-_ANSWERS: tuple[tuple[str, Verdict, Acts], ...] = (
+_ANSWERS: tuple[tuple[str, Verdict, Steps], ...] = (
     ("nothing is answered", _https(Reason.TIMEOUT), (Wait(),)),
     ("the answer is the end", _https(Reason.CONNECTION_CLOSED), (Close(),)),
     ("the answer is a reset", _https(Reason.CONNECTION_RESET), (Close(reset=True),)),

@@ -4,14 +4,21 @@ import ssl
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
-from exporter.testbed.faults.fault import HOSTS, Casting, Lie, Scene, Verdict, broken, fine
+from exporter.testbed.faults.fault import (
+    HOSTS,
+    Fault,
+    ProbeUnderTest,
+    ServerFactory,
+    Verdict,
+    broken,
+    fine,
+)
 from exporter.testbed.faults.harness import ARRIVING, IDLING, delivered
 from exporter.testbed.servers.certificates import Authority, foreign, self_signed
 from exporter.testbed.servers.imap import GREETING, OK, Answers, ImapPeer
 from exporter.testbed.servers.peer import FullQueue, NobodyThere
 from exporter.testbed.servers.script import (
     SOUND,
-    Acts,
     Close,
     Flood,
     HalfClose,
@@ -20,6 +27,7 @@ from exporter.testbed.servers.script import (
     Repeat,
     Say,
     Send,
+    Steps,
     Wait,
 )
 from probes.result import Owner, Phase, Reason
@@ -32,33 +40,33 @@ _auth = partial(broken, Phase.AUTH)
 _fetch = partial(broken, Phase.FETCH, owner=_THEIRS)
 
 
-def imap_lies() -> Iterator[Lie]:
+def imap_faults() -> Iterator[Fault]:
     """Every one of them."""
     for name, verdict, server in _BEFORE_A_WORD:
-        yield Lie(f"IMAP: {name}", Scene.MAILBOX, verdict, server)
+        yield Fault(f"IMAP: {name}", ProbeUnderTest.MAILBOX, verdict, server)
     for name, reason, context in _CERTIFICATES:
-        yield Lie(f"IMAP: {name}", Scene.MAILBOX, _tls(reason), _showing(context))
+        yield Fault(f"IMAP: {name}", ProbeUnderTest.MAILBOX, _tls(reason), _showing(context))
     for name, verdict, acts in _GREETINGS:
-        yield Lie(f"IMAP: {name}", Scene.MAILBOX, verdict, _saying({}, greeting=acts))
+        yield Fault(f"IMAP: {name}", ProbeUnderTest.MAILBOX, verdict, _saying({}, greeting=acts))
     for name, verdict, answers in _ANSWERS:
-        yield Lie(f"IMAP: {name}", Scene.MAILBOX, verdict, _saying(answers))
+        yield Fault(f"IMAP: {name}", ProbeUnderTest.MAILBOX, verdict, _saying(answers))
     for name, verdict, answers in _CROWDS:
-        yield Lie(f"IMAP: {name}", Scene.MAILBOX, verdict, _saying(answers), _FOR_CROWDS)
+        yield Fault(f"IMAP: {name}", ProbeUnderTest.MAILBOX, verdict, _saying(answers), _FOR_CROWDS)
     for name, verdict, answers in _IDLES:
-        yield Lie(f"IMAP: {name}", Scene.IDLE, verdict, _saying({**IDLING, **answers}))
+        yield Fault(f"IMAP: {name}", ProbeUnderTest.IDLE, verdict, _saying({**IDLING, **answers}))
     chatter = (Say("+ idling"), Flood(b"* OK still here\r\n" * 99))
-    yield Lie(
+    yield Fault(
         "IMAP: IDLE is chatter without end",
-        Scene.IDLE,
+        ProbeUnderTest.IDLE,
         _fetch(Reason.MALFORMED_REPLY),
         _saying({**IDLING, "IDLE": chatter}),
         _FOR_CROWDS,
     )
     for name, verdict, line in _LINES:
-        yield Lie(f"IMAP: {name}", Scene.MAILBOX, verdict, _saying({}, line=line))
+        yield Fault(f"IMAP: {name}", ProbeUnderTest.MAILBOX, verdict, _saying({}, line=line))
 
 
-def _saying(answers: Answers, *, greeting: Acts = GREETING, line: Line = SOUND) -> Casting:
+def _saying(answers: Answers, *, greeting: Steps = GREETING, line: Line = SOUND) -> ServerFactory:
     return lambda authority: ImapPeer(
         {**ARRIVING, **answers},
         greeting=greeting,
@@ -68,11 +76,11 @@ def _saying(answers: Answers, *, greeting: Acts = GREETING, line: Line = SOUND) 
     )
 
 
-def _showing(context: Callable[[Authority], ssl.SSLContext]) -> Casting:
+def _showing(context: Callable[[Authority], ssl.SSLContext]) -> ServerFactory:
     return lambda authority: ImapPeer(ARRIVING, context=context(authority), implicit_tls=True)
 
 
-def _in_clear(*acts: Acts) -> Casting:
+def _in_clear(*acts: Steps) -> ServerFactory:
     greeting = tuple(act for some in acts for act in some)
     return lambda _: ImapPeer(greeting=greeting)
 
@@ -84,7 +92,7 @@ def _search(uids: Iterable[int]) -> bytes:
     return b"* SEARCH %s\r\n" % " ".join(map(str, uids)).encode()
 
 
-def _opened(uid_validity: int) -> Acts:
+def _opened(uid_validity: int) -> Steps:
     return (
         Say(
             "* 0 EXISTS",
@@ -102,7 +110,7 @@ def _binary_before_the_canary() -> Send:
     return Send(other + delivered(2, 2).data)
 
 
-_BEFORE_A_WORD: tuple[tuple[str, Verdict, Casting], ...] = (
+_BEFORE_A_WORD: tuple[tuple[str, Verdict, ServerFactory], ...] = (
     (
         "nobody listens",
         _connect(Reason.CONNECTION_REFUSED, owner=_THEIRS),
@@ -142,7 +150,7 @@ _CERTIFICATES: tuple[tuple[str, Reason, Callable[[Authority], ssl.SSLContext]], 
     ),
 )
 
-_GREETINGS: tuple[tuple[str, Verdict, Acts], ...] = (
+_GREETINGS: tuple[tuple[str, Verdict, Steps], ...] = (
     ("the greeting never comes", _greeting(Reason.TIMEOUT), (Wait(),)),
     ("the greeting is BYE", _greeting(Reason.SERVICE_CLOSING), (Say("* BYE full"), Close())),
     ("the greeting is NO", _greeting(Reason.UNEXPECTED_REPLY), (Say("* NO"), Wait())),

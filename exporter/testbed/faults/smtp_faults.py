@@ -5,12 +5,19 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 
-from exporter.testbed.faults.fault import HOSTS, Casting, Lie, Scene, Verdict, broken, fine
+from exporter.testbed.faults.fault import (
+    HOSTS,
+    Fault,
+    ProbeUnderTest,
+    ServerFactory,
+    Verdict,
+    broken,
+    fine,
+)
 from exporter.testbed.faults.harness import mail_server
 from exporter.testbed.servers.certificates import Authority, foreign, self_signed
 from exporter.testbed.servers.peer import FullQueue, NobodyThere
 from exporter.testbed.servers.script import (
-    Acts,
     Close,
     Flood,
     HalfClose,
@@ -18,6 +25,7 @@ from exporter.testbed.servers.script import (
     Say,
     Send,
     StartTls,
+    Steps,
     Wait,
 )
 from exporter.testbed.servers.smtp import Script, SmtpPeer
@@ -29,39 +37,39 @@ _GO_AHEAD = Say("220 2.0.0 go ahead")
 _SHUTDOWN = (Say("421 4.3.2 shutting down"), Close())
 
 
-def smtp_lies() -> Iterator[Lie]:
+def smtp_faults() -> Iterator[Fault]:
     """Every one of them."""
     for name, verdict, server in _BEFORE_A_WORD:
-        yield Lie(f"SMTP: {name}", Scene.MX, verdict, server)
-    for scene, moment, cases in _DIALOGUE:
+        yield Fault(f"SMTP: {name}", ProbeUnderTest.MX, verdict, server)
+    for under_test, moment, cases in _DIALOGUE:
         for name, verdict, acts in cases:
-            yield Lie(f"SMTP: {name}", scene, verdict, _saying({moment: acts}))
+            yield Fault(f"SMTP: {name}", under_test, verdict, _saying({moment: acts}))
     for name, verdict, line in _LINES:
-        yield Lie(f"SMTP: {name}", Scene.MX, verdict, _saying({}, line))
+        yield Fault(f"SMTP: {name}", ProbeUnderTest.MX, verdict, _saying({}, line))
     for name, reason, context in _CERTIFICATES:
         verdict = broken(Phase.TLS, reason, _THEIRS)
-        yield Lie(f"SMTP: {name}", Scene.SUBMISSION, verdict, _showing(context))
-    yield Lie(
+        yield Fault(f"SMTP: {name}", ProbeUnderTest.SUBMISSION, verdict, _showing(context))
+    yield Fault(
         "SMTP: the certificate is of no authority, as between relays it may be",
-        Scene.DIRECT,
+        ProbeUnderTest.DIRECT,
         fine(tls_trusted=False),
         _showing(lambda _: foreign(*HOSTS)),
     )
-    yield Lie(
+    yield Fault(
         "SMTP: AUTH is not offered",
-        Scene.SUBMISSION,
+        ProbeUnderTest.SUBMISSION,
         broken(Phase.AUTH, Reason.EXTENSION_MISSING, _THEIRS),
         _offering(),
     )
-    yield Lie(
+    yield Fault(
         "SMTP: unknown ways to authenticate are offered",
-        Scene.SUBMISSION,
+        ProbeUnderTest.SUBMISSION,
         broken(Phase.AUTH, Reason.EXTENSION_MISSING, _THEIRS),
         _offering("AUTH X-NOBODY GSSAPI"),
     )
 
 
-def _saying(on: Mapping[str, Acts], line: Line | None = None) -> Casting:
+def _saying(on: Mapping[str, Steps], line: Line | None = None) -> ServerFactory:
     def cast(authority: Authority) -> SmtpPeer:
         script = mail_server(authority, on)
         if line is not None:
@@ -78,11 +86,11 @@ def _saying(on: Mapping[str, Acts], line: Line | None = None) -> Casting:
     return cast
 
 
-def _showing(context: Callable[[Authority], ssl.SSLContext]) -> Casting:
+def _showing(context: Callable[[Authority], ssl.SSLContext]) -> ServerFactory:
     return lambda authority: SmtpPeer(replace(mail_server(authority), tls=context(authority)))
 
 
-def _offering(*extensions: str) -> Casting:
+def _offering(*extensions: str) -> ServerFactory:
     def cast(authority: Authority) -> SmtpPeer:
         script: Script = replace(mail_server(authority), extensions=extensions)
         return SmtpPeer(script)
@@ -90,7 +98,7 @@ def _offering(*extensions: str) -> Casting:
     return cast
 
 
-_BEFORE_A_WORD: tuple[tuple[str, Verdict, Casting], ...] = (
+_BEFORE_A_WORD: tuple[tuple[str, Verdict, ServerFactory], ...] = (
     (
         "nobody listens",
         broken(Phase.CONNECT, Reason.CONNECTION_REFUSED, _THEIRS),
@@ -104,7 +112,7 @@ _BEFORE_A_WORD: tuple[tuple[str, Verdict, Casting], ...] = (
 )
 
 _greeting = partial(broken, Phase.GREETING, owner=_THEIRS)
-_GREETINGS: tuple[tuple[str, Verdict, Acts], ...] = (
+_GREETINGS: tuple[tuple[str, Verdict, Steps], ...] = (
     ("the greeting never comes", _greeting(Reason.TIMEOUT), (Wait(),)),
     (
         "the greeting drips for ever",
@@ -155,7 +163,7 @@ _GREETINGS: tuple[tuple[str, Verdict, Acts], ...] = (
 )
 
 _ehlo = partial(broken, Phase.EHLO, owner=_THEIRS)
-_EHLOS: tuple[tuple[str, Verdict, Acts], ...] = (
+_EHLOS: tuple[tuple[str, Verdict, Steps], ...] = (
     ("EHLO is unknown", fine("smtp.ehlo.refused"), (Say("502 5.5.1 what?"),)),
     ("EHLO is answered by 421", _ehlo(Reason.SERVICE_CLOSING), _SHUTDOWN),
     ("EHLO is never answered", _ehlo(Reason.TIMEOUT), (Wait(),)),
@@ -179,7 +187,7 @@ _EHLOS: tuple[tuple[str, Verdict, Acts], ...] = (
 
 _starttls = partial(broken, Phase.STARTTLS, owner=_THEIRS)
 _tls = partial(broken, Phase.TLS, owner=_THEIRS)
-_STARTTLS: tuple[tuple[str, Verdict, Acts], ...] = (
+_STARTTLS: tuple[tuple[str, Verdict, Steps], ...] = (
     ("STARTTLS is not available now", _starttls(Reason.DEFERRED), (Say("454 4.7.0 later"),)),
     (
         "STARTTLS is offered and unknown",
@@ -227,14 +235,14 @@ _IN_CLEAR = tuple(
     for name, said, acts in _STARTTLS
 )
 
-_SECURE: tuple[tuple[str, Verdict, Acts], ...] = (
+_SECURE: tuple[tuple[str, Verdict, Steps], ...] = (
     ("EHLO under TLS is answered by 421", _ehlo(Reason.SERVICE_CLOSING), _SHUTDOWN),
     ("EHLO under TLS is the end", _ehlo(Reason.CONNECTION_CLOSED), (Close(),)),
     ("EHLO under TLS is never answered", _ehlo(Reason.TIMEOUT), (Wait(),)),
 )
 
 _auth = partial(broken, Phase.AUTH)
-_AUTHS: tuple[tuple[str, Verdict, Acts], ...] = (
+_AUTHS: tuple[tuple[str, Verdict, Steps], ...] = (
     (
         "the password is wrong",
         _auth(Reason.AUTHENTICATION_FAILED, owner=Owner.US),
@@ -251,13 +259,13 @@ _AUTHS: tuple[tuple[str, Verdict, Acts], ...] = (
 )
 
 _mail = partial(broken, Phase.MAIL, owner=_THEIRS)
-_MAILS: tuple[tuple[str, Verdict, Acts], ...] = (
+_MAILS: tuple[tuple[str, Verdict, Steps], ...] = (
     ("MAIL is answered by 421", _mail(Reason.SERVICE_CLOSING), _SHUTDOWN),
     ("MAIL is answered by 354", _mail(Reason.UNEXPECTED_REPLY), (Say("354 go on"),)),
     ("MAIL is never answered", _mail(Reason.TIMEOUT), (Wait(),)),
 )
 
-_RCPTS: tuple[tuple[str, Verdict, Acts], ...] = (
+_RCPTS: tuple[tuple[str, Verdict, Steps], ...] = (
     (
         "RCPT is answered by 421",
         broken(Phase.RCPT, Reason.SERVICE_CLOSING, _THEIRS),
@@ -281,14 +289,14 @@ _RCPTS: tuple[tuple[str, Verdict, Acts], ...] = (
 )
 
 _data = partial(broken, Phase.DATA, owner=_THEIRS)
-_DATAS: tuple[tuple[str, Verdict, Acts], ...] = (
+_DATAS: tuple[tuple[str, Verdict, Steps], ...] = (
     ("DATA is answered by 421", _data(Reason.SERVICE_CLOSING), _SHUTDOWN),
     ("DATA is answered by 250", _data(Reason.UNEXPECTED_REPLY), (Say("250 ok"),)),
     ("DATA is never answered", _data(Reason.TIMEOUT), (Wait(),)),
 )
 
 _end = partial(broken, Phase.END_OF_DATA, owner=_THEIRS)
-_CONTENTS: tuple[tuple[str, Verdict, Acts], ...] = (
+_CONTENTS: tuple[tuple[str, Verdict, Steps], ...] = (
     (
         "the final dot is answered late",
         fine(smtp_reply="250 2.0.0 at last"),
@@ -302,13 +310,13 @@ _CONTENTS: tuple[tuple[str, Verdict, Acts], ...] = (
     ("the final dot is answered by binary", _end(Reason.MALFORMED_REPLY), (Send(b"\0\xff\r\n"),)),
 )
 
-_QUITS: tuple[tuple[str, Verdict, Acts], ...] = (
+_QUITS: tuple[tuple[str, Verdict, Steps], ...] = (
     ("QUIT is answered by 421", fine("smtp.quit.failed"), _SHUTDOWN),
     ("QUIT is a reset", fine("smtp.quit.failed"), (Close(reset=True),)),
     ("QUIT is answered by 500", fine("smtp.quit.failed"), (Say("500 you stay"),)),
 )
 
-_RELAYED: tuple[tuple[str, Verdict, Acts], ...] = (
+_RELAYED: tuple[tuple[str, Verdict, Steps], ...] = (
     (
         "TLS fails and the message goes in clear, as between relays",
         fine("smtp.starttls.failed"),
@@ -321,19 +329,19 @@ _RELAYED: tuple[tuple[str, Verdict, Acts], ...] = (
     ),
 )
 
-_DIALOGUE: tuple[tuple[Scene, str, tuple[tuple[str, Verdict, Acts], ...]], ...] = (
-    (Scene.MX, "connect", _GREETINGS),
-    (Scene.MX, "EHLO", _EHLOS),
-    (Scene.SUBMISSION, "STARTTLS", _STARTTLS),
-    (Scene.MX, "STARTTLS", _IN_CLEAR),
-    (Scene.MX, "tls EHLO", _SECURE),
-    (Scene.SUBMISSION, "AUTH", _AUTHS),
-    (Scene.HAND_OVER, "MAIL", _MAILS),
-    (Scene.HAND_OVER, "RCPT", _RCPTS),
-    (Scene.HAND_OVER, "DATA", _DATAS),
-    (Scene.HAND_OVER, "content", _CONTENTS),
-    (Scene.HAND_OVER, "QUIT", _QUITS),
-    (Scene.DIRECT, "STARTTLS", _RELAYED),
+_DIALOGUE: tuple[tuple[ProbeUnderTest, str, tuple[tuple[str, Verdict, Steps], ...]], ...] = (
+    (ProbeUnderTest.MX, "connect", _GREETINGS),
+    (ProbeUnderTest.MX, "EHLO", _EHLOS),
+    (ProbeUnderTest.SUBMISSION, "STARTTLS", _STARTTLS),
+    (ProbeUnderTest.MX, "STARTTLS", _IN_CLEAR),
+    (ProbeUnderTest.MX, "tls EHLO", _SECURE),
+    (ProbeUnderTest.SUBMISSION, "AUTH", _AUTHS),
+    (ProbeUnderTest.HAND_OVER, "MAIL", _MAILS),
+    (ProbeUnderTest.HAND_OVER, "RCPT", _RCPTS),
+    (ProbeUnderTest.HAND_OVER, "DATA", _DATAS),
+    (ProbeUnderTest.HAND_OVER, "content", _CONTENTS),
+    (ProbeUnderTest.HAND_OVER, "QUIT", _QUITS),
+    (ProbeUnderTest.DIRECT, "STARTTLS", _RELAYED),
 )
 
 _LINES: tuple[tuple[str, Verdict, Line], ...] = (

@@ -10,10 +10,7 @@ from contextlib import suppress
 
 from exporter.testbed.servers.script import (
     SOUND,
-    Act,
-    Acts,
     Close,
-    Cue,
     Deaf,
     Flood,
     HalfClose,
@@ -22,9 +19,12 @@ from exporter.testbed.servers.script import (
     Repeat,
     Say,
     Send,
+    Signal,
     StartTls,
-    Tell,
+    Step,
+    Steps,
     Wait,
+    WaitFor,
 )
 
 MAX_LINES = 4096
@@ -117,13 +117,13 @@ class Connection:
             raise Hangup
         return line
 
-    async def answer(self, acts: Acts, fill: Mapping[str, str] | None = None) -> None:
+    async def answer(self, acts: Steps, fill: Mapping[str, str] | None = None) -> None:
         """Perform `acts` after the line's latency."""
         if self._line.latency:
             await asyncio.sleep(self._line.latency)
         await self.perform(acts, fill)
 
-    async def perform(self, acts: Acts, fill: Mapping[str, str] | None = None) -> None:
+    async def perform(self, acts: Steps, fill: Mapping[str, str] | None = None) -> None:
         """Do one act after the other. Raises Hangup when one of them, or the client, ends it."""
         for act in acts:
             await self._perform(act, fill or {})
@@ -153,7 +153,7 @@ class Connection:
         await self._writer.start_tls(self._tls)
         self.is_secure = True
 
-    async def _perform(self, act: Act, fill: Mapping[str, str]) -> None:
+    async def _perform(self, act: Step, fill: Mapping[str, str]) -> None:
         match act:
             case Send(data, None):
                 await self.send(_filled(data, fill))
@@ -182,7 +182,7 @@ class Connection:
         with socket.fromfd(sock.fileno(), sock.family, sock.type) as same:
             same.shutdown(socket.SHUT_WR)
 
-    async def _pause(self, act: Wait | Read | Deaf | Cue | Tell) -> None:
+    async def _pause(self, act: Wait | Read | Deaf | WaitFor | Signal) -> None:
         match act:
             case Wait(None):
                 await asyncio.wait_for(self.ended.wait(), PATIENCE)
@@ -194,9 +194,9 @@ class Connection:
             case Deaf(seconds):
                 self._hears.clear()
                 asyncio.get_running_loop().call_later(seconds, self._hears.set)
-            case Cue(name):
+            case WaitFor(name):
                 await self._cues[name].wait()
-            case Tell(name):
+            case Signal(name):
                 self._tells[name].set()
 
     async def _drip(self, data: bytes, piece: int, gap: float) -> None:

@@ -50,7 +50,7 @@ ns A 127.0.0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class DnsFault:
     """How one name misbehaves: after `delay` seconds, with `misbehaviour` (None: the truth)."""
 
     misbehaviour: Misbehaviour | None = None
@@ -76,7 +76,7 @@ class _Response:
     misbehaviour: Misbehaviour | None = None
 
 
-Faults = Mapping[tuple[str, str], Fault]
+Faults = Mapping[tuple[str, str], DnsFault]
 """Faults by (name, type); "*" as a type or as a name stands for every one of them."""
 
 
@@ -100,7 +100,7 @@ class DnsServer:
     ) -> None:
         self.address = address
         self.port = port
-        self.faults: dict[tuple[str, str], Fault] = dict(faults or {})
+        self.faults: dict[tuple[str, str], DnsFault] = dict(faults or {})
         self.queries: deque[Query] = deque(maxlen=MAX_QUERIES_KEPT)
         self._heard = asyncio.Event()
         self._authenticated = {dns.name.from_text(origin) for origin in authenticated}
@@ -218,11 +218,11 @@ class DnsServer:
             messages = (*guesses(query, _GUESSES), *messages)
         return _Response(messages, fault.delay, fault.misbehaviour)
 
-    def _fault(self, name: str, rdtype: str) -> Fault:
+    def _fault(self, name: str, rdtype: str) -> DnsFault:
         for key in ((name, rdtype), (name, "*"), ("*", rdtype), ("*", "*")):
             if key in self.faults:
                 return self.faults[key]
-        return Fault()
+        return DnsFault()
 
     def _answer(self, query: dns.message.Message) -> dns.message.Message:
         """What the zones say, following CNAMEs as far as they lead inside of them."""

@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 
 from exporter.testbed.servers.connection import Connection
 from exporter.testbed.servers.peer import Peer
-from exporter.testbed.servers.script import SOUND, Acts, Line, Send
+from exporter.testbed.servers.script import SOUND, Line, Send, Steps
 
 MAX_HEARD = 1000
 """Requests a server writes down."""
 
 
-def page(body: bytes, *, status: str = "200 OK", head: str = "") -> Acts:
+def page(body: bytes, *, status: str = "200 OK", head: str = "") -> Steps:
     """A sound answer; `head` is further header lines, each with CRLF."""
     start = f"HTTP/1.1 {status}\r\nContent-Type: text/plain\r\nContent-Length: {len(body)}\r\n"
     return (Send(f"{start}{head}\r\n".encode() + body),)
@@ -39,10 +39,10 @@ class HttpsPeer(Peer):
 
     def __init__(
         self,
-        pages: Mapping[str, Acts] | None = None,
+        pages: Mapping[str, Steps] | None = None,
         *,
         context: ssl.SSLContext | None = None,
-        greeting: Acts = (),
+        greeting: Steps = (),
         line: Line = SOUND,
     ) -> None:
         super().__init__(implicit=context)

@@ -15,9 +15,9 @@ from typing import Any
 
 from exporter.testbed.servers.connection import Connection
 from exporter.testbed.servers.peer import Peer
-from exporter.testbed.servers.script import SOUND, Acts, Close, Line, Read, Say, StartTls
+from exporter.testbed.servers.script import SOUND, Close, Line, Read, Say, StartTls, Steps
 
-Answers = Mapping[str, Acts | Sequence[Acts]]
+Answers = Mapping[str, Steps | Sequence[Steps]]
 
 MAX_HEARD = 100_000
 """Lines a server writes down."""
@@ -51,7 +51,7 @@ MANNERS: Answers = {
     "UID EXPUNGE": (OK,),
     "LOGOUT": (Say("* BYE bye", "{tag} OK done"), Close()),
 }
-GREETING: Acts = (Say("* OK ready"),)
+GREETING: Steps = (Say("* OK ready"),)
 
 
 class ImapPeer(Peer):
@@ -63,7 +63,7 @@ class ImapPeer(Peer):
         self,
         answers: Answers | None = None,
         *,
-        greeting: Acts = GREETING,
+        greeting: Steps = GREETING,
         context: ssl.SSLContext | None = None,
         implicit_tls: bool = False,
         line: Line = SOUND,
@@ -99,10 +99,10 @@ class ImapPeer(Peer):
                 self._uses[verb] += 1
                 await connection.answer(self._answer(verb), {"tag": tag})
 
-    def _answer(self, verb: str) -> Acts:
+    def _answer(self, verb: str) -> Steps:
         answer: Sequence[Any] = self._answers.get(verb, (Say("{tag} BAD unknown"),))
         if isinstance(answer, list):
-            chosen: Acts = answer[min(self._uses[verb], len(answer)) - 1]
+            chosen: Steps = answer[min(self._uses[verb], len(answer)) - 1]
             return chosen
         return answer
 

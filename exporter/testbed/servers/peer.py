@@ -41,11 +41,11 @@ class Peer:
             await asyncio.wait(self._tasks)
 
     def cue(self, name: str) -> None:
-        """Let every `Cue(name)` go on, now and later."""
+        """Let every `WaitFor(name)` go on, now and later."""
         self.cues[name].set()
 
     async def told(self, name: str) -> None:
-        """Wait until a `Tell(name)` was reached; ten seconds at most."""
+        """Wait until a `Signal(name)` was reached; ten seconds at most."""
         async with asyncio.timeout(10):
             await self.tells[name].wait()
 

@@ -64,14 +64,14 @@ class Deaf:
 
 
 @dataclass(frozen=True, slots=True)
-class Cue:
+class WaitFor:
     """Wait until `peer.cue(name)` is called."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
-class Tell:
+class Signal:
     """Let whoever awaits `peer.told(name)` go on."""
 
     name: str
@@ -94,8 +94,21 @@ class StartTls:
     """Begin TLS as a server, with the script's context."""
 
 
-Act = Send | Say | Repeat | Flood | Wait | Read | Deaf | Cue | Tell | Close | HalfClose | StartTls
-Acts = Sequence[Act]
+Step = (
+    Send
+    | Say
+    | Repeat
+    | Flood
+    | Wait
+    | Read
+    | Deaf
+    | WaitFor
+    | Signal
+    | Close
+    | HalfClose
+    | StartTls
+)
+Steps = Sequence[Step]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

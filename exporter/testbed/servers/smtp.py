@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from exporter.testbed.servers.connection import Connection
 from exporter.testbed.servers.peer import LOOPBACK, Peer
-from exporter.testbed.servers.script import Act, Line
+from exporter.testbed.servers.script import Line, Step
 
 _MAX_HEARD = 4096
 
@@ -24,7 +24,7 @@ _MAX_HEARD = 4096
 class Script(Line):
     """What a server is like; `users` maps names to passwords."""
 
-    on: Mapping[str, tuple[Act, ...] | list[tuple[Act, ...]]] = field(default_factory=dict)
+    on: Mapping[str, tuple[Step, ...] | list[tuple[Step, ...]]] = field(default_factory=dict)
     extensions: tuple[str, ...] = ("8BITMIME", "SIZE 1000000", "ENHANCEDSTATUSCODES")
     tls: ssl.SSLContext | None = None
     implicit_tls: bool = False

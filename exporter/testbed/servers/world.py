@@ -1,6 +1,6 @@
 """A small world on loopback, as data: zones, and who stands at which address.
 
-    async with standing(Scenery(zones=..., servers=...)) as world:
+    async with standing(WorldSpec(zones=..., servers=...)) as world:
         result = await run_once("mx", lambda trace: probe(world.net, target, trace), ...)
 
 Addresses are those of the zones (RFC 5737, RFC 3849); every connection to one of them is redirected
@@ -20,7 +20,7 @@ from exporter.testbed.servers.dns_server import DnsServer, Faults
 from exporter.testbed.servers.https import HttpsPeer
 from exporter.testbed.servers.imap import GREETING, Answers, ImapPeer
 from exporter.testbed.servers.peer import LOOPBACK, Peer
-from exporter.testbed.servers.script import SOUND, Acts, Line
+from exporter.testbed.servers.script import SOUND, Line, Steps
 from exporter.testbed.servers.smtp import Script, SmtpPeer
 from probes.clock import SYSTEM_CLOCK
 from probes.net import Net
@@ -41,7 +41,7 @@ _NO_WAY = "255.255.255.255"
 class Pages:
     """An HTTPS server: what it answers by request target."""
 
-    pages: Mapping[str, Acts]
+    pages: Mapping[str, Steps]
     context: ssl.SSLContext | None
     line: Line = SOUND
 
@@ -51,7 +51,7 @@ class Mailbox:
     """An IMAP server: what it answers by command, polite where nothing is said."""
 
     answers: Answers = field(default_factory=dict)
-    greeting: Acts = GREETING
+    greeting: Steps = GREETING
     context: ssl.SSLContext | None = None
     implicit_tls: bool = True
     line: Line = SOUND
@@ -70,7 +70,7 @@ class NameServer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scenery:
+class WorldSpec:
     """What there is.
 
     `zones` (origin -> master file text), `faults` and `signed` (the origins that are answered with
@@ -108,7 +108,7 @@ class World:
 
 
 @asynccontextmanager
-async def standing(scenery: Scenery) -> AsyncIterator[World]:
+async def running(spec: WorldSpec) -> AsyncIterator[World]:
     """The world while the block runs. Raises OSError where this machine has no such ports.
 
     It is set up and torn down to the end even where its task is cancelled meanwhile: a server that
@@ -116,7 +116,7 @@ async def standing(scenery: Scenery) -> AsyncIterator[World]:
     """
     stack = AsyncExitStack()
     try:
-        yield await _to_its_end(_set_up(stack, scenery))
+        yield await _to_its_end(_set_up(stack, spec))
     except BaseException as error:
         await _to_its_end(stack.__aexit__(type(error), error, error.__traceback__))
         raise
@@ -133,29 +133,29 @@ async def _to_its_end(work: Coroutine[Any, Any, T]) -> T:
         raise
 
 
-async def _set_up(stack: AsyncExitStack, scenery: Scenery) -> World:
+async def _set_up(stack: AsyncExitStack, spec: WorldSpec) -> World:
     dns = await stack.enter_async_context(
-        DnsServer(scenery.zones, scenery.faults, authenticated=scenery.signed)
+        DnsServer(spec.zones, spec.faults, authenticated=spec.signed)
     )
     peers: dict[str, Peer] = {}
-    for address, server in scenery.servers.items():
+    for address, server in spec.servers.items():
         peers[address] = await stack.enter_async_context(_peer(server))
-    name_servers = await _name_servers(stack, scenery.name_servers)
+    name_servers = await _name_servers(stack, spec.name_servers)
     nobody = stack.enter_context(socket.socket())
     nobody.bind((LOOPBACK, 0))
     closed = int(nobody.getsockname()[1])
 
     def route(address: str, port: int) -> tuple[str, int]:
-        if ":" in address and scenery.source_v6 is not None:
+        if ":" in address and spec.source_v6 is not None:
             return address, port
-        if address in scenery.out_of_reach:
+        if address in spec.out_of_reach:
             return _NO_WAY, port
         return LOOPBACK, peers[address].port if address in peers else closed
 
-    patience = scenery.patience
+    patience = spec.patience
     resolver = Resolver(((dns.address, dns.port),), timeout=patience, lifetime=2 * patience)
-    dialer = Dialer(source_v6=scenery.source_v6, route=route)
-    net = Net(resolver, dialer, scenery.trust, SYSTEM_CLOCK, EHLO_NAME)
+    dialer = Dialer(source_v6=spec.source_v6, route=route)
+    net = Net(resolver, dialer, spec.trust, SYSTEM_CLOCK, EHLO_NAME)
     return World(net, dns, peers, name_servers)
 
 

@@ -11,7 +11,7 @@ from probes.lookups.dnssec import Dnssec, ResolverState
 from probes.lookups.mx_hosts import MxHost, find_addresses
 from probes.mx.dialogue import refusal_findings
 from probes.mx.session import MxOptions, at_most, is_starttls, mx_session, starttls_failed
-from probes.net import Met, Net
+from probes.net import Net, SessionOutcome
 from probes.net.certificates import read_chain
 from probes.net.dns_answer import DnsStatus
 from probes.net.tls import TlsFacts
@@ -19,7 +19,7 @@ from probes.records.ehlo import Ehlo
 from probes.records.mta_sts import StsPolicy, covers
 from probes.records.mx import MxRecord
 from probes.result import Failure, Finding, Phase, ProbeFailure, Reason, Status
-from probes.sessions.slots import acquainting, turn_at, visit_at
+from probes.sessions.slots import exclusive_visit, session_slot, sharing_failure
 from probes.sessions.submission import say_quit
 from probes.tasks import TaskSet
 from probes.trace import Trace
@@ -166,7 +166,7 @@ def _left_out(domain: str, count: int) -> Finding:
     return Finding("mx.hosts_left_out", Status.INFO, domain, evidence, "RFC 5321 §5.1")
 
 
-def _homeless(host: Host, trace: Trace) -> Visit:
+def _no_address(host: Host, trace: Trace) -> Visit:
     failure: Failure | None = None
     with trace.part(host.name, None):
         try:
@@ -186,13 +186,13 @@ async def _visit(
     limit: asyncio.Semaphore,
 ) -> Visit:
     if visit.address is None:
-        return _homeless(visit.host, trace)
+        return _no_address(visit.host, trace)
     name, address = visit.host.name, visit.address
     failure: Failure | None = None
     async with limit:
         with trace.part(name, address) as part:
             try:
-                async with visit_at(net, address, options.port, part):
+                async with exclusive_visit(net, address, options.port, part):
                     met = await _meet(net, options, name, address, part)
                 visit = replace(visit, tls=met.tls, offer=met.offer)
             except ProbeFailure as error:
@@ -212,20 +212,22 @@ def _said(subject: str, failure: Failure, error: ProbeFailure) -> Iterator[Findi
     yield from refusal_findings(subject, failure.phase, error)
 
 
-async def _meet(net: Net, options: HostOptions, name: str, address: str, part: Trace) -> Met:
+async def _meet(
+    net: Net, options: HostOptions, name: str, address: str, part: Trace
+) -> SessionOutcome:
     """A handshake, unless another probe of the same purpose had it or failed at it."""
     known = None if net.met is None else net.met.of(name, address, options.port)
     if known is not None and known.failure is not None:
         raise ProbeFailure.again(known.failure)
     if known is not None:
         return known
-    with acquainting(net, name, address, options.port, part):
+    with sharing_failure(net, name, address, options.port, part):
         async with (
-            turn_at(net, address, options.port, part) as turn,
+            session_slot(net, address, options.port, part) as turn,
             at_most(options.address_timeout, part),
             mx_session(net, options, name, address, turn, part) as session,
         ):
-            met = Met(session.tls, session.offer)
+            met = SessionOutcome(session.tls, session.offer)
             await say_quit(session, part)
     return met
 

@@ -68,18 +68,18 @@ class SharedWatch:
     async def _look(self, folders: Mapping[str, FolderWatch], *, again: bool = True) -> None:
         """Open each of them in turn; its open folder is what a server tells nothing of."""
         for name, folder in folders.items():
-            self.session.stirred.pop(name, None)
+            self.session.changed_folders.pop(name, None)
             await folder.open(self.session, again=again)
         async with step(Phase.FETCH, self.pace.answer):
             await self.session.close_folder()
 
     def _told(self) -> dict[str, FolderWatch]:
         """The folders that have something which was not read, by the server's word."""
-        stirred = self.session.stirred
+        changed_folders = self.session.changed_folders
         return {
             name: folder
             for name, folder in self.folders.items()
-            if name in stirred and _is_news(stirred[name], folder)
+            if name in changed_folders and _is_news(changed_folders[name], folder)
         }
 
     def _patience(self) -> float:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.analysis.mailbox_state import Standing, of_run, standing_name, to_run
+from exporter.analysis.mailbox_state import MailboxState, mailbox_state_name, of_run, to_run
 from exporter.config import load
 from exporter.demo.faults import find
 from exporter.demo.world import MailWorld
@@ -22,17 +22,17 @@ BROKEN = Failure(Phase.AUTH, Reason.AUTHENTICATION_FAILED, "no", Owner.US, is_tr
 
 
 @pytest.mark.parametrize(
-    "standing",
-    [Standing("m", AT, True, AT, None), Standing("m", AT, False, None, BROKEN)],
+    "state",
+    [MailboxState("m", AT, True, AT, None), MailboxState("m", AT, False, None, BROKEN)],
     ids=["readable", "unreadable"],
 )
-def test_a_standing_comes_back_as_it_was_told(standing: Standing) -> None:
-    assert of_run("m", to_run(standing)) == standing
-    assert to_run(standing).name == standing_name("m")
+def test_a_standing_comes_back_as_it_was_told(state: MailboxState) -> None:
+    assert of_run("m", to_run(state)) == state
+    assert to_run(state).name == mailbox_state_name("m")
 
 
 async def suspects(run: Running) -> list[str]:
-    await run.service.take_stock()
+    await run.service.record_health()
     text = await fetch(run.port, "/metrics")
     return [line for line in text.splitlines() if line.startswith("mailcanary_suspect{")]
 
@@ -58,7 +58,7 @@ async def test_a_route_is_suspected_while_it_alone_fails_and_is_cleared_when_it_
             (line,) = await suspects(run)
             assert line.startswith('mailcanary_suspect{part="route",name="relay"} ')
             assert float(line.rpartition(" ")[2]) >= 2
-            await run.service.run_book.write()
+            await run.service.run_buffer.write()
             with reading(str(tmp_path / "ledger.sqlite")) as reader:
                 status = take_status(reader, load(file), SYSTEM_CLOCK.utc())
             assert [one.name for one in status.suspects] == ["relay"]

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from rich.console import Console, RenderableType
 
-from exporter.analysis.mailbox_state import Standing, to_run
+from exporter.analysis.mailbox_state import MailboxState, to_run
 from exporter.commands.history import history
 from exporter.commands.show import show
 from exporter.commands.status import status
@@ -103,7 +103,7 @@ class Past:
 
     async def stand(self, mailbox: str, failure: Failure | None = None) -> None:
         at = self.rig.hands.utc
-        run = to_run(Standing(mailbox, at, failure is None, at, failure))
+        run = to_run(MailboxState(mailbox, at, failure is None, at, failure))
         await self.rig.ledger.add_runs([run])
 
     def status(self, reader: LedgerReader) -> Status:

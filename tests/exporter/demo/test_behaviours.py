@@ -8,7 +8,7 @@ from exporter.demo.behaviours import (
     overlay,
 )
 from exporter.testbed.servers.dns_messages import Misbehaviour
-from exporter.testbed.servers.dns_server import Fault
+from exporter.testbed.servers.dns_server import DnsFault
 
 
 def test_an_overlay_changes_only_what_it_says() -> None:
@@ -30,7 +30,7 @@ def test_changes_of_different_servers_add_up() -> None:
 
 
 def test_dns_faults_of_different_questions_add_up() -> None:
-    servfail, silence = Fault(Misbehaviour.SERVFAIL), Fault(Misbehaviour.SILENCE)
+    servfail, silence = DnsFault(Misbehaviour.SERVFAIL), DnsFault(Misbehaviour.SILENCE)
     world = WorldBehaviour(dns={("a.test", "MX"): servfail})
     world = world.changed_by(WorldBehaviour(dns={("b.test", "A"): silence}))
     assert world.dns == {("a.test", "MX"): servfail, ("b.test", "A"): silence}

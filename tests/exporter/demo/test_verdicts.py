@@ -9,7 +9,7 @@ from exporter.demo.lookups import Lookups
 from exporter.demo.submission import Signer
 from exporter.demo.verdicts import Origin, authentication_results, without_forged_results
 from exporter.testbed.servers.dns_messages import Misbehaviour
-from exporter.testbed.servers.dns_server import DnsServer, Fault
+from exporter.testbed.servers.dns_server import DnsFault, DnsServer
 
 HOST = "mx.receiver.test"
 LETTER = b"From: <a@sender.test>\r\nTo: <b@receiver.test>\r\nSubject: x\r\n\r\nHello.\r\n"
@@ -85,7 +85,7 @@ async def test_a_signature_without_a_key_in_the_dns_is_a_permanent_error(server:
 
 
 async def test_a_dns_that_fails_is_a_temporary_error(server: DnsServer) -> None:
-    server.faults["*", "TXT"] = Fault(Misbehaviour.SERVFAIL)
+    server.faults["*", "TXT"] = DnsFault(Misbehaviour.SERVFAIL)
     assert await verdict(server, SIGNER.sign(LETTER)) == [
         "spf=temperror smtp.mailfrom=sender.test",
         "dkim=temperror header.d=sender.test header.s=demo",

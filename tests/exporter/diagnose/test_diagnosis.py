@@ -19,7 +19,7 @@ from exporter.diagnose.request import Request, Typed, read_request, read_server,
 from exporter.diagnose.verdicts import exit_code, verdict
 from exporter.terminal.diagnosis import LiveTree, PlainLines, pasteable, report
 from exporter.testbed.servers.dns_messages import Misbehaviour
-from exporter.testbed.servers.dns_server import Fault
+from exporter.testbed.servers.dns_server import DnsFault
 from exporter.testbed.servers.script import Close, Say, Wait
 from exporter.testbed.servers.smtp import Script
 from probes.net import Net
@@ -363,7 +363,7 @@ async def test_the_deadline_of_an_area_ends_it_with_what_is_known(trust: TrustSt
 async def test_a_silent_resolver_is_never_the_domains_fault_however_short_the_time(
     trust: TrustStore,
 ) -> None:
-    faults = {("*", kind): Fault(Misbehaviour.SILENCE) for kind in ("MX", "TXT", "A", "NS")}
+    faults = {("*", kind): DnsFault(Misbehaviour.SILENCE) for kind in ("MX", "TXT", "A", "NS")}
     asked = read_request(Typed("example.test", resolver=("127.0.0.1",), timeout="200ms"))
     async with mail_world(ONE, {}, trust=trust, faults=faults) as world:
         diagnosis = await run(world.net, asked)
@@ -425,7 +425,7 @@ async def test_the_whole_tree_is_json_and_its_page_names_every_key(trust: TrustS
 
 
 async def test_what_two_areas_saw_alike_is_told_once(trust: TrustStore) -> None:
-    faults = {("example.test", "MX"): Fault(Misbehaviour.BOGUS_UNSAID)}
+    faults = {("example.test", "MX"): DnsFault(Misbehaviour.BOGUS_UNSAID)}
     async with mail_world(ONE, {}, trust=trust, faults=faults) as world:
         asked = read_request(Typed("example.test", only="mx,policy", resolver=("127.0.0.1",)))
         diagnosis = await run(world.net, asked)

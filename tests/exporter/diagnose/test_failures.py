@@ -11,7 +11,7 @@ from exporter.diagnose.explained import unexplained
 from exporter.diagnose.problems import problems
 from exporter.diagnose.request import Typed, read_request
 from exporter.testbed.servers.dns_messages import Misbehaviour
-from exporter.testbed.servers.dns_server import Fault
+from exporter.testbed.servers.dns_server import DnsFault
 from probes.catalogue import ENTRIES
 from probes.net.resolver import Resolver
 from probes.result import Failure, Finding, Owner, Part, Phase, ProbeResult, Reason, Status
@@ -124,7 +124,9 @@ async def test_a_domain_that_does_not_exist_is_told_with_what_to_do(authority: A
 async def test_a_host_whose_address_is_bogus_is_not_to_be_given_another_one(
     authority: Authority,
 ) -> None:
-    faults = {("mx.example.test", kind): Fault(Misbehaviour.BOGUS_UNSAID) for kind in ("A", "AAAA")}
+    faults = {
+        ("mx.example.test", kind): DnsFault(Misbehaviour.BOGUS_UNSAID) for kind in ("A", "AAAA")
+    }
     world = World(f"@ MX 1 mx\nmx A {MX}", faults=faults)
     *_, found = await told(world, authority, "mx")
     problem = only(found, "mx.host_unresolved")

@@ -11,7 +11,7 @@ from exporter.diagnose.problems import Problem, problems
 from exporter.diagnose.request import Typed, read_request
 from exporter.diagnose.verdicts import exit_code
 from exporter.testbed.servers.dns_messages import Misbehaviour
-from exporter.testbed.servers.dns_server import Fault
+from exporter.testbed.servers.dns_server import DnsFault
 from exporter.testbed.servers.script import Close, Say, Wait
 from exporter.testbed.servers.smtp import Script
 from probes.catalogue import ENTRIES, filled
@@ -66,7 +66,7 @@ async def test_a_zone_that_cannot_be_looked_up_is_told_once_an_area_with_command
     trust: TrustStore, lie: Misbehaviour
 ) -> None:
     names = ("example.test", "_dmarc.example.test")
-    faults = {(name, "*"): Fault(lie) for name in names}
+    faults = {(name, "*"): DnsFault(lie) for name in names}
     async with mail_world(ZONE, {}, trust=trust, faults=faults) as world:
         diagnosis, told = await run(world.net, "sender,nameservers")
     assert exit_code(diagnosis) == 2
@@ -85,7 +85,7 @@ async def test_a_zone_that_cannot_be_looked_up_is_told_once_an_area_with_command
 
 async def test_the_command_asks_for_the_name_that_failed(trust: TrustStore) -> None:
     zone = ZONE.replace("_dmarc", "_elsewhere")
-    faults = {("_dmarc.test", "TXT"): Fault(Misbehaviour.SERVFAIL)}
+    faults = {("_dmarc.test", "TXT"): DnsFault(Misbehaviour.SERVFAIL)}
     async with mail_world(zone, {}, trust=trust, faults=faults) as world:
         _, told = await run(world.net, "sender")
     (failed,) = [one for one in told if one.code == "dmarc.lookup_failed"]
@@ -137,7 +137,7 @@ async def test_certificates_that_differ_are_shown_address_by_address(
 async def test_a_host_whose_address_is_waited_for_in_vain_is_in_the_commands(
     trust: TrustStore,
 ) -> None:
-    faults = {("mx1.example.test", kind): Fault(Misbehaviour.SILENCE) for kind in ("A", "AAAA")}
+    faults = {("mx1.example.test", kind): DnsFault(Misbehaviour.SILENCE) for kind in ("A", "AAAA")}
     async with mail_world(ZONE, {}, trust=trust, faults=faults) as world:
         asked = read_request(Typed("example.test", only="mx", timeout="300ms"))
         diagnosis = await diagnose(world.net, asked, lambda _area, _step: None, asyncio.Event())

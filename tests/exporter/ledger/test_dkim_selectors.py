@@ -9,7 +9,7 @@ from exporter.ledger.dkim_selectors import ALL_SELECTORS_KEPT, SELECTORS_KEPT, S
 from exporter.ledger.reader import reading
 from exporter.ledger.store import Store
 from probes.canary.dkim_selectors import KNOWN_FOR, LearntSelector, UsedSelector
-from probes.canary.evidence import Circumstances, Evidence, examine
+from probes.canary.evidence import Evidence, ExaminationContext, examine
 from probes.canary.lifecycle import Event
 from probes.mailboxes import Place
 from tests.support.ledger_rig import BEGIN, LATE, LOST, Rig, opened, sighting
@@ -31,7 +31,7 @@ def signature(selector: str, domain: str = "example.test") -> str:
 def proof(*signatures: str, author: str = "a@example.test") -> Evidence:
     """The evidence of a copy with these signatures, of which no key is to be found."""
     message = f"{''.join(signatures)}From: {author}\r\nSubject: x [t]\r\n\r\nbody\r\n".encode()
-    return examine(message, None, Circumstances(BEGIN, lookup=lambda _: ()))
+    return examine(message, None, ExaminationContext(BEGIN, lookup=lambda _: ()))
 
 
 async def arrive(rig: Rig, token: str, evidence: Evidence, tick: int = 1) -> None:

@@ -14,7 +14,7 @@ from exporter.ledger.ledger import SENT_KEPT, Ledger
 from exporter.ledger.store import RUNS_KEPT, Store
 from exporter.ledger.tables import SCHEMA_VERSION as SCHEMA_VERSION_OF_TABLES
 from exporter.model import ArrivedCopy
-from probes.canary.evidence import SCHEMA_VERSION, Circumstances, Evidence, examine, unread
+from probes.canary.evidence import SCHEMA_VERSION, Evidence, ExaminationContext, examine, unread
 from probes.canary.hops import OurTimes
 from probes.canary.lifecycle import Event
 from probes.clock import Instant
@@ -51,7 +51,7 @@ def seen(place: Place, at: Instant, not_before: Instant | None = None) -> Sighti
 
 
 def proof(message: bytes = CONTENT) -> Evidence:
-    return examine(message, CONTENT, Circumstances(BEGIN, placement="inbox"))
+    return examine(message, CONTENT, ExaminationContext(BEGIN, placement="inbox"))
 
 
 async def copy_at(rig: Rig, place: Place) -> ArrivedCopy:

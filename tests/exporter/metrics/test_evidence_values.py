@@ -7,7 +7,7 @@ import pytest
 from exporter.metrics.evidence_values import MAX_HOPS_SHOWN, By, authentication, hop_delays
 from exporter.metrics.metrics import Metrics
 from exporter.model import ArrivedCopy, Examined
-from probes.canary.evidence import Circumstances, Evidence, examine, unread
+from probes.canary.evidence import Evidence, ExaminationContext, examine, unread
 from probes.canary.hops import OurTimes
 from probes.canary.lifecycle import State
 from probes.canary.mutation import MutationKind
@@ -32,7 +32,7 @@ def read(metrics: Metrics) -> Reader:
 
 
 def proof(top: bytes = b"", content: bytes = SENT) -> Evidence:
-    return examine(top + content, SENT, Circumstances(START, OurTimes(began_at=START)))
+    return examine(top + content, SENT, ExaminationContext(START, OurTimes(began_at=START)))
 
 
 def examined(evidence: Evidence, *, tick: int = 1, **more: Any) -> Examined:

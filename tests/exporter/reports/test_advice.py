@@ -10,9 +10,9 @@ import pytest
 from exporter.diagnose.diagnosis import diagnose
 from exporter.diagnose.problems import Problem, problems
 from exporter.diagnose.request import Typed, read_request
-from exporter.reports.advice import Standpoint
+from exporter.reports.advice import Vantage
 from exporter.testbed.servers.dns_messages import Misbehaviour
-from exporter.testbed.servers.dns_server import DnsServer, Fault
+from exporter.testbed.servers.dns_server import DnsFault, DnsServer
 from exporter.testbed.servers.https import sts_policy
 from probes.catalogue import ENTRIES, PLACEHOLDERS, Entry, placeholders
 from probes.catalogue.command_lines import FINGER_DANE
@@ -29,7 +29,7 @@ MX, MX2 = "192.0.2.1", "192.0.2.2"
 
 
 DEAD = {
-    (name, kind): Fault(Misbehaviour.SERVFAIL)
+    (name, kind): DnsFault(Misbehaviour.SERVFAIL)
     for name, kind in (
         ("_mta-sts.example.test", "TXT"),
         ("_smtp._tls.example.test", "TXT"),
@@ -253,7 +253,7 @@ SUBJECTS = (
     "entry", [*ENTRIES.values(), *FAILURES.values()], ids=lambda entry: entry.code
 )
 def test_no_text_of_the_catalogue_has_a_word_that_nobody_fills(entry: Entry) -> None:
-    bare = Standpoint("example.test", {}, "me.test", ("192.0.2.53", 53), job="mine")
+    bare = Vantage("example.test", {}, "me.test", ("192.0.2.53", 53), job="mine")
     assert placeholders(entry.remedy + entry.verify) <= PLACEHOLDERS
     for subject in SUBJECTS:
         texts = (bare.remedy(entry.remedy, subject), *bare.commands(entry.verify, subject))
@@ -262,7 +262,7 @@ def test_no_text_of_the_catalogue_has_a_word_that_nobody_fills(entry: Entry) -> 
 
 def test_every_word_of_a_command_is_quoted_for_the_shell() -> None:
     part = Part("x;reboot", "2001:db8::1", (), None, (), {})
-    bare = Standpoint("example.test", {"source_address": "2001:db8::9"}, "me.test", parts=(part,))
+    bare = Vantage("example.test", {"source_address": "2001:db8::9"}, "me.test", parts=(part,))
     (line,) = bare.commands(
         "posttls-finger -o smtp_bind_address={source_address} [{host}]:{port}", "x;reboot"
     )
@@ -276,7 +276,7 @@ def test_every_word_of_a_command_is_quoted_for_the_shell() -> None:
 
 def test_an_address_literal_is_no_name_that_postfix_can_have() -> None:
     for name, is_told in (("me.test", True), ("[192.0.2.9]", False)):
-        bare = Standpoint("example.test", {}, name, parts=(Part(MX, MX, (), None, (), {}),))
+        bare = Vantage("example.test", {}, name, parts=(Part(MX, MX, (), None, (), {}),))
         (line,) = bare.commands(FINGER_DANE, MX)
         assert (f"myhostname={name}" in line) is is_told
         assert ("myhostname" in line) is is_told

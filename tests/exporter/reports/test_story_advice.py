@@ -10,7 +10,7 @@ from rich.console import Console
 from exporter.config import load
 from exporter.ledger.reader import reading
 from exporter.model import Run
-from exporter.reports.advice import Standpoint
+from exporter.reports.advice import Vantage
 from exporter.reports.story import Story, advice, take_story
 from exporter.terminal.story import story_view
 from probes.result import Failure, Finding, Owner, Part, Phase, ProbeResult, Reason, Status
@@ -66,8 +66,8 @@ async def test_a_jobs_story_knows_its_target_and_from_where_it_was_asked(
 
 
 def test_a_paths_story_speaks_of_the_host_of_its_route() -> None:
-    standpoint = Standpoint("example.test", {"port": 587}, server="smtp.example.test")
-    story = Story("p", "out", None, a_run(REFUSED), (), standpoint=standpoint)
+    vantage = Vantage("example.test", {"port": 587}, server="smtp.example.test")
+    story = Story("p", "out", None, a_run(REFUSED), (), vantage=vantage)
     assert "do: Start the server at smtp.example.test and have it listen on port 587;" in text_of(
         story
     )

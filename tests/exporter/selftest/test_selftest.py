@@ -198,7 +198,7 @@ def test_a_run_that_had_to_succeed_is_told_with_what_ended_it(cases: tuple[Case,
 def test_a_world_that_breaks_is_told_and_the_others_are_run(cases: tuple[Case, ...]) -> None:
     healthy = named(cases, "an MX host in order")
     broken = replace(
-        healthy, name="a zone", scenery=replace(healthy.scenery, zones={"example.test": "@ MX"})
+        healthy, name="a zone", spec=replace(healthy.spec, zones={"example.test": "@ MX"})
     )
     code, text = told(broken, healthy)
     assert code == 2
@@ -210,7 +210,7 @@ def test_a_world_that_breaks_is_told_and_the_others_are_run(cases: tuple[Case, .
 def test_what_this_machine_cannot_do_is_untestable_and_not_wrong(cases: tuple[Case, ...]) -> None:
     healthy = named(cases, "an MX host in order")
     nowhere = {"192.0.2.1": NameServer({"example.test": ""})}
-    foreign = replace(healthy, scenery=replace(healthy.scenery, name_servers=nowhere))
+    foreign = replace(healthy, spec=replace(healthy.spec, name_servers=nowhere))
     code, text = told(foreign)
     assert code == 3
     assert "1 case could not be performed here" in text

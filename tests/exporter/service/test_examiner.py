@@ -191,7 +191,7 @@ async def test_evidence_that_a_service_did_not_live_to_make_is_made_by_the_next(
     name = "s1._domainkey.signed.test"
     async with running(file) as run:
         token = await waiting(run)
-        world.dns.faults = {(name, "TXT"): dns_server.Fault(Misbehaviour.SILENCE)}
+        world.dns.faults = {(name, "TXT"): dns_server.DnsFault(Misbehaviour.SILENCE)}
         await deliver(world, relayed(sent_content(tmp_path, token)))
         assert await run.heard.outcome("direct") is Outcome.ARRIVED
         assert await run.ledger.evidence(token) == ()
@@ -210,7 +210,7 @@ async def test_a_key_that_cannot_be_looked_up_is_our_trouble_and_no_verdict(
     async with running(signing(world, tmp_path)) as run:
         token = await waiting(run)
         world.dns.faults = {
-            ("s1._domainkey.signed.test", "TXT"): dns_server.Fault(Misbehaviour.SERVFAIL)
+            ("s1._domainkey.signed.test", "TXT"): dns_server.DnsFault(Misbehaviour.SERVFAIL)
         }
         await deliver(world, relayed(sent_content(tmp_path, token)))
         (document,) = await documents(run.ledger, token)

@@ -15,7 +15,7 @@ from exporter.commands.show import show
 from exporter.commands.status import status
 from exporter.service.runs import finish, probe
 from exporter.testbed.servers.dns_messages import Misbehaviour
-from exporter.testbed.servers.dns_server import DnsServer, Fault
+from exporter.testbed.servers.dns_server import DnsFault, DnsServer
 from exporter.testbed.servers.smtp import Script, SmtpPeer
 from tests.exporter.commands.test_diagnose import finished, started
 from tests.servers.certificates import Authority
@@ -49,8 +49,8 @@ class Target:
         service = self.service.service
         self.ticks += 1
         run = await probe(service.config.jobs["reach"], self.ticks, service.net())
-        finish(run, service.run_book, service._publish)
-        assert await service.run_book.write()
+        finish(run, service.run_buffer, service._publish)
+        assert await service.run_buffer.write()
 
     async def changes(self, aspect: str) -> float:
         labels = f'probe="reach",aspect="{aspect}"'
@@ -59,7 +59,7 @@ class Target:
     def die(self) -> None:
         """No host can be found any more."""
         for name in (HOST, "mx2.example.test"):
-            self.dns.faults[name, "*"] = Fault(Misbehaviour.NXDOMAIN)
+            self.dns.faults[name, "*"] = DnsFault(Misbehaviour.NXDOMAIN)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from exporter.demo.faults import find
 from exporter.demo.world import MailWorld
 from exporter.service.runs import event_of
 from exporter.testbed.servers.imap import OK, Answers, ImapPeer
-from exporter.testbed.servers.script import Say, Tell
+from exporter.testbed.servers.script import Say, Signal
 from probes.canary.lifecycle import Event, Outcome
 from probes.canary.message import new_token
 from probes.clock import Instant
@@ -66,7 +66,7 @@ async def test_a_token_that_was_never_issued_is_counted_and_settles_nothing(
     fetched = Raw(b"* 1 FETCH (UID 1 BODY[HEADER]<0> {%d}\r\n%s)\r\n" % (len(header), header))
     idle: list[Answer] = [
         (Say("+ idling", "* 1 EXISTS"), OK),
-        (Tell("read"), Say("+ idling")),
+        (Signal("read"), Say("+ idling")),
     ]
     answers: Answers = {
         "LIST": (Say('* LIST () "/" INBOX', "{tag} OK done"),),

@@ -11,8 +11,8 @@ import pytest
 
 from exporter.ledger.reader import reading
 from exporter.model import Run, TargetChange
-from exporter.service import run_buffer as run_book
-from exporter.service.run_buffer import TOGETHER, RunBook
+from exporter.service import run_buffer
+from exporter.service.run_buffer import TOGETHER, RunBuffer
 from probes.result import Aspect, Known
 from tests.support.ledger_rig import BEGIN, Rig, opened, result
 
@@ -44,7 +44,7 @@ async def stored(rig: Rig, count: int) -> None:
 
 async def test_what_is_noted_is_written_when_the_block_ends(path: Path) -> None:
     async with opened(path) as rig:
-        async with RunBook(rig.ledger, pytest.fail, span=NEVER) as book:
+        async with RunBuffer(rig.ledger, pytest.fail, span=NEVER) as book:
             for run in runs(3):
                 book.add(run)
             assert await rig.ledger.runs("job", 9) == ()
@@ -54,14 +54,14 @@ async def test_what_is_noted_is_written_when_the_block_ends(path: Path) -> None:
 
 
 async def test_it_is_written_after_its_span_while_the_block_is_open(path: Path) -> None:
-    async with opened(path) as rig, RunBook(rig.ledger, pytest.fail, span=0.01) as book:
+    async with opened(path) as rig, RunBuffer(rig.ledger, pytest.fail, span=0.01) as book:
         for run in runs(2):
             book.add(run)
             await stored(rig, run.tick + 1)
 
 
 async def test_many_are_written_without_waiting_for_the_span(path: Path) -> None:
-    async with opened(path) as rig, RunBook(rig.ledger, pytest.fail, span=NEVER) as book:
+    async with opened(path) as rig, RunBuffer(rig.ledger, pytest.fail, span=NEVER) as book:
         for run in runs(TOGETHER):
             book.add(run)
         await stored(rig, TOGETHER)
@@ -70,7 +70,7 @@ async def test_many_are_written_without_waiting_for_the_span(path: Path) -> None
 async def test_what_the_ledger_refuses_is_said_kept_and_written_later(path: Path) -> None:
     refused: list[None] = []
     async with opened(path) as rig:
-        book = RunBook(rig.ledger, lambda: refused.append(None), span=NEVER)
+        book = RunBuffer(rig.ledger, lambda: refused.append(None), span=NEVER)
         execute(path, "CREATE TRIGGER no BEFORE INSERT ON runs BEGIN SELECT RAISE(FAIL, 'no'); END")
         for run in runs(2):
             book.add(run)
@@ -84,7 +84,7 @@ async def test_what_the_ledger_refuses_is_said_kept_and_written_later(path: Path
 
 async def test_a_write_that_is_broken_off_is_done_again(path: Path) -> None:
     async with opened(path) as rig:
-        book = RunBook(rig.ledger, pytest.fail, span=NEVER)
+        book = RunBuffer(rig.ledger, pytest.fail, span=NEVER)
         book.add(runs(1)[0])
         task = asyncio.create_task(book.write())
         await asyncio.sleep(0)
@@ -98,9 +98,9 @@ async def test_a_write_that_is_broken_off_is_done_again(path: Path) -> None:
 async def test_what_cannot_be_written_for_long_does_not_grow_without_bound(
     path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(run_book, "MOST_WAITING", 3)
+    monkeypatch.setattr(run_buffer, "MOST_WAITING", 3)
     async with opened(path) as rig:
-        book = RunBook(rig.ledger, pytest.fail, span=NEVER)
+        book = RunBuffer(rig.ledger, pytest.fail, span=NEVER)
         for run in runs(5):
             book.add(run)
         assert caplog.text.count("is not stored: too many wait") == 2
@@ -111,9 +111,9 @@ async def test_what_cannot_be_written_for_long_does_not_grow_without_bound(
 async def test_runs_that_come_while_the_ledger_refuses_do_not_pass_the_bound(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run_book, "MOST_WAITING", 3)
+    monkeypatch.setattr(run_buffer, "MOST_WAITING", 3)
     async with opened(path) as rig:
-        book = RunBook(rig.ledger, lambda: None, span=NEVER)
+        book = RunBuffer(rig.ledger, lambda: None, span=NEVER)
         execute(path, "CREATE TRIGGER no BEFORE INSERT ON runs BEGIN SELECT RAISE(FAIL, 'no'); END")
         for run in runs(3):
             book.add(run)
@@ -134,7 +134,7 @@ async def test_an_end_in_the_middle_of_a_write_tells_each_change_once(path: Path
     changes: list[TargetChange] = []
     async with opened(path) as rig:
         with closing(sqlite3.connect(path, isolation_level=None)) as holder:
-            async with RunBook(rig.ledger, pytest.fail, changes.append, span=0.01) as book:
+            async with RunBuffer(rig.ledger, pytest.fail, changes.append, span=0.01) as book:
                 holder.execute("begin immediate")
                 for tick, value in ((1, "old"), (2, "new")):
                     known = (Known(Aspect.SPF, "example.test", value),)

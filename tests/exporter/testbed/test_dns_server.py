@@ -10,7 +10,7 @@ import dns.rcode
 import pytest
 
 from exporter.testbed.servers.dns_messages import Misbehaviour
-from exporter.testbed.servers.dns_server import MAX_QUERIES_KEPT, DnsServer, Fault
+from exporter.testbed.servers.dns_server import MAX_QUERIES_KEPT, DnsFault, DnsServer
 
 ZONE = "@ MX 10 mx1\nmx1 A 192.0.2.1\nalias CNAME mx1\nfar CNAME mx1.other.test.\n"
 LOOK_UP_SECONDS = 5.0
@@ -86,17 +86,17 @@ async def test_an_answer_above_the_clients_size_is_truncated_over_udp_only(
 
 
 async def test_faults_are_changed_while_the_server_runs(server: DnsServer) -> None:
-    server.faults["mx1.example.test", "A"] = Fault(Misbehaviour.SERVFAIL)
+    server.faults["mx1.example.test", "A"] = DnsFault(Misbehaviour.SERVFAIL)
     assert (await ask(server, "mx1.example.test")).rcode() == dns.rcode.SERVFAIL
     server.faults.clear()
     assert (await ask(server, "mx1.example.test")).rcode() == dns.rcode.NOERROR
 
 
 async def test_the_nearest_fault_counts(server: DnsServer) -> None:
-    server.faults["*", "*"] = Fault(Misbehaviour.SERVFAIL)
-    server.faults["*", "MX"] = Fault(Misbehaviour.REFUSED)
-    server.faults["mx1.example.test", "*"] = Fault(Misbehaviour.NXDOMAIN)
-    server.faults["mx1.example.test", "A"] = Fault()
+    server.faults["*", "*"] = DnsFault(Misbehaviour.SERVFAIL)
+    server.faults["*", "MX"] = DnsFault(Misbehaviour.REFUSED)
+    server.faults["mx1.example.test", "*"] = DnsFault(Misbehaviour.NXDOMAIN)
+    server.faults["mx1.example.test", "A"] = DnsFault()
     assert (await ask(server, "mx1.example.test")).rcode() == dns.rcode.NOERROR
     assert (await ask(server, "mx1.example.test", "MX")).rcode() == dns.rcode.NXDOMAIN
     assert (await ask(server, "example.test", "MX")).rcode() == dns.rcode.REFUSED
@@ -104,7 +104,7 @@ async def test_the_nearest_fault_counts(server: DnsServer) -> None:
 
 
 async def test_a_silent_server_hears_the_question_all_the_same(server: DnsServer) -> None:
-    server.faults["*", "*"] = Fault(Misbehaviour.SILENCE)
+    server.faults["*", "*"] = DnsFault(Misbehaviour.SILENCE)
     query = dns.message.make_query("Mx1.Example.test", "A", want_dnssec=True)
     with pytest.raises(dns.exception.Timeout):
         await dns.asyncquery.udp(query, server.address, port=server.port, timeout=0.05)
@@ -114,14 +114,14 @@ async def test_a_silent_server_hears_the_question_all_the_same(server: DnsServer
 
 
 async def test_an_answer_can_be_late(server: DnsServer) -> None:
-    server.faults["*", "*"] = Fault(delay=0.05)
+    server.faults["*", "*"] = DnsFault(delay=0.05)
     message = await ask(server, "mx1.example.test")
     assert addresses(message) == ["192.0.2.1"]
     assert message.time >= 0.04
 
 
 async def test_a_server_that_leaves_forgets_its_late_answers() -> None:
-    async with DnsServer({"example.test": ZONE}, {("*", "*"): Fault(delay=60)}) as server:
+    async with DnsServer({"example.test": ZONE}, {("*", "*"): DnsFault(delay=60)}) as server:
         query = dns.message.make_query("mx1.example.test", "A")
         with pytest.raises(dns.exception.Timeout):
             await dns.asyncquery.udp(query, server.address, port=server.port, timeout=0.05)

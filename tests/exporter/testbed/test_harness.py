@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from exporter.testbed.faults.all_faults import LIES
-from exporter.testbed.faults.fault import Lie, Scene, broken, fine, found
-from exporter.testbed.faults.harness import TOKEN, Stage
+from exporter.testbed.faults.all_faults import FAULTS
+from exporter.testbed.faults.fault import Fault, ProbeUnderTest, broken, fine, found
+from exporter.testbed.faults.harness import TOKEN, Harness
 from exporter.testbed.servers.certificates import Authority
 from exporter.testbed.servers.imap import ImapPeer
 from exporter.testbed.servers.peer import FullQueue, NobodyThere
@@ -20,13 +20,13 @@ from probes.canary.message import recognise
 from probes.result import Owner, Phase, Reason
 
 
-@pytest.mark.parametrize("scene", Scene)
+@pytest.mark.parametrize("under_test", ProbeUnderTest)
 async def test_where_nobody_lies_every_probe_succeeds_and_finds_no_fault(
-    scene: Scene, authority: Authority
+    under_test: ProbeUnderTest, authority: Authority
 ) -> None:
-    truth = Lie("the truth", scene, fine(), patience=5)
-    async with Stage(truth, authority) as stage:
-        result = await stage.run()
+    truth = Fault("the truth", under_test, fine(), patience=5)
+    async with Harness(truth, authority) as harness:
+        result = await harness.run()
     assert result.ok, result.failure
     assert found(result) <= {"mx.host_special_address"}  # which is the truth about the stage
 
@@ -36,19 +36,19 @@ def test_the_stages_canary_is_one() -> None:
 
 
 async def test_a_verdict_names_everything_that_is_said_otherwise(authority: Authority) -> None:
-    lie = LIES["SMTP: the greeting is 554"]
-    async with Stage(lie, authority) as stage:
-        result = await stage.run()
-    assert lie.verdict.objections(result) == []
+    fault = FAULTS["SMTP: the greeting is 554"]
+    async with Harness(fault, authority) as harness:
+        result = await harness.run()
+    assert fault.verdict.objections(result) == []
     (objection,) = fine().objections(result)
     assert objection.startswith("(greeting, rejected, their_mx) instead of success")
     other = broken(Phase.EHLO, Reason.REJECTED, Owner.THEIR_MX, "smtp.ehlo.refused")
     assert len(replace(other, facts={"tls.version": "TLSv1.3"}).objections(result)) == 3
 
 
-@pytest.mark.parametrize("name", LIES)
+@pytest.mark.parametrize("name", FAULTS)
 def test_a_lie_is_named_as_a_sentence_and_its_verdict_is_whole(name: str) -> None:
-    verdict = LIES[name].verdict
+    verdict = FAULTS[name].verdict
     assert name.partition(": ")[2][0].isalpha()
     parts = (verdict.phase, verdict.reason, verdict.owner)
     assert all(parts) or not any(parts)

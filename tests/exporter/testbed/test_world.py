@@ -6,9 +6,9 @@ import pytest
 
 from exporter.testbed.servers.certificates import Authority
 from exporter.testbed.servers.https import page
-from exporter.testbed.servers.script import Act, Say
+from exporter.testbed.servers.script import Say, Step
 from exporter.testbed.servers.smtp import Script
-from exporter.testbed.servers.world import Mailbox, NameServer, Pages, Scenery, World, standing
+from exporter.testbed.servers.world import Mailbox, NameServer, Pages, World, WorldSpec, running
 from probes.net.errors import NetError
 from probes.net.imap import ImapSession
 from probes.net.smtp_session import SmtpSession
@@ -28,7 +28,7 @@ async def refused(world: World, address: str) -> NetError:
 async def test_each_server_stands_at_its_address_and_nobody_at_the_others(
     authority: Authority, trust: TrustStore
 ) -> None:
-    scenery = Scenery(
+    spec = WorldSpec(
         trust=trust,
         zones=ZONE,
         servers={
@@ -38,7 +38,7 @@ async def test_each_server_stands_at_its_address_and_nobody_at_the_others(
         },
         out_of_reach=frozenset({"198.51.100.1"}),
     )
-    async with standing(scenery) as world:
+    async with running(spec) as world:
         assert (await world.net.resolver.addresses("mx.example.test")).records == (FIRST,)
         async with await SmtpSession.connect(world.net.dialer, FIRST, 25) as smtp:
             assert (await smtp.greeting()).code == 220
@@ -53,7 +53,7 @@ async def test_each_server_stands_at_its_address_and_nobody_at_the_others(
 
 async def test_name_servers_have_one_port_and_each_its_own_zone(trust: TrustStore) -> None:
     zones = {at: NameServer({"example.test": f"@ A {at}\n"}) for at in ("127.0.0.1", "127.0.0.2")}
-    async with standing(Scenery(trust=trust, name_servers=zones)) as world:
+    async with running(WorldSpec(trust=trust, name_servers=zones)) as world:
         for at in zones:
             server = (at, world.name_server_port)
             answer = await world.net.resolver.ask(server, "example.test", "A", recursive=False)
@@ -61,10 +61,10 @@ async def test_name_servers_have_one_port_and_each_its_own_zone(trust: TrustStor
 
 
 async def test_a_server_may_answer_otherwise_the_second_time(trust: TrustStore) -> None:
-    answers: list[tuple[Act, ...]] = [(Say("550 5.1.1 no"),), (Say("250 2.1.5 ok"),)]
-    scenery = Scenery(trust=trust, servers={FIRST: Script(on={"RCPT": answers})})
+    answers: list[tuple[Step, ...]] = [(Say("550 5.1.1 no"),), (Say("250 2.1.5 ok"),)]
+    spec = WorldSpec(trust=trust, servers={FIRST: Script(on={"RCPT": answers})})
     async with (
-        standing(scenery) as world,
+        running(spec) as world,
         await SmtpSession.connect(world.net.dialer, FIRST, 25) as smtp,
     ):
         await smtp.greeting()
@@ -78,10 +78,10 @@ async def test_a_server_may_answer_otherwise_the_second_time(trust: TrustStore) 
 
 async def test_a_world_whose_task_is_cancelled_is_torn_down_whole(trust: TrustStore) -> None:
     servers = {f"192.0.2.{number}": Script() for number in range(1, 9)}
-    scenery = Scenery(trust=trust, zones=ZONE, servers=servers)
+    spec = WorldSpec(trust=trust, zones=ZONE, servers=servers)
 
     async def stand() -> None:
-        async with standing(scenery):
+        async with running(spec):
             return
 
     for turns in range(40):  # at some of them it is being set up, at others torn down

@@ -12,7 +12,7 @@ import multiprocessing
 import sys
 from collections.abc import Mapping, Sequence
 
-import exporter.diagnose_command  # noqa: F401 - what the command loads when it is called
+import exporter.commands.diagnose  # noqa: F401 - what the command loads when it is called
 from exporter import cli
 from tests.integration.chain.chain import Chain
 

@@ -7,7 +7,13 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probes.canary.evidence import SCHEMA_VERSION, Circumstances, Evidence, evidence_json, examine
+from probes.canary.evidence import (
+    SCHEMA_VERSION,
+    Evidence,
+    ExaminationContext,
+    evidence_json,
+    examine,
+)
 from probes.canary.hops import OurTimes
 from probes.records.raw_message import MAX_MESSAGE
 from tests.probes.canary.test_mutation import OWN, PUBLIC, SENT
@@ -29,7 +35,7 @@ def results(name: str, text: str) -> bytes:
 
 
 def seen(arrived: bytes, sent: bytes | None = SENT, **more: Any) -> Evidence:
-    return examine(arrived, sent, Circumstances(NOON, **{"lookup": keys, **more}))
+    return examine(arrived, sent, ExaminationContext(NOON, **{"lookup": keys, **more}))
 
 
 def codes(evidence: Evidence) -> list[str]:

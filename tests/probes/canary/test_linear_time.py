@@ -5,12 +5,12 @@ from datetime import UTC, datetime
 import pytest
 
 from probes.canary.bounce import bounced_token
-from probes.canary.evidence import Circumstances, examine
+from probes.canary.evidence import ExaminationContext, examine
 from probes.canary.message import recognise, recognise_body
 from tests.support.linear_time import Case, cases, is_linear, superlinear
 
 _SENT = b"From: <a@b.test>\r\nSubject: x\r\n\r\nThis is a test.\r\n"
-_KNOWN = Circumstances(at=datetime(2026, 3, 1, tzinfo=UTC), lookup=lambda _: ())
+_KNOWN = ExaminationContext(at=datetime(2026, 3, 1, tzinfo=UTC), lookup=lambda _: ())
 
 
 def _known(text: str) -> object:

@@ -7,7 +7,7 @@ import pytest
 
 from exporter.testbed.servers.certificates import Identity, identity
 from exporter.testbed.servers.dns_messages import Misbehaviour
-from exporter.testbed.servers.dns_server import Fault, Faults
+from exporter.testbed.servers.dns_server import DnsFault, Faults
 from exporter.testbed.servers.https import page, sts_policy
 from exporter.testbed.servers.keys import key_record
 from exporter.testbed.servers.smtp import Script
@@ -87,7 +87,7 @@ async def test_that_there_are_none_is_known_and_that_nobody_answered_is_not(
     misbehaviour: Misbehaviour | None,
     values: Sequence[tuple[str, str, int | None]],
 ) -> None:
-    faults = {("example.test", "MX"): Fault(misbehaviour)} if misbehaviour else {}
+    faults = {("example.test", "MX"): DnsFault(misbehaviour)} if misbehaviour else {}
     result = await run_mx(trust, zone, {}, faults)
     assert said(result, Aspect.MX) == list(values)
 

@@ -7,7 +7,7 @@ import pytest
 import pytest_asyncio
 
 from exporter.testbed.servers.imap import ImapPeer
-from exporter.testbed.servers.script import Act, Close, Say, Wait
+from exporter.testbed.servers.script import Close, Say, Step, Wait
 from probes.catalogue import ENTRIES
 from probes.clock import SYSTEM_CLOCK
 from probes.kinds.mailbox import MailboxTarget, host, probe
@@ -127,7 +127,7 @@ async def test_starttls_is_spoken_and_a_folder_that_is_not_there_is_their_mailbo
     assert (failure.phase, failure.owner) == (Phase.SELECT, Owner.THEIR_MAILBOX)
 
 
-CASES: list[tuple[str, tuple[Act, ...], Phase, Reason]] = [
+CASES: list[tuple[str, tuple[Step, ...], Phase, Reason]] = [
     ("connect", (Wait(),), Phase.GREETING, Reason.TIMEOUT),
     ("connect", (Close(),), Phase.GREETING, Reason.CONNECTION_CLOSED),
     ("EXAMINE", (Say("{tag} NO not now"),), Phase.SELECT, Reason.REJECTED),
@@ -137,7 +137,7 @@ CASES: list[tuple[str, tuple[Act, ...], Phase, Reason]] = [
 
 @pytest.mark.parametrize(("moment", "acts", "phase", "reason"), CASES)
 async def test_the_step_that_fails_is_named(
-    the_net: Net, moment: str, acts: tuple[Act, ...], phase: Phase, reason: Reason
+    the_net: Net, moment: str, acts: tuple[Step, ...], phase: Phase, reason: Reason
 ) -> None:
     peer_of = ImapPeer(greeting=acts) if moment == "connect" else ImapPeer({moment: acts})
     async with peer_of as peer:

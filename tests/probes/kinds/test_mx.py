@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from exporter.testbed.servers.dns_messages import Misbehaviour
-from exporter.testbed.servers.dns_server import Fault
+from exporter.testbed.servers.dns_server import DnsFault
 from exporter.testbed.servers.script import Close, Send, Wait
 from exporter.testbed.servers.smtp import Script
 from probes.clock import SYSTEM_CLOCK
@@ -162,7 +162,7 @@ async def test_a_failed_mx_look_up_never_falls_back_to_the_domains_address(
     owner: Owner,
     is_untestable: bool,  # noqa: FBT001
 ) -> None:
-    faults = {(DOMAIN, "MX"): Fault(misbehaviour)}
+    faults = {(DOMAIN, "MX"): DnsFault(misbehaviour)}
     async with mail_world(
         "@ A 192.0.2.1", {"192.0.2.1": GOOD}, trust=trust, faults=faults
     ) as world:
@@ -339,7 +339,7 @@ async def test_a_host_without_an_address_is_a_part_of_its_own(trust: TrustStore)
 async def test_a_failed_aaaa_look_up_is_told_although_the_a_records_do(
     trust: TrustStore, misbehaviour: Misbehaviour, status: Status
 ) -> None:
-    faults = {("mx1.example.test", "AAAA"): Fault(misbehaviour)}
+    faults = {("mx1.example.test", "AAAA"): DnsFault(misbehaviour)}
     async with mail_world(ONE_HOST, {"192.0.2.1": GOOD}, trust=trust, faults=faults) as world:
         result = await run(world)
     assert result.ok, result.parts

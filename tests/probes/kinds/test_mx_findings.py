@@ -6,8 +6,9 @@ from dataclasses import replace
 import pytest
 
 from exporter.testbed.servers.dns_messages import Misbehaviour
-from exporter.testbed.servers.dns_server import Fault
-from exporter.testbed.servers.script import Act, Close, Say, Send, Wait
+from exporter.testbed.servers.dns_server import DnsFault
+from exporter.testbed.servers.script import Close, Say, Send, Wait
+from exporter.testbed.servers.script import Step as ServerStep
 from exporter.testbed.servers.smtp import Script
 from probes.catalogue import ENTRIES, owner_of_finding
 from probes.clock import SYSTEM_CLOCK
@@ -102,7 +103,7 @@ async def test_a_null_mx_in_good_order_has_no_finding(trust: TrustStore) -> None
 async def test_records_that_do_not_validate_are_called_bogus(
     trust: TrustStore, lie: Misbehaviour
 ) -> None:
-    faults = {(DOMAIN, "MX"): Fault(lie)}
+    faults = {(DOMAIN, "MX"): DnsFault(lie)}
     async with mail_world(ZONE, {}, trust=trust, faults=faults) as world:
         result = await run(world)
     (finding,) = found(result)
@@ -112,7 +113,7 @@ async def test_records_that_do_not_validate_are_called_bogus(
 
 
 async def test_a_server_that_only_fails_is_not_called_bogus(trust: TrustStore) -> None:
-    faults = {(DOMAIN, "MX"): Fault(Misbehaviour.SERVFAIL)}
+    faults = {(DOMAIN, "MX"): DnsFault(Misbehaviour.SERVFAIL)}
     async with mail_world(ZONE, {}, trust=trust, faults=faults) as world:
         result = await run(world)
     assert found(result) == []
@@ -124,7 +125,7 @@ async def test_a_server_that_only_fails_is_not_called_bogus(trust: TrustStore) -
 async def test_a_host_whose_addresses_do_not_validate_fails_for_that(
     trust: TrustStore, lie: Misbehaviour
 ) -> None:
-    faults = {("mx1.example.test", "*"): Fault(lie)}
+    faults = {("mx1.example.test", "*"): DnsFault(lie)}
     async with mail_world(ZONE, {}, trust=trust, faults=faults) as world:
         result = await run(world)
     failure = only_part(result).failure
@@ -146,7 +147,7 @@ async def test_a_reserved_address_is_graver_when_nothing_answers_there(
     assert "private" in finding.evidence
 
 
-def greeting(*acts: Act) -> Script:
+def greeting(*acts: ServerStep) -> Script:
     return Script(on={"connect": acts})
 
 
@@ -186,7 +187,7 @@ async def test_a_server_that_behaves_oddly_is_told_by_its_code(
         assert codes(result) & REFUSALS == {code}
 
 
-async def tempo(trust: TrustStore, until: float = 20.0, **on: tuple[Act, ...]) -> set[str]:
+async def tempo(trust: TrustStore, until: float = 20.0, **on: tuple[ServerStep, ...]) -> set[str]:
     """What is said of the tempo of a server without TLS that does so, with these limits."""
     target = replace(TARGET, slow_reply=Seconds(0.3), address_timeout=Seconds(until))
     async with mail_world(ZONE, {"192.0.2.1": Script(on=on)}, trust=trust) as world:
@@ -280,7 +281,7 @@ async def test_the_same_certificate_everywhere_or_an_unreached_address_is_no_dif
     ids=["454", "502", "no TLS", "closed"],
 )
 async def test_tls_that_fails_is_told_and_mail_is_taken_in_clear_all_the_same(
-    trust: TrustStore, context: ssl.SSLContext, acts: tuple[Act, ...]
+    trust: TrustStore, context: ssl.SSLContext, acts: tuple[ServerStep, ...]
 ) -> None:
     broken = Script(tls=context, on={"STARTTLS": acts})
     steps: list[Step] = []

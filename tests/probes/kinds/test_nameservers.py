@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager
 import pytest
 
 from exporter.testbed.servers.dns_messages import Misbehaviour
-from exporter.testbed.servers.dns_server import Fault
-from exporter.testbed.servers.world import NameServer, Scenery, World, standing
+from exporter.testbed.servers.dns_server import DnsFault
+from exporter.testbed.servers.world import NameServer, World, WorldSpec, running
 from probes.clock import SYSTEM_CLOCK
 from probes.kinds.nameservers import NameserversTarget, host, probe
 from probes.net.tls import TrustStore
@@ -27,14 +27,14 @@ async def two_servers(
     second: str | None = ZONE,
     *,
     first: str = ZONE,
-    faults: Mapping[tuple[str, str], Fault] | None = None,
+    faults: Mapping[tuple[str, str], DnsFault] | None = None,
 ) -> AsyncIterator[World]:
     """A resolver and two name servers (None: nobody at the second's address) on one port."""
     name_servers = {FIRST: NameServer({DOMAIN: first})}
     if second is not None:
         name_servers[SECOND] = NameServer({DOMAIN: second}, faults or {})
-    scenery = Scenery(trust=trust, zones={DOMAIN: first}, name_servers=name_servers, patience=0.4)
-    async with standing(scenery) as world:
+    spec = WorldSpec(trust=trust, zones={DOMAIN: first}, name_servers=name_servers, patience=0.4)
+    async with running(spec) as world:
         yield world
 
 
@@ -103,7 +103,7 @@ async def test_a_delegation_that_does_not_validate_is_called_bogus(
     trust: TrustStore, lie: Misbehaviour
 ) -> None:
     async with two_servers(trust, None) as running:
-        running.dns.faults[DOMAIN, "NS"] = Fault(lie)
+        running.dns.faults[DOMAIN, "NS"] = DnsFault(lie)
         result = await run(running)
     assert result.failure is not None
     assert (result.failure.reason, result.failure.owner) == (Reason.DNSSEC_BOGUS, Owner.THEIR_DNS)
@@ -135,7 +135,7 @@ async def test_serials_that_differ_are_told(trust: TrustStore) -> None:
 async def test_a_server_that_is_of_no_use_is_told_beside_one_that_is(
     trust: TrustStore, lie: Misbehaviour, code: str, reason: Reason
 ) -> None:
-    async with two_servers(trust, faults={("*", "*"): Fault(lie)}) as running:
+    async with two_servers(trust, faults={("*", "*"): DnsFault(lie)}) as running:
         result = await run(running)
     assert result.ok
     (finding,) = found(result, code)
@@ -149,13 +149,13 @@ async def test_a_server_that_is_of_no_use_is_told_beside_one_that_is(
 async def test_a_server_whose_long_answers_never_come_is_told(
     trust: TrustStore, lie: Misbehaviour
 ) -> None:
-    async with two_servers(trust, faults={("*", "*"): Fault(lie)}) as running:
+    async with two_servers(trust, faults={("*", "*"): DnsFault(lie)}) as running:
         result = await run(running)
     assert found(result, "nameservers.unreachable")
 
 
 async def test_silence_about_one_record_is_no_difference(trust: TrustStore) -> None:
-    faults = {(DOMAIN, "MX"): Fault(Misbehaviour.SILENCE)}
+    faults = {(DOMAIN, "MX"): DnsFault(Misbehaviour.SILENCE)}
     async with two_servers(trust, faults=faults) as running:
         result = await run(running)
         asked = [query.rdtype for query in running.name_servers[SECOND].queries]
@@ -165,7 +165,7 @@ async def test_silence_about_one_record_is_no_difference(trust: TrustStore) -> N
 
 
 async def test_a_server_without_tcp_is_told(trust: TrustStore) -> None:
-    faults = {("*", "*"): Fault(Misbehaviour.UDP_ONLY)}
+    faults = {("*", "*"): DnsFault(Misbehaviour.UDP_ONLY)}
     async with two_servers(trust, faults=faults) as running:
         result = await run(running)
     assert SECOND in found(result, "nameservers.tcp_failed")[0].subject
@@ -173,8 +173,8 @@ async def test_a_server_without_tcp_is_told(trust: TrustStore) -> None:
 
 
 async def test_nobody_who_answers_with_authority_is_a_failure(trust: TrustStore) -> None:
-    async with two_servers(trust, faults={("*", "*"): Fault(Misbehaviour.REFUSED)}) as running:
-        running.name_servers[FIRST].faults[("*", "*")] = Fault(Misbehaviour.REFUSED)
+    async with two_servers(trust, faults={("*", "*"): DnsFault(Misbehaviour.REFUSED)}) as running:
+        running.name_servers[FIRST].faults[("*", "*")] = DnsFault(Misbehaviour.REFUSED)
         result = await run(running)
     assert result.failure is not None
     assert (result.failure.phase, result.failure.reason) == (Phase.EVALUATE, Reason.REFUSED)
@@ -182,8 +182,8 @@ async def test_nobody_who_answers_with_authority_is_a_failure(trust: TrustStore)
 
 
 async def test_when_all_are_silent_it_may_be_the_network(trust: TrustStore) -> None:
-    async with two_servers(trust, faults={("*", "*"): Fault(Misbehaviour.SILENCE)}) as running:
-        running.name_servers[FIRST].faults[("*", "*")] = Fault(Misbehaviour.SILENCE)
+    async with two_servers(trust, faults={("*", "*"): DnsFault(Misbehaviour.SILENCE)}) as running:
+        running.name_servers[FIRST].faults[("*", "*")] = DnsFault(Misbehaviour.SILENCE)
         result = await run(running)
     assert result.failure is not None
     assert (result.failure.reason, result.failure.owner) == (Reason.TIMEOUT, Owner.NETWORK)

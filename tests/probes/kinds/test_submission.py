@@ -7,7 +7,7 @@ import pytest
 
 from exporter.testbed.servers.certificates import foreign, self_signed
 from exporter.testbed.servers.dns_messages import Misbehaviour
-from exporter.testbed.servers.dns_server import Fault
+from exporter.testbed.servers.dns_server import DnsFault
 from exporter.testbed.servers.script import Close, Send, Wait
 from exporter.testbed.servers.smtp import Script
 from probes.clock import SYSTEM_CLOCK
@@ -148,7 +148,7 @@ async def test_a_name_that_does_not_exist_is_their_dns(trust: TrustStore) -> Non
 async def test_a_name_that_does_not_validate_is_called_bogus(
     trust: TrustStore, lie: Misbehaviour
 ) -> None:
-    faults = {(NAME, kind): Fault(lie) for kind in ("A", "AAAA")}
+    faults = {(NAME, kind): DnsFault(lie) for kind in ("A", "AAAA")}
     async with mail_world(ZONE, {}, trust=trust, faults=faults) as world:
         result = await run(world)
     assert result.failure is not None
@@ -156,7 +156,7 @@ async def test_a_name_that_does_not_validate_is_called_bogus(
 
 
 async def test_a_resolver_that_says_nothing_is_our_dns(trust: TrustStore) -> None:
-    faults = {(NAME, kind): Fault(Misbehaviour.SILENCE) for kind in ("A", "AAAA")}
+    faults = {(NAME, kind): DnsFault(Misbehaviour.SILENCE) for kind in ("A", "AAAA")}
     async with mail_world(ZONE, {}, trust=trust, faults=faults) as world:
         result = await run(world)
     assert result.failure is not None

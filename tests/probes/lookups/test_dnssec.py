@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from exporter.testbed.servers.dns_messages import Misbehaviour
-from exporter.testbed.servers.dns_server import DnsServer, Fault
+from exporter.testbed.servers.dns_server import DnsFault, DnsServer
 from probes.lookups.dnssec import Dnssec, ResolverState, examine, settled, state_of
 from probes.net.dns_answer import DnsStatus
 from probes.net.resolver import Resolver
@@ -19,7 +19,7 @@ VALIDATING = ResolverState(True, "tested", False)
 @asynccontextmanager
 async def resolver(
     signed: Sequence[str] = (".", "example.test"),
-    faults: Mapping[tuple[str, str], Fault] | None = None,
+    faults: Mapping[tuple[str, str], DnsFault] | None = None,
     zones: Mapping[str, str] = ZONES,
 ) -> AsyncIterator[tuple[Resolver, DnsServer]]:
     async with DnsServer(zones, faults, authenticated=signed) as server:
@@ -31,7 +31,7 @@ async def test_the_root_zone_says_whether_a_resolver_validates() -> None:
         assert (await examine(asked, None)).validates is True
     async with resolver(signed=()) as (asked, _):
         assert (await examine(asked, None)).validates is False
-    async with resolver(faults={(".", "SOA"): Fault(Misbehaviour.SILENCE)}) as (asked, _):
+    async with resolver(faults={(".", "SOA"): DnsFault(Misbehaviour.SILENCE)}) as (asked, _):
         unknown = await examine(asked, None)
         assert unknown.validates is None
         answer = await asked.query("example.test", "A")
@@ -41,14 +41,14 @@ async def test_the_root_zone_says_whether_a_resolver_validates() -> None:
 @pytest.mark.parametrize(
     ("fault", "validates"),
     [
-        (Fault(), False),
-        (Fault(Misbehaviour.BOGUS), True),
-        (Fault(Misbehaviour.SERVFAIL), None),
-        (Fault(Misbehaviour.SILENCE), None),
-        (Fault(Misbehaviour.NXDOMAIN), None),
+        (DnsFault(), False),
+        (DnsFault(Misbehaviour.BOGUS), True),
+        (DnsFault(Misbehaviour.SERVFAIL), None),
+        (DnsFault(Misbehaviour.SILENCE), None),
+        (DnsFault(Misbehaviour.NXDOMAIN), None),
     ],
 )
-async def test_a_broken_name_says_it_better(fault: Fault, validates: bool | None) -> None:  # noqa: FBT001
+async def test_a_broken_name_says_it_better(fault: DnsFault, validates: bool | None) -> None:  # noqa: FBT001
     async with resolver(faults={("broken.test", "A"): fault}) as (asked, _):
         state = await examine(asked, "broken.test")
     assert state.validates is validates
@@ -63,7 +63,7 @@ async def test_a_name_that_cannot_exist_shows_who_invents_addresses(
     lie: Misbehaviour | None,
     rewrites: bool | None,  # noqa: FBT001
 ) -> None:
-    async with resolver(faults={("*", "A"): Fault(lie)}) as (asked, _):
+    async with resolver(faults={("*", "A"): DnsFault(lie)}) as (asked, _):
         assert (await examine(asked, None)).rewrites_nxdomain is rewrites
 
 
@@ -93,14 +93,14 @@ async def test_an_answer_is_as_secure_as_the_resolver_that_gave_it() -> None:
 async def test_a_failure_is_bogus_only_where_somebody_says_so(
     lie: Misbehaviour, state: Dnssec
 ) -> None:
-    async with resolver(faults={("example.test", "A"): Fault(lie)}) as (asked, _):
+    async with resolver(faults={("example.test", "A"): DnsFault(lie)}) as (asked, _):
         answer = await settled(asked, await asked.query("example.test", "A"))
     assert state_of(answer, VALIDATING) is state
 
 
 async def test_a_server_that_failed_for_a_moment_is_not_called_bogus() -> None:
     question = ("example.test", "A")
-    async with resolver(faults={question: Fault(Misbehaviour.SERVFAIL)}) as (asked, server):
+    async with resolver(faults={question: DnsFault(Misbehaviour.SERVFAIL)}) as (asked, server):
         answer = await asked.query(*question)
         server.faults.clear()
         assert await settled(asked, answer) == answer
@@ -113,7 +113,7 @@ async def test_one_server_is_asked_once_with_the_flags_that_are_wanted() -> None
         over_udp = await asked.ask(place, "example.test", "A", recursive=False)
         over_tcp = await asked.ask(place, "example.test", "A", over_tcp=True)
         assert [query.over_tcp for query in server.queries] == [False, True]
-        server.faults[("*", "*")] = Fault(Misbehaviour.SILENCE)
+        server.faults[("*", "*")] = DnsFault(Misbehaviour.SILENCE)
         silent = await asked.ask(place, "example.test", "A", check_disabled=True)
         with pytest.raises(RecordError):
             await asked.ask(place, "a..b", "A")

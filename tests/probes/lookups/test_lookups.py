@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import pytest
 
 from exporter.testbed.servers.dns_messages import Misbehaviour
-from exporter.testbed.servers.dns_server import DnsServer, Fault
+from exporter.testbed.servers.dns_server import DnsFault, DnsServer
 from probes.lookups.lookups import MAX_QUESTIONS, Lookups
 from probes.net.resolver import Resolver
 from probes.records.looked_up import LookupStatus
@@ -64,7 +64,7 @@ OUTCOMES: Mapping[Misbehaviour, tuple[LookupStatus, bool]] = {
 
 @pytest.mark.parametrize("misbehaviour", OUTCOMES)
 async def test_outcomes_are_told_apart(misbehaviour: Misbehaviour) -> None:
-    faults = {("example.test", "A"): Fault(misbehaviour)}
+    faults = {("example.test", "A"): DnsFault(misbehaviour)}
     async with DnsServer({"example.test": ZONE}, faults) as dns:
         lookup = Lookups(resolver(dns))
         found = await lookup("example.test", "A")
@@ -75,7 +75,7 @@ async def test_outcomes_are_told_apart(misbehaviour: Misbehaviour) -> None:
 
 @pytest.mark.parametrize("lie", [Misbehaviour.BOGUS, Misbehaviour.BOGUS_UNSAID])
 async def test_what_does_not_validate_is_called_bogus(lie: Misbehaviour) -> None:
-    async with DnsServer({"example.test": ZONE}, {("example.test", "A"): Fault(lie)}) as dns:
+    async with DnsServer({"example.test": ZONE}, {("example.test", "A"): DnsFault(lie)}) as dns:
         found = await Lookups(resolver(dns))("example.test", "A")
     assert (found.failure, found.is_ours) == ("dnssec_bogus", False)
 
@@ -106,7 +106,7 @@ async def test_what_can_be_no_name_does_not_exist() -> None:
 
 
 async def test_cancellation_passes_and_leaves_nothing_behind() -> None:
-    faults = {("example.test", "A"): Fault(Misbehaviour.SILENCE)}
+    faults = {("example.test", "A"): DnsFault(Misbehaviour.SILENCE)}
     async with DnsServer({"example.test": ZONE}, faults) as dns:
         lookup = Lookups(Resolver(((dns.address, dns.port),), timeout=30, lifetime=60))
         with pytest.raises(TimeoutError):

@@ -3,7 +3,7 @@
 import time
 
 from exporter.testbed.servers.dns_messages import Misbehaviour
-from exporter.testbed.servers.dns_server import DnsServer, Fault
+from exporter.testbed.servers.dns_server import DnsFault, DnsServer
 from probes.lookups.organisational_domains import MAX_DOMAINS, named_domains, organisations_for
 from probes.net.resolver import Resolver
 from tests.exporter.commands.test_explain import SIGNED
@@ -55,7 +55,7 @@ async def test_the_tree_walk_decides_and_two_labels_stand_in_for_it() -> None:
 
 
 async def test_a_silent_resolver_costs_a_bounded_time_and_no_answer() -> None:
-    faults = {("*", "*"): Fault(Misbehaviour.SILENCE)}
+    faults = {("*", "*"): DnsFault(Misbehaviour.SILENCE)}
     began = time.monotonic()
     async with DnsServer(ZONES, faults) as dns:
         organisation = await organisations_for(MESSAGE, resolver(dns))

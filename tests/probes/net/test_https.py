@@ -12,14 +12,14 @@ import uvloop
 from exporter.testbed.servers.certificates import foreign
 from exporter.testbed.servers.https import HttpsPeer, page
 from exporter.testbed.servers.script import (
-    Act,
     Close,
     Flood,
     HalfClose,
     Line,
     Repeat,
     Send,
-    Tell,
+    Signal,
+    Step,
     Wait,
 )
 from probes.net.dial import Dialer
@@ -48,7 +48,7 @@ async def secured(peer: HttpsPeer, trust: TrustStore) -> AsyncIterator[HttpsSess
         yield session
 
 
-async def ask(authority: Authority, *acts: Act, max_body: int = MAX_BODY) -> HttpsResponse:
+async def ask(authority: Authority, *acts: Step, max_body: int = MAX_BODY) -> HttpsResponse:
     """What a client gets from a server that answers by `acts`."""
     async with (
         HttpsPeer({"/": acts}, context=authority.context(NAME)) as peer,
@@ -128,7 +128,7 @@ async def test_interim_responses_are_passed_over(authority: Authority) -> None:
     assert (await ask(authority, early, *page(b"late"))).body == b"late"
 
 
-BROKEN: dict[str, tuple[tuple[Act, ...], Reason]] = {
+BROKEN: dict[str, tuple[tuple[Step, ...], Reason]] = {
     "nothing": ((Close(),), Reason.CONNECTION_CLOSED),
     "nothing but a reset": ((Close(reset=True),), Reason.CONNECTION_RESET),
     "half a status line": ((Send(b"HTTP/1.1 20"), Close()), Reason.CONNECTION_CLOSED),
@@ -194,7 +194,7 @@ async def test_what_is_said_in_clear_is_no_answer(authority: Authority) -> None:
 
 async def test_a_connection_that_ended_before_tls_began_is_closed(authority: Authority) -> None:
     async with (
-        HttpsPeer(greeting=(Tell("here"), Close())) as peer,
+        HttpsPeer(greeting=(Signal("here"), Close())) as peer,
         await HttpsSession.connect(Dialer(), peer.address, peer.port) as session,
     ):
         await peer.told("here")
@@ -228,7 +228,7 @@ async def test_a_request_that_is_none_is_ours(authority: Authority) -> None:
 async def test_a_waiting_session_can_be_cancelled_and_leaves_no_connection(
     authority: Authority,
 ) -> None:
-    async with HttpsPeer({"/": (Tell("asked"), Wait())}, context=authority.context(NAME)) as peer:
+    async with HttpsPeer({"/": (Signal("asked"), Wait())}, context=authority.context(NAME)) as peer:
 
         async def wait_for_ever() -> None:
             async with secured(peer, authority.trust) as session:

@@ -10,7 +10,7 @@ import pytest
 import uvloop
 
 from exporter.testbed.servers.imap import OK, OPENED, Answers, ImapPeer
-from exporter.testbed.servers.script import Close, Cue, Flood, Read, Repeat, Say, Tell
+from exporter.testbed.servers.script import Close, Flood, Read, Repeat, Say, Signal, WaitFor
 from probes.net.dial import Dialer
 from probes.net.errors import NetError
 from probes.net.imap import Folder, ImapSession, quote, uid_set
@@ -147,7 +147,7 @@ async def test_a_greeting_in_clear_is_not_taken_for_one_under_tls(
     is_early: bool,  # noqa: FBT001 - a parameter of the test
 ) -> None:
     async with (
-        ImapPeer(greeting=(Say("* OK ready"), Tell("greeted"), Hang())) as peer,
+        ImapPeer(greeting=(Say("* OK ready"), Signal("greeted"), Hang())) as peer,
         asyncio.timeout(10),
         await ImapSession.connect(Dialer(), peer.address, peer.port) as session,
     ):
@@ -484,7 +484,7 @@ async def test_what_is_said_of_the_old_folder_is_not_taken_for_the_new_one() -> 
 
 
 async def test_a_session_is_closed_at_once_when_its_task_is_cancelled() -> None:
-    async with ImapPeer({"NOOP": (Tell("asked"), Hang())}) as peer:
+    async with ImapPeer({"NOOP": (Signal("asked"), Hang())}) as peer:
 
         async def work() -> None:
             async with greeted(peer) as session:
@@ -580,7 +580,7 @@ async def test_a_changed_uidvalidity_is_news() -> None:
 
 
 async def test_idle_ends_when_it_is_interrupted() -> None:
-    answers = {"IDLE": (Say("+ idling"), Tell("idle"), Read(), OK)}
+    answers = {"IDLE": (Say("+ idling"), Signal("idle"), Read(), OK)}
     async with talking(answers) as (peer, session):
         task = asyncio.create_task(session.idle(session.changes))
         await peer.told("idle")
@@ -592,7 +592,7 @@ async def test_idle_ends_when_it_is_interrupted() -> None:
 
 
 async def test_an_interruption_before_the_go_ahead_is_not_lost() -> None:
-    answers = {"IDLE": (Tell("asked"), Cue("go"), Say("+ idling"), Read(), OK)}
+    answers = {"IDLE": (Signal("asked"), WaitFor("go"), Say("+ idling"), Read(), OK)}
     async with talking(answers) as (peer, session):
         task = asyncio.create_task(session.idle(session.changes))
         await peer.told("asked")
@@ -634,7 +634,7 @@ async def test_an_idle_that_goes_wrong_has_its_reason(answer: Answer, reason: Re
 
 
 async def test_leaving_in_the_middle_of_idle_says_done_and_logout() -> None:
-    answers = {"IDLE": (Say("+ idling"), Tell("idle"), Read(), OK)}
+    answers = {"IDLE": (Say("+ idling"), Signal("idle"), Read(), OK)}
     async with ImapPeer(answers) as peer:
 
         async def wait() -> None:

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.testbed.servers.dns_messages import Misbehaviour
-from exporter.testbed.servers.dns_server import DnsServer, Fault
+from exporter.testbed.servers.dns_server import DnsFault, DnsServer
 from probes.net.dns_answer import DnsStatus
 from probes.net.dns_exchange import is_answer_to, query_message
 from probes.net.errors import NetError
@@ -54,7 +54,7 @@ def resolver(*servers: DnsServer, timeout: float = 0.2, lifetime: float = 1.0) -
 
 
 def misbehave(server: DnsServer, misbehaviour: Misbehaviour, name: str = "*") -> None:
-    server.faults[name, "*"] = Fault(misbehaviour)
+    server.faults[name, "*"] = DnsFault(misbehaviour)
 
 
 @contextmanager
@@ -95,13 +95,13 @@ async def test_one_family_is_enough_for_an_answer(server: DnsServer) -> None:
 
 
 async def test_one_family_is_enough_even_if_the_other_look_up_fails(server: DnsServer) -> None:
-    server.faults["only4.example.test", "AAAA"] = Fault(Misbehaviour.SERVFAIL)
+    server.faults["only4.example.test", "AAAA"] = DnsFault(Misbehaviour.SERVFAIL)
     answer = await resolver(server).addresses("only4.example.test")
     assert (answer.status, answer.records) == (DnsStatus.ANSWERED, ("192.0.2.4",))
 
 
 async def test_a_failed_look_up_is_not_hidden_behind_a_missing_address(server: DnsServer) -> None:
-    server.faults["text.example.test", "AAAA"] = Fault(Misbehaviour.SERVFAIL)
+    server.faults["text.example.test", "AAAA"] = DnsFault(Misbehaviour.SERVFAIL)
     answer = await resolver(server).addresses("text.example.test")
     assert answer.status is DnsStatus.SERVFAIL
 
@@ -218,7 +218,7 @@ async def test_an_answer_above_our_payload_size_is_fetched_over_tcp(server: DnsS
 
 
 async def test_the_next_server_is_asked_when_the_first_is_silent(server: DnsServer) -> None:
-    async with DnsServer({}, {("*", "*"): Fault(Misbehaviour.SILENCE)}) as silent:
+    async with DnsServer({}, {("*", "*"): DnsFault(Misbehaviour.SILENCE)}) as silent:
         answer = await resolver(silent, server).mx("example.test")
     assert answer.status is DnsStatus.ANSWERED
     assert answer.server == (server.address, server.port)
@@ -231,7 +231,7 @@ async def test_the_next_server_is_asked_when_the_first_is_silent(server: DnsServ
 async def test_the_next_server_is_asked_when_the_first_cannot_answer(
     server: DnsServer, misbehaviour: Misbehaviour
 ) -> None:
-    async with DnsServer({}, {("*", "*"): Fault(misbehaviour)}) as broken:
+    async with DnsServer({}, {("*", "*"): DnsFault(misbehaviour)}) as broken:
         answer = await resolver(broken, server).mx("example.test")
     assert answer.server == (server.address, server.port)
     assert answer.status is DnsStatus.ANSWERED
@@ -240,7 +240,7 @@ async def test_the_next_server_is_asked_when_the_first_cannot_answer(
 async def test_a_bogus_answer_is_not_taken_from_a_server_that_does_not_validate(
     server: DnsServer,
 ) -> None:
-    async with DnsServer({}, {("*", "*"): Fault(Misbehaviour.BOGUS)}) as validating:
+    async with DnsServer({}, {("*", "*"): DnsFault(Misbehaviour.BOGUS)}) as validating:
         answer = await resolver(validating, server).mx("example.test")
     assert answer.status is DnsStatus.DNSSEC_BOGUS
     assert not server.queries
@@ -248,7 +248,7 @@ async def test_a_bogus_answer_is_not_taken_from_a_server_that_does_not_validate(
 
 async def test_of_several_failures_the_one_that_says_most_is_reported(server: DnsServer) -> None:
     misbehave(server, Misbehaviour.SERVFAIL)
-    async with DnsServer({}, {("*", "*"): Fault(Misbehaviour.REFUSED)}) as refusing:
+    async with DnsServer({}, {("*", "*"): DnsFault(Misbehaviour.REFUSED)}) as refusing:
         answer = await resolver(refusing, server).mx("example.test")
     assert answer.status is DnsStatus.SERVFAIL
     assert answer.server == (server.address, server.port)
@@ -275,7 +275,7 @@ async def test_the_lifetime_bounds_one_resolution_whatever_the_timeout_is(
 
 
 async def test_a_slow_answer_within_the_timeout_is_waited_for(server: DnsServer) -> None:
-    server.faults["example.test", "MX"] = Fault(delay=0.05)
+    server.faults["example.test", "MX"] = DnsFault(delay=0.05)
     answer = await resolver(server, timeout=5, lifetime=5).mx("example.test")
     assert answer.status is DnsStatus.ANSWERED
     assert answer.tries == 1
@@ -407,7 +407,7 @@ async def test_a_second_answer_to_one_question_is_none_to_the_other() -> None:
 async def test_one_unanswered_question_is_asked_again_and_the_other_is_not(
     server: DnsServer, rdtype: str
 ) -> None:
-    server.faults["mx1.example.test", rdtype] = Fault(Misbehaviour.SILENCE)
+    server.faults["mx1.example.test", rdtype] = DnsFault(Misbehaviour.SILENCE)
     looking = asyncio.create_task(
         resolver(server, timeout=0.1, lifetime=10).both_addresses("mx1.example.test")
     )
@@ -425,7 +425,7 @@ async def test_one_unanswered_question_is_asked_again_and_the_other_is_not(
 async def test_one_truncated_answer_is_fetched_over_tcp_beside_one_that_is_not(
     server: DnsServer,
 ) -> None:
-    server.faults["mx1.example.test", "A"] = Fault(Misbehaviour.TRUNCATED)
+    server.faults["mx1.example.test", "A"] = DnsFault(Misbehaviour.TRUNCATED)
     ipv4, ipv6 = await resolver(server).both_addresses("mx1.example.test")
     assert (ipv4.records, ipv6.records) == (("192.0.2.1",), ("2001:db8::1",))
     over_tcp = [query.rdtype for query in server.queries if query.over_tcp]
@@ -458,7 +458,7 @@ async def test_a_tcp_answer_to_another_question_is_malformed() -> None:
         writer.write(struct.pack("!H", len(message)) + message)
         await writer.drain()
 
-    async with DnsServer({}, {("*", "*"): Fault(Misbehaviour.TRUNCATED)}) as server:
+    async with DnsServer({}, {("*", "*"): DnsFault(Misbehaviour.TRUNCATED)}) as server:
         assert server._tcp is not None
         server._tcp.close()
         async with conversing(serve, server.port):

@@ -12,7 +12,7 @@ import uvloop
 from aiosmtpd import smtp as aiosmtpd
 from aiosmtpd.handlers import Message as MessageHandler
 
-from exporter.testbed.servers.script import Act, Close, Deaf, Flood, Send, StartTls, Wait
+from exporter.testbed.servers.script import Close, Deaf, Flood, Send, StartTls, Step, Wait
 from exporter.testbed.servers.smtp import Script, SmtpPeer
 from probes.clock import SYSTEM_CLOCK
 from probes.net.dial import Dialer
@@ -316,7 +316,7 @@ async def walk(session: SmtpSession) -> str:
     return "all"
 
 
-ANSWERS: dict[str, tuple[Act, Reason]] = {
+ANSWERS: dict[str, tuple[Step, Reason]] = {
     "421": (Send(b"421 4.3.2 closing\r\n"), Reason.SERVICE_CLOSING),
     "reset": (Close(reset=True), Reason.CONNECTION_RESET),
     "closed": (Close(), Reason.CONNECTION_CLOSED),

@@ -3,7 +3,7 @@
 import pytest
 
 from exporter.testbed.servers.dns_messages import Misbehaviour
-from exporter.testbed.servers.dns_server import Fault, Faults
+from exporter.testbed.servers.dns_server import DnsFault, Faults
 from exporter.testbed.servers.script import Close, Send, Wait
 from exporter.testbed.servers.smtp import Script
 from probes.canary.lifecycle import Event, sending_ended
@@ -214,7 +214,7 @@ async def test_without_mx_records_the_domain_itself_gets_it(trust: TrustStore) -
 async def test_nobody_gets_it_when_the_hosts_are_not_known(
     trust: TrustStore, misbehaviour: Misbehaviour
 ) -> None:
-    faults: Faults = {(DOMAIN, "MX"): Fault(misbehaviour)}
+    faults: Faults = {(DOMAIN, "MX"): DnsFault(misbehaviour)}
     zone = "@ A 192.0.2.1"
     async with mail_world(zone, {FIRST: GOOD}, trust=trust, faults=faults) as world:
         result = await send(world)

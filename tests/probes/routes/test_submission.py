@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from exporter.testbed.servers.script import Act, Close, Send, Wait
+from exporter.testbed.servers.script import Close, Send, Step, Wait
 from exporter.testbed.servers.smtp import Script
 from probes.canary.lifecycle import Event, sending_ended
 from probes.canary.message import Canary, MessageOptions, compose, new_token
@@ -135,7 +135,7 @@ async def test_what_needs_an_extension_asks_for_it(good: Script, trust: TrustSto
     assert mail.endswith(b" BODY=8BITMIME SMTPUTF8")
 
 
-ENDS: list[tuple[str, Act, Phase, Reason, Owner, Event]] = [
+ENDS: list[tuple[str, Step, Phase, Reason, Owner, Event]] = [
     (
         "RCPT",
         Send(b"550 5.1.1 nobody\r\n"),
@@ -208,7 +208,7 @@ async def test_how_far_a_canary_came_is_known(
     good: Script,
     trust: TrustStore,
     moment: str,
-    act: Act,
+    act: Step,
     phase: Phase,
     reason: Reason,
     owner: Owner,
@@ -234,7 +234,7 @@ async def test_a_server_that_never_answers_the_final_dot_leaves_the_outcome_unkn
 
 @pytest.mark.parametrize("act", [Close(), Close(reset=True), Send(b"500 what?\r\n")])
 async def test_a_failed_quit_does_not_take_an_accepted_message_back(
-    good: Script, trust: TrustStore, act: Act
+    good: Script, trust: TrustStore, act: Step
 ) -> None:
     script = replace(good, on={"QUIT": (act,)})
     async with mail_world(ZONE, {ADDRESS: script}, trust=trust) as world:

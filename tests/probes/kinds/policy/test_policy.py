@@ -6,9 +6,9 @@ import pytest
 
 from exporter.testbed.servers.certificates import Identity, foreign, identity
 from exporter.testbed.servers.dns_messages import Misbehaviour
-from exporter.testbed.servers.dns_server import Fault, Faults
+from exporter.testbed.servers.dns_server import DnsFault, Faults
 from exporter.testbed.servers.https import page, sts_policy
-from exporter.testbed.servers.script import Acts, Close, Flood, Say, Send, Wait
+from exporter.testbed.servers.script import Close, Flood, Say, Send, Steps, Wait
 from exporter.testbed.servers.smtp import Script
 from probes.kinds.policy.probe import PolicyTarget, host
 from probes.net.tls import TrustStore
@@ -168,7 +168,7 @@ async def test_records_that_nobody_can_use_make_tls_compulsory_and_prove_nothing
 async def test_a_digest_that_is_too_short_is_the_domains_mistake_and_not_our_resolvers(
     trust: TrustStore, mx: Identity
 ) -> None:
-    faults = {(f"_25._tcp.{MX}", "TLSA"): Fault(Misbehaviour.SHORT_TLSA)}
+    faults = {(f"_25._tcp.{MX}", "TLSA"): DnsFault(Misbehaviour.SHORT_TLSA)}
     async with policy_world(ZONE, trust=trust, hosts=serving(mx), faults=faults) as net:
         result = await run(net)
     assert outcomes(result)[2] == ENCRYPTED
@@ -191,7 +191,7 @@ async def test_records_in_an_unsigned_zone_are_heeded_by_nobody(
 async def test_records_that_cannot_be_looked_up_defer_the_mail_of_dane_senders(
     trust: TrustStore, mx: Identity, lie: Misbehaviour
 ) -> None:
-    faults = {(f"_25._tcp.{MX}", "TLSA"): Fault(lie)}
+    faults = {(f"_25._tcp.{MX}", "TLSA"): DnsFault(lie)}
     async with policy_world(ZONE, trust=trust, hosts=serving(mx), faults=faults) as net:
         result = await run(net)
     assert result.failure is not None
@@ -206,7 +206,7 @@ async def test_records_that_cannot_be_looked_up_defer_the_mail_of_dane_senders(
 async def test_a_resolver_that_is_silent_about_the_records_leaves_it_open(
     trust: TrustStore, mx: Identity
 ) -> None:
-    faults = {(f"_25._tcp.{MX}", "TLSA"): Fault(Misbehaviour.SILENCE)}
+    faults = {(f"_25._tcp.{MX}", "TLSA"): DnsFault(Misbehaviour.SILENCE)}
     async with policy_world(ZONE, trust=trust, hosts=serving(mx), faults=faults) as net:
         result = await run(net)
     assert outcomes(result)[2] == UNKNOWN
@@ -270,7 +270,7 @@ async def test_a_host_that_refuses_is_not_called_unreachable(
     [
         (
             "mx A 192.0.2.1\n",
-            {(MX, "A"): Fault(Misbehaviour.BOGUS)},
+            {(MX, "A"): DnsFault(Misbehaviour.BOGUS)},
             "deferred",
             "its addresses cannot be looked up",
         ),
@@ -311,7 +311,7 @@ async def test_a_name_with_broken_signatures_tests_the_resolver(
 ) -> None:
     target = PolicyTarget(Domain(DOMAIN), broken_name=HostName("broken.example.test"))
     zone = ZONE + "broken A 192.0.2.99\n"
-    lie = Fault(Misbehaviour.BOGUS) if is_refused else Fault()
+    lie = DnsFault(Misbehaviour.BOGUS) if is_refused else DnsFault()
     faults = {("broken.example.test", "A"): lie}
     async with policy_world(zone, trust=trust, hosts=serving(mx), faults=faults) as net:
         result = await run(net, target)
@@ -321,7 +321,7 @@ async def test_a_name_with_broken_signatures_tests_the_resolver(
 
 async def test_a_resolver_that_invents_addresses_is_told(trust: TrustStore, mx: Identity) -> None:
     hosts = {"192.0.2.77": Script(tls=mx.context)}
-    faults = {("*", "A"): Fault(Misbehaviour.INVENTED)}
+    faults = {("*", "A"): DnsFault(Misbehaviour.INVENTED)}
     async with policy_world(ZONE, trust=trust, hosts=hosts, faults=faults) as net:
         result = await run(net)
     assert found(result, "dnssec.resolver_rewrites")
@@ -331,7 +331,7 @@ async def test_a_resolver_that_invents_addresses_is_told(trust: TrustStore, mx: 
 async def test_a_bogus_domain_is_deferred_by_everybody(
     trust: TrustStore, lie: Misbehaviour
 ) -> None:
-    faults = {(DOMAIN, "MX"): Fault(lie)}
+    faults = {(DOMAIN, "MX"): DnsFault(lie)}
     async with policy_world(ZONE, trust=trust, faults=faults) as net:
         result = await run(net)
     assert result.failure is not None
@@ -460,7 +460,7 @@ async def test_a_record_that_cannot_be_looked_up_is_not_a_missing_one(
     trust: TrustStore, mx: Identity, area: str, lie: Misbehaviour, status: Status
 ) -> None:
     name = f"_mta-sts.{DOMAIN}" if area == "sts" else f"_smtp._tls.{DOMAIN}"
-    faults = {(name, "TXT"): Fault(lie)}
+    faults = {(name, "TXT"): DnsFault(lie)}
     async with policy_world(ZONE, trust=trust, hosts=serving(mx), faults=faults) as net:
         result = await run(net)
     assert found(result, f"{area}.lookup_failed")[0].status is status
@@ -471,7 +471,7 @@ async def test_a_record_that_cannot_be_looked_up_is_not_a_missing_one(
 
 _HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n"
 _METADATA = "Location: http://169.254.169.254/latest/meta-data/\r\n"
-HOSTILE: Sequence[tuple[str, Acts, str]] = (
+HOSTILE: Sequence[tuple[str, Steps, str]] = (
     (
         "redirect to metadata",
         page(b"", status="302 Found", head=_METADATA),
@@ -499,7 +499,7 @@ HOSTILE: Sequence[tuple[str, Acts, str]] = (
     ("acts", "said"), [row[1:] for row in HOSTILE], ids=[r[0] for r in HOSTILE]
 )
 async def test_a_policy_that_cannot_be_had_is_no_policy(
-    authority: Authority, trust: TrustStore, mx: Identity, acts: Acts, said: str
+    authority: Authority, trust: TrustStore, mx: Identity, acts: Steps, said: str
 ) -> None:
     target = PolicyTarget(Domain(DOMAIN), policy_timeout=Seconds(0.8))
     async with policy_world(

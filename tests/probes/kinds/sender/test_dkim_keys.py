@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from exporter.testbed.servers.dns_messages import Misbehaviour
-from exporter.testbed.servers.dns_server import Fault
+from exporter.testbed.servers.dns_server import DnsFault
 from exporter.testbed.servers.keys import key_record
 from probes.canary.dkim_selectors import IN_USE_FOR, LearntSelector
 from probes.kinds.sender.dkim_keys import selectors_of
@@ -97,7 +97,7 @@ async def test_a_learnt_selector_is_asked_for_in_the_domain_of_its_signature() -
 async def test_a_key_that_cannot_be_looked_up_is_no_missing_key(
     seen: datetime, *, ok: bool
 ) -> None:
-    fault = {("s1._domainkey.example.test", "TXT"): Fault(Misbehaviour.BOGUS_UNSAID)}
+    fault = {("s1._domainkey.example.test", "TXT"): DnsFault(Misbehaviour.BOGUS_UNSAID)}
     result = await World(faults=fault).run(replace(TARGET, learnt=(learnt("s1", seen),)))
     assert told(result) == {"dkim.lookup_failed": Status.NOTICE if ok else Status.FAILURE}
     assert result.ok is ok

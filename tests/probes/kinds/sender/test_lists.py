@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from exporter.testbed.servers.dns_messages import Misbehaviour
-from exporter.testbed.servers.dns_server import Fault
+from exporter.testbed.servers.dns_server import DnsFault
 from probes.kinds.sender.probe import MAX_LISTS, SenderTarget
 from probes.options import Domain, EmailAddress, Host, Secret
 from probes.result import Reason, Status, to_json
@@ -84,7 +84,7 @@ async def test_the_key_of_a_list_of_domains_is_never_told(
 ) -> None:
     zone = f'{IN_ORDER}\nexample.test A 127.0.1.2\nexample.test TXT "{KEY}: listed"'
     name = f"example.test.{KEY.lower()}.dq.test"
-    faults = {} if misbehaviour is None else {(name, "*"): Fault(misbehaviour)}
+    faults = {} if misbehaviour is None else {(name, "*"): DnsFault(misbehaviour)}
     keyed = (Secret(f"{KEY}.dq.test."),)
     target = replace(ASKING, domain_block_lists=(), keyed_domain_block_lists=keyed)
     result = await World(lists={f"{KEY}.dq.test": zone}, faults=faults).run(target)

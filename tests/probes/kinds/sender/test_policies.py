@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from exporter.testbed.servers.dns_messages import Misbehaviour
-from exporter.testbed.servers.dns_server import Fault
+from exporter.testbed.servers.dns_server import DnsFault
 from probes.result import Status
 from tests.probes.kinds.sender.test_sender import DMARC, NAMES, TARGET, World, all_findings, told
 
@@ -14,7 +14,9 @@ MX11 = "\n".join(f"many MX 10 h{number}\nh{number} A 192.0.2.7" for number in ra
 V4 = "\n".join(f"v{number} A 192.0.2.7" for number in range(3))
 
 
-async def about(zone: str, faults: dict[tuple[str, str], Fault] | None = None) -> dict[str, Status]:
+async def about(
+    zone: str, faults: dict[tuple[str, str], DnsFault] | None = None
+) -> dict[str, Status]:
     world = World(f"{zone}\n{DMARC}\n{NAMES}", faults=faults or {})
     return {k: v for k, v in told(await world.run(NOBODY)).items() if k.startswith("spf.")}
 
@@ -84,7 +86,7 @@ async def test_a_policy_or_a_name_that_cannot_be_looked_up_is_neither_there_nor_
     name: str, misbehaviour: Misbehaviour, status: Status
 ) -> None:
     zone = '@ TXT "v=spf1 include:b.example.test a:x.example.test -all"\nb TXT "v=spf1 -all"'
-    faults = {(name, "*"): Fault(misbehaviour)}
+    faults = {(name, "*"): DnsFault(misbehaviour)}
     assert (await about(zone + "\nx A 192.0.2.7", faults))["spf.lookup_failed"] is status
 
 

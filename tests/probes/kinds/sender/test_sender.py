@@ -8,9 +8,9 @@ from functools import cache
 import pytest
 
 from exporter.testbed.servers.dns_messages import Misbehaviour
-from exporter.testbed.servers.dns_server import Fault, Faults
+from exporter.testbed.servers.dns_server import DnsFault, Faults
 from exporter.testbed.servers.keys import ed25519_public, key_record, rsa_key, tiny_public
-from exporter.testbed.servers.world import Scenery, standing
+from exporter.testbed.servers.world import WorldSpec, running
 from probes.catalogue import ENTRIES
 from probes.clock import SYSTEM_CLOCK
 from probes.kinds.sender.probe import SenderTarget, probe
@@ -63,8 +63,8 @@ class World:
         # What is not there does not exist; a resolver would not refuse.
         for origin in ("test", "arpa"):
             zones.setdefault(origin, "")
-        scenery = Scenery(trust=TrustStore(), zones=zones, faults=self.faults, patience=0.5)
-        async with standing(scenery) as world:
+        spec = WorldSpec(trust=TrustStore(), zones=zones, faults=self.faults, patience=0.5)
+        async with running(spec) as world:
             return await run_once(
                 "sender",
                 lambda trace: probe(world.net, target, trace),
@@ -325,7 +325,7 @@ async def test_a_mail_from_of_another_organisation_is_not_aligned() -> None:
 async def test_an_organisation_that_cannot_be_looked_up_is_not_called_unaligned() -> None:
     zone = f'{GOOD}\nsub TXT "v=spf1 ip4:{IP} -all"'
     target = replace(TARGET, mail_from=EmailAddress("b@sub.example.test"))
-    faults = {("_dmarc.sub.example.test", "TXT"): Fault(Misbehaviour.SERVFAIL)}
+    faults = {("_dmarc.sub.example.test", "TXT"): DnsFault(Misbehaviour.SERVFAIL)}
     assert told(await World(zone, faults=faults).run(target)) == {
         "dmarc.lookup_failed": Status.WARNING
     }
@@ -415,7 +415,7 @@ async def test_one_list_out_of_order_hides_no_listing_on_another() -> None:
 async def test_the_key_of_a_list_is_never_told(misbehaviour: Misbehaviour | None) -> None:
     zone = f'{LIST}\n25.2.0.192 A 127.0.0.4\n25.2.0.192 TXT "{KEY}: listed by {KEY.upper()}"'
     name = f"25.2.0.192.{KEY.lower()}.dq.test"
-    faults = {} if misbehaviour is None else {(name, "*"): Fault(misbehaviour)}
+    faults = {} if misbehaviour is None else {(name, "*"): DnsFault(misbehaviour)}
     target = replace(TARGET, block_lists=(), keyed_block_lists=(Secret(f"{KEY}.dq.test."),))
     result = await World(lists={f"{KEY}.dq.test": zone}, faults=faults).run(target)
     shown = json.dumps(to_json(result)) + repr(result) + repr(target)
@@ -440,7 +440,7 @@ async def test_a_look_up_that_fails_is_never_a_missing_record(
 ) -> None:
     zone = f"{GOOD}\n{key_record('s1', f'v=DKIM1; p={rsa_public(2048)}')}\nother A {IP}"
     target = replace(TARGET, selectors=("s1",), ehlo_name=Host("other.example.test"))
-    result = await World(zone, faults={(name, "*"): Fault(misbehaviour)}).run(target)
+    result = await World(zone, faults={(name, "*"): DnsFault(misbehaviour)}).run(target)
     is_ours = misbehaviour is Misbehaviour.REFUSED
     statuses = {one.status for one in all_findings(result) if one.code == code}
     theirs = Status.WARNING if code == "ehlo.lookup_failed" else Status.FAILURE
@@ -455,7 +455,7 @@ async def test_a_look_up_that_fails_is_never_a_missing_record(
 async def test_a_report_destination_that_cannot_be_asked_is_no_refusal() -> None:
     record = '_dmarc TXT "v=DMARC1; p=reject; rua=mailto:a@other.test"'
     name = "example.test._report._dmarc.other.test"
-    faults = {(name, "TXT"): Fault(Misbehaviour.SERVFAIL)}
+    faults = {(name, "TXT"): DnsFault(Misbehaviour.SERVFAIL)}
     others = {"other.test": "@ A 192.0.2.7"}
     result = await World(f"{SPF}\n{NAMES}\n{record}", faults=faults, others=others).run()
     assert told(result) == {"dmarc.reports_unauthorised": Status.NOTICE}

@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 
 from exporter.testbed.servers.imap import OK, Answers, ImapPeer
-from exporter.testbed.servers.script import Act, Close, Cue, Read, Say, Tell
+from exporter.testbed.servers.script import Close, Read, Say, Signal, Step, WaitFor
 from probes.mailboxes import Content, Cursor, Following, Look, Place, Placement, Sighting
 from probes.mailboxes.imap.folder import CHUNK, SLICE
 from probes.mailboxes.imap.watch import ImapMailbox, host, junk_among, keep, remove, watch
@@ -280,7 +280,7 @@ async def test_a_copy_was_seen_when_it_was_counted_not_when_it_was_fetched(the_n
     answers: Answers = {
         **ONLY_INBOX,
         "NOOP": [(Say("* 1 EXISTS", "{tag} OK done"),), (OK,)],
-        "UID FETCH": (Tell("fetching"), Cue("fetch"), message(1, 1, header_of(MESSAGE)), OK),
+        "UID FETCH": (Signal("fetching"), WaitFor("fetch"), message(1, 1, header_of(MESSAGE)), OK),
     }
     waiting = Waiting({TOKEN: datetime.now(UTC)}, fresh=True)
     async with ImapPeer(answers) as peer, watched(the_net, target(peer), waiting) as told:
@@ -294,8 +294,8 @@ async def test_a_copy_that_was_not_counted_before_was_seen_when_it_was_fetched(
     the_net: Net,
 ) -> None:
     fetch: Answer = (
-        Tell("fetching"),
-        Cue("fetch"),
+        Signal("fetching"),
+        WaitFor("fetch"),
         message(1, 1, header_of(MESSAGE)),
         message(2, 2, header_of(OTHER_MESSAGE)),
         Say("* 2 EXISTS", "{tag} OK done"),
@@ -370,7 +370,7 @@ async def test_foreign_mail_is_not_searched_while_nobody_waits(the_net: Net) -> 
 
 async def test_many_canaries_come_in_one_fetch(the_net: Net) -> None:
     canaries = [canary() for _ in range(50)]
-    fetched: list[Act] = [message(n, n, header_of(m)) for n, (_, m) in enumerate(canaries, 1)]
+    fetched: list[Step] = [message(n, n, header_of(m)) for n, (_, m) in enumerate(canaries, 1)]
     answers: Answers = {
         **ONLY_INBOX,
         "NOOP": [(Say("* 50 EXISTS", "{tag} OK done"),), (OK,)],
@@ -387,7 +387,7 @@ async def test_many_canaries_come_in_one_fetch(the_net: Net) -> None:
 
 
 async def test_idle_is_left_at_once_when_a_canary_is_sent(the_net: Net) -> None:
-    answers = {**ONLY_INBOX, "IDLE": (Say("+ idling"), Tell("idle"), Read(), OK)}
+    answers = {**ONLY_INBOX, "IDLE": (Say("+ idling"), Signal("idle"), Read(), OK)}
     waiting = Waiting()
     async with ImapPeer(answers) as peer, watched(the_net, target(peer), waiting) as told:
         await peer.told("idle")
@@ -398,7 +398,7 @@ async def test_idle_is_left_at_once_when_a_canary_is_sent(the_net: Net) -> None:
 
 
 async def test_idle_takes_over_when_no_canary_is_fresh_any_more(the_net: Net) -> None:
-    answers = {**ONLY_INBOX, "IDLE": (Say("+ idling"), Tell("idle"), Read(), OK)}
+    answers = {**ONLY_INBOX, "IDLE": (Say("+ idling"), Signal("idle"), Read(), OK)}
     waiting = Waiting({TOKEN: datetime.now(UTC)}, fresh=True)
     async with ImapPeer(answers) as peer, watched(the_net, target(peer), waiting) as told:
         await told.looks(3)
@@ -410,7 +410,7 @@ async def test_idle_takes_over_when_no_canary_is_fresh_any_more(the_net: Net) ->
 async def test_a_push_in_idle_is_looked_into_at_once(the_net: Net) -> None:
     answers: Answers = {
         **ONLY_INBOX,
-        "IDLE": (Say("+ idling"), Tell("idle"), Cue("arrive"), Say("* 1 EXISTS"), Read(), OK),
+        "IDLE": (Say("+ idling"), Signal("idle"), WaitFor("arrive"), Say("* 1 EXISTS"), Read(), OK),
         "UID FETCH": (message(1, 1, header_of(MESSAGE)), OK),
     }
     waiting = Waiting({TOKEN: datetime.now(UTC)})
@@ -633,7 +633,7 @@ async def test_a_bug_in_the_report_is_not_taken_for_a_failure_of_the_mailbox(
 
 
 async def test_a_cancelled_watch_says_goodbye_and_ends(the_net: Net) -> None:
-    answers = {"IDLE": (Say("+ idling"), Tell("idle"), Read(), OK)}
+    answers = {"IDLE": (Say("+ idling"), Signal("idle"), Read(), OK)}
     async with ImapPeer(answers) as peer:
         task = asyncio.create_task(watch(the_net, target(peer), Waiting(), {}, Told()))
         await peer.told("idle")
@@ -663,7 +663,7 @@ def test_a_mailbox_names_its_host_and_how_long_it_keeps() -> None:
 
 def stored(messages: dict[int, bytes]) -> Callable[[], list[Answer]]:
     """The answer to a FETCH of headers: these messages by UID."""
-    acts: list[Act] = [
+    acts: list[Step] = [
         message(n, uid, header_of(each)) for n, (uid, each) in enumerate(messages.items(), 1)
     ]
     return lambda: [(*acts, OK), (OK,)]
@@ -729,7 +729,7 @@ async def test_where_nothing_can_be_removed_nothing_is_touched(
 async def test_many_messages_are_removed_in_chunks(the_net: Net) -> None:
     count = CHUNK + 1
     tokens = dict.fromkeys(range(1, count + 1), TOKEN)
-    acts: list[Act] = [message(n, n, header_of(MESSAGE)) for n in range(1, CHUNK + 1)]
+    acts: list[Step] = [message(n, n, header_of(MESSAGE)) for n in range(1, CHUNK + 1)]
     answers: Answers = {
         "SELECT": selected(),
         "UID FETCH": [(*acts, OK), (message(count, count, header_of(MESSAGE)), OK)],

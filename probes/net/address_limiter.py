@@ -6,7 +6,7 @@ from collections.abc import Callable
 from probes.net.dial import canonical
 
 
-class Turn:
+class Slot:
     """A place at one address. Whoever opens a connection keeps it until the connection is gone."""
 
     def __init__(self, leave: Callable[[], None]) -> None:
@@ -34,7 +34,7 @@ class _Line:
         self.users = 0
 
 
-class Gate:
+class AddressLimiter:
     """At most `places` turns at a time for each address and port, under whatever host name.
 
     It remembers an address only while somebody is there.
@@ -49,7 +49,7 @@ class Gate:
         line = self._lines.get((canonical(address), port))
         return line is None or not line.places.locked()
 
-    async def enter(self, address: str, port: int) -> Turn:
+    async def enter(self, address: str, port: int) -> Slot:
         """Wait for a turn, which the caller ends; `address` is an IP address in any spelling."""
         key = (canonical(address), port)
         line = self._lines.setdefault(key, _Line(self._places))
@@ -59,7 +59,7 @@ class Gate:
         except BaseException:
             self._forget(key, line)
             raise
-        return Turn(lambda: self._leave(key, line))
+        return Slot(lambda: self._leave(key, line))
 
     def _leave(self, key: tuple[str, int], line: _Line) -> None:
         line.places.release()

@@ -9,8 +9,8 @@ import uvloop
 from exporter.testbed.servers.certificates import foreign
 from exporter.testbed.servers.script import Close, Say, Wait
 from exporter.testbed.servers.smtp import Script, SmtpPeer
+from probes.net.address_limiter import AddressLimiter, Slot
 from probes.net.dial import Dialer
-from probes.net.gate import Gate, Turn
 from probes.net.smtp_session import SmtpSession
 from probes.result import ProbeFailure
 from tests.probes.net.conftest import ONE_LOOP
@@ -20,7 +20,7 @@ EVENT_LOOPS = {**ONE_LOOP, "uvloop": uvloop.new_event_loop}
 ADDRESS = "192.0.2.1"
 
 
-async def waits(gate: Gate, address: str, port: int = 25) -> bool:
+async def waits(gate: AddressLimiter, address: str, port: int = 25) -> bool:
     """Whether a turn there is not to be had now."""
     task = asyncio.create_task(gate.enter(address, port))
     for _ in range(5):
@@ -34,7 +34,7 @@ async def waits(gate: Gate, address: str, port: int = 25) -> bool:
 
 
 async def test_one_turn_at_a_time_for_each_address_and_port() -> None:
-    gate = Gate()
+    gate = AddressLimiter()
     assert gate.is_free(ADDRESS, 25)
     turn = await gate.enter(ADDRESS, 25)
     assert not gate.is_free(ADDRESS, 25)
@@ -46,14 +46,14 @@ async def test_one_turn_at_a_time_for_each_address_and_port() -> None:
 
 
 async def test_an_address_is_the_same_in_every_spelling() -> None:
-    gate = Gate()
+    gate = AddressLimiter()
     turn = await gate.enter("2001:DB8:0::1", 25)
     assert await waits(gate, "2001:db8::1")
     turn.end()
 
 
 async def test_more_places_are_what_was_asked_for() -> None:
-    gate = Gate(places=2)
+    gate = AddressLimiter(places=2)
     turns = [await gate.enter(ADDRESS, 25)]
     assert not await waits(gate, ADDRESS)
     turns.append(await gate.enter(ADDRESS, 25))
@@ -63,7 +63,7 @@ async def test_more_places_are_what_was_asked_for() -> None:
 
 
 async def test_who_came_first_is_first_and_a_second_end_lets_nobody_in() -> None:
-    gate, came = Gate(), list[int]()
+    gate, came = AddressLimiter(), list[int]()
     turns = [await gate.enter(ADDRESS, 25)]
 
     async def come(number: int) -> None:
@@ -82,7 +82,7 @@ async def test_who_came_first_is_first_and_a_second_end_lets_nobody_in() -> None
 
 
 async def test_who_gave_up_waiting_leaves_no_gap_and_no_trace() -> None:
-    gate = Gate()
+    gate = AddressLimiter()
     turn = await gate.enter(ADDRESS, 25)
     assert await waits(gate, ADDRESS)  # and gives up
     turn.end()
@@ -131,7 +131,7 @@ async def test_a_session_gives_its_turn_back_however_it_ends(
     how: str, authority: Authority
 ) -> None:
     script, is_cut = ENDS[how]
-    gate = Gate()
+    gate = AddressLimiter()
     async with SmtpPeer(script(authority)) as peer:
         turn = await gate.enter("127.0.0.1", peer.port)
         try:
@@ -147,7 +147,7 @@ async def test_a_session_gives_its_turn_back_however_it_ends(
 
 async def test_a_turn_is_kept_until_the_server_had_its_quit() -> None:
     """Else the next session would be one too many for a server that counts."""
-    gate = Gate()
+    gate = AddressLimiter()
     async with SmtpPeer(Script(on={"connect": (Say("554 no"),)})) as peer:
         turn = await gate.enter("127.0.0.1", peer.port)
         with pytest.raises(ProbeFailure, match="554"):
@@ -157,5 +157,5 @@ async def test_a_turn_is_kept_until_the_server_had_its_quit() -> None:
         assert peer.conversation.verbs == ["QUIT"]
 
 
-async def connected(peer: SmtpPeer, turn: Turn) -> SmtpSession:
+async def connected(peer: SmtpPeer, turn: Slot) -> SmtpSession:
     return await SmtpSession.connect(Dialer(), "127.0.0.1", peer.port, turn=turn)
