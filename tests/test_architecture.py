@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatch
+from functools import cached_property
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -132,12 +133,18 @@ FORBIDDEN_WORDS = re.compile(r"black_?list|white_?list|end_?point", re.IGNORECAS
 
 @dataclass(frozen=True)
 class Source:
-    """One Python file: its path from the root, its dotted name, its tree."""
+    """One Python file: its path from the root and its dotted name."""
 
     path: str
     name: str
-    text: str
-    tree: ast.Module
+
+    @cached_property
+    def text(self) -> str:
+        return (ROOT / self.path).read_text("utf-8")
+
+    @cached_property
+    def tree(self) -> ast.Module:
+        return ast.parse(self.text)
 
     def imports(self) -> Iterator[str]:
         """Every imported name, dotted, `from a import b` as `a.b`."""
@@ -153,8 +160,7 @@ def _source(path: Path) -> Source:
     relative = path.relative_to(ROOT)
     parts = relative.with_suffix("").parts
     name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-    text = path.read_text("utf-8")
-    return Source(relative.as_posix(), name, text, ast.parse(text))
+    return Source(relative.as_posix(), name)
 
 
 SOURCES = [_source(path) for package in OWN for path in sorted((ROOT / package).rglob("*.py"))]

@@ -76,7 +76,8 @@ class Pulse:
     """How long the loop was held at one go: processor time between two beats, not the machine's.
 
     Other processes of a busy machine do not count; every callback of this loop does, and so does
-    the collector of garbage, from which all that was there before is kept away.
+    the collector of garbage. What was collected before the first test is kept away from it (see
+    tests/conftest.py).
     """
 
     def __init__(self) -> None:
@@ -85,12 +86,10 @@ class Pulse:
 
     async def __aenter__(self) -> Self:
         gc.collect()
-        gc.freeze()
         self._task = asyncio.create_task(self._beat(), name="pulse")
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        gc.unfreeze()
         if self._task is not None:
             self._task.cancel()
             with suppress(asyncio.CancelledError):

@@ -17,8 +17,9 @@ from probes.canary.lifecycle import Outcome
 from tests.integration.nothing_lost import proof
 from tests.integration.nothing_lost.mailbox import Snapshot, Stored
 from tests.integration.nothing_lost.proof import Book, Row
-from tests.integration.nothing_lost.rig import Life, Scrape, free_port
+from tests.integration.nothing_lost.rig import Life, Scrape
 from tests.integration.nothing_lost.story import run
+from tests.servers.ports import reserved_port
 from tests.support.serving import QUIET, serving
 
 LEAST = 200
@@ -57,7 +58,7 @@ def cut_short(ledger: Path, statement: int) -> int:
 async def test_a_service_starts_well_where_another_died_making_the_ledger(
     tmp_path: Path, statement: int | None
 ) -> None:
-    ledger, config, port = tmp_path / "ledger.sqlite", tmp_path / "c.yaml", free_port()
+    ledger, config = tmp_path / "ledger.sqlite", tmp_path / "c.yaml"
     ledger.touch()
     if statement is not None:
         assert cut_short(ledger, statement) == -SIGKILL
@@ -65,10 +66,11 @@ async def test_a_service_starts_well_where_another_died_making_the_ledger(
     assert proof.unsettled(ledger) == 0
     with closing(sqlite3.connect(ledger)) as half:
         assert half.execute("select name from sqlite_master").fetchall() == []
-    config.write_text(QUIET.format(port=port, ledger=ledger))
-    async with serving(config, port) as service:
-        await service.said("serving")
-        assert await service.end(SIGTERM) == 0
+    with reserved_port() as port:
+        config.write_text(QUIET.format(port=port, ledger=ledger))
+        async with serving(config, port) as service:
+            await service.said("serving")
+            assert await service.end(SIGTERM) == 0
     assert "Traceback" not in service.log.read_text()
     assert proof.read_ledger(ledger) == {}
 

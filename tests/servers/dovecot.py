@@ -11,7 +11,6 @@ import grp
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import AsyncIterator
@@ -22,6 +21,7 @@ from pathlib import Path
 
 import trustme
 
+from tests.servers.ports import reserved_port
 from tests.servers.real import program
 
 PASSWORD = "wrapped-secret"
@@ -146,15 +146,16 @@ async def running_dovecot(extra: str = "") -> AsyncIterator[Dovecot]:
     user = pwd.getpwnam("nobody") if os.geteuid() == 0 else pwd.getpwuid(os.geteuid())
     home = Path(tempfile.mkdtemp(prefix="dovecot-"))
     try:
-        dovecot = _configured(home, user, extra)
-        process = _started(home, user)
-        try:
-            async with asyncio.timeout(15):
-                await _accepting(dovecot, process)
-            yield dovecot
-        finally:
-            process.terminate()
-            await asyncio.to_thread(process.wait, 15)
+        with reserved_port() as plain_port, reserved_port() as tls_port:
+            dovecot = _configured(home, user, plain_port, tls_port, extra)
+            process = _started(home, user)
+            try:
+                async with asyncio.timeout(15):
+                    await _accepting(dovecot, process)
+                yield dovecot
+            finally:
+                process.terminate()
+                await asyncio.to_thread(process.wait, 15)
     finally:
         shutil.rmtree(home)
 
@@ -166,7 +167,9 @@ def _started(home: Path, user: pwd.struct_passwd) -> subprocess.Popen[bytes]:
     return subprocess.Popen(command, user=user.pw_uid, group=user.pw_gid, extra_groups=[])
 
 
-def _configured(home: Path, user: pwd.struct_passwd, extra: str) -> Dovecot:
+def _configured(
+    home: Path, user: pwd.struct_passwd, plain_port: int, tls_port: int, extra: str
+) -> Dovecot:
     ca = trustme.CA()
     certificate = ca.issue_cert("imap.test", "127.0.0.1")
     certificate.private_key_pem.write_to_path(str(home / "key.pem"))
@@ -175,7 +178,6 @@ def _configured(home: Path, user: pwd.struct_passwd, extra: str) -> Dovecot:
     ca.cert_pem.write_to_path(str(home / "ca.pem"))
     for name in ("run", "state", "mail"):
         (home / name).mkdir()
-    plain_port, tls_port = _free_port(), _free_port()
     (home / "dovecot.conf").write_text(
         _CONFIG.format(
             home=home,
@@ -196,13 +198,6 @@ def _configured(home: Path, user: pwd.struct_passwd, extra: str) -> Dovecot:
 
 def _group(gid: int) -> str:
     return grp.getgrgid(gid).gr_name
-
-
-def _free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
 
 
 async def _accepting(dovecot: Dovecot, process: subprocess.Popen[bytes]) -> None:

@@ -1,7 +1,6 @@
 """A stock Postfix of its own: scratch directories, one port on loopback, gone at the end."""
 
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -9,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.servers.ports import reserved_port
 from tests.servers.real import program
 
 _MAIN = """
@@ -80,15 +80,15 @@ def postfix(
     root = Path(tempfile.mkdtemp(prefix="mailcanary-postfix-"))
     try:
         root.chmod(0o755)
-        port = _free_port()
         front = _POSTSCREEN if postscreen else _SMTPD
-        _configure(root, pem, main, front.format(port=port) + _MASTER + master)
-        command = (program("postfix"), "-c", str(root / "conf"))
-        subprocess.run((*command, "start"), check=True, capture_output=True, timeout=30)
-        try:
-            yield Postfix(port, root)
-        finally:
-            subprocess.run((*command, "stop"), check=True, capture_output=True, timeout=30)
+        with reserved_port() as port:
+            _configure(root, pem, main, front.format(port=port) + _MASTER + master)
+            command = (program("postfix"), "-c", str(root / "conf"))
+            subprocess.run((*command, "start"), check=True, capture_output=True, timeout=30)
+            try:
+                yield Postfix(port, root)
+            finally:
+                subprocess.run((*command, "stop"), check=True, capture_output=True, timeout=30)
     finally:
         shutil.rmtree(root, ignore_errors=True)
 
@@ -102,9 +102,3 @@ def _configure(root: Path, pem: bytes, main: str, master: str) -> None:
     file.write_bytes(pem)
     (root / "conf" / "main.cf").write_text(_MAIN.format(root=root, pem=file) + main)
     (root / "conf" / "master.cf").write_text(master)
-
-
-def _free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])

@@ -4,7 +4,7 @@ import asyncio
 import os
 import shutil
 import sqlite3
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from signal import SIGCONT, SIGHUP, SIGINT, SIGSTOP, SIGTERM
@@ -22,7 +22,8 @@ from tests.exporter.ledger.test_disk import (
     make_short,
     make_text,
 )
-from tests.integration.nothing_lost.rig import fetch, free_port
+from tests.integration.nothing_lost.rig import fetch
+from tests.servers.ports import reserving
 from tests.servers.real import needs, require_root_and_namespaces
 from tests.support.demo_clients import inbox
 from tests.support.service_rig import write_config
@@ -37,15 +38,21 @@ async def world() -> AsyncIterator[MailWorld]:
         yield world
 
 
-def quiet(folder: Path, ledger: Path | None = None) -> tuple[Path, int]:
-    port, config = free_port(), folder / "mailcanary.yaml"
+@pytest.fixture
+def free_port() -> Iterator[Callable[[], int]]:
+    """A port for a service, another at every call; each is kept until the test ends."""
+    with reserving() as reserve:
+        yield reserve
+
+
+def quiet(port: int, folder: Path, ledger: Path | None = None) -> tuple[Path, int]:
+    config = folder / "mailcanary.yaml"
     config.write_text(QUIET.format(port=port, ledger=ledger or folder / "ledger.sqlite"))
     return config, port
 
 
-def busy(world: MailWorld, folder: Path, *changes: tuple[str, str]) -> tuple[Path, int]:
+def busy(port: int, world: MailWorld, folder: Path, *changes: tuple[str, str]) -> tuple[Path, int]:
     """The world's direct path, once a second."""
-    port = free_port()
     listen = ("127.0.0.1:0", f"127.0.0.1:{port}")
     return write_config(world, folder, listen, EACH_SECOND, *changes, paths=["direct"]), port
 
@@ -84,23 +91,25 @@ def make_foreign(path: Path) -> None:
     ],
 )
 async def test_a_ledger_that_cannot_be_used_is_named_and_kept_and_nothing_begins(
-    tmp_path: Path, harm: Callable[[Path], None], words: str
+    tmp_path: Path, harm: Callable[[Path], None], words: str, free_port: Callable[[], int]
 ) -> None:
     ledger = tmp_path / "ledger.sqlite"
     await fill(ledger)
     harm(ledger)
     before = digest(ledger)
-    config, port = quiet(tmp_path)
+    config, port = quiet(free_port(), tmp_path)
     async with serving(config, port) as service:
         assert await service.status() == 2
         assert complaint(service).startswith(f"mailcanary: ledger {ledger}: {words}")
     assert digest(ledger) == before
 
 
-async def test_a_ledger_that_cannot_be_written_is_named_and_nothing_begins(tmp_path: Path) -> None:
+async def test_a_ledger_that_cannot_be_written_is_named_and_nothing_begins(
+    tmp_path: Path, free_port: Callable[[], int]
+) -> None:
     require_root_and_namespaces()
     await fill(tmp_path / "ledger.sqlite")
-    config, port = quiet(tmp_path)
+    config, port = quiet(free_port(), tmp_path)
     script = f'mount --bind {tmp_path} {tmp_path} && mount -o remount,ro,bind {tmp_path} && "$@"'
     inside = ("unshare", "--mount", "sh", "-c", script, "sh")
     async with serving(config, port, before=inside) as service:
@@ -111,11 +120,12 @@ async def test_a_ledger_that_cannot_be_written_is_named_and_nothing_begins(tmp_p
 
 async def test_the_second_service_on_a_ledger_says_who_has_it_and_the_first_goes_on(
     tmp_path: Path,
+    free_port: Callable[[], int],
 ) -> None:
-    config, port = quiet(tmp_path)
+    config, port = quiet(free_port(), tmp_path)
     other = tmp_path / "other"
     other.mkdir()
-    second, second_port = quiet(other, tmp_path / "ledger.sqlite")
+    second, second_port = quiet(free_port(), other, tmp_path / "ledger.sqlite")
     async with serving(config, port) as first:
         await first.said("serving")
         async with serving(second, second_port) as service:
@@ -130,12 +140,12 @@ async def test_the_second_service_on_a_ledger_says_who_has_it_and_the_first_goes
 
 
 async def test_a_disk_that_fills_up_stops_the_sending_and_loses_nothing(
-    world: MailWorld, tmp_path: Path
+    world: MailWorld, tmp_path: Path, free_port: Callable[[], int]
 ) -> None:
     require_root_and_namespaces()
     disk = tmp_path / "disk"
     disk.mkdir()
-    config, port = busy(world, tmp_path, (f"{tmp_path}/ledger", f"{disk}/ledger"))
+    config, port = busy(free_port(), world, tmp_path, (f"{tmp_path}/ledger", f"{disk}/ledger"))
     script = f'mount -t tmpfs -o size=3m tmpfs {disk} && exec "$@"'
     inside = ("unshare", "--mount", "sh", "-c", script, "sh")
     async with serving(config, port, before=inside) as service:
@@ -162,11 +172,13 @@ async def test_a_disk_that_fills_up_stops_the_sending_and_loses_nothing(
     assert "Traceback" not in service.log.read_text()
 
 
-async def test_a_service_does_not_start_on_a_full_disk_and_says_why(tmp_path: Path) -> None:
+async def test_a_service_does_not_start_on_a_full_disk_and_says_why(
+    tmp_path: Path, free_port: Callable[[], int]
+) -> None:
     require_root_and_namespaces()
     disk = tmp_path / "disk"
     disk.mkdir()
-    config, port = quiet(tmp_path, disk / "ledger.sqlite")
+    config, port = quiet(free_port(), tmp_path, disk / "ledger.sqlite")
     script = (
         f"mount -t tmpfs -o size=64k tmpfs {disk} && "
         f'{{ cat /dev/zero >{disk}/ballast 2>{os.devnull}; exec "$@"; }}'
@@ -203,10 +215,10 @@ def fill_up(ballast: Path) -> None:
 @needs("faketime")
 @pytest.mark.timeout(180)
 async def test_a_clock_set_forwards_and_back_by_an_hour_loses_delays_and_repeats_nothing(
-    world: MailWorld, tmp_path: Path
+    world: MailWorld, tmp_path: Path, free_port: Callable[[], int]
 ) -> None:
     control = tmp_path / "faketime"
-    config_port = busy(world, tmp_path, ("late_after: 5s", "late_after: 15s"))
+    config_port = busy(free_port(), world, tmp_path, ("late_after: 5s", "late_after: 15s"))
     control.write_text("+0")
     environ = {
         "LD_PRELOAD": await asyncio.to_thread(faketime_library),
@@ -233,12 +245,12 @@ async def test_a_clock_set_forwards_and_back_by_an_hour_loses_delays_and_repeats
 
 
 async def test_a_suspended_service_loses_nothing_and_does_not_make_up_for_missed_slots(
-    world: MailWorld, tmp_path: Path
+    world: MailWorld, tmp_path: Path, free_port: Callable[[], int]
 ) -> None:
     delayed = WorldBehaviour(recipients={"direct@receiver.test": Treatment(delivery_delay=2.0)})
     await world.apply(Fault("delayed", "a delivery takes two seconds", delayed, {}))
     times = [("lost_after: 20s", "lost_after: 8s"), ("late_after: 5s", "late_after: 7s")]
-    config, port = busy(world, tmp_path, *times, ("deadline: 18s", "deadline: 6s"))
+    config, port = busy(free_port(), world, tmp_path, *times, ("deadline: 18s", "deadline: 6s"))
     async with serving(config, port) as service:
         count = await service.until_counted("arrived", 2)
         service.send(SIGSTOP)
@@ -263,8 +275,10 @@ def sent(folder: Path) -> int:
 # Signals
 
 
-async def test_it_reloads_on_sighup_and_ends_well_on_ctrl_c(tmp_path: Path) -> None:
-    config, port = quiet(tmp_path)
+async def test_it_reloads_on_sighup_and_ends_well_on_ctrl_c(
+    tmp_path: Path, free_port: Callable[[], int]
+) -> None:
+    config, port = quiet(free_port(), tmp_path)
     good = config.read_text()
     async with serving(config, port) as service:
         await service.said("serving")

@@ -14,7 +14,8 @@ from exporter.demo.faults import Fault, find
 from exporter.demo.world import MailWorld
 from probes.canary.lifecycle import IN_FLIGHT, Event, Outcome, State
 from probes.result import Owner
-from tests.integration.nothing_lost.rig import fetch, free_port
+from tests.integration.nothing_lost.rig import fetch
+from tests.servers.ports import closed_udp_port
 from tests.servers.streams import conversing
 from tests.support.demo_clients import PATIENCE, count
 from tests.support.service_rig import Running, record_of, running, write_config
@@ -282,15 +283,16 @@ async def test_a_canary_given_up_while_the_mailbox_was_unreadable_is_recovered_l
 async def test_a_resolver_that_does_not_answer_is_our_trouble_and_nothing_fails(
     world: MailWorld, tmp_path: Path
 ) -> None:
-    old, new = f"127.0.0.1:{world.access.dns_port}", f"127.0.0.1:{free_port()}"
-    async with running(write_config(world, tmp_path, (old, new), paths=["direct"])) as run:
-        run.go()
-        assert await run.heard.outcome("direct") is Outcome.UNTESTABLE
-        record = await record_of(run.ledger, "direct")
-        assert record.failure is not None
-        assert record.failure.owner in (Owner.OUR_DNS, Owner.MONITOR)
-        sample = 'mailcanary_canaries_total{path="direct",outcome="send_failed"}'
-        assert await run.metric(sample) == 0
+    with closed_udp_port() as port:
+        to_nobody = (f"127.0.0.1:{world.access.dns_port}", f"127.0.0.1:{port}")
+        async with running(write_config(world, tmp_path, to_nobody, paths=["direct"])) as run:
+            run.go()
+            assert await run.heard.outcome("direct") is Outcome.UNTESTABLE
+            record = await record_of(run.ledger, "direct")
+            assert record.failure is not None
+            assert record.failure.owner in (Owner.OUR_DNS, Owner.MONITOR)
+            sample = 'mailcanary_canaries_total{path="direct",outcome="send_failed"}'
+            assert await run.metric(sample) == 0
 
 
 async def test_a_lost_canary_is_lost(world: MailWorld, tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -21,6 +20,7 @@ from probes.clock import SYSTEM_CLOCK
 from probes.result import Phase, Reason
 from tests.exporter.metrics.test_docs import sections
 from tests.exporter.metrics.test_evidence_values import FULL, examined
+from tests.servers.ports import reserved_port
 from tests.servers.real import needs, program
 from tests.support.metric_rig import TOKEN, Reader, change, config, failure, part, run
 
@@ -100,10 +100,8 @@ async def test_every_documented_query_is_a_query(tmp_path: Path) -> None:
 @asynccontextmanager
 async def prometheus(tmp_path: Path, target: int) -> AsyncIterator[httpx.AsyncClient]:
     """A real Prometheus that scrapes `target` ten times a second."""
-    with socket.create_server((LOOPBACK, 0)) as reserved:
-        port = reserved.getsockname()[1]
-    (tmp_path / "prometheus.yml").write_text(CONFIG.format(port=target), "utf-8")
-    with (tmp_path / "prometheus.log").open("wb") as log:
+    with reserved_port() as port, (tmp_path / "prometheus.log").open("wb") as log:
+        (tmp_path / "prometheus.yml").write_text(CONFIG.format(port=target), "utf-8")
         process = await asyncio.create_subprocess_exec(
             program("prometheus"),
             f"--config.file={tmp_path}/prometheus.yml",

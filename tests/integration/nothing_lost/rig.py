@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import re
-import socket
 import sys
 import time
 from collections import Counter
@@ -17,6 +16,7 @@ from signal import SIGCONT, SIGKILL, SIGSTOP, SIGTERM, Signals
 
 from exporter.demo.scenario import Access
 from tests.integration.nothing_lost.plan import DEADLINE, config_text
+from tests.servers.ports import reserved_port
 
 ROOT = Path(__file__).parents[3]
 PATIENCE = 30.0
@@ -113,17 +113,18 @@ class Rig:
     @asynccontextmanager
     async def up(cls, folder: Path) -> AsyncIterator["Rig"]:
         """The world and the launcher run; no service yet."""
-        config, log, port = folder / "mailcanary.yaml", folder / "service.log", free_port()
-        async with Child.started(folder, "world", folder / "world.log") as world:
-            told = json.loads(await world.line())
-            access = Access(**(told | {"ca_file": Path(told["ca_file"])}))
-            config.write_text(config_text(access, folder / "ledger.sqlite", port))
-            async with Child.started(folder, "services", config, log) as launcher:
-                rig = cls(folder, access, launcher, port)
-                try:
-                    yield rig
-                finally:
-                    rig.signal(SIGKILL)
+        config, log = folder / "mailcanary.yaml", folder / "service.log"
+        with reserved_port() as port:
+            async with Child.started(folder, "world", folder / "world.log") as world:
+                told = json.loads(await world.line())
+                access = Access(**(told | {"ca_file": Path(told["ca_file"])}))
+                config.write_text(config_text(access, folder / "ledger.sqlite", port))
+                async with Child.started(folder, "services", config, log) as launcher:
+                    rig = cls(folder, access, launcher, port)
+                    try:
+                        yield rig
+                    finally:
+                        rig.signal(SIGKILL)
 
     async def be_born(self, death: str) -> Life:
         """Start a service."""
@@ -189,9 +190,3 @@ async def fetch(port: int, path: str) -> str:
         writer.close()
         with suppress(OSError):
             await writer.wait_closed()
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port

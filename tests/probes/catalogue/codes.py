@@ -10,6 +10,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -29,6 +30,7 @@ class Produced:
     unread: list[str] = field(default_factory=list)
 
 
+@cache
 def produced() -> Produced:
     """Of every file under `probes` and `exporter`."""
     trees = {

@@ -22,6 +22,7 @@ from probes.net.resolver import MAX_RECORDS, Resolver, _question, _read
 from probes.records import RecordError
 from probes.records.mx import MxRecord
 from probes.result import Owner, Phase, Reason
+from tests.servers.ports import closed_udp_port
 from tests.servers.streams import conversing
 
 ZONE = """
@@ -55,15 +56,6 @@ def resolver(*servers: DnsServer, timeout: float = 0.2, lifetime: float = 1.0) -
 
 def misbehave(server: DnsServer, misbehaviour: Misbehaviour, name: str = "*") -> None:
     server.faults[name, "*"] = DnsFault(misbehaviour)
-
-
-@contextmanager
-def closed_port() -> Iterator[int]:
-    """A UDP port where nothing can be heard: its only socket listens to somebody else."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.bind(("127.0.0.1", 0))
-        sock.connect(("127.0.0.1", 9))
-        yield sock.getsockname()[1]
 
 
 def open_files() -> int:
@@ -282,7 +274,7 @@ async def test_a_slow_answer_within_the_timeout_is_waited_for(server: DnsServer)
 
 
 async def test_a_server_that_is_not_there_is_unreachable_at_once() -> None:
-    with closed_port() as port:
+    with closed_udp_port() as port:
         asking = Resolver((("127.0.0.1", port),), timeout=60, lifetime=60)
         async with asyncio.timeout(10):
             answers = [
@@ -497,7 +489,7 @@ def test_look_ups_work_on_uvloop_over_udp_and_tcp() -> None:
             over_tcp = await resolver(server).mx("example.test")
             misbehave(server, Misbehaviour.SILENCE)
             silent = await resolver(server, timeout=0.1, lifetime=0.1).mx("example.test")
-        with closed_port() as port:
+        with closed_udp_port() as port:
             gone = await Resolver((("127.0.0.1", port),)).mx("example.test")
         return [over_udp.status, over_tcp.status, silent.status, gone.status]
 
