@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from contextlib import nullcontext
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
+from xdist.remote import Producer
 from xdist.scheduler import Scheduling
 
 from probes.net.tls import TrustStore
@@ -17,7 +18,9 @@ from tests.servers.real import SKIP_PREFIX, require
 HALL = pytest.StashKey[Hall]()
 
 # An example's time says nothing where other tests have the processor; pytest-timeout ends a hang.
-settings.register_profile("mailcanary", settings(), deadline=None)
+settings.register_profile(
+    "mailcanary", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("mailcanary")
 
 
@@ -43,9 +46,9 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     return workers(config)
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config) -> Scheduling | None:
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling | None:
     """Our own schedule unless the user has chosen one by `--dist`."""
-    return Schedule(config) if config.option.dist == "load" else None
+    return Schedule(config, log) if config.option.dist == "load" else None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

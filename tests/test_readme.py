@@ -35,6 +35,7 @@ def test_every_launcher_command_in_the_pages_exists_and_the_reverse() -> None:
     assert told == set(re.findall(r"^    ([a-z]+)  ", shown, re.MULTILINE))
 
 
+@pytest.mark.slow("starts the program as a process")
 def test_every_mailcanary_command_in_the_pages_exists() -> None:
     text = "".join(page.read_text("utf-8") for page in PAGES)
     told = set(re.findall(r"bin/mailcanary ([a-z-]+)", text))

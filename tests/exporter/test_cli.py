@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow("starts the program as a process")
+
 CLI = [sys.executable, "-m", "exporter.cli"]
 GOOD = """\
 ehlo_name: probe.sender.test

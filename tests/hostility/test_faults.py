@@ -9,6 +9,8 @@ from exporter.testbed.faults.harness import Harness
 from tests.hostility.watching import Neighbour, Pulse, measured_memory, settled, sockets
 from tests.servers.certificates import Authority
 
+pytestmark = pytest.mark.slow("waits for what servers never say")
+
 MEMORY = 48 * 1024 * 1024
 """Bytes a run may take at its peak, its lying server's included. Every bound on what is read is far
 below; without one, a flood comes to hundreds of megabytes."""

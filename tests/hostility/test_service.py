@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import httpx
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from exporter.app import serving
@@ -36,6 +37,8 @@ from probes.options import Domain, EmailAddress, FilePath, Host, Seconds, Secret
 from probes.routes.submission import SubmissionRoute
 from tests.hostility.hostile_peers import LOOPBACK, PLAYED, HostilePeer, cast_of
 from tests.hostility.watching import settled, sockets
+
+pytestmark = pytest.mark.slow("a service among liars runs for half a minute")
 
 HEALTHY = "healthy"
 WANTED = 6

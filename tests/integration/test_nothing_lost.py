@@ -27,6 +27,7 @@ LEAST = 200
 KILLS = int(os.environ.get("MAILCANARY_KILLS", "40"))
 
 
+@pytest.mark.slow("starts the program as a process")
 @pytest.mark.timeout(300 + KILLS * 5)
 async def test_a_service_killed_at_random_settles_each_canary_once_and_sends_none_twice(
     tmp_path: Path,
@@ -54,6 +55,7 @@ def cut_short(ledger: Path, statement: int) -> int:
     return subprocess.run(command, check=False, timeout=60).returncode
 
 
+@pytest.mark.slow("starts the program as a process")
 @pytest.mark.parametrize("statement", [None, 1, LAST_STATEMENT])
 async def test_a_service_starts_well_where_another_died_making_the_ledger(
     tmp_path: Path, statement: int | None

@@ -17,6 +17,8 @@ from probes.result import Failure, Owner, Phase, Reason
 from tests.integration.nothing_lost.rig import fetch
 from tests.support.service_rig import Running, running, write_config
 
+pytestmark = pytest.mark.slow("a service runs until its canaries are settled")
+
 AT = datetime(2026, 7, 1, 12, 0, tzinfo=UTC)
 BROKEN = Failure(Phase.AUTH, Reason.AUTHENTICATION_FAILED, "no", Owner.US, is_transient=False)
 

@@ -47,12 +47,14 @@ async def test_a_key_that_is_not_there_is_told_from_one_that_could_not_be_asked_
     assert [one.status for one in silent.dkim] == [DkimStatus.KEY_UNAVAILABLE]
 
 
+@pytest.mark.slow("starts the program as a process")
 def test_a_bounce_is_shown_for_what_it_is() -> None:
     done = mailcanary("explain", "--offline", str(BOUNCES[0]))
     assert "a bounce from" in done.stdout
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow("starts the program as a process")
 @pytest.mark.parametrize(
     "arguments",
     [("/nonexistent.eml",), ("--resolver", "localhost", "-"), ("--resolver", "127.0.0.1:0", "-")],

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow("starts the program as a process")
+
 ROOT = Path(__file__).parents[3]
 DEMO = [sys.executable, "-m", "exporter.cli", "demo"]
 

@@ -1,6 +1,5 @@
 import asyncio
 import logging
-import socket
 import ssl
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from exporter.demo.behaviours import ServerBehaviour, Treatment, WorldBehaviour
 from exporter.demo.faults import Fault, find
 from exporter.demo.scenario import GTUBE, IMAP_HOST, MX_HOST, SENDER, SUBMISSION_HOST
 from exporter.demo.world import MailWorld
+from tests.hostility.watching import settled, sockets
 from tests.support.demo_clients import (
     PATIENCE,
     MailReader,
@@ -389,6 +389,7 @@ async def test_the_names_of_the_world_lead_to_its_servers(world: MailWorld) -> N
 
 
 async def test_nothing_is_left_of_a_world_that_has_ended() -> None:
+    before = sockets()
     async with MailWorld() as world:
         access = world.access
         await submit(access, GREYLISTED)
@@ -402,10 +403,8 @@ async def test_nothing_is_left_of_a_world_that_has_ended() -> None:
     writer.transport.abort()
     assert asyncio.all_tasks() == {asyncio.current_task()}
     assert not Path(access.ca_file).parent.exists()
-    for port in (access.submission_port, access.submissions_port, access.mx_port, access.imap_port):
-        with socket.socket() as sock:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            sock.bind(("127.0.0.1", port))
+    await settled()
+    assert sockets() <= before
 
 
 def test_the_world_runs_under_uvloop() -> None:

@@ -29,6 +29,8 @@ from tests.support.demo_clients import inbox
 from tests.support.service_rig import write_config
 from tests.support.serving import QUIET, Serving, serving
 
+pytestmark = pytest.mark.slow("starts the program as a process")
+
 EACH_SECOND = ("every: 20s", "every: 1s")
 
 

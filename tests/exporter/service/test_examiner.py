@@ -32,6 +32,8 @@ from tests.probes.canary.test_mutation import PEM, PUBLIC
 from tests.support.service_rig import Running, record_of, running, write_config
 from tests.support.serving import PATIENCE, ROOT
 
+pytestmark = pytest.mark.slow("a service runs until its canaries are settled")
+
 SIGNED = "    dkim_domain: signed.test\n    dkim_selector: s1\n    dkim_key: {file: key.pem}\n"
 KEY = f's1._domainkey TXT "v=DKIM1; p={PUBLIC[:200]}" "{PUBLIC[200:]}"\n'
 TRUSTED = ("    type: imap\n", "    type: imap\n    trusted_authserv_ids: [mx.receiver.test]\n")

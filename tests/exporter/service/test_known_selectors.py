@@ -26,6 +26,8 @@ from tests.integration.nothing_lost.rig import fetch
 from tests.support.service_rig import Running, record_of, running, write_config
 from tests.support.serving import PATIENCE, ROOT
 
+pytestmark = pytest.mark.slow("a service runs until its canaries are settled")
+
 JOB = "jobs:\n", f"jobs:\n  ours:\n    kind: sender\n    domain: {SENDER_DOMAIN}\n    every: 1h\n"
 NO_LISTS = JOB[1] + "    block_lists: []\n"
 

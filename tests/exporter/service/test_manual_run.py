@@ -21,6 +21,8 @@ from probes.trace import Step
 from tests.support.service_rig import Running, running, write_config
 from tests.support.serving import PATIENCE, ROOT
 
+pytestmark = pytest.mark.slow("starts the program as a process")
+
 LOST_SOON = [("lost_after: 20s", "lost_after: 1500ms"), ("deadline: 18s", "deadline: 1s")]
 LOST_SOON += [("late_after: 5s", "late_after: 1s")]
 

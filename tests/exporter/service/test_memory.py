@@ -21,6 +21,8 @@ from tests.exporter.commands.test_diagnose import finished, started
 from tests.servers.certificates import Authority
 from tests.support.service_rig import Running, running
 
+pytestmark = pytest.mark.slow("starts the program as a process")
+
 HOST = "mx1.example.test"
 ONE = "@ MX 10 mx1\nmx1 A 127.0.0.1"
 TWO = f"{ONE}\n@ MX 20 mx2\nmx2 A 127.0.0.1"

@@ -20,6 +20,8 @@ from tests.servers.streams import conversing
 from tests.support.demo_clients import PATIENCE, count
 from tests.support.service_rig import Running, record_of, running, write_config
 
+pytestmark = pytest.mark.slow("a service runs until its canaries are settled")
+
 
 @pytest.fixture
 async def world() -> AsyncIterator[MailWorld]:

@@ -591,6 +591,7 @@ def test_every_exception_of_the_client_library_is_mapped() -> None:
         assert isinstance(net_error(error, "here", SMTP_ROWS), NetError), kind
 
 
+@pytest.mark.alone("it measures")
 async def test_what_our_own_tasks_do_after_a_reply_was_read_is_not_the_servers_time() -> None:
     loop = asyncio.get_running_loop()
     trace = Trace(SYSTEM_CLOCK)

@@ -46,6 +46,7 @@ async def handshake(server: Postfix, authority: Authority) -> float:
     return taken
 
 
+@pytest.mark.alone("it is about 20 ms")
 async def test_the_kernels_delayed_acknowledgement_is_not_measured_as_the_servers_time(
     server: Postfix, authority: Authority
 ) -> None:

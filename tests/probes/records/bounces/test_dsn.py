@@ -443,7 +443,7 @@ def test_megabytes_of_anything_are_read_in_seconds(head: bytes, piece: bytes) ->
     parse_dsn(head + piece * (8 * 1024 * 1024 // len(piece)))
 
 
-@pytest.mark.timeout(20)
+@pytest.mark.timeout(30)
 def test_thousands_of_recipients_with_a_long_text_are_read_in_seconds() -> None:
     fields = "".join(
         f"Final-Recipient: rfc822; a{n}@b.test\nAction: failed\n\n" for n in range(20_000)
