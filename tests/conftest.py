@@ -21,7 +21,7 @@ HALL = pytest.StashKey[Hall]()
 settings.register_profile(
     "mailcanary", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
-settings.load_profile("mailcanary")
+settings.register_profile("quick", settings.get_profile("mailcanary"), max_examples=20)
 
 
 @pytest.fixture(scope="session")
@@ -39,6 +39,11 @@ def trust(authority: Authority) -> TrustStore:
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`--quick`: what one wants to know after every change."""
     parser.addoption("--quick", action="store_true", help="leave out tests marked real or slow")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Choose how many examples hypothesis makes where a test does not say it."""
+    settings.load_profile("quick" if config.option.quick else "mailcanary")
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
@@ -60,13 +65,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = longest_first(items)
 
 
-def pytest_collection_finish(session: pytest.Session) -> None:
-    """Keep what was collected, which is there to stay, away from the collector of garbage.
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Keep what is collected, which is there to stay, away from the collector of garbage.
 
     To go through it takes half a second, each time.
     """
-    gc.collect()
-    gc.freeze()
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.collect()
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.hookimpl(trylast=True)

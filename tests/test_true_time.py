@@ -40,7 +40,10 @@ from tests.servers.postfix import Postfix, postfix
 from tests.servers.real import require, require_root_and_namespaces
 from tests.support.metric_rig import Reader, config, run
 
-pytestmark = pytest.mark.alone("it compares times")
+pytestmark = [
+    pytest.mark.alone("it compares times"),
+    pytest.mark.slow("waits, and waits to be alone"),
+]
 
 TRANSIT = 0.4
 """Seconds that a canary is on its way in these tests."""

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from prometheus_client import Metric
@@ -140,6 +141,12 @@ def change(
     return Change(record(state, outcome=outcome, **changes), event, outcome, at)
 
 
+@lru_cache(maxsize=2)
+def _families(text: str) -> tuple[Metric, ...]:
+    """Return the families of a text; many a test asks for one series after the other."""
+    return tuple(read_text(text))
+
+
 class Reader:
     """Reads what a Metrics says right now, by metric name and label values."""
 
@@ -153,7 +160,7 @@ class Reader:
         """(name, label values in the order of their names sorted) -> value."""
         return {
             (sample.name, *(value for _, value in sorted(sample.labels.items()))): sample.value
-            for family in read_text(self.text())
+            for family in _families(self.text())
             for sample in family.samples
             if sample.name.startswith(prefix)
         }

@@ -411,6 +411,7 @@ def test_what_cannot_be_shown_is_one_line_and_an_exit_code(
     assert not (file.parent / "ledger.sqlite").exists()
 
 
+@pytest.mark.slow("a service runs until its canaries are settled")
 async def test_the_commands_print_what_the_ledger_holds(
     file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

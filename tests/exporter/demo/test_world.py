@@ -107,6 +107,7 @@ async def test_every_recipient_of_a_message_gets_a_copy(world: MailWorld) -> Non
     assert f"for <{DIRECT}>" in received
 
 
+@pytest.mark.slow("a greylist has its time")
 async def test_a_greylisted_message_is_tried_again_and_arrives(world: MailWorld) -> None:
     async with smtp(world.access.mx_port) as client:
         await client.ehlo()
@@ -237,6 +238,7 @@ async def test_a_handshake_that_the_client_gives_up_is_no_error_in_the_log(
 # Faults
 
 
+@pytest.mark.slow("a greylist has its time")
 async def test_a_greylist_for_everyone_defers_whoever_comes_for_the_first_time(
     world: MailWorld,
 ) -> None:
@@ -424,6 +426,7 @@ def test_the_world_runs_under_uvloop() -> None:
     uvloop.run(round_trip())
 
 
+@pytest.mark.slow("starts a world for every moment")
 def test_the_world_can_end_at_any_moment_of_a_look_up() -> None:
     async def end_early(delay: float) -> None:
         async with MailWorld([find("dns-servfail")]) as world:
@@ -438,6 +441,7 @@ def test_the_world_can_end_at_any_moment_of_a_look_up() -> None:
     uvloop.run(many())
 
 
+@pytest.mark.slow("starts the program as a process")
 def test_the_world_starts_and_ends_in_a_fresh_process_without_a_word() -> None:
     program = (
         "import asyncio\n"

@@ -55,6 +55,7 @@ async def lines(process: asyncio.subprocess.Process, count: int | None = None) -
     return read
 
 
+@pytest.mark.slow("starts the program as a process")
 async def test_what_was_awaited_is_there_after_a_kill(path: Path) -> None:
     told: dict[str, State] = {}
     for round_number, count in enumerate((50, 777, 1500)):
@@ -74,6 +75,7 @@ async def test_what_was_awaited_is_there_after_a_kill(path: Path) -> None:
     assert State.ARRIVED in told.values()
 
 
+@pytest.mark.slow("starts the program as a process")
 async def test_a_full_disk_is_said_loses_nothing_and_is_got_over(tmp_path: Path) -> None:
     require_root_and_namespaces()
     ballast = tmp_path / "ballast"
@@ -89,6 +91,7 @@ async def test_a_full_disk_is_said_loses_nothing_and_is_got_over(tmp_path: Path)
     assert said[1] == "went on True True True"
 
 
+@pytest.mark.slow("starts the program as a process")
 @pytest.mark.parametrize("exists", [True, False])
 async def test_a_place_that_cannot_be_written_is_said(
     path: Path,

@@ -96,6 +96,7 @@ async def test_a_bounce_teaches_nothing(path: Path) -> None:
         assert await rig.ledger.selectors("example.test", rig.hands.utc) == ()
 
 
+@pytest.mark.slow("writes thousands of rows")
 def test_of_one_domain_and_of_all_only_the_newest_are_kept(path: Path) -> None:
     store = Store(path)
     selectors: SelectorStore = store.evidence.selectors

@@ -255,6 +255,7 @@ async def removable(rig: Rig, before: object) -> set[tuple[str, str | None, int 
     return {(record.token, record.folder, record.uid) for record in records}
 
 
+@pytest.mark.slow("writes thousands of rows")
 async def test_old_settled_rows_are_forgotten_and_unsettled_ones_never(path: Path) -> None:
     async with opened(path) as rig:
         await rig.send("waiting")

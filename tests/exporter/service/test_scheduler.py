@@ -301,6 +301,7 @@ ACTIONS = st.lists(
 )
 
 
+@pytest.mark.slow("makes many examples that are large")
 @settings(max_examples=60, deadline=None)
 @given(
     actions=ACTIONS,

@@ -248,6 +248,7 @@ def ask_for_more_than_any_buffer_holds(world: World, writer: asyncio.StreamWrite
     writer.write(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * REQUESTS)
 
 
+@pytest.mark.slow("waits for what never comes")
 async def test_a_client_that_is_slow_to_read_is_dropped() -> None:
     world = World()
     async with serve(world.state, LOOPBACK, 0, request_deadline=0.5) as world.port:
@@ -283,6 +284,7 @@ async def test_more_clients_than_allowed_are_turned_away_and_the_others_are_serv
         assert answer.status_code == 200
 
 
+@pytest.mark.slow("waits for what never comes")
 async def test_stopping_does_not_wait_for_ever_for_a_client_that_does_not_read() -> None:
     world = World()
     async with asyncio.timeout(20):

@@ -2,6 +2,8 @@
 
 import time
 
+import pytest
+
 from exporter.testbed.servers.dns_messages import Misbehaviour
 from exporter.testbed.servers.dns_server import DnsFault, DnsServer
 from probes.lookups.organisational_domains import MAX_DOMAINS, named_domains, organisations_for
@@ -54,6 +56,7 @@ async def test_the_tree_walk_decides_and_two_labels_stand_in_for_it() -> None:
     assert organisation("never.asked.example") == "asked.example"
 
 
+@pytest.mark.slow("waits for what never comes")
 async def test_a_silent_resolver_costs_a_bounded_time_and_no_answer() -> None:
     faults = {("*", "*"): DnsFault(Misbehaviour.SILENCE)}
     began = time.monotonic()

@@ -526,6 +526,7 @@ async def test_a_greeting_that_comes_in_pieces_with_the_end_of_the_handshake_is_
             assert (await session.greeting()).lines == ("peer.test", "welcome")
 
 
+@pytest.mark.slow("waits for what never comes")
 async def test_quit_that_is_never_answered_holds_nobody_up() -> None:
     async with greeted(Script(on={"QUIT": (Wait(),)})) as (session, peer):
         pass
@@ -533,6 +534,7 @@ async def test_quit_that_is_never_answered_holds_nobody_up() -> None:
     assert peer.conversation.verbs[-1] == "QUIT"
 
 
+@pytest.mark.slow("waits for what never comes")
 async def test_a_second_command_is_not_sent_while_an_answer_is_outstanding() -> None:
     async with greeted(Script(on={"NOOP": (Wait(),), "MAIL": (Wait(),)})) as (session, peer):
         with pytest.raises(TimeoutError):

@@ -17,7 +17,10 @@ from probes.net.tcp import Exchange, last_exchange, quickack
 from probes.result import Phase
 from probes.trace import Trace
 
-pytestmark = pytest.mark.alone("it compares times of the kernel")
+pytestmark = [
+    pytest.mark.alone("it compares times of the kernel"),
+    pytest.mark.slow("waits, and waits to be alone"),
+]
 
 TAKES = 0.2
 """Seconds the server thinks about each command."""

@@ -83,6 +83,7 @@ def test_any_text_gives_a_value(text: str) -> None:
     assert all(result.method and result.result for result in field.results)
 
 
+@pytest.mark.slow("measures seconds of work")
 @pytest.mark.parametrize(
     "piece",
     [". ", "= ", "/ ", "a=", "a=b ", ";", "(", "()", '"', "spf=pass ", "\\", "x ", "a.b=c;"],

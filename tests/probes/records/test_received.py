@@ -189,6 +189,7 @@ def test_megabytes_of_anything_are_read_at_once(piece: str) -> None:
     assert parse_received("from x (" + piece * 1_000_000).raw
 
 
+@pytest.mark.slow("measures seconds of work")
 @pytest.mark.parametrize("piece", HOSTILE)
 def test_eight_times_the_text_never_takes_sixty_four_times_the_time(piece: str) -> None:
     def seconds(count: int) -> float:
