@@ -20,12 +20,12 @@ LONG = ("real", "slow")
 def workers(config: pytest.Config) -> int:
     """Return how many workers pay: none for single files, or where their output is wanted.
 
-    One more than there are cores, because slow tests wait for peers and processes.
+    One more than there are cores, because tests wait for peers and processes.
     """
     named = [Path(argument.partition("::")[0]) for argument in config.option.file_or_dir]
     if config.option.capture == "no" or (named and not any(path.is_dir() for path in named)):
         return 0
-    return len(os.sched_getaffinity(0)) + (0 if config.option.quick else 1)
+    return len(os.sched_getaffinity(0)) + 1
 
 
 def unit(nodeid: str) -> str:

@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow("`./run check` runs it each time")
+
 ROOT = Path(__file__).resolve().parents[1]
 OWN = ("probes", "exporter")
 

@@ -88,6 +88,7 @@ def test_a_second_key_of_the_same_name_is_reported_and_the_first_one_kept() -> N
     ]
 
 
+@pytest.mark.slow("reads megabytes")
 def test_a_file_may_hold_as_many_values_as_the_bound_says_and_no_more() -> None:
     items = "[" + "x," * (MAX_VALUES - 1) + "]"
     assert len(read(items)) == MAX_VALUES - 1  # type: ignore[arg-type]

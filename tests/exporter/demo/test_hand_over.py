@@ -73,6 +73,7 @@ async def test_without_a_fault_every_hand_over_ends_as_the_world_intends() -> No
         }
 
 
+@pytest.mark.slow("starts a world for every fault")
 @pytest.mark.parametrize("fault", QUICK, ids=lambda fault: fault.name)
 async def test_under_a_fault_every_hand_over_ends_as_the_world_intends(fault: Fault) -> None:
     is_reset = fault.name.startswith("drop-after-data")

@@ -159,6 +159,7 @@ async def test_a_new_session_begins_without_the_looks_of_the_one_before() -> Non
 # Whole messages
 
 
+@pytest.mark.slow("holds many sessions")
 async def test_a_message_is_wanted_until_it_was_had_or_has_ended_two_sessions() -> None:
     first, second = Place("token", "INBOX", 1, 5), Place("token", "Junk", 1, 6)
     asked: list[list[Place]] = []

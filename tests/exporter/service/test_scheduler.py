@@ -188,6 +188,7 @@ def test_a_slot_that_passes_while_its_turn_does_not_come_is_missed() -> None:
     assert min(shares) > 150, "nobody is starved"
 
 
+@pytest.mark.slow("reckons through thousands of cases")
 @pytest.mark.parametrize("step", [-HOUR, -1234.5, -61.0, -29.0, 29.0, 61.0, 1234.5, HOUR])
 def test_a_calendar_that_is_set_neither_stalls_nor_storms(step: float) -> None:
     world = World()

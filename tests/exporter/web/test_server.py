@@ -229,6 +229,7 @@ def half_a_body(writer: asyncio.StreamWriter) -> None:
     writer.write(b"POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\nx")
 
 
+@pytest.mark.slow("waits for what never comes")
 @pytest.mark.parametrize("misbehave", [silent, half_a_request, half_a_body])
 async def test_a_client_that_is_slow_to_ask_is_dropped(
     misbehave: Callable[[asyncio.StreamWriter], None],

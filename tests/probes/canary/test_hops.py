@@ -204,6 +204,7 @@ def test_what_the_field_tells_is_on_the_hop() -> None:
     assert (hop.for_, hop.date, hop.raw) == ("in@reader.test", NOON, field)
 
 
+@pytest.mark.slow("reckons through thousands of cases")
 @pytest.mark.parametrize("same_clock", [True, False])
 @pytest.mark.parametrize("stamps", [(0, 0), (0, 2), (3, 1), (1, 2)])
 def test_no_tighter_interval_would_hold(stamps: tuple[int, int], *, same_clock: bool) -> None:

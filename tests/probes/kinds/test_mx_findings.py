@@ -203,6 +203,7 @@ async def test_a_pause_is_one_before_a_greeting_that_came(trust: TrustStore) -> 
     assert await tempo(trust, connect=refused) == {"smtp.greeting.paused"}
 
 
+@pytest.mark.slow("a tarpit takes its time")
 async def test_greeting_and_ehlo_are_answers_enough_for_a_tarpit(trust: TrustStore) -> None:
     greeted, told = (Wait(0.4), Say("220 peer.test")), (Wait(0.4), EHLO)
     assert await tempo(trust, connect=greeted, EHLO=told) == {"smtp.tarpit"}

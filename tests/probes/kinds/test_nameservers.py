@@ -120,6 +120,7 @@ async def test_serials_that_differ_are_told(trust: TrustStore) -> None:
     assert "7" in finding.evidence
 
 
+@pytest.mark.slow("waits for what never comes")
 @pytest.mark.parametrize(
     ("lie", "code", "reason"),
     [

@@ -477,6 +477,7 @@ async def transaction(peer: SmtpPeer, authority: Authority, content: bytes) -> N
         await session.end_of_data(content)
 
 
+@pytest.mark.slow("waits for what never comes")
 @pytest.mark.parametrize("moment", ["connect", "EHLO", "STARTTLS", "tls EHLO", "DATA", "content"])
 async def test_silence_lasts_as_long_as_the_caller_wants_and_the_connection_is_gone(
     moment: str, authority: Authority
@@ -488,6 +489,7 @@ async def test_silence_lasts_as_long_as_the_caller_wants_and_the_connection_is_g
         await asyncio.wait_for(peer.conversation.ended.wait(), DEADLINE)
 
 
+@pytest.mark.slow("waits for what never comes")
 async def test_a_deadline_within_the_content_never_completes_the_message(
     authority: Authority,
 ) -> None:
@@ -593,6 +595,7 @@ def test_every_exception_of_the_client_library_is_mapped() -> None:
         assert isinstance(net_error(error, "here", SMTP_ROWS), NetError), kind
 
 
+@pytest.mark.slow("waits to be alone")
 @pytest.mark.alone("it measures")
 async def test_what_our_own_tasks_do_after_a_reply_was_read_is_not_the_servers_time() -> None:
     loop = asyncio.get_running_loop()

@@ -183,6 +183,7 @@ HOSTILE += [
 ]
 
 
+@pytest.mark.slow("reads megabytes")
 @pytest.mark.timeout(30)
 @pytest.mark.parametrize("piece", HOSTILE)
 def test_megabytes_of_anything_are_read_at_once(piece: str) -> None:

@@ -451,6 +451,7 @@ async def test_a_record_that_senders_do_not_take_is_told(
     assert outcomes(result)[1] == ENCRYPTED
 
 
+@pytest.mark.slow("waits for what never comes")
 @pytest.mark.parametrize("area", ["sts", "tlsrpt"])
 @pytest.mark.parametrize(
     ("lie", "status"),
@@ -495,6 +496,7 @@ HOSTILE: Sequence[tuple[str, Steps, str]] = (
 )
 
 
+@pytest.mark.slow("waits for what never comes")
 @pytest.mark.parametrize(
     ("acts", "said"), [row[1:] for row in HOSTILE], ids=[r[0] for r in HOSTILE]
 )

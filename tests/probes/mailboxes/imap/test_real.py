@@ -331,6 +331,7 @@ def in_memory(pymap: ImapServer, authority: Authority) -> ImapMailbox:
     )
 
 
+@pytest.mark.slow("waits for arrivals")
 @pytest.mark.parametrize("fresh", [True, False])
 async def test_the_demos_server_is_watched_fresh_and_in_idle(
     pymap: ImapServer,

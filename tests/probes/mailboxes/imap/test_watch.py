@@ -590,6 +590,7 @@ async def test_a_server_that_is_down_is_the_mailbox_not_the_mail_path(the_net: N
     )
 
 
+@pytest.mark.slow("waits for what never comes")
 @pytest.mark.parametrize("verb", ["CAPABILITY", "AUTHENTICATE", "LIST", "EXAMINE", "NOOP", "IDLE"])
 async def test_a_server_that_falls_silent_is_left(the_net: Net, verb: str) -> None:
     async with ImapPeer({**ONLY_INBOX, verb: (Hang(),)}) as peer:

@@ -425,6 +425,7 @@ def test_any_damage_to_a_real_one_is_borne(path: Path, data: st.DataObject) -> N
     parse_dsn(message[:start] + data.draw(st.binary(max_size=20)) + message[end:])
 
 
+@pytest.mark.slow("reads megabytes")
 @pytest.mark.timeout(30)
 @pytest.mark.parametrize(
     "piece",
