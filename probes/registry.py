@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from probes.canary.message import Canary
-from probes.kinds import mailbox as mailbox_reading
-from probes.kinds import mx, nameservers, submission
+from probes.kinds import mailbox_reading, mx, nameservers, submission
 from probes.kinds.policy import probe as policy
 from probes.kinds.sender import probe as sender
 from probes.mailboxes import Cursor, Interest, Report

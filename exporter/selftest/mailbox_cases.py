@@ -12,7 +12,7 @@ from exporter.testbed.servers.imap import CAPABILITIES
 from exporter.testbed.servers.script import Say
 from exporter.testbed.servers.smtp import Script
 from exporter.testbed.servers.world import Mailbox, WorldSpec
-from probes.kinds.mailbox import MailboxTarget
+from probes.kinds.mailbox_reading import MailboxTarget
 from probes.options import Host, Secret
 from probes.result import Status
 

@@ -259,7 +259,7 @@ async def test_the_callers_own_timeout_is_not_taken_for_the_deadline() -> None:
             await run(in_phase(Phase.CONNECT, forever))
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, asyncio.CancelledError])
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
 async def test_what_is_no_exception_of_the_work_passes_through(
     error: type[BaseException],
 ) -> None:

@@ -17,7 +17,8 @@ from typing import Self
 import pytest
 
 from exporter.service.log_writer import MAX_LINES, MAX_OCTETS, LogWriter
-from tests.integration.nothing_lost.rig import fetch, free_port
+from tests.integration.nothing_lost.rig import fetch
+from tests.servers.ports import reserved_port
 from tests.support.serving import PATIENCE, QUIET, ROOT, Serving, serving
 
 NOTICE = re.compile(
@@ -281,10 +282,13 @@ thread.join()
 # The service
 
 
-def quiet(folder: Path) -> tuple[Path, int]:
-    port, config = free_port(), folder / "mailcanary.yaml"
-    config.write_text(QUIET.format(port=port, ledger=folder / "ledger.sqlite"))
-    return config, port
+@pytest.fixture
+def quiet(tmp_path: Path) -> Iterator[tuple[Path, int]]:
+    """A configuration that touches nothing but its ledger, and its port."""
+    config = tmp_path / "mailcanary.yaml"
+    with reserved_port() as port:
+        config.write_text(QUIET.format(port=port, ledger=tmp_path / "ledger.sqlite"))
+        yield config, port
 
 
 def spoil(config: Path) -> None:
@@ -316,9 +320,9 @@ async def reload_until_dropped(service: Serving, more_than: float = 0.0) -> None
 
 
 async def test_a_reader_that_stalls_holds_up_nothing_and_is_told_what_it_missed(
-    tmp_path: Path, pipe: Pipe
+    quiet: tuple[Path, int], pipe: Pipe
 ) -> None:
-    config, port = quiet(tmp_path)
+    config, port = quiet
     pipe.fill()
     async with serving(config, port, stderr=pipe.writer) as service:
         await answers(service)
@@ -335,9 +339,9 @@ async def test_a_reader_that_stalls_holds_up_nothing_and_is_told_what_it_missed(
 
 
 async def test_a_reader_that_is_gone_costs_the_lines_and_nothing_else(
-    tmp_path: Path, pipe: Pipe
+    quiet: tuple[Path, int], pipe: Pipe
 ) -> None:
-    config, port = quiet(tmp_path)
+    config, port = quiet
     os.close(pipe.reader)
     async with serving(config, port, stderr=pipe.writer) as service:
         await answers(service)
@@ -348,9 +352,9 @@ async def test_a_reader_that_is_gone_costs_the_lines_and_nothing_else(
 
 
 async def test_a_service_that_cannot_start_ends_although_nobody_reads_why(
-    tmp_path: Path, pipe: Pipe
+    quiet: tuple[Path, int], pipe: Pipe
 ) -> None:
-    config, port = quiet(tmp_path)
+    config, port = quiet
     pipe.fill()
     spoil(config)
     async with serving(config, port, stderr=pipe.writer) as service:

@@ -10,7 +10,7 @@ from exporter.testbed.servers.imap import ImapPeer
 from exporter.testbed.servers.script import Close, Say, Step, Wait
 from probes.catalogue import ENTRIES
 from probes.clock import SYSTEM_CLOCK
-from probes.kinds.mailbox import MailboxTarget, host, probe
+from probes.kinds.mailbox_reading import MailboxTarget, host, probe
 from probes.net import Net
 from probes.net.tls import TrustStore
 from probes.options import FilePath, Host, Port, Seconds, Secret
