@@ -19,7 +19,7 @@ RESOLUTION = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """Seconds, both ends possible; `max` is None where there is no upper bound."""
+    """Seconds, both ends possible; `max` is None if there is no upper bound."""
 
     min: float
     max: float | None
@@ -77,7 +77,7 @@ _ZERO = 0
 def solve(
     stamps: Sequence[Stamp], window: Window, offsets: Iterable[tuple[str, float, float]] = ()
 ) -> Solution | None:
-    """Bounds for hops in travel order; None where the facts contradict each other.
+    """Bounds for hops in travel order; None if the facts contradict each other.
 
     `offsets` are clocks that are taken to be ahead of ours by at least and at most so much.
     `bounds[a][b]` is an upper bound of a - b. Cubic in the number of hops.

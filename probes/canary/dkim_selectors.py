@@ -41,7 +41,7 @@ class LearntSelector:
     last_seen: datetime
 
     def is_in_use(self, now: datetime) -> bool:
-        """False where no canary was signed with it for IN_USE_FOR: it may have been retired."""
+        """False if no canary was signed with it for IN_USE_FOR: it may have been retired."""
         return now - self.last_seen <= IN_USE_FOR
 
 

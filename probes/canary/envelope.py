@@ -16,7 +16,7 @@ class DsnRequest:
     """What is asked of a server that offers DSN, RFC 3461 §4.
 
     `envid` (§4.4, as yet without xtext) comes back in every report about the message, whatever else
-    is lost. `orcpt` (§4.2, as it is sent) is the recipient as we wrote it, None where it is too
+    is lost. `orcpt` (§4.2, as it is sent) is the recipient as we wrote it, None if it is too
     long to be said. `ret` (§4.3) is what is returned of the message, `notify` (§4.1) when.
     """
 

@@ -39,7 +39,7 @@ _MAX_SPF = 20
 class Evidence:
     """Everything one copy tells; tuples of fields are top down, hops in travel order.
 
-    `dkim` is None where no keys could be asked for, empty where nothing was signed. `arc` is
+    `dkim` is None if no keys could be asked for, empty where nothing was signed. `arc` is
     reported and never scored. `placement`, `folder` and
     `category` (Gmail's) are what the caller knows of where it lies. `is_cut` is True
     where not all of the message was read: nothing is then said of its body, nor of signatures,
@@ -66,7 +66,7 @@ class Evidence:
 class ExaminationContext:
     """What the copy itself does not tell. `at` is when signatures must not have expired, aware.
 
-    `lookup` gives the DKIM keys, None where nobody may be asked. `trusted_ids` are the authserv-ids
+    `lookup` gives the DKIM keys, None if nobody may be asked. `trusted_ids` are the authserv-ids
     to believe; without any the receiver's is learnt from the header. `is_header_only` says that the
     octets are a message's header, as of one that was too large to be fetched.
     """

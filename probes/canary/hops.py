@@ -37,7 +37,7 @@ class Hop:
     `delay` is the time since the hop before, in seconds; it holds as long as the clocks that are
     not `is_skewed` are right to within CLOCK_ERROR. `certain_delay` holds whatever the clocks say.
     Both are None for the first hop and where nothing bounds them. `clock_offset` is by how much the
-    relay's clock is ahead of ours, None where that is not bounded. `is_skewed`: the stamp cannot be
+    relay's clock is ahead of ours, None if that is not bounded. `is_skewed`: the stamp cannot be
     true together with the others; where two contradict each other and nothing decides, both are.
     `date` is the stamp as written: naive where it names no zone, which also leaves the offset open.
     """
@@ -61,9 +61,9 @@ class Hop:
 class Chain:
     """All hops in travel order.
 
-    `slowest` is the position of the hop that took longest to be reached, None where no delay is
-    surely above nothing. `is_slowest_sure` is False where another may have been slower. `arrival`
-    is the time from the last stamp to the look that found the copy. `is_consistent` is False where
+    `slowest` is the position of the hop that took longest to be reached, None if no delay is
+    surely above nothing. `is_slowest_sure` is False if another may have been slower. `arrival`
+    is the time from the last stamp to the look that found the copy. `is_consistent` is False if
     not even our own times fit each other, which are then not used.
     """
 

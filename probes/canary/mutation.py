@@ -51,7 +51,7 @@ class Mutation:
     case, empty where only the body is.
 
     `between` are hop positions in travel order (0 is us): it happened after the first had the
-    message and no later than the second handed it on; None where the header does not tell. `broke`
+    message and no later than the second handed it on; None if the header does not tell. `broke`
     are the signatures (`d=… s=…`) that no longer hold and cover what was changed.
     """
 
@@ -115,7 +115,7 @@ class _Evidence:
 
 
 def _is_hit(verdict: DkimVerdict, mutation: Mutation) -> bool | None:
-    """Whether the signature was broken by this: None if it does not cover it or was not tried.
+    """True if the signature was broken by this: None if it does not cover it or was not tried.
 
     A form that bears a change (relaxed white space) hides it: an intact signature then tells
     nothing of when that was.

@@ -41,9 +41,9 @@ class Authentication:
 class Alignment:
     """Identifier alignment with the author domain, RFC 7489 §3.1.
 
-    `author_domain` is None where From is missing or names several. The `dkim_` tuples are signature
+    `author_domain` is None if From is missing or names several. The `dkim_` tuples are signature
     labels that we found good and that are aligned; SPF is the receiver's word, as it alone saw the
-    connection. `spf_domain` is None where no believed result says pass.
+    connection. `spf_domain` is None if no believed result says pass.
     """
 
     author_domain: str | None = None
@@ -55,7 +55,7 @@ class Alignment:
 
     @property
     def is_aligned(self) -> bool:
-        """True where DMARC passes under the relaxed rules, which are the default."""
+        """True if DMARC passes under the relaxed rules, which are the default."""
         return bool(self.dkim_relaxed) or self.is_spf_relaxed
 
 
@@ -131,7 +131,7 @@ def alignment(
 
 
 def author_domain(message: RawMessage) -> str | None:
-    """The one domain in From; None where there are several fields or domains, or none."""
+    """The one domain in From; None if there are several fields or domains, or none."""
     fields = message.all("from")
     if len(fields) != 1:
         return None

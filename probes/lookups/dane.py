@@ -23,7 +23,7 @@ class TlsaSet:
 
     `base` is the name they were looked up under, `state` the security of the answer and of the
     addresses it belongs to. `unreadable` are records that are none. `failure` says why the look-up
-    failed; None where it did not. `lifetime` is for how many seconds others may keep the answer.
+    failed; None if it did not. `lifetime` is for how many seconds others may keep the answer.
     """
 
     base: str
@@ -36,12 +36,12 @@ class TlsaSet:
 
     @property
     def is_published(self) -> bool:
-        """Whether there is anything at all, signed or not."""
+        """True if there is anything at all, signed or not."""
         return bool(self.records or self.unreadable)
 
     @property
     def applies(self) -> bool:
-        """Whether a sender that honours DANE heeds them."""
+        """True if a sender that honours DANE heeds them."""
         return self.is_published and self.state is Dnssec.SECURE
 
     @property

@@ -29,7 +29,7 @@ class Dnssec(StrEnum):
 class ResolverState:
     """What our own resolver is worth.
 
-    `validates` and `rewrites_nxdomain` are None where the test had no outcome; `proof` says in
+    `validates` and `rewrites_nxdomain` are None if the test had no outcome; `proof` says in
     words how the first is known.
     """
 

@@ -38,7 +38,7 @@ class Address:
 
     @property
     def needs_smtputf8(self) -> bool:
-        """True when the address cannot be said without SMTPUTF8, RFC 6531 §3.4."""
+        """True if the address cannot be said without SMTPUTF8, RFC 6531 §3.4."""
         return not self.local_part.isascii()
 
     def __str__(self) -> str:

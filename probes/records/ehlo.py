@@ -14,7 +14,7 @@ _NONE: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 class Ehlo:
     """What a server said of itself.
 
-    `name` is the first word of its first line, "" where there is none. `extensions` maps each
+    `name` is the first word of its first line, "" if there is none. `extensions` maps each
     keyword in upper case to its parameters as sent; a keyword said twice has the parameters of
     both. `is_esmtp` is False for the answer to HELO, which offers nothing.
     """
@@ -25,12 +25,12 @@ class Ehlo:
     is_esmtp: bool = True
 
     def offers(self, keyword: str) -> bool:
-        """True when the extension was offered; `keyword` in any case."""
+        """True if the extension was offered; `keyword` in any case."""
         return keyword.upper() in self.extensions
 
     @property
     def size_limit(self) -> int | None:
-        """The largest message in octets, RFC 1870 §3; None where none is stated or it is 0."""
+        """The largest message in octets, RFC 1870 §3; None if none is stated or it is 0."""
         text = next(iter(self.extensions.get("SIZE", ())), "")
         if not (text.isascii() and text.isdigit() and len(text) <= 20):
             return None

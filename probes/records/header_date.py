@@ -51,7 +51,7 @@ _NAMED_ZONES = {
 class HeaderDate:
     """An instant that was read. `start` is the offset of the date, its weekday included.
 
-    `has_zone` is False where no zone was told, or one that nobody can know (RFC 5322 §4.3 has it
+    `has_zone` is False if no zone was told, or one that nobody can know (RFC 5322 §4.3 has it
     read as UTC): `at` is then the local time with UTC's name on it.
     """
 
@@ -61,7 +61,7 @@ class HeaderDate:
 
 
 def parse_header_date(value: str) -> HeaderDate | None:
-    """The first date in a field value, comments allowed; None where there is none to be read."""
+    """The first date in a field value, comments allowed; None if there is none to be read."""
     text = header_text(value)
     items = header_items(text)
     found = find_date(masked_comments(text, items))

@@ -22,8 +22,8 @@ class LookedUp:
 
     Records are `bytes` for TXT (the strings of one record joined without a space), `str` for A,
     AAAA and PTR, `MxRecord` for MX. `detail` says for people why a look-up failed, `failure` in a
-    word (`servfail`, `timeout`); `is_ours` is True where our own resolver is why. `lifetime` is for
-    how many seconds others may keep this outcome, None where the answer does not say.
+    word (`servfail`, `timeout`); `is_ours` is True if our own resolver is why. `lifetime` is for
+    how many seconds others may keep this outcome, None if the answer does not say.
     """
 
     status: LookupStatus
@@ -40,7 +40,7 @@ class LookedUp:
 
     @property
     def failed(self) -> bool:
-        """True when nothing was learnt about the name."""
+        """True if nothing was learnt about the name."""
         return self.status is LookupStatus.FAILED
 
 

@@ -53,7 +53,7 @@ class Header:
     fields: tuple[tuple[str, str], ...] = ()
 
     def get(self, name: str) -> str:
-        """The first value of a field, "" where there is none; `name` in lower case."""
+        """The first value of a field, "" if there is none; `name` in lower case."""
         return next((value for known, value in self.fields if known == name), "")
 
     def all(self, name: str) -> list[str]:

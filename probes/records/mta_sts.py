@@ -59,13 +59,13 @@ class StsPolicy:
 
 
 def is_sts_record(text: bytes) -> bool:
-    """Whether a TXT record counts as one; all others are discarded."""
+    """True if a TXT record counts as one; all others are discarded."""
     # RFC 8461 §3.1: records that do not begin with "v=STSv1;" are discarded
     return re.match(rb"v=STSv1[ \t]*;", text) is not None
 
 
 def is_nearly_sts_record(text: bytes) -> bool:
-    """Whether a TXT record was meant as one and is none: senders discard it."""
+    """True if a TXT record was meant as one and is none: senders discard it."""
     return not is_sts_record(text) and _NEARLY.search(text) is not None
 
 
@@ -105,7 +105,7 @@ def parse_sts_policy(body: bytes) -> StsPolicy:
 
 
 def matches_mx(pattern: str, host: str) -> bool:
-    """Whether a pattern covers a host."""
+    """True if a pattern covers a host."""
     pattern, host = pattern.lower().rstrip("."), host.lower().rstrip(".")
     if pattern.startswith("*."):
         # RFC 8461 §4.1: the wildcard stands for exactly one left-most label
@@ -115,7 +115,7 @@ def matches_mx(pattern: str, host: str) -> bool:
 
 
 def covers(policy: StsPolicy, host: str) -> bool:
-    """Whether any pattern of the policy covers a host."""
+    """True if any pattern of the policy covers a host."""
     return any(matches_mx(pattern, host) for pattern in policy.mx)
 
 

@@ -23,7 +23,7 @@ def by_preference(records: Iterable[MxRecord]) -> tuple[MxRecord, ...]:
 
 
 def is_null_mx(records: Sequence[MxRecord]) -> bool:
-    """True when the domain says that it takes no mail: the root as its only exchange."""
+    """True if the domain says that it takes no mail: the root as its only exchange."""
     # RFC 7505 §3
     return len(records) == 1 and records[0].exchange == "."
 

@@ -45,7 +45,7 @@ class RawField:
 class RawMessage:
     """Fields from the top down, and the body with CRLF line ends.
 
-    `is_cut` is True where the message or its header was longer than what is read.
+    `is_cut` is True if the message or its header was longer than what is read.
     """
 
     fields: tuple[RawField, ...]

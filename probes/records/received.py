@@ -39,7 +39,7 @@ _INVOKED = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """One hop as the relay that wrote the field described it; None where it said nothing readable.
+    """One hop as the relay that wrote the field described it; None if it said nothing readable.
 
     `from_name` is what the peer called itself, `from_reverse` the name the relay found for its
     address, `from_address` and `by_address` IP addresses in canonical form. `protocol` is what

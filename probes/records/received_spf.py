@@ -16,7 +16,7 @@ _PROPERTY = re.compile(r"([A-Za-z][\w.-]{0,63})=(.*)", re.DOTALL)
 @dataclass(frozen=True, slots=True)
 class ReceivedSpf:
     """What one receiver found. `result` is its first word in lower case (`pass`, `softfail`, also
-    the `error` and `unknown` of older drafts), None where the field has no such word.
+    the `error` and `unknown` of older drafts), None if the field has no such word.
 
     `properties` are the key-value pairs in order, keys in lower case, values without quotes;
     `client_ip` is in canonical form. `comments` are the remarks, `unparsed` the words left over.

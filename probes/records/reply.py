@@ -102,7 +102,7 @@ class ReplyAssembler:
 
     @property
     def has_begun(self) -> bool:
-        """True when a part of a reply has been read and its end has not."""
+        """True if a part of a reply has been read and its end has not."""
         return bool(self._buffer or self._lines)
 
     def feed(self, data: bytes) -> Reply | None:
@@ -131,7 +131,7 @@ class ReplyAssembler:
         return None
 
     def _take(self, line: bytes) -> bool:
-        """Keep one line; True when it ends the reply."""
+        """Keep one line; True if it ends the reply."""
         self._size += len(line) + 1
         if len(line) >= MAX_LINE:
             raise RecordError(f"an SMTP reply line longer than {MAX_LINE} octets")
@@ -154,7 +154,7 @@ class ReplyAssembler:
 
 @lru_cache(maxsize=256)
 def _whole(data: bytes) -> Reply | None:
-    """The reply that `data` is, no more and no less; None where it is anything else.
+    """The reply that `data` is, no more and no less; None if it is anything else.
 
     Servers repeat themselves: a reply that came before, octet for octet, is not read again. Raises
     RecordError, which is not remembered.

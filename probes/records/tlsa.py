@@ -49,7 +49,7 @@ class TlsaRecord:
         return None
 
     def speaks_of(self, certificate: bytes, public_key: bytes) -> bool:
-        """Whether its data is that of a certificate (DER) or its SubjectPublicKeyInfo (DER)."""
+        """True if its data is that of a certificate (DER) or its SubjectPublicKeyInfo (DER)."""
         selected = certificate if self.selector == 0 else public_key
         if self.matching == 0:
             return self.data == selected  # RFC 6698 §2.1.3

@@ -25,13 +25,13 @@ class TlsRptRecord:
 
 
 def is_tlsrpt_record(text: bytes) -> bool:
-    """Whether a TXT record counts as one; all others are discarded."""
+    """True if a TXT record counts as one; all others are discarded."""
     # RFC 8460 §3: records that do not begin with "v=TLSRPTv1;" are discarded
     return re.match(rb"v=TLSRPTv1[ \t]*;", text) is not None
 
 
 def is_nearly_tlsrpt_record(text: bytes) -> bool:
-    """Whether a TXT record was meant as one and is none: senders discard it."""
+    """True if a TXT record was meant as one and is none: senders discard it."""
     return not is_tlsrpt_record(text) and _NEARLY.search(text) is not None
 
 

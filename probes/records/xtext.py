@@ -23,7 +23,7 @@ def encode_xtext(text: str) -> str:
 
 
 def original_recipient(address: str) -> str | None:
-    """`type;address` as the ORCPT parameter takes it; None where that is longer than MAX_ORCPT.
+    """`type;address` as the ORCPT parameter takes it; None if that is longer than MAX_ORCPT.
 
     An address beyond ASCII is of the type `utf-8`, in the form any server can pass on
     (utf-8-addr-xtext, RFC 6533 §3).

@@ -48,7 +48,7 @@ class Framer:
 
     @property
     def is_empty(self) -> bool:
-        """True when every octet fed has been given back."""
+        """True if every octet fed has been given back."""
         return not self._buffer and not self._pieces
 
     def feed(self, data: bytes) -> None:
@@ -87,7 +87,7 @@ class Framer:
             raise RecordError(f"an IMAP line of more than {length - 1} octets")
 
     def _line_ended(self, line: bytes) -> Raw | None:
-        """The whole response, or None when the line announces a literal."""
+        """The whole response, or None if the line announces a literal."""
         is_prose = not self._pieces and _PROSE.match(line)
         # RFC 3501 §9: resp-text has no literals, whatever it ends with.
         literal = _LITERAL.search(line[-16:]) if line[-1:] == b"}" and not is_prose else None

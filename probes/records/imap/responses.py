@@ -28,7 +28,7 @@ class Code:
 
     @property
     def number(self) -> int | None:
-        """Its argument, None when that is not one number."""
+        """Its argument, None if that is not one number."""
         return int(self.text) if _NUMBER.fullmatch(self.text) else None
 
     @property
@@ -39,7 +39,7 @@ class Code:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """A status response; `tag` is None when untagged."""
+    """A status response; `tag` is None if untagged."""
 
     tag: str | None
     condition: Condition
@@ -85,7 +85,7 @@ class Fetch:
 
     `sections` has the octets by section specification in capitals without `BODY[...]`, a partial's
     origin aside (`HEADER`, `TEXT`, `` for the whole message); None for a section said to be NIL.
-    `internal_date` is also None when it cannot be read. `labels` are Gmail's, decoded.
+    `internal_date` is also None if it cannot be read. `labels` are Gmail's, decoded.
     """
 
     sequence: int

@@ -74,7 +74,7 @@ class ArcChain:
 
     @property
     def is_complete(self) -> bool:
-        """True when every instance from 1 on has its three fields, once, and nothing is left."""
+        """True if every instance from 1 on has its three fields, once, and nothing is left."""
         is_whole = all(arc_set.is_complete for arc_set in self.sets)
         return bool(self.sets) and is_whole and not (self.missing or self.unplaced or self.ignored)
 

@@ -69,7 +69,7 @@ class DkimVerdict:
     """Our own judgement of one signature.
 
     `position` counts the message's DKIM-Signature fields from the top, 0 first; `fields_above` is
-    how many header fields stand over it. The two `is_…_intact` are None where that was not looked
+    how many header fields stand over it. The two `is_…_intact` are None if that was not looked
     at; both may be False in a verdict that is called after the body.
     """
 

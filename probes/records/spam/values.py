@@ -19,7 +19,7 @@ _NO = frozenset(("no", "false", "ham", "0", "notspam", "not"))
 class SpamVerdict:
     """One filter's word. `system` is a name of ours (`spamassassin`, `microsoft`, ...).
 
-    `is_spam` is None where the filter does not say, never a guess from the score; `score` and
+    `is_spam` is None if the filter does not say, never a guess from the score; `score` and
     `threshold` are in the filter's own units. `action` is what the filter says it did or wants
     done, in its words. `details` are its other facts by name; `raw` are the fields themselves.
     """
@@ -70,7 +70,7 @@ def whole_number(text: str | None) -> int | None:
 
 
 def yes_or_no(text: str | None) -> bool | None:
-    """What the first word of a text says; None where it is neither."""
+    """What the first word of a text says; None if it is neither."""
     match = re.match(r"\W{0,4}(\w+)", (text or "")[:200])
     word = "" if match is None else match[1].lower()
     return True if word in _YES else False if word in _NO else None

@@ -101,7 +101,7 @@ def _scans(own: Iterable[tuple[int, _Field]]) -> list[tuple[int, list[_Field]]]:
 
 
 def _rspamd_writes_x_spam(fields: Iterable[_Field]) -> bool:
-    """True where rspamd left fields of its own and nothing looks like SpamAssassin's status."""
+    """True if rspamd left fields of its own and nothing looks like SpamAssassin's status."""
     has_own = False
     for name, value in fields:
         plain = name.strip().lower()

@@ -60,7 +60,7 @@ async def check_host(
         verdict = await check_host("192.0.2.1", "joe@example.test", "mail.example.test", lookup)
         verdict.result        # SpfResult, a str: "pass", "fail", "permerror", ...
         verdict.explanation   # the domain's own text for a fail, None without one
-        verdict.matched       # the term that decided ("include:b.test"), None where none did
+        verdict.matched       # the term that decided ("include:b.test"), None if none did
         verdict.path          # ("example.test: include:b.test", "b.test: ip4:192.0.2.0/24")
         verdict.lookups       # terms that count against the limit of ten
         verdict.void_lookups  # terms that found nothing, which count against the limit of two

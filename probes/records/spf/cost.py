@@ -45,7 +45,7 @@ class SpfCost:
 
     `voids` are the terms that find nothing for a client over IPv4 and for one over IPv6; names with
     macros and `ptr` are not among them, nor what stands behind the first 20 terms. `loops` names a
-    domain that leads to itself, "" for none. `is_complete` is False where a policy could not be
+    domain that leads to itself, "" for none. `is_complete` is False if a policy could not be
     read, or where a macro leaves open which one it is.
     """
 
@@ -98,7 +98,7 @@ class _Walk:
         self._unread: set[str] = set()
 
     async def cost(self, domain: str, record: SpfRecord, *, grants: bool) -> _Cost:
-        """`grants` is True where whom this policy lets pass the whole lets pass."""
+        """`grants` is True if whom this policy lets pass the whole lets pass."""
         is_first = not self.known
         self.known[domain] = None  # under way
         tried, ends = _tried(record)
@@ -228,7 +228,7 @@ class _Walk:
 
 
 def _tried(record: SpfRecord) -> tuple[tuple[Directive, ...], Directive | None]:
-    """The terms in front of `all`, and `all`; None where the record has none."""
+    """The terms in front of `all`, and `all`; None if the record has none."""
     tried: list[Directive] = []
     for directive in record.directives:
         if directive.mechanism is Mechanism.ALL:

@@ -114,7 +114,7 @@ class Evaluation:
         return self._root.frozen()
 
     async def explain(self) -> str | None:
-        """The explanation for a fail, RFC 7208 §6.2; None where there is none worth telling."""
+        """The explanation for a fail, RFC 7208 §6.2; None if there is none worth telling."""
         if self._explanation is None:
             return None
         spec, domain = self._explanation

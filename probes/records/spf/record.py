@@ -65,7 +65,7 @@ LOOKUP_MECHANISMS = frozenset(
 class Directive:
     """One mechanism with its qualifier; `text` is as it was written.
 
-    `target` is None where the current domain is meant. `network` is that of ip4 and ip6;
+    `target` is None if the current domain is meant. `network` is that of ip4 and ip6;
     `prefix4` and `prefix6` are the lengths for a and mx.
     """
 
@@ -79,7 +79,7 @@ class Directive:
 
     @property
     def needs_lookup(self) -> bool:
-        """True when it counts against the limit of ten."""
+        """True if it counts against the limit of ten."""
         return self.mechanism in LOOKUP_MECHANISMS
 
 

@@ -45,7 +45,7 @@ class SpfStep:
 class SpfNode:
     """The policy of one domain as far as it was evaluated.
 
-    `record` is its text, "" where none was read. `result` is None where an error ended the
+    `record` is its text, "" if none was read. `result` is None if an error ended the
     evaluation within.
     """
 
@@ -70,11 +70,11 @@ class SpfVerdict:
     `domain` is whose policy was asked for. `matched` is the term of that policy (or of the one a
     redirect led to) that decided, None for none, errors and the neutral of a policy in which
     nothing matched; `path` leads from the first policy to the innermost term that matched, as
-    `domain: term`. `explanation` is the domain's own (§6.2), None where it gives none or the result
+    `domain: term`. `explanation` is the domain's own (§6.2), None if it gives none or the result
     is not fail. `lookups` and `void_lookups` are terms counted as §4.6.4 counts them, `questions`
     all questions asked. `problem` says why for none and the errors, "" otherwise. For a
-    temperror `failure` is that of the look-up, and `is_ours` True where our own resolver is why.
-    `tree` is None where no policy was asked for.
+    temperror `failure` is that of the look-up, and `is_ours` True if our own resolver is why.
+    `tree` is None if no policy was asked for.
     """
 
     result: SpfResult
