@@ -7,7 +7,7 @@ from dataclasses import dataclass
 class HttpsResponse:
     """One response as received: header names in lower case, in order; the body not decoded.
 
-    `is_whole` is False if the body was longer than what was to be kept of it.
+    `is_whole` is False if the body was cut at the limit.
     """
 
     status: int

@@ -43,7 +43,7 @@ class BounceReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class _Code:
-    """Enhanced codes (RFC 3463 §3, RFC 7372 §3) of one subject; `details` is None for all others."""
+    """Enhanced codes (RFC 3463 §3, RFC 7372 §3) of one subject; `details` is None for the rest."""
 
     subject: int
     details: frozenset[int] | None

@@ -1,4 +1,4 @@
-"""Authorisation of DMARC report addresses in other domains: RFC 9990 §4, before it RFC 7489 §7.1."""
+"""Authorisation of DMARC report addresses in other domains: RFC 9990 §4, RFC 7489 §7.1."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -50,7 +50,7 @@ async def authorisation(
 
 
 def _unknown(destination: str, failed: WalkStep) -> ReportAuthorisation:
-    """The result for an organisation that could not be looked up: the need to agree is not known."""
+    """The result of a failed organisation look-up: the need for a record is not known."""
     name = f"_dmarc.{failed.domain}"
     return ReportAuthorisation(
         destination, Authorisation.UNKNOWN, name, failed.detail, failed.is_ours
