@@ -111,7 +111,7 @@ def _scan(text: str, literal: frozenset[int]) -> tuple[list[_Span], frozenset[in
 
 
 def _add(spans: list[_Span], sign: str, start: int, end: int) -> None:
-    """Add a character outside of comments; one that touches the word before it extends that word."""
+    """Add a character outside of comments; a word that it touches is extended."""
     if sign == ";":
         spans.append((Kind.SEMICOLON, start, end))
     elif spans and spans[-1][0] is Kind.WORD and spans[-1][2] == start:

@@ -177,7 +177,7 @@ def _clauses(items: Sequence[Item]) -> _Clauses:
 
 
 def _is_name(items: Sequence[Item], index: int) -> bool:
-    """True for a keyword that is the peer's own name: after `from`, its own clause still to come."""
+    """True for a keyword that is the peer's own name: after `from`, with its own clause later."""
     if index != 1 or items[0].text.lower() != "from" or items[0].kind is not Kind.WORD:
         return False
     later = {item.text.lower() for item in items[2:] if item.kind is Kind.WORD}
