@@ -63,7 +63,7 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One entity; `body` is as transferred, empty for a multipart, whose parts follow it.
+    """One entity; `body` is as transferred. A multipart has an empty body, and its parts follow it.
 
     `media_type` is in lower case; parameters have lower-case names.
     """
