@@ -1,4 +1,4 @@
-"""What is worth telling a person about an arrived copy, with the likely cause."""
+"""Findings about an arrived copy, each with its likely cause."""
 
 from collections.abc import Iterator, Sequence
 
@@ -22,7 +22,7 @@ HARMLESS = frozenset(
         MutationKind.WHITE_SPACE_CHANGED,
     )
 )
-"""Changes of the form, which nobody has to mind where no signature covers what was changed."""
+"""Changes of the form, harmless if no signature covers the changed part."""
 
 
 def findings(
@@ -35,7 +35,7 @@ def findings(
     *,
     is_cut: bool,
 ) -> tuple[Finding, ...]:
-    """All findings, in the order a reader wants them."""
+    """All findings, in the order for a reader."""
     return (
         *(_cut() if is_cut else ()),
         *_signatures(verdicts or (), changed),
@@ -49,7 +49,7 @@ def findings(
 
 
 def unreadable(why: str) -> Finding:
-    """Why there is no evidence: the mailbox did not give the copy."""
+    """The finding that the mailbox did not give the copy: there is no evidence."""
     return Finding("arrival.copy.unread", Status.UNTESTABLE, "message", one_line(why), "")
 
 
@@ -59,7 +59,7 @@ def _cut() -> Iterator[Finding]:
 
 
 def _signatures(verdicts: Sequence[DkimVerdict], changed: Sequence[Mutation]) -> Iterator[Finding]:
-    """RFC 6376 §6.1: why a signature proves nothing."""
+    """Findings about invalid signatures, RFC 6376 §6.1."""
     for one in verdicts:
         code, status = "arrival.dkim.unusable", Status.WARNING
         evidence = one.detail
@@ -79,7 +79,7 @@ def _signatures(verdicts: Sequence[DkimVerdict], changed: Sequence[Mutation]) ->
 def _disagreements(
     verdicts: Sequence[DkimVerdict], results: Sequence[Authentication]
 ) -> Iterator[Finding]:
-    """Where the receiver judged a signature otherwise than we do."""
+    """Findings about signatures on which the receiver's verdict differs from ours."""
     for one in verdicts:
         said = _said_of(one, results)
         if said is None or (said == "pass") == one.is_pass:
@@ -109,9 +109,10 @@ def _likely_cause(one: DkimVerdict, said: str) -> str:
 
 
 def _said_of(verdict: DkimVerdict, results: Sequence[Authentication]) -> str | None:
-    """The believed word on that signature: by domain, and by selector where it is told.
+    """The trusted result for that signature, by domain and by selector if one is given.
 
-    Two signatures of one domain are told apart by nothing else; without it nothing is said.
+    None if several results fit and differ: without a selector, signatures of one domain cannot be
+    told apart.
     """
     signature = verdict.signature
     if signature is None:
@@ -133,7 +134,7 @@ def _said_of(verdict: DkimVerdict, results: Sequence[Authentication]) -> str | N
 
 
 def _dmarc(aligned: Alignment, results: Sequence[Authentication]) -> Iterator[Finding]:
-    """RFC 7489 §4.2: the receiver's DMARC result against the alignment that we see."""
+    """Findings about a DMARC result that differs from our alignment, RFC 7489 §4.2."""
     said = {one.result.result for one in results if one.is_trusted and one.result.method == "dmarc"}
     ours = "pass" if aligned.is_aligned else "fail"
     if len(said) != 1 or aligned.author_domain is None or not said & {"pass", "fail"} - {ours}:
@@ -148,7 +149,7 @@ def _dmarc(aligned: Alignment, results: Sequence[Authentication]) -> Iterator[Fi
 
 
 def _forged(results: Sequence[Authentication]) -> Iterator[Finding]:
-    """RFC 8601 §5: the receiver's own name on results that it cannot have written."""
+    """Findings about forged results: untrusted ones with the receiver's name, RFC 8601 §5."""
     believed = {one.authserv_id for one in results if one.is_trusted}
     forged = {one.authserv_id for one in results if not one.is_trusted} & believed
     for name in sorted(name or "" for name in forged):

@@ -1,4 +1,4 @@
-"""What is unwise in an SPF record that follows the letter of RFC 7208."""
+"""Remarks on SPF records that are valid by RFC 7208 but unwise."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from probes.records.spf.record import Directive, Mechanism, SpfRecord, SpfResult
 
 WIDEST = {4: 8, 6: 19}
-"""Prefix lengths below which a network is wider than any organisation's."""
+"""Shorter prefixes are wider than the network of any organisation, by IP version."""
 
 _REPORTING = frozenset({"ra", "rp", "rr"})  # RFC 6652 §3
 _COMFORTABLE = 450
@@ -14,7 +14,7 @@ _COMFORTABLE = 450
 
 @dataclass(frozen=True, slots=True)
 class Unwise:
-    """One remark. `code` is a finding's, `evidence` the record's words."""
+    """One remark; `code` is a finding's, `evidence` is quoted from the record."""
 
     code: str
     evidence: str
@@ -22,11 +22,11 @@ class Unwise:
 
 
 def lint(record: SpfRecord) -> Iterator[Unwise]:
-    """The remarks on one record, in no particular order of weight."""
+    """The remarks on one record, in no particular order."""
     yield from _about_all(record)
     yield from _about_terms(record)
     if len(record.text) > _COMFORTABLE:
-        # RFC 7208 §3.4: what does not fit into 512 octets is asked for over TCP, or not answered
+        # RFC 7208 §3.4: an answer over 512 octets needs TCP, or is not received
         yield Unwise("spf.record_long", f"{len(record.text)} octets", "RFC 7208 §3.4")
 
 
