@@ -10,7 +10,7 @@ from threading import Thread
 import pytest
 
 from tests.parallel import TOGETHER, Hall, unit
-from tests.servers.ports import LOOPBACK, reserved_port, reserving
+from tests.support.ports import LOOPBACK, reserved_port, reserving
 
 ROOT = Path(__file__).parents[1]
 

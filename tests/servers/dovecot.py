@@ -21,8 +21,8 @@ from pathlib import Path
 
 import trustme
 
-from tests.servers.ports import reserved_port
 from tests.servers.real import program
+from tests.support.ports import reserved_port
 
 PASSWORD = "wrapped-secret"
 _NUMBERS = count(1)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from signal import SIGKILL, Signals
 
-from tests.integration.nothing_lost.rig import fetch
+from tests.support.pages import fetch
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 40.0

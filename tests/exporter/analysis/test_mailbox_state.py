@@ -14,7 +14,7 @@ from exporter.reports.status import take_status
 from probes.canary.lifecycle import Outcome
 from probes.clock import SYSTEM_CLOCK
 from probes.result import Failure, Owner, Phase, Reason
-from tests.integration.nothing_lost.rig import fetch
+from tests.support.pages import fetch
 from tests.support.service_rig import Running, running, write_config
 
 pytestmark = pytest.mark.slow("a service runs until its canaries are settled")

@@ -22,10 +22,10 @@ from tests.exporter.ledger.test_disk import (
     make_short,
     make_text,
 )
-from tests.integration.nothing_lost.rig import fetch
-from tests.servers.ports import reserving
 from tests.servers.real import needs, require_root_and_namespaces
 from tests.support.demo_clients import inbox
+from tests.support.pages import fetch
+from tests.support.ports import reserving
 from tests.support.service_rig import write_config
 from tests.support.serving import QUIET, Serving, serving
 

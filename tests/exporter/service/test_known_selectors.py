@@ -22,7 +22,7 @@ from probes.canary.lifecycle import Outcome
 from probes.kinds.sender.probe import SenderTarget
 from probes.options import Domain
 from probes.result import Part, ProbeResult, Reason
-from tests.integration.nothing_lost.rig import fetch
+from tests.support.pages import fetch
 from tests.support.service_rig import Running, record_of, running, write_config
 from tests.support.serving import PATIENCE, ROOT
 

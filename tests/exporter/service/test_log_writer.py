@@ -17,8 +17,8 @@ from typing import Self
 import pytest
 
 from exporter.service.log_writer import MAX_LINES, MAX_OCTETS, LogWriter
-from tests.integration.nothing_lost.rig import fetch
-from tests.servers.ports import reserved_port
+from tests.support.pages import fetch
+from tests.support.ports import reserved_port
 from tests.support.serving import PATIENCE, QUIET, ROOT, Serving, serving
 
 NOTICE = re.compile(

@@ -14,10 +14,10 @@ from exporter.demo.faults import Fault, find
 from exporter.demo.world import MailWorld
 from probes.canary.lifecycle import IN_FLIGHT, Event, Outcome, State
 from probes.result import Owner
-from tests.integration.nothing_lost.rig import fetch
-from tests.servers.ports import closed_udp_port
 from tests.servers.streams import conversing
 from tests.support.demo_clients import PATIENCE, count
+from tests.support.pages import fetch
+from tests.support.ports import closed_udp_port
 from tests.support.service_rig import Running, record_of, running, write_config
 
 pytestmark = pytest.mark.slow("a service runs until its canaries are settled")

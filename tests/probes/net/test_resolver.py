@@ -22,8 +22,8 @@ from probes.net.resolver import MAX_RECORDS, Resolver, _question, _read
 from probes.records import RecordError
 from probes.records.mx import MxRecord
 from probes.result import Owner, Phase, Reason
-from tests.servers.ports import closed_udp_port
 from tests.servers.streams import conversing
+from tests.support.ports import closed_udp_port
 
 ZONE = """
 @      MX 20 backup
