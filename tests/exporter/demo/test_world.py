@@ -3,7 +3,6 @@ import logging
 import ssl
 import subprocess
 import sys
-from collections.abc import AsyncIterator
 from email import policy
 from email.message import Message
 from email.parser import BytesParser
@@ -35,12 +34,6 @@ HEALTHY, GREYLISTED, SLOW, JUNKED, DIRECT, REJECTED = (
     f"{name}@receiver.test"
     for name in ("healthy", "greylisted", "slow", "junked", "direct", "rejected")
 )
-
-
-@pytest.fixture
-async def world() -> AsyncIterator[MailWorld]:
-    async with MailWorld(retry_after=0.2) as world:
-        yield world
 
 
 def parsed(message: Message) -> Message:

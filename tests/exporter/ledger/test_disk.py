@@ -24,11 +24,6 @@ CHILD = (sys.executable, "-m", "tests.support.ledger_child")
 ORDER = [State.PLANNED, State.SENDING, State.ACCEPTED, State.ARRIVED]
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "ledger.sqlite"
-
-
 @asynccontextmanager
 async def child(*command: str) -> AsyncIterator[asyncio.subprocess.Process]:
     process = await asyncio.create_subprocess_exec(

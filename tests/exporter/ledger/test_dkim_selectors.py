@@ -17,11 +17,6 @@ from tests.support.ledger_rig import BEGIN, LATE, LOST, Rig, opened, sighting
 HOUR = timedelta(hours=1)
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "ledger.sqlite"
-
-
 def signature(selector: str, domain: str = "example.test") -> str:
     return (
         f"DKIM-Signature: v=1; a=rsa-sha256; d={domain}; s={selector}; h=From; bh=AAAA; b=AAAA\r\n"

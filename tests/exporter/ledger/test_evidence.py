@@ -29,11 +29,6 @@ INBOX = Place("t", "INBOX", 1, 5)
 JUNK = Place("t", "Junk", 1, 6)
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "ledger.sqlite"
-
-
 async def send(rig: Rig, token: str = "t", tick: int = 1, content: bytes = CONTENT) -> None:
     """The sending begins now; half a second later the end of data is answered."""
     assert await rig.ledger.claim("p", "m", tick, token, LATE, LOST, content)

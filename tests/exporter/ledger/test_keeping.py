@@ -30,11 +30,6 @@ from tests.support.ledger_rig import (
 )
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "ledger.sqlite"
-
-
 async def test_a_canary_is_lost_only_after_a_look_that_began_after_its_time(path: Path) -> None:
     async with opened(path) as rig:
         await rig.send("t")

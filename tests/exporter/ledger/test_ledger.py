@@ -16,11 +16,6 @@ from tests.support.clock import FakeClock
 from tests.support.ledger_rig import BEGIN, LATE, LOST, failure, opened, result, sighting
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "ledger.sqlite"
-
-
 async def test_a_canary_that_arrives_is_counted_once_and_its_times_are_kept(path: Path) -> None:
     async with opened(path) as rig:
         await rig.send("t")

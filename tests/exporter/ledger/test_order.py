@@ -11,11 +11,6 @@ from tests.support.ledger_rig import LOST, Rig, opened, sighting
 OVERTAKEN = (Outcome.OUT_OF_ORDER,)
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "ledger.sqlite"
-
-
 async def two_sent(rig: Rig) -> None:
     """`a`, then `b` after `a` had been accepted."""
     await rig.send("a")

@@ -4,7 +4,7 @@ import asyncio
 import os
 import shutil
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from signal import SIGCONT, SIGHUP, SIGINT, SIGSTOP, SIGTERM
@@ -32,12 +32,6 @@ from tests.support.serving import QUIET, Serving, serving
 pytestmark = pytest.mark.slow("starts the program as a process")
 
 EACH_SECOND = ("every: 20s", "every: 1s")
-
-
-@pytest.fixture
-async def world() -> AsyncIterator[MailWorld]:
-    async with MailWorld(retry_after=0.2) as world:
-        yield world
 
 
 @pytest.fixture

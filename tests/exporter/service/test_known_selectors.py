@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +29,6 @@ pytestmark = pytest.mark.slow("a service runs until its canaries are settled")
 
 JOB = "jobs:\n", f"jobs:\n  ours:\n    kind: sender\n    domain: {SENDER_DOMAIN}\n    every: 1h\n"
 NO_LISTS = JOB[1] + "    block_lists: []\n"
-
-
-@pytest.fixture
-async def world() -> AsyncIterator[MailWorld]:
-    async with MailWorld(retry_after=0.2) as world:
-        yield world
 
 
 async def one_canary(run: Running) -> None:

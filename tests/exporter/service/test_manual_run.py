@@ -27,12 +27,6 @@ LOST_SOON = [("lost_after: 20s", "lost_after: 1500ms"), ("deadline: 18s", "deadl
 LOST_SOON += [("late_after: 5s", "late_after: 1s")]
 
 
-@pytest.fixture
-async def world() -> AsyncIterator[MailWorld]:
-    async with MailWorld(retry_after=0.2) as world:
-        yield world
-
-
 def ignore(_step: Step) -> None:
     """Nobody looks at the steps here."""
 

@@ -19,11 +19,6 @@ from tests.support.ledger_rig import BEGIN, Rig, opened, result
 NEVER = 3600.0
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "ledger.sqlite"
-
-
 def execute(path: Path, statement: str) -> None:
     """What somebody else does to the file."""
     with closing(sqlite3.connect(path)) as connection:

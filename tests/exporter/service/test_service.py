@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -21,12 +21,6 @@ from tests.support.ports import closed_udp_port
 from tests.support.service_rig import Running, record_of, running, write_config
 
 pytestmark = pytest.mark.slow("a service runs until its canaries are settled")
-
-
-@pytest.fixture
-async def world() -> AsyncIterator[MailWorld]:
-    async with MailWorld(retry_after=0.2) as world:
-        yield world
 
 
 async def until(is_so: Callable[[], object]) -> None:
