@@ -1,19 +1,14 @@
 """`mailcanary serve` as a process of its own, for tests of what its user sees."""
 
 import asyncio
-import os
-import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from signal import SIGKILL, Signals
+from signal import Signals
 
 from tests.support.pages import fetch
-
-ROOT = Path(__file__).parents[2]
-PATIENCE = 40.0
-"""Seconds; a process that has to load everything first, on a busy machine."""
+from tests.support.processes import MAILCANARY, PATIENCE, started
 
 QUIET = """\
 ehlo_name: watcher.sender.test
@@ -88,7 +83,7 @@ async def serving(
     port: int,
     *,
     before: Sequence[str] = (),
-    environ: Mapping[str, str] | None = None,
+    environ: Mapping[str, str] = {},
     stderr: int | None = None,
 ) -> AsyncIterator[Serving]:
     """Run the service; `before` are the words in front of its command.
@@ -97,17 +92,11 @@ async def serving(
     """
     log = config.with_suffix(".log")
     with log.open("ab") as book:
-        process = await asyncio.create_subprocess_exec(
-            *(*before, sys.executable, "-m", "exporter.cli", "serve", "--config", str(config)),
-            cwd=ROOT,
-            env={**os.environ, **(environ or {})},
-            stdout=book,
-            stderr=book if stderr is None else stderr,
-        )
-    try:
-        yield Serving(process, port, log)
-    finally:
-        if process.returncode is None:
-            with suppress(ProcessLookupError):
-                process.send_signal(SIGKILL)
-            await process.wait()
+        out = book.fileno()
+        async with started(
+            *(*before, *MAILCANARY, "serve", "--config", str(config)),
+            stdout=out,
+            stderr=out if stderr is None else stderr,
+            environ=environ,
+        ) as process:
+            yield Serving(process, port, log)

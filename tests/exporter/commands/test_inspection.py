@@ -34,11 +34,12 @@ from probes.canary.message import new_token
 from probes.records.reply import Reply
 from probes.result import Aspect, Failure, Finding, Owner, Phase, ProbeResult, Reason
 from probes.result import Status as FindingStatus
-from tests.exporter.test_cli import GOOD, mailcanary
+from tests.exporter.test_cli import GOOD
 from tests.support.clock import FakeClock
 from tests.support.ledger_rig import Rig, opened, sighting
+from tests.support.places import ROOT
+from tests.support.processes import mailcanary
 
-ROOT = Path(__file__).parents[3]
 NOW = datetime(2026, 7, 1, 12, 0, tzinfo=UTC)
 PATHS = """\
 paths:

@@ -1,7 +1,6 @@
 import asyncio
 import logging
 import ssl
-import subprocess
 import sys
 from email import policy
 from email.message import Message
@@ -29,6 +28,7 @@ from tests.support.demo_clients import (
     submit,
     trusting,
 )
+from tests.support.processes import completed
 
 HEALTHY, GREYLISTED, SLOW, JUNKED, DIRECT, REJECTED = (
     f"{name}@receiver.test"
@@ -444,13 +444,7 @@ def test_the_world_starts_and_ends_in_a_fresh_process_without_a_word() -> None:
         "        print(len(world.intended))\n"
         "asyncio.run(main())\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", program],
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
+    done = completed(sys.executable, "-W", "error", "-c", program)
     assert (done.returncode, done.stdout, done.stderr) == (0, "6\n", "")
 
 

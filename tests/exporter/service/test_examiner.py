@@ -29,8 +29,9 @@ from probes.canary.lifecycle import Event, Outcome
 from probes.records.raw_message import MAX_MESSAGE
 from probes.trace import Step
 from tests.probes.canary.test_mutation import PEM, PUBLIC
+from tests.support.places import ROOT
+from tests.support.processes import PATIENCE
 from tests.support.service_rig import Running, record_of, running, write_config
-from tests.support.serving import PATIENCE, ROOT
 
 pytestmark = pytest.mark.slow("a service runs until its canaries are settled")
 

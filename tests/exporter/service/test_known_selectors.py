@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-import os
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +20,8 @@ from probes.kinds.sender.probe import SenderTarget
 from probes.options import Domain
 from probes.result import Part, ProbeResult, Reason
 from tests.support.pages import fetch
+from tests.support.processes import MAILCANARY, PATIENCE, finished
 from tests.support.service_rig import Running, record_of, running, write_config
-from tests.support.serving import PATIENCE, ROOT
 
 pytestmark = pytest.mark.slow("a service runs until its canaries are settled")
 
@@ -130,16 +128,8 @@ async def diagnosed(world: MailWorld, file: Path) -> dict[str, Any]:
     """The document of the command, as somebody beside the service gets it."""
     resolver = f"{world.dns.address}:{world.dns.port}"
     options = ("--json", "--only", "sender", "--resolver", resolver, "--config", str(file))
-    pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "exporter.cli", "diagnose", SENDER_DOMAIN, *options),
-        stdout=pipe,
-        stderr=pipe,
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )
-    async with asyncio.timeout(2 * PATIENCE):
-        out, err = await process.communicate()
-    assert err == b""
+    command = (*MAILCANARY, "diagnose", SENDER_DOMAIN, *options)
+    _, out, err = await finished(*command, within=2 * PATIENCE)
+    assert err == ""
     document: dict[str, Any] = json.loads(out)
     return document

@@ -18,8 +18,10 @@ import pytest
 
 from exporter.service.log_writer import MAX_LINES, MAX_OCTETS, LogWriter
 from tests.support.pages import fetch
+from tests.support.places import ROOT
 from tests.support.ports import reserved_port
-from tests.support.serving import PATIENCE, QUIET, ROOT, Serving, serving
+from tests.support.processes import PATIENCE
+from tests.support.serving import QUIET, Serving, serving
 
 NOTICE = re.compile(
     rb"^[-\d]+ [:,\d]+ WARNING log lines dropped, because the log could not be written: (\d+)\n",

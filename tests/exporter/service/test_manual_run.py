@@ -1,10 +1,7 @@
 """`mailcanary run` beside the service, without it, and interrupted: no canary is left behind."""
 
 import asyncio
-import os
-import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import pytest
@@ -18,8 +15,8 @@ from exporter.service.manual_run import run_path
 from probes.canary.lifecycle import Outcome, State
 from probes.clock import SYSTEM_CLOCK
 from probes.trace import Step
+from tests.support.processes import MAILCANARY, PATIENCE, started
 from tests.support.service_rig import Running, running, write_config
-from tests.support.serving import PATIENCE, ROOT
 
 pytestmark = pytest.mark.slow("starts the program as a process")
 
@@ -31,22 +28,13 @@ def ignore(_step: Step) -> None:
     """Nobody looks at the steps here."""
 
 
-@asynccontextmanager
-async def sent_by_hand(config: Path, path: str) -> AsyncIterator[asyncio.subprocess.Process]:
+def sent_by_command(
+    config: Path, path: str
+) -> AbstractAsyncContextManager[asyncio.subprocess.Process]:
     """`mailcanary run PATH` as a process."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "exporter.cli", "run", path, "--config", str(config)),
-        cwd=ROOT,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
+    quiet = asyncio.subprocess.DEVNULL
+    command = (*MAILCANARY, "run", path, "--config", str(config))
+    return started(*command, stdout=quiet, stderr=quiet, environ={"PYTHONUNBUFFERED": "1"})
 
 
 async def in_state(ledger: Ledger, path: str, *states: State) -> CanaryRecord:
@@ -100,7 +88,7 @@ async def test_a_hand_run_that_is_killed_is_settled_by_the_service_that_runs(
     async with running(file) as run:
         await run.ready()
         run.go(at_once=False)
-        async with sent_by_hand(file, "slow") as hand:
+        async with sent_by_command(file, "slow") as hand:
             await in_state(run.ledger, "slow", State.ACCEPTED)
             hand.kill()
             await hand.wait()
@@ -115,7 +103,7 @@ async def test_a_hand_run_that_is_killed_is_settled_by_the_next_service(
 ) -> None:
     file = write_config(world, tmp_path, paths=["slow"])
     ledger = await Ledger.open(str(tmp_path / "ledger.sqlite"), SYSTEM_CLOCK, exclusive=False)
-    async with sent_by_hand(file, "slow") as hand:
+    async with sent_by_command(file, "slow") as hand:
         await in_state(ledger, "slow", State.ACCEPTED)
         hand.kill()
         await hand.wait()
@@ -142,7 +130,7 @@ async def test_a_hand_run_killed_in_mid_sending_is_untestable_and_never_lost(
     async with running(file) as run:
         await run.ready()
         run.go(at_once=False)
-        async with sent_by_hand(file, "direct") as hand:
+        async with sent_by_command(file, "direct") as hand:
             await in_state(run.ledger, "direct", State.SENDING)
             hand.kill()
             await hand.wait()

@@ -17,9 +17,9 @@ from signal import SIGCONT, SIGKILL, SIGSTOP, SIGTERM, Signals
 from exporter.demo.scenario import Access
 from tests.integration.nothing_lost.plan import DEADLINE, config_text
 from tests.support.pages import fetch
+from tests.support.places import ROOT
 from tests.support.ports import reserved_port
 
-ROOT = Path(__file__).parents[3]
 PATIENCE = 30.0
 STOPPED = DEADLINE + 0.3
 """Seconds a service is stopped for: longer than the deadline of every sending."""

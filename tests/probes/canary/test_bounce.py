@@ -22,8 +22,9 @@ from probes.options import EmailAddress
 from probes.records.address import parse_address
 from probes.records.bounces.values import Action, Bounce, BouncedRecipient
 from probes.records.reply import Reply
+from tests.support.places import CORPUS
 
-CORPUS = Path(__file__).parents[2] / "corpus" / "bounces"
+BOUNCES = CORPUS / "bounces"
 IN_CORPUS = "mailcanary-abcdefghijklmnopqrstuvwxyz"
 TOKEN = new_token()
 REPORT = b"""Return-Path: <>
@@ -70,7 +71,7 @@ def report(
 
 @pytest.mark.parametrize(
     "path",
-    [path for path in sorted(CORPUS.glob("*.eml")) if not path.stem.startswith("not-")],
+    [path for path in sorted(BOUNCES.glob("*.eml")) if not path.stem.startswith("not-")],
     ids=lambda path: path.stem,
 )
 def test_a_bounce_is_matched_to_its_canary(path: Path) -> None:
@@ -82,7 +83,7 @@ def test_a_bounce_is_matched_to_its_canary(path: Path) -> None:
         assert found.token == IN_CORPUS
 
 
-@pytest.mark.parametrize("path", sorted(CORPUS.glob("not-*.eml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(BOUNCES.glob("not-*.eml")), ids=lambda path: path.stem)
 def test_what_is_no_bounce_is_matched_to_nothing(path: Path) -> None:
     assert path.stem in ("not-dmarc-report", "not-tls-report", "not-forwarded") or (
         IN_CORPUS.encode() in path.read_bytes()
@@ -90,7 +91,7 @@ def test_what_is_no_bounce_is_matched_to_nothing(path: Path) -> None:
     assert bounced_token(path.read_bytes()) is None
 
 
-@pytest.mark.parametrize("path", sorted(CORPUS.glob("*.eml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(BOUNCES.glob("*.eml")), ids=lambda path: path.stem)
 def test_no_bounce_is_taken_for_an_arrived_canary(path: Path) -> None:
     message = path.read_bytes()
     header = message.partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
