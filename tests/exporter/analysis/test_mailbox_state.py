@@ -28,7 +28,7 @@ BROKEN = Failure(Phase.AUTH, Reason.AUTHENTICATION_FAILED, "no", Owner.US, is_tr
     [MailboxState("m", AT, True, AT, None), MailboxState("m", AT, False, None, BROKEN)],
     ids=["readable", "unreadable"],
 )
-def test_a_standing_comes_back_as_it_was_told(state: MailboxState) -> None:
+def test_a_mailbox_state_is_read_back_as_it_was_written(state: MailboxState) -> None:
     assert of_run("m", to_run(state)) == state
     assert to_run(state).name == mailbox_state_name("m")
 

@@ -75,7 +75,7 @@ def file(tmp_path: Path) -> Path:
 
 
 class Past:
-    """A service's past, led by hand."""
+    """The past of a service, written by the test."""
 
     def __init__(self, rig: Rig, config: Config) -> None:
         self.rig = rig

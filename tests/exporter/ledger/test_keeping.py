@@ -136,34 +136,34 @@ async def test_cursors_survive(path: Path) -> None:
         assert await rig.ledger.cursors("unknown") == {}
 
 
-async def test_the_service_settles_a_canary_whose_sender_by_hand_went_away(path: Path) -> None:
+async def test_the_service_settles_a_canary_whose_manual_run_went_away(path: Path) -> None:
     time = FakeClock(BEGIN)
     async with opened(path, time) as rig:
         beside = await Ledger.open(str(path), time.clock, exclusive=False)
         try:
-            assert await beside.claim("p", "m", -5, "by hand", LATE, LOST)
-            await beside.record("by hand", Event.SEND_STARTED, time.now())
+            assert await beside.claim("p", "m", -5, "manual run", LATE, LOST)
+            await beside.record("manual run", Event.SEND_STARTED, time.now())
             assert await rig.ledger.expire(time.elapse(1.0), {"m": time.now()}) == ()
-            await beside.record("by hand", Event.HANDED_OVER, time.now(), result=result())
-            assert await beside.claim("p", "m", -6, "settled by hand", LATE, LOST)
-            await beside.record("settled by hand", Event.SEND_STARTED, time.now())
+            await beside.record("manual run", Event.HANDED_OVER, time.now(), result=result())
+            assert await beside.claim("p", "m", -6, "settled by a manual run", LATE, LOST)
+            await beside.record("settled by a manual run", Event.SEND_STARTED, time.now())
             assert await rig.ledger.expire(time.elapse(1.0), {"m": time.now()}) == ()
-            copy = sighting("settled by hand", time.now(), uid=3)
-            await beside.record("settled by hand", Event.SEEN, time.now(), sighting=copy)
+            copy = sighting("settled by a manual run", time.now(), uid=3)
+            await beside.record("settled by a manual run", Event.SEEN, time.now(), sighting=copy)
         finally:
             await beside.close()
         (change,) = await rig.ledger.expire(time.elapse(LOST + 1.0), {"m": time.now()})
-        assert (change.record.token, change.outcome) == ("by hand", Outcome.LOST)
+        assert (change.record.token, change.outcome) == ("manual run", Outcome.LOST)
 
 
-async def test_a_restart_of_the_service_does_not_disturb_a_sender_by_hand(path: Path) -> None:
+async def test_a_restart_of_the_service_does_not_disturb_a_manual_run(path: Path) -> None:
     time = FakeClock(BEGIN)
     beside = await Ledger.open(str(path), time.clock, exclusive=False)
     try:
-        assert await beside.claim("p", "m", -5, "by hand", LATE, LOST)
+        assert await beside.claim("p", "m", -5, "manual run", LATE, LOST)
         async with opened(path, time) as rig:
             assert await rig.ledger.resume() == ()
-        change = await beside.record("by hand", Event.SEND_STARTED, time.now())
+        change = await beside.record("manual run", Event.SEND_STARTED, time.now())
         assert change is not None
     finally:
         await beside.close()
@@ -278,15 +278,15 @@ async def test_a_ledger_can_be_kept_in_memory() -> None:
         assert (await rig.see(sighting("t", rig.time.elapse(1.0)))).outcome is Outcome.ARRIVED
 
 
-async def test_a_stepped_calendar_does_not_age_a_canary_that_was_sent_by_hand(path: Path) -> None:
+async def test_a_stepped_calendar_does_not_age_the_canary_of_a_manual_run(path: Path) -> None:
     async with opened(path) as rig:
         beside = await Ledger.open(str(path), rig.time.clock, exclusive=False)
-        assert await beside.claim("p", "m", -1, "by hand", LATE, LOST)
-        await beside.record("by hand", Event.SEND_STARTED, rig.time.now())
+        assert await beside.claim("p", "m", -1, "manual run", LATE, LOST)
+        await beside.record("manual run", Event.SEND_STARTED, rig.time.now())
         assert await rig.ledger.expire(rig.time.now(), {"m": rig.time.now()}) == ()
-        await beside.record("by hand", Event.HANDED_OVER, rig.time.elapse(1.0))
+        await beside.record("manual run", Event.HANDED_OVER, rig.time.elapse(1.0))
         await beside.close()
         rig.time.step(3600.0)
         assert await rig.ledger.expire(rig.time.now(), {"m": rig.time.now()}) == ()
         (lost,) = await rig.ledger.expire(rig.time.elapse(LOST), {"m": rig.time.now()})
-        assert (lost.record.token, lost.outcome) == ("by hand", Outcome.LOST)
+        assert (lost.record.token, lost.outcome) == ("manual run", Outcome.LOST)

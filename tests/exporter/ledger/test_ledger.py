@@ -53,7 +53,7 @@ async def test_a_tick_of_a_path_is_claimed_once(path: Path) -> None:
         assert sorted(await asyncio.gather(*claims)) == [False] * 19 + [True]
         assert await rig.ledger.claim("q", "m", 7, "q", LATE, LOST)
         assert await rig.ledger.claim("p", "m", 8, "p8", LATE, LOST)
-        assert await rig.ledger.claim("p", "m", -8, "by hand", LATE, LOST)
+        assert await rig.ledger.claim("p", "m", -8, "manual run", LATE, LOST)
         assert await rig.ledger.last_ticks() == {"p": 8, "q": 7}
     async with opened(path) as rig:
         assert not await rig.ledger.claim("p", "m", 8, "again", LATE, LOST)

@@ -100,7 +100,7 @@ def test_every_copy_counts_its_changes_once_and_only_the_first_one_is_shown(
 
 
 @pytest.mark.parametrize("news", [{"is_bounce": True}, {"tick": -3}])
-def test_bounces_and_canaries_sent_by_hand_show_nothing(
+def test_bounces_and_canaries_of_manual_runs_show_nothing(
     metrics: Metrics, read: Reader, news: dict[str, Any]
 ) -> None:
     before = read.series()

@@ -336,7 +336,7 @@ def test_a_restart_shows_when_runs_ended_and_counts_nothing(metrics: Metrics, re
     assert "nobody" not in read.text()
 
 
-def test_what_a_person_sends_by_hand_is_not_counted(metrics: Metrics, read: Reader) -> None:
+def test_a_manual_run_is_not_counted(metrics: Metrics, read: Reader) -> None:
     before = read.series()
     metrics.run_finished(run("a", (Phase.CONNECT, 1.0), tick=-1))
     metrics.canary_changed(change(Event.SEND_STARTED, State.SENDING, tick=-1))
