@@ -6,9 +6,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from signal import Signals
+from typing import Literal
 
 from tests.support.pages import fetch
 from tests.support.processes import MAILCANARY, PATIENCE, started
+from tests.support.waiting import answered, until
 
 QUIET = """\
 ehlo_name: watcher.sender.test
@@ -48,10 +50,7 @@ class Serving:
 
     async def until(self, is_so: Callable[[], object]) -> None:
         """Wait until it is so; an end of the service is an error."""
-        async with asyncio.timeout(PATIENCE):
-            while not is_so():
-                assert self.process.returncode is None, self.log.read_text()
-                await asyncio.sleep(0.05)
+        await until(lambda: is_so() or self._has_ended(), within=PATIENCE, every=0.05)
 
     async def values(self, name: str) -> dict[str, float]:
         """A metric's samples: labels as the exposition has them -> value."""
@@ -70,11 +69,17 @@ class Serving:
 
     async def until_counted(self, outcome: str, at_least: float) -> float:
         """Wait for so many canaries with this outcome."""
-        async with asyncio.timeout(PATIENCE):
-            while (count := await self.counted(outcome)) < at_least:
-                assert self.process.returncode is None, self.log.read_text()
-                await asyncio.sleep(0.1)
-        return count
+
+        async def enough() -> float:
+            count = await self.counted(outcome)
+            return count if count >= at_least else self._has_ended()
+
+        return await answered(enough, within=PATIENCE, every=0.1)
+
+    def _has_ended(self) -> Literal[False]:
+        """Return False while the service runs; its end is an error."""
+        assert self.process.returncode is None, self.log.read_text()
+        return False
 
 
 @asynccontextmanager

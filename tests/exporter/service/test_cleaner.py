@@ -21,7 +21,8 @@ from probes.options import Host, Port, Seconds, Secret
 from tests.servers.imap import Raw
 from tests.support.ledger_rig import Rig, opened, sighting
 from tests.support.metric_rig import config
-from tests.support.watching import canary, net
+from tests.support.network import net
+from tests.support.watching import canary
 
 NO_UIDPLUS: Answers = {"CAPABILITY": (Say("* CAPABILITY IMAP4rev1 IDLE", "{tag} OK done"),)}
 KEEP = 60.0

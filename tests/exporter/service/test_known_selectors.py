@@ -1,6 +1,5 @@
 """Selectors learnt from canaries, end to end: the service in the mail world, commands beside it."""
 
-import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from probes.result import Part, ProbeResult, Reason
 from tests.support.pages import fetch
 from tests.support.processes import MAILCANARY, PATIENCE, finished
 from tests.support.service_rig import Running, record_of, running, write_config
+from tests.support.waiting import answered
 
 pytestmark = pytest.mark.slow("a service runs until its canaries are settled")
 
@@ -35,9 +35,7 @@ async def one_canary(run: Running) -> None:
     run.go()
     assert await run.heard.outcome("healthy") is Outcome.ARRIVED
     token = (await record_of(run.ledger, "healthy")).token
-    async with asyncio.timeout(PATIENCE):
-        while not await run.ledger.evidence(token):  # noqa: ASYNC110 - as it is
-            await asyncio.sleep(0.02)
+    await answered(lambda: run.ledger.evidence(token), within=PATIENCE)
 
 
 def keys(result: ProbeResult) -> list[Part]:

@@ -19,6 +19,7 @@ from exporter.web.server import MAX_CONNECTIONS, ListenError, serve
 from probes.canary.lifecycle import Event, Outcome, State
 from tests.support.clock import FakeClock
 from tests.support.metric_rig import TOKEN, change, config, read_openmetrics
+from tests.support.waiting import counting_turns
 
 LOOPBACK = "127.0.0.1"
 OPENMETRICS = {"Accept": "application/openmetrics-text; version=1.0.0"}
@@ -109,22 +110,15 @@ async def test_the_loop_does_other_work_between_the_pieces_of_a_large_exposition
     world: World,
 ) -> None:
     world.metrics.configure(config(*(f"path-{index}" for index in range(300))))
-    turns = 0
-
-    async def other_work() -> None:
-        nonlocal turns
-        while True:
-            turns += 1
-            await asyncio.sleep(0)
-
-    async with world.client() as client:
-        work = asyncio.create_task(other_work())
-        async with client.stream("GET", "/metrics", headers=PLAIN) as answer:
-            before = turns
-            size = sum([len(piece) async for piece in answer.aiter_raw()])
-        work.cancel()
+    async with (
+        world.client() as client,
+        counting_turns() as turns,
+        client.stream("GET", "/metrics", headers=PLAIN) as answer,
+    ):
+        before = turns.count
+        size = sum([len(piece) async for piece in answer.aiter_raw()])
     assert size > 50 * CHUNK_BYTES
-    assert turns - before > size / CHUNK_BYTES / 2
+    assert turns.count - before > size / CHUNK_BYTES / 2
 
 
 async def test_healthy_follows_the_event_loop(world: World, client: httpx.AsyncClient) -> None:

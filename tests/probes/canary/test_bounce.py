@@ -11,9 +11,6 @@ from hypothesis import strategies as st
 from probes.canary.bounce import FoundIn, bounced_token, failure_of
 from probes.canary.envelope import tagged_sender
 from probes.canary.message import (
-    Canary,
-    MessageOptions,
-    compose,
     new_token,
     recognise,
     recognise_body,
@@ -22,6 +19,7 @@ from probes.options import EmailAddress
 from probes.records.address import parse_address
 from probes.records.bounces.values import Action, Bounce, BouncedRecipient
 from probes.records.reply import Reply
+from tests.support.messages import composed
 from tests.support.places import CORPUS
 
 BOUNCES = CORPUS / "bounces"
@@ -50,12 +48,8 @@ Status: 5.1.1
 %(returned)s
 --q--
 """
+SENT = composed("out@sender.test", "user@reader.test", TOKEN, datetime(2026, 11, 3, tzinfo=UTC))
 NO_CANARY = b"Content-Type: text/rfc822-headers\n\nSubject: somebody's\n"
-
-
-def canary() -> Canary:
-    options = MessageOptions(EmailAddress("out@sender.test"), EmailAddress("user@reader.test"))
-    return compose(options, TOKEN, datetime(2026, 11, 3, tzinfo=UTC))
 
 
 def report(
@@ -105,7 +99,7 @@ def test_no_bounce_is_taken_for_an_arrived_canary(path: Path) -> None:
 
 
 def test_the_whole_canary_returned_is_known_by_its_header() -> None:
-    content = b"Content-Type: message/rfc822\n\n" + canary().content
+    content = b"Content-Type: message/rfc822\n\n" + SENT.content
     found = bounced_token(report(returned=content))
     assert found is not None
     assert (found.token, found.found_in) == (TOKEN, FoundIn.RETURNED_HEADER)
@@ -127,7 +121,7 @@ def test_a_returned_body_that_was_encoded_is_known() -> None:
 
 
 def test_a_canary_returned_in_base64_is_known() -> None:
-    encoded = base64.encodebytes(canary().content)
+    encoded = base64.encodebytes(SENT.content)
     kind = b"Content-Type: message/rfc822\nContent-Transfer-Encoding: base64\n\n"
     found = bounced_token(report(returned=kind + encoded))
     assert found is not None
