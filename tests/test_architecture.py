@@ -16,9 +16,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.places import ROOT
+
 pytestmark = pytest.mark.slow("`./run check` runs it each time")
 
-ROOT = Path(__file__).resolve().parents[1]
 OWN = ("probes", "exporter")
 
 ROOMS = (

@@ -10,9 +10,8 @@ from threading import Thread
 import pytest
 
 from tests.parallel import TOGETHER, Hall, unit
-from tests.servers.ports import LOOPBACK, reserved_port, reserving
-
-ROOT = Path(__file__).parents[1]
+from tests.support.places import ROOT
+from tests.support.ports import LOOPBACK, reserved_port, reserving
 
 
 def is_held(file: Path) -> bool:

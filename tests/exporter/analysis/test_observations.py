@@ -71,7 +71,7 @@ def test_an_outcome_speaks_for_or_against_its_way_or_says_nothing(
     assert (seen.verdict, seen.route, seen.mailbox) == (verdict, "out", "inbox")
 
 
-def test_what_is_open_or_was_sent_by_hand_says_nothing() -> None:
+def test_what_is_open_or_of_a_manual_run_says_nothing() -> None:
     assert of_canary(record(None), "out") is None
     assert of_canary(record(Outcome.LOST, tick=-5), "out") is None
 

@@ -1,7 +1,6 @@
 """`mailcanary findings` and its page."""
 
 import json
-from pathlib import Path
 
 import pytest
 
@@ -9,10 +8,11 @@ from exporter.commands.findings import findings
 from exporter.reports.findings_page import page
 from probes.catalogue import ENTRIES
 from probes.catalogue.failures import FAILURES
+from tests.support.places import DOCS
 
 EVERYTHING = {**ENTRIES, **FAILURES}
 
-PAGE = Path(__file__).parents[3] / "docs" / "findings.md"
+PAGE = DOCS / "findings.md"
 
 
 def test_the_page_is_what_the_command_prints() -> None:

@@ -11,9 +11,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[3]
+from tests.support.places import ROOT
+
 CODE = re.compile(r"[a-z0-9]+(\.[a-z0-9_]+)+")
 LEFT_OUT = ("probes/catalogue/", "exporter/testbed/", "exporter/selftest/")
 """The table itself, and what peers and cases expect of it."""

@@ -17,6 +17,7 @@ from probes.result import Owner, Part, Phase, ProbeResult, Reason, Status
 from probes.run import run_once
 from tests.servers.certificates import Authority
 from tests.support.mail_world import DOMAIN, MailWorld, mail_world
+from tests.support.waiting import until
 
 TWO_HOSTS = """
 @   MX 10 mx1
@@ -379,8 +380,7 @@ async def test_cancelling_a_run_leaves_no_task_behind(trust: TrustStore) -> None
         before = asyncio.all_tasks()
         running = asyncio.create_task(run(world))
         await world.dns.asked()
-        while not world.peers["192.0.2.1"].conversations:  # noqa: ASYNC110 - the peer has no event
-            await asyncio.sleep(0.001)
+        await until(lambda: world.peers["192.0.2.1"].conversations)
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
             await running

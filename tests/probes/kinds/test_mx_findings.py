@@ -99,11 +99,11 @@ async def test_a_null_mx_in_good_order_has_no_finding(trust: TrustStore) -> None
     assert codes(result) == set()
 
 
-@pytest.mark.parametrize("lie", [Misbehaviour.BOGUS, Misbehaviour.BOGUS_UNSAID])
+@pytest.mark.parametrize("misbehaviour", [Misbehaviour.BOGUS, Misbehaviour.BOGUS_UNSAID])
 async def test_records_that_do_not_validate_are_called_bogus(
-    trust: TrustStore, lie: Misbehaviour
+    trust: TrustStore, misbehaviour: Misbehaviour
 ) -> None:
-    faults = {(DOMAIN, "MX"): DnsFault(lie)}
+    faults = {(DOMAIN, "MX"): DnsFault(misbehaviour)}
     async with mail_world(ZONE, {}, trust=trust, faults=faults) as world:
         result = await run(world)
     (finding,) = found(result)
@@ -121,11 +121,11 @@ async def test_a_server_that_only_fails_is_not_called_bogus(trust: TrustStore) -
     assert result.failure.reason is Reason.SERVFAIL
 
 
-@pytest.mark.parametrize("lie", [Misbehaviour.BOGUS, Misbehaviour.BOGUS_UNSAID])
+@pytest.mark.parametrize("misbehaviour", [Misbehaviour.BOGUS, Misbehaviour.BOGUS_UNSAID])
 async def test_a_host_whose_addresses_do_not_validate_fails_for_that(
-    trust: TrustStore, lie: Misbehaviour
+    trust: TrustStore, misbehaviour: Misbehaviour
 ) -> None:
-    faults = {("mx1.example.test", "*"): DnsFault(lie)}
+    faults = {("mx1.example.test", "*"): DnsFault(misbehaviour)}
     async with mail_world(ZONE, {}, trust=trust, faults=faults) as world:
         result = await run(world)
     failure = only_part(result).failure
@@ -147,8 +147,8 @@ async def test_a_reserved_address_is_graver_when_nothing_answers_there(
     assert "private" in finding.evidence
 
 
-def greeting(*acts: ServerStep) -> Script:
-    return Script(on={"connect": acts})
+def greeting(*steps: ServerStep) -> Script:
+    return Script(on={"connect": steps})
 
 
 SERVERS: list[tuple[str, Script, bool]] = [
@@ -272,7 +272,7 @@ async def test_the_same_certificate_everywhere_or_an_unreached_address_is_no_dif
 
 
 @pytest.mark.parametrize(
-    "acts",
+    "answer",
     [
         (Say("454 4.7.0 TLS is not available now"),),
         (Say("502 5.5.1 what?"),),
@@ -282,9 +282,9 @@ async def test_the_same_certificate_everywhere_or_an_unreached_address_is_no_dif
     ids=["454", "502", "no TLS", "closed"],
 )
 async def test_tls_that_fails_is_told_and_mail_is_taken_in_clear_all_the_same(
-    trust: TrustStore, context: ssl.SSLContext, acts: tuple[ServerStep, ...]
+    trust: TrustStore, context: ssl.SSLContext, answer: tuple[ServerStep, ...]
 ) -> None:
-    broken = Script(tls=context, on={"STARTTLS": acts})
+    broken = Script(tls=context, on={"STARTTLS": answer})
     steps: list[Step] = []
     async with mail_world(ZONE, {"192.0.2.1": broken}, trust=trust) as world:
         result = await run(world, listener=steps.append)

@@ -1,4 +1,4 @@
-"""Kind `nameservers` against authoritative servers that agree, differ, lie or are silent."""
+"""Kind `nameservers` against authoritative servers that agree, differ, misbehave or are silent."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -98,12 +98,12 @@ async def test_answers_that_differ_are_told_with_who_says_what(
     assert result.ok
 
 
-@pytest.mark.parametrize("lie", [Misbehaviour.BOGUS, Misbehaviour.BOGUS_UNSAID])
+@pytest.mark.parametrize("misbehaviour", [Misbehaviour.BOGUS, Misbehaviour.BOGUS_UNSAID])
 async def test_a_delegation_that_does_not_validate_is_called_bogus(
-    trust: TrustStore, lie: Misbehaviour
+    trust: TrustStore, misbehaviour: Misbehaviour
 ) -> None:
     async with two_servers(trust, None) as running:
-        running.dns.faults[DOMAIN, "NS"] = DnsFault(lie)
+        running.dns.faults[DOMAIN, "NS"] = DnsFault(misbehaviour)
         result = await run(running)
     assert result.failure is not None
     assert (result.failure.reason, result.failure.owner) == (Reason.DNSSEC_BOGUS, Owner.THEIR_DNS)
@@ -122,7 +122,7 @@ async def test_serials_that_differ_are_told(trust: TrustStore) -> None:
 
 @pytest.mark.slow("waits for what never comes")
 @pytest.mark.parametrize(
-    ("lie", "code", "reason"),
+    ("misbehaviour", "code", "reason"),
     [
         (Misbehaviour.REFUSED, "nameservers.lame", Reason.REFUSED),
         (Misbehaviour.LAME, "nameservers.lame", Reason.REFUSED),
@@ -134,9 +134,9 @@ async def test_serials_that_differ_are_told(trust: TrustStore) -> None:
     ],
 )
 async def test_a_server_that_is_of_no_use_is_told_beside_one_that_is(
-    trust: TrustStore, lie: Misbehaviour, code: str, reason: Reason
+    trust: TrustStore, misbehaviour: Misbehaviour, code: str, reason: Reason
 ) -> None:
-    async with two_servers(trust, faults={("*", "*"): DnsFault(lie)}) as running:
+    async with two_servers(trust, faults={("*", "*"): DnsFault(misbehaviour)}) as running:
         result = await run(running)
     assert result.ok
     (finding,) = found(result, code)
@@ -146,11 +146,13 @@ async def test_a_server_that_is_of_no_use_is_told_beside_one_that_is(
     assert (part.failure.reason, part.failure.owner) == (reason, Owner.THEIR_DNS)
 
 
-@pytest.mark.parametrize("lie", [Misbehaviour.TRUNCATED_FOR_EVER, Misbehaviour.TCP_SILENCE])
+@pytest.mark.parametrize(
+    "misbehaviour", [Misbehaviour.TRUNCATED_FOR_EVER, Misbehaviour.TCP_SILENCE]
+)
 async def test_a_server_whose_long_answers_never_come_is_told(
-    trust: TrustStore, lie: Misbehaviour
+    trust: TrustStore, misbehaviour: Misbehaviour
 ) -> None:
-    async with two_servers(trust, faults={("*", "*"): DnsFault(lie)}) as running:
+    async with two_servers(trust, faults={("*", "*"): DnsFault(misbehaviour)}) as running:
         result = await run(running)
     assert found(result, "nameservers.unreachable")
 

@@ -22,8 +22,8 @@ from probes.net.resolver import MAX_RECORDS, Resolver, _question, _read
 from probes.records import RecordError
 from probes.records.mx import MxRecord
 from probes.result import Owner, Phase, Reason
-from tests.servers.ports import closed_udp_port
 from tests.servers.streams import conversing
+from tests.support.ports import closed_udp_port
 
 ZONE = """
 @      MX 20 backup
@@ -327,7 +327,7 @@ async def test_a_forger_who_guesses_the_port_but_not_the_id_changes_nothing() ->
 
 @contextmanager
 def raw_server() -> Iterator[socket.socket]:
-    """A UDP socket to answer from by hand."""
+    """A UDP socket from which the test answers."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
         server.setblocking(False)
         server.bind(("127.0.0.1", 0))

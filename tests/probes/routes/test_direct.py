@@ -151,11 +151,11 @@ AFTER_THE_DOT = [
 ]
 
 
-@pytest.mark.parametrize(("acts", "event"), AFTER_THE_DOT)
+@pytest.mark.parametrize(("steps", "event"), AFTER_THE_DOT)
 async def test_once_the_content_was_sent_no_other_host_is_tried(
-    trust: TrustStore, acts: tuple[Send | Close, ...], event: Event
+    trust: TrustStore, steps: tuple[Send | Close, ...], event: Event
 ) -> None:
-    peers = {FIRST: Script(on={"content": acts}), SECOND: GOOD}
+    peers = {FIRST: Script(on={"content": steps}), SECOND: GOOD}
     async with mail_world(TWO_HOSTS, peers, trust=trust) as world:
         result = await send(world)
         assert not world.peers[SECOND].conversations
