@@ -94,10 +94,6 @@ CLIENTS = {
     "h11": ("probes/net/https.py",),
     "idna": ("probes/records/address.py",),
     "prometheus_client": ("exporter/metrics/metrics.py",),
-    "pydantic": (
-        "exporter/config/entries.py",
-        "exporter/config/option_types.py",
-    ),
     "rich": (
         "exporter/commands/*.py",
         "exporter/selftest/command.py",
