@@ -1,4 +1,4 @@
-"""A case performed: its world stands, the real code runs in it, and what it found comes back."""
+"""A case executed: its world runs, the real code runs in it, and its findings come back."""
 
 import asyncio
 import time
@@ -69,7 +69,7 @@ def _work(act: Step, world: World) -> tuple[str, Work]:
 
 
 async def _examine(world: World, act: Copy, trace: Trace) -> None:
-    """From the mailbox to what the ledger would keep."""
+    """Return the evidence that the ledger would keep of a copy in the mailbox."""
     with trace.phase(Phase.FETCH):
         content = await _fetched(world, act)
     copy = ArrivedCopy(_record(), 0, False, Placement.INBOX, act.sent, act.times)
@@ -102,7 +102,7 @@ async def _fetched(world: World, act: Copy) -> Content:
 
 
 class _Wanting:
-    """Somebody who waits for no canary and wants the copy of one that has arrived."""
+    """An `Interest` that waits for no canary and wants the copy of one that has arrived."""
 
     def __init__(self) -> None:
         self.changed = asyncio.Event()

@@ -31,7 +31,6 @@ from probes.result import Finding, Status
 ROOT = Path(__file__).parents[3]
 pytestmark = pytest.mark.slow("starts the program as a process")
 
-ROOT = Path(__file__).parents[2]
 PATIENCE = 150
 """Seconds; alone on two cores all cases take ten."""
 

@@ -506,7 +506,7 @@ _ASKED = _question("example.test", "MX")
 _QUERY = query_message(0x1234, _ASKED.wire)
 
 
-@settings(max_examples=300)
+@settings(max_examples=3 * settings().max_examples)
 @given(flags=st.integers(0, 0xFFFF), counts=st.tuples(*[st.integers(0, 600)] * 3), rest=st.binary())
 def test_any_bytes_after_the_question_give_an_answer(
     flags: int, counts: tuple[int, int, int], rest: bytes
@@ -517,7 +517,7 @@ def test_any_bytes_after_the_question_give_an_answer(
     assert len(answer.records) <= MAX_RECORDS
 
 
-@settings(max_examples=300)
+@settings(max_examples=3 * settings().max_examples)
 @given(st.binary(max_size=200))
 def test_bytes_that_do_not_repeat_id_and_question_are_no_answer(wire: bytes) -> None:
     header_only = wire[:2] == _QUERY[:2] and wire[4:6] == b"\0\0"

@@ -406,7 +406,7 @@ _PIECES = st.sampled_from(
 )
 
 
-@settings(max_examples=400)
+@settings(max_examples=4 * settings().max_examples)
 @given(st.binary() | st.lists(_PIECES, max_size=40).map(b"".join))
 def test_any_bytes_are_read(message: bytes) -> None:
     bounce = parse_dsn(message)
@@ -416,7 +416,7 @@ def test_any_bytes_are_read(message: bytes) -> None:
         assert all(text is None or text.isprintable() for text in said)
 
 
-@settings(max_examples=200)
+@settings(max_examples=2 * settings().max_examples)
 @given(st.sampled_from(sorted(CORPUS.glob("*.eml"))), st.data())
 def test_any_damage_to_a_real_one_is_borne(path: Path, data: st.DataObject) -> None:
     message = path.read_bytes()
