@@ -56,7 +56,6 @@ CLIENTS = {
     "h11": ("probes.net",),
     "idna": ("probes.records",),
     "prometheus_client": ("exporter.metrics",),
-    "pydantic": ("exporter.config",),
     "rich": ("exporter.terminal", "exporter.commands", "exporter.selftest"),
     "sqlalchemy": ("exporter.ledger",),
     "starlette": ("exporter.web",),

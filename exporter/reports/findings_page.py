@@ -48,7 +48,7 @@ def entry_json(entry: Entry) -> dict[str, object]:
 
 
 def page() -> str:
-    """The whole of docs/findings.md."""
+    """The whole of docs/generated/findings.md."""
     parts = [_PAGE_HEAD]
     for area, entries in AREAS.items():
         parts.append(f"## {_AREA_TITLES.get(area, area)}\n")

@@ -1,6 +1,6 @@
 """The finding catalogue: every code the program can produce, and what to make of it.
 
-One file = one area. Finding codes are dotted; the page `docs/findings.md`, the command
+One file = one area. Finding codes are dotted; the page `docs/generated/findings.md`, the command
 `mailcanary findings` and the anchors of alerts are made of this table.
 """
 

@@ -41,7 +41,7 @@ class Entry:
 
     @property
     def anchor(self) -> str:
-        """The entry's place in docs/findings.md."""
+        """The entry's place in docs/generated/findings.md."""
         return self.code.replace(".", "").replace(" ", "-")
 
     def owner_of(self, status: Status) -> Owner:

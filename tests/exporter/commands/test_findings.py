@@ -12,12 +12,12 @@ from tests.support.places import DOCS
 
 EVERYTHING = {**ENTRIES, **FAILURES}
 
-PAGE = DOCS / "findings.md"
+PAGE = DOCS / "generated" / "findings.md"
 
 
 def test_the_page_is_what_the_command_prints() -> None:
     told = PAGE.read_text("utf-8")
-    assert told == page(), "run: mailcanary findings --markdown > docs/findings.md"
+    assert told == page(), "run: mailcanary findings --markdown > docs/generated/findings.md"
 
 
 def test_all_codes_are_listed_with_one_line_each(capsys: pytest.CaptureFixture[str]) -> None:
