@@ -133,10 +133,6 @@ class Failure:
         return self.owner in (Owner.MONITOR, Owner.US, Owner.OUR_DNS)
 
 
-LOOP_LAGGED = "monitor.loop_lagged"
-"""The code of the finding that our own event loop was late while a run measured."""
-
-
 @dataclass(frozen=True, slots=True)
 class Finding:
     """A defect (or a proof of health) that did not stop the run; `code` is stable.

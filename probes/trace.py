@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
+from probes.catalogue import monitor
 from probes.clock import Clock
 from probes.result import (
     Aspect,
@@ -190,9 +191,7 @@ class Trace:
         self._waits.remove(awaited)
         waited = self.clock.monotonic() - began
         if is_told and waited >= NOTABLE_WAIT:
-            self.findings.append(
-                Finding("monitor.waited", Status.NOTICE, awaited, f"{waited:.3f} s", "")
-            )
+            self.findings.append(monitor.WAITED.found(Status.NOTICE, awaited, f"{waited:.3f} s"))
 
     def phase(self, phase: Phase, peer: Owner | None = None) -> AbstractContextManager[None]:
         """Time one step. What is raised inside is recorded with the time it took and passes on.

@@ -29,13 +29,13 @@ ROOMS = (
         "probes.tasks",
     ),
     ("probes.result",),
+    ("probes.catalogue",),
     (
         "probes.canary",
         "probes.net",
         "probes.trace",
     ),
     (
-        "probes.catalogue",
         "probes.lookups",
         "probes.run",
     ),

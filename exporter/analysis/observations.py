@@ -10,6 +10,7 @@ from functools import lru_cache
 from exporter.analysis.verdicts import Verdict, path_verdict, verdict_of
 from exporter.model import CanaryRecord, Config, Job, Path, Run
 from probes.canary.lifecycle import Outcome
+from probes.catalogue import mx, smtp
 from probes.result import Finding, ProbeResult, Status
 
 KEPT = 8
@@ -18,7 +19,7 @@ KEPT = 8
 _PENDING = 512
 """Sendings of one path whose outcome is open and whose hosts are remembered, the newest ones."""
 
-_UNUSABLE = ("mx.address_unusable", "smtp.address_unusable")
+_UNUSABLE = (mx.ADDRESS_UNUSABLE.code, smtp.ADDRESS_UNUSABLE.code)
 _SUBJECT = re.compile(r"(?P<host>[0-9A-Za-z._:-]{1,253}) \[(?P<address>[0-9A-Fa-f:.]{2,45})\]\Z")
 _HOST = re.compile(r"[0-9A-Za-z._:-]{1,253}\Z")
 

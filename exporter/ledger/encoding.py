@@ -13,6 +13,7 @@ from typing import Any
 from exporter.model import CanaryRecord
 from probes.canary.evidence import Evidence, evidence_json
 from probes.canary.lifecycle import Outcome, State
+from probes.catalogue import arrival
 from probes.mailboxes import Placement, Sighting
 from probes.records.raw_message import MAX_MESSAGE
 from probes.records.reply import Reply
@@ -125,7 +126,7 @@ def pack_document(evidence: Evidence) -> bytes:
     document = evidence_json(evidence)
     text = encode(document)
     if len(text) > MAX_EVIDENCE_CHARACTERS:
-        note = Finding("arrival.evidence.shortened", Status.NOTICE, "message", _SHORTENED, "")
+        note = arrival.EVIDENCE_SHORTENED.found(Status.NOTICE, "message", _SHORTENED)
         short = {key: _short(value) for key, value in document.items()}
         text = encode({**short, "findings": [*short["findings"], note]})
     return zlib.compress(text.encode("ascii"), 6)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
+from probes.catalogue import mx
 from probes.lookups.mx_hosts import MxHost, find_addresses, hosts_in, mx_records
 from probes.mx.dialogue import (
     answered,
@@ -204,13 +205,12 @@ def _note_unresolved(hosts: Iterable[MxHost], trace: Trace) -> None:
 
 def _half_failed(name: str, answer: Answer[str]) -> Finding:
     status = Status.UNTESTABLE if answer.is_ours else Status.WARNING
-    code = "mx.address_lookup_failed"
-    return Finding(code, status, name, answer.explain(), "RFC 5321 §5.1")
+    return mx.ADDRESS_LOOKUP_FAILED.found(status, name, answer.explain())
 
 
 def _left_out(target: MxTarget, count: int) -> Finding:
     evidence = f"{count} hosts or addresses were not probed"
-    return Finding("mx.hosts_left_out", Status.INFO, target.domain, evidence, "RFC 5321 §5.1")
+    return mx.HOSTS_LEFT_OUT.found(Status.INFO, target.domain, evidence)
 
 
 def _judge(trace: Trace, by_preference: list[str]) -> None:

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Protocol
 
+from probes.catalogue import mx, smtp
 from probes.net import Net, SessionOutcome
 from probes.net.address_limiter import Slot
 from probes.net.smtp_session import SmtpSession
@@ -126,7 +127,7 @@ def is_starttls(failure: ProbeFailure, current: Phase) -> bool:
 
 def starttls_failed(where: str, detail: str) -> Finding:
     """The finding for a server that offers STARTTLS and gets nowhere with it."""
-    return Finding("smtp.starttls.failed", Status.WARNING, where, one_line(detail), "RFC 7435 §3")
+    return smtp.STARTTLS_FAILED.found(Status.WARNING, where, one_line(detail))
 
 
 @asynccontextmanager
@@ -146,7 +147,7 @@ def address_unusable(subject: str, owner: Owner, detail: str) -> Finding:
     """The finding for an address that did not do while another one did."""
     is_ours = owner in (Owner.MONITOR, Owner.US, Owner.OUR_DNS)
     status = Status.UNTESTABLE if is_ours else Status.WARNING
-    return Finding("mx.address_unusable", status, subject, detail, "RFC 5321 §5.1", owner)
+    return mx.ADDRESS_UNUSABLE.found(status, subject, detail, owner=owner)
 
 
 def _capabilities(offer: Ehlo, *, has_starttls: bool) -> str:

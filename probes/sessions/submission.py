@@ -8,6 +8,7 @@ from typing import Literal
 
 from probes.canary.envelope import DsnRequest
 from probes.canary.message import Canary
+from probes.catalogue import smtp
 from probes.lookups.dnssec import addresses_of
 from probes.net import Net
 from probes.net.dial import canonical
@@ -15,7 +16,7 @@ from probes.net.dns_answer import merged
 from probes.net.smtp_session import SmtpSession
 from probes.net.tls import TlsFacts
 from probes.options import FilePath, Host, IpAddress, Port, Secret, option
-from probes.result import Aspect, Finding, Owner, Phase, ProbeFailure, Status
+from probes.result import Aspect, Finding, Owner, Phase, ProbeFailure, Reason, Status
 from probes.sessions.slots import session_slot
 from probes.trace import Trace
 
@@ -146,9 +147,7 @@ async def _said(
     with trace.phase(phase):
         await say(None)
     subject, evidence = str(trace.facts.get("address", "")), f"{phase}: {reply}"
-    trace.findings.append(
-        Finding("smtp.dsn.refused", Status.WARNING, subject, evidence, "RFC 3461 §4")
-    )
+    trace.findings.append(smtp.DSN_REFUSED.found(Status.WARNING, subject, evidence))
     return False
 
 
@@ -167,12 +166,8 @@ async def say_quit(session: SmtpSession, trace: Trace) -> None:
             await session.quit()
     except ProbeFailure as failure:
         trace.findings.append(
-            Finding(
-                "smtp.quit.failed",
-                Status.NOTICE,
-                str(trace.facts.get("address", "")),
-                failure.detail,
-                "RFC 5321 §4.1.1.10",
+            smtp.QUIT_FAILED.found(
+                Status.NOTICE, str(trace.facts.get("address", "")), failure.detail
             )
         )
 
@@ -211,7 +206,7 @@ def _unusable(host: str, failure: ProbeFailure) -> Finding:
     is_ours = failure.owner is Owner.MONITOR
     status = Status.UNTESTABLE if is_ours else Status.WARNING
     owner = failure.to_failure(Phase.CONNECT).owner
-    return Finding("smtp.address_unusable", status, host, failure.detail, "RFC 5321 §5.1", owner)
+    return smtp.ADDRESS_UNUSABLE.found(status, host, failure.detail, owner=owner)
 
 
 async def _ehlo(session: SmtpSession, name: str, trace: Trace) -> None:
@@ -243,10 +238,6 @@ def untrusted(
 
     `where` is given where other addresses of the same host may have other certificates.
     """
-    return Finding(
-        f"smtp.{tls}.{facts.untrusted_reason}",
-        status,
-        where or facts.server_name,
-        facts.detail,
-        "RFC 8460 §4.3",
-    )
+    table = smtp.IMPLICIT_CERTIFICATES if tls == "implicit" else smtp.STARTTLS_CERTIFICATES
+    entry = table[facts.untrusted_reason or Reason.CERTIFICATE_NOT_TRUSTED]
+    return entry.found(status, where or facts.server_name, facts.detail)

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from probes.catalogue import mx
 from probes.kinds.policy.consequences import DaneState, HostView, TlsState
 from probes.lookups.dane import DaneVerdict, TlsaSet, find_tlsa, judge
 from probes.lookups.dnssec import Dnssec, ResolverState
@@ -163,7 +164,7 @@ async def visit_all(
 
 def _left_out(domain: str, count: int) -> Finding:
     evidence = f"{count} addresses were not probed"
-    return Finding("mx.hosts_left_out", Status.INFO, domain, evidence, "RFC 5321 §5.1")
+    return mx.HOSTS_LEFT_OUT.found(Status.INFO, domain, evidence)
 
 
 def _no_address(host: Host, trace: Trace) -> Visit:
