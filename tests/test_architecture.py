@@ -26,6 +26,7 @@ ROOMS = (
         "probes.clock",
         "probes.options",
         "probes.records",
+        "probes.subject",
         "probes.tasks",
     ),
     ("probes.result",),

@@ -1,15 +1,12 @@
 """Which failures of a diagnosis are told already, by a finding about the same thing."""
 
-import re
 from collections.abc import Iterator
 
 from exporter.diagnose.diagnosis import AreaResult, Diagnosis
 from exporter.diagnose.verdicts import findings_of, takes_no_mail
 from probes.catalogue import ENTRIES, mx, smtp
 from probes.result import Failure, Finding, Part, Phase, Reason, Status, one_line
-
-PLACE = re.compile(r"\S+ \[[0-9A-Fa-f:.]+\]")
-"""The subject of what is about one address of a host."""
+from probes.subject import SubjectKind
 
 _GRAVE = (Status.FAILURE, Status.WARNING, Status.UNTESTABLE)
 
@@ -56,7 +53,7 @@ def _about(diagnosis: Diagnosis, one: AreaResult, part: Part) -> Iterator[Findin
 
 
 def _is_about_host(finding: Finding) -> bool:
-    return finding.code == mx.HOST_UNRESOLVED.code or PLACE.fullmatch(finding.subject) is not None
+    return finding.code == mx.HOST_UNRESOLVED.code or finding.subject.kind is SubjectKind.PLACE
 
 
 def _explains(finding: Finding, failure: Failure) -> bool:

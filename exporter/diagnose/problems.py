@@ -6,7 +6,7 @@ from datetime import datetime
 
 from exporter.diagnose.comparison import mended_by
 from exporter.diagnose.diagnosis import AreaResult, Diagnosis
-from exporter.diagnose.explained import PLACE, unexplained
+from exporter.diagnose.explained import unexplained
 from exporter.reports.advice import Vantage
 from probes.catalogue import ENTRIES, mx, owner_of_finding, tls_policies
 from probes.catalogue.entry import Entry
@@ -25,6 +25,7 @@ from probes.result import (
     Status,
     one_line,
 )
+from probes.subject import Subject, SubjectKind
 
 _ORDER = (
     *(Status.FAILURE, Status.WARNING, Status.UNTESTABLE),
@@ -78,7 +79,7 @@ class _Told:
     code: str
     status: Status
     owner: Owner
-    subject: str
+    subject: Subject
     evidence: str
     reference: str
     texts: Entry | None
@@ -128,7 +129,7 @@ def _problem(
     if first.recipient is not None:
         options = {**vantage.options, "recipient": first.recipient}
         vantage = replace(vantage, options=options)
-    cases = dict.fromkeys((one_line(told.subject), one_line(told.evidence)) for told in group)
+    cases = dict.fromkeys((one_line(str(told.subject)), one_line(told.evidence)) for told in group)
     return Problem(
         one.area.name,
         first.code,
@@ -140,7 +141,7 @@ def _problem(
         _remedies(texts.remedy, group, vantage) if texts else "",
         vantage.commands(texts.verify, first.subject, first.part) if texts else (),
         first.reference,
-        mended_by(mended_in, first.subject, one.result.known, diagnosis.started_at),
+        mended_by(mended_in, str(first.subject), one.result.known, diagnosis.started_at),
     )
 
 
@@ -162,7 +163,7 @@ def _failures(diagnosis: Diagnosis, one: AreaResult) -> Iterator[_Told]:
             texts.code,
             Status.UNTESTABLE if failure.is_untestable else Status.FAILURE,
             failure.owner,
-            diagnosis.request.domain if part is None else part.subject,
+            Subject.of(diagnosis.request.domain) if part is None else part.subject,
             failure.detail,
             texts.reference,
             _for_owner(texts, failure.owner),
@@ -194,7 +195,8 @@ def _findings(result: ProbeResult) -> Iterator[_Told]:
 
 def _is_left_out(finding: Finding) -> bool:
     """A host without an address has a finding that says so, `mx.host_unresolved`."""
-    return finding.code == mx.ADDRESS_UNUSABLE.code and not PLACE.fullmatch(finding.subject)
+    is_place = finding.subject.kind is SubjectKind.PLACE
+    return finding.code == mx.ADDRESS_UNUSABLE.code and not is_place
 
 
 def _because(texts: Entry, failure: Failure | None) -> Entry:

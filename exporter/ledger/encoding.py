@@ -29,6 +29,7 @@ from probes.result import (
     Status,
     json_default,
 )
+from probes.subject import read_subject
 
 MAX_RESULT_CHARACTERS = 256 * 1024
 """A longer result is kept without its parts and facts; the fact `ledger.shortened` says so."""
@@ -218,6 +219,7 @@ def decode_finding(document: Mapping[str, Any]) -> Finding:
         **{
             **document,
             "status": Status(document["status"]),
+            "subject": read_subject(document["subject"]),
             "owner": None if owner is None else Owner(owner),
         }
     )

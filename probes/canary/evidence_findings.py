@@ -9,6 +9,7 @@ from probes.catalogue import arrival
 from probes.records.signatures.dkim_verification import DkimStatus, DkimVerdict
 from probes.records.spam.values import SpamVerdict
 from probes.result import Finding, Status, one_line
+from probes.subject import Subject
 
 _KEY_TROUBLE = frozenset(
     (
@@ -67,7 +68,7 @@ def _signatures(verdicts: Sequence[DkimVerdict], changed: Sequence[Mutation]) ->
             entry, status = arrival.DKIM_KEY, Status.FAILURE
         elif one.status is DkimStatus.KEY_UNAVAILABLE:
             status = Status.UNTESTABLE
-        yield entry.found(status, one.label, one_line(evidence))
+        yield entry.found(status, _signature(one), one_line(evidence))
 
 
 def _disagreements(
@@ -83,8 +84,15 @@ def _disagreements(
         differ = f"the receiver says {said}, we say {one.result} ({one.detail}): "
         evidence = one_line(differ + _likely_cause(one, said))
         yield arrival.DKIM_RECEIVER_DISAGREES.found(
-            Status.WARNING, one.label, one_line(evidence + _likely_cause(one, said))
+            Status.WARNING, _signature(one), one_line(evidence + _likely_cause(one, said))
         )
+
+
+def _signature(one: DkimVerdict) -> Subject:
+    signature = one.signature
+    if signature is None:
+        return Subject.of(one.label)
+    return Subject.signature(signature.domain, signature.selector)
 
 
 def _likely_cause(one: DkimVerdict, said: str) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from probes.result import Aspect, Finding, Owner, Status
+from probes.subject import Subject
 
 PLACEHOLDERS = frozenset(
     {
@@ -53,19 +54,20 @@ class Entry:
     def found(
         self,
         status: Status,
-        subject: str,
+        subject: Subject | str,
         evidence: str,
         *,
         owner: Owner | None = None,
         reference: str | None = None,
     ) -> Finding:
-        """Return a finding with this code.
+        """Return a finding with this code; a `subject` that is a text is a name or an address.
 
         `owner` is given where the case knows better whose problem it is, `reference` where one
         code stands for several sections.
         """
         section = self.reference if reference is None else reference
-        return Finding(self.code, status, subject, evidence, section, owner)
+        about = subject if isinstance(subject, Subject) else Subject.of(subject)
+        return Finding(self.code, status, about, evidence, section, owner)
 
     @property
     def anchor(self) -> str:

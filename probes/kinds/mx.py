@@ -33,6 +33,7 @@ from probes.options import Count, Domain, EmailAddress, Host, IpAddress, Port, S
 from probes.result import Failure, Finding, Part, Phase, ProbeFailure, Status
 from probes.sessions.slots import exclusive_visit, session_slot, sharing_failure
 from probes.sessions.submission import say_quit
+from probes.subject import Subject
 from probes.tasks import TaskSet
 from probes.trace import MAX_PARTS, Trace
 
@@ -131,7 +132,7 @@ async def _visit(
 
 async def _talk(net: Net, target: MxTarget, name: str, address: str, part: Trace) -> None:
     """Up to EHLO as senders come there, and what is to be said of it however it ended."""
-    where = f"{name} [{address}]"
+    where = Subject.place(name, address)
     session = partial(_session, net, target, name, address, part)
     try:
         _raise_known(net, target, name, address)
@@ -186,7 +187,7 @@ async def _ask(
     recipients = tuple((why, who) for why, who in wanted.items() if who is not None)
     if recipients:
         own_names = (target.domain, name, address, str(trace.facts.get("ehlo.name", "")))
-        where, mail_from = f"{name} [{address}]", target.mail_from or ""
+        where, mail_from = Subject.place(name, address), target.mail_from or ""
         await ask_recipients(session, mail_from, recipients, where, trace, own_names=own_names)
 
 

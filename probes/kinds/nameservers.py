@@ -18,6 +18,7 @@ from probes.net.resolver import Resolver
 from probes.options import Count, Domain, Port, option
 from probes.records.mx import MxRecord
 from probes.result import Aspect, Owner, Phase, ProbeFailure, Reason, Status
+from probes.subject import Subject
 from probes.tasks import TaskSet
 from probes.trace import MAX_PARTS, Trace
 
@@ -45,15 +46,16 @@ class _Question:
     name: str
     rdtype: str
 
-    def __str__(self) -> str:
-        return f"{self.rdtype} of {self.name}"
+    @property
+    def subject(self) -> Subject:
+        return Subject.records(self.rdtype, self.name)
 
 
 @dataclass(slots=True)
 class _Said:
     """What one address of one server answered."""
 
-    subject: str
+    subject: Subject
     answers: dict[_Question, Answer[Any]] = field(default_factory=dict)
 
 
@@ -147,7 +149,7 @@ async def _ask(
     trace: Trace,
 ) -> _Said:
     """Every question over UDP, the first over TCP too; the part fails where nothing is of use."""
-    said = _Said(f"{name} [{address}]")
+    said = _Said(Subject.place(name, address))
     server = (address, port)
     with trace.part(name, address) as part, part.phase(Phase.EVALUATE, Owner.NETWORK):
         first, *rest = questions
@@ -192,7 +194,7 @@ async def _timed(asking: Awaitable[Answer[Any]], clock: Clock) -> tuple[Answer[A
     return await asking, clock.monotonic() - began
 
 
-def _require_authority(answer: Answer[Any], subject: str, trace: Trace) -> None:
+def _require_authority(answer: Answer[Any], subject: Subject, trace: Trace) -> None:
     """Raise what a server that is of no use is recorded as."""
     if answer.status is DnsStatus.ANSWERED and answer.authoritative:
         return
@@ -243,11 +245,11 @@ def _compare(
         heard: defaultdict[str, list[str]] = defaultdict(list)
         for one in said:
             if one.answers[question].status not in _SILENCE:
-                heard[_content(one.answers[question])].append(one.subject)
+                heard[_content(one.answers[question])].append(str(one.subject))
         if len(heard) > 1:
             shown = "; ".join(f"{', '.join(who)}: {what}" for what, who in heard.items())
             trace.findings.append(
-                nameservers.ANSWERS_DIFFER.found(Status.WARNING, str(question), shown[:1000])
+                nameservers.ANSWERS_DIFFER.found(Status.WARNING, question.subject, shown[:1000])
             )
 
 

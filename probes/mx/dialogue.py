@@ -9,6 +9,7 @@ from probes.catalogue import mx, smtp_answers
 from probes.net.smtp_refusal import is_greylisting
 from probes.records.reply import Reply
 from probes.result import Finding, Part, Phase, PhaseTiming, ProbeFailure, Status, one_line
+from probes.subject import Subject
 
 LEAST_SIZE = 64 * 1024
 """Octets of a message that every server has to take, RFC 5321 §4.5.3.1.7."""
@@ -22,7 +23,7 @@ _COMMANDS = frozenset({Phase.EHLO, Phase.STARTTLS, Phase.MAIL, Phase.RCPT})
 
 
 def dialogue_findings(
-    where: str, facts: Mapping[str, Any], timings: Sequence[PhaseTiming], slow: float
+    where: Subject, facts: Mapping[str, Any], timings: Sequence[PhaseTiming], slow: float
 ) -> Iterator[Finding]:
     """Of a session that came to its end; `slow` are the seconds from which on a reply is slow."""
     clear = frozenset(facts.get("ehlo.clear_extensions", ()))
@@ -41,7 +42,7 @@ def dialogue_findings(
     yield from slowness(where, timings, slow)
 
 
-def _starttls(where: str, clear: frozenset[str], facts: Mapping[str, Any]) -> Iterator[Finding]:
+def _starttls(where: Subject, clear: frozenset[str], facts: Mapping[str, Any]) -> Iterator[Finding]:
     if facts.get("starttls.offered"):
         return
     masked = sorted(keyword for keyword in clear if _MASKED.fullmatch(keyword))
@@ -54,7 +55,7 @@ def _starttls(where: str, clear: frozenset[str], facts: Mapping[str, Any]) -> It
 
 
 def _under_tls(
-    where: str, clear: frozenset[str], now: frozenset[str], facts: Mapping[str, Any]
+    where: Subject, clear: frozenset[str], now: frozenset[str], facts: Mapping[str, Any]
 ) -> Iterator[Finding]:
     if "STARTTLS" in now:
         evidence = "EHLO under TLS shows STARTTLS"
@@ -69,7 +70,7 @@ def _under_tls(
         yield smtp_answers.EHLO_NAME_CHANGED.found(Status.NOTICE, where, evidence)
 
 
-def slowness(where: str, timings: Sequence[PhaseTiming], slow: float) -> Iterator[Finding]:
+def slowness(where: Subject, timings: Sequence[PhaseTiming], slow: float) -> Iterator[Finding]:
     """A pause before the greeting alone, or every answer drawn out; `timings` of answers only."""
     greeting = max((t.seconds for t in timings if t.phase is Phase.GREETING), default=0.0)
     answers = [t.seconds for t in timings if t.phase in _COMMANDS]
@@ -90,7 +91,7 @@ def answered(
     return timings[:-1] if is_mute else timings
 
 
-def refusal_findings(where: str, phase: Phase, failure: ProbeFailure) -> Iterator[Finding]:
+def refusal_findings(where: Subject, phase: Phase, failure: ProbeFailure) -> Iterator[Finding]:
     """What kind of refusal a reply is, by its codes, its phase and its words."""
     reply = failure.reply
     if reply is None or reply.code < 400:

@@ -12,6 +12,7 @@ from probes.catalogue.entry import Entry
 from probes.mx.dialogue import refusal_findings
 from probes.net.smtp_session import SmtpSession
 from probes.result import Finding, Phase, ProbeFailure, Reason, Status, one_line
+from probes.subject import Subject
 from probes.trace import Trace
 
 
@@ -49,7 +50,7 @@ async def ask_recipients(
     session: SmtpSession,
     mail_from: str,
     recipients: tuple[tuple[Question, str], ...],
-    where: str,
+    where: Subject,
     trace: Trace,
     *,
     own_names: Iterable[str] = (),
@@ -100,7 +101,7 @@ def _is_at_home(recipient: str, own_names: Iterable[str]) -> str:
     return f"{recipient} may be the server's own recipient: our EHLO name is too near to its names"
 
 
-async def _mail(session: SmtpSession, mail_from: str, where: str, trace: Trace) -> bool:
+async def _mail(session: SmtpSession, mail_from: str, where: Subject, trace: Trace) -> bool:
     """True where the sender is taken; without that nobody can be asked for."""
     with trace.phase(Phase.MAIL):
         try:
@@ -115,7 +116,7 @@ async def _mail(session: SmtpSession, mail_from: str, where: str, trace: Trace) 
     return True
 
 
-def _sender_refused(where: str, mail_from: str, failure: ProbeFailure) -> Finding:
+def _sender_refused(where: Subject, mail_from: str, failure: ProbeFailure) -> Finding:
     evidence = one_line(f"MAIL FROM:<{mail_from}> was answered {failure.reply}")
     status = Status.FAILURE if failure.reason is Reason.REJECTED else Status.WARNING
     # RFC 5321 §4.5.5: bounces have the null sender, which a server has to take
@@ -124,7 +125,7 @@ def _sender_refused(where: str, mail_from: str, failure: ProbeFailure) -> Findin
 
 
 async def _rcpt(
-    session: SmtpSession, question: Question, recipient: str, where: str, trace: Trace
+    session: SmtpSession, question: Question, recipient: str, where: Subject, trace: Trace
 ) -> Asked:
     with trace.phase(Phase.RCPT):
         try:
@@ -141,7 +142,7 @@ async def _rcpt(
     return Asked(question, recipient, answer, str(reply))
 
 
-def _judge(where: str, asked: Asked) -> Finding:
+def _judge(where: Subject, asked: Asked) -> Finding:
     evidence = one_line(f"RCPT TO:<{asked.recipient}> was answered {asked.said}")
     if asked.answer is Answer.UNDECIDED:
         return smtp_answers.RCPT_UNDECIDED.found(Status.INFO, where, evidence)

@@ -11,6 +11,7 @@ from probes.net.dns_answer import Answer, DnsStatus
 from probes.records.mx import MxRecord
 from probes.records.special_addresses import special_use
 from probes.result import NOTHING, Aspect, Finding, Status, one_line
+from probes.subject import Subject
 from probes.trace import Trace
 
 _SHOWN = 5
@@ -85,7 +86,7 @@ def unresolved_finding(host: MxHost) -> Finding:
     return mx.HOST_UNRESOLVED.found(status, name, answer.explain())
 
 
-def special_findings(where: str, address: str, *, is_reached: bool) -> Iterator[Finding]:
+def special_findings(where: Subject, address: str, *, is_reached: bool) -> Iterator[Finding]:
     """An address that is no host's on the Internet.
 
     One that took our connection serves somebody (an internal mail path); one that did not is what

@@ -18,6 +18,7 @@ from probes.net.tls import TlsFacts
 from probes.options import FilePath, Host, IpAddress, Port, Secret, option
 from probes.result import Aspect, Finding, Owner, Phase, ProbeFailure, Reason, Status
 from probes.sessions.slots import session_slot
+from probes.subject import Subject
 from probes.trace import Trace
 
 _NOT_UNDERSTOOD = frozenset({500, 501, 504, 555})
@@ -232,7 +233,7 @@ async def _handshake(
 
 
 def untrusted(
-    facts: TlsFacts, tls: str, status: Status = Status.WARNING, where: str | None = None
+    facts: TlsFacts, tls: str, status: Status = Status.WARNING, where: Subject | None = None
 ) -> Finding:
     """A certificate that did not stop the session and would stop one that verifies.
 

@@ -28,6 +28,7 @@ from probes.records.dnsbl import (
 )
 from probes.records.looked_up import Lookup, is_domain_name, texts
 from probes.result import Aspect, Owner, Phase, ProbeFailure, Reason, Status
+from probes.subject import Subject
 from probes.trace import Trace
 
 
@@ -152,7 +153,7 @@ async def _is_ip_listed(part: Trace, asked: _Asked, ip: str, unhealthy: list[str
     if not _is_listing(part, asked, ip, answer, unhealthy):
         return False
     evidence = _evidence(asked, answer, await asked.ip_reason(ip))
-    where = f"{ip} at {asked.block_list.shown}"
+    where = Subject.listing(ip, asked.block_list.shown)
     part.findings.append(sender.DNSBL_LISTED.found(Status.FAILURE, where, evidence))
     return True
 
@@ -162,7 +163,7 @@ async def _is_domain_listed(part: Trace, asked: _Asked, domain: str, unhealthy: 
     if not _is_listing(part, asked, domain, answer, unhealthy):
         return False
     evidence = _evidence(asked, answer, await asked.domain_reason(domain))
-    where = f"{domain} at {asked.block_list.shown}"
+    where = Subject.listing(domain, asked.block_list.shown)
     part.findings.append(sender.RHSBL_LISTED.found(Status.FAILURE, where, evidence))
     return True
 
@@ -176,8 +177,8 @@ def _is_listing(
         return False
     is_listed = answer.listing is Listing.LISTED
     value = f"listed ({', '.join(answer.codes)})" if is_listed else "not listed"
-    where = f"{subject} at {asked.block_list.shown}"
-    part.remember(Aspect.LISTING, where, value, answer.lifetime)
+    where = Subject.listing(subject, asked.block_list.shown)
+    part.remember(Aspect.LISTING, str(where), value, answer.lifetime)
     return is_listed
 
 

@@ -17,11 +17,13 @@ from probes.catalogue import (
     Entry,
     arrival,
     filled,
+    mx,
     nearest,
     placeholders,
 )
 from probes.catalogue import owner_of_finding as owner_of
 from probes.result import Finding, Owner, Status
+from probes.subject import Subject
 
 ROOT = Path(__file__).resolve().parents[3]
 CODE = re.compile(r"[a-z0-9]+(\.[a-z0-9_]+)+")
@@ -29,7 +31,6 @@ CATALOGUE = "probes/catalogue/"
 MAKERS = {
     "probes/catalogue/entry.py": "makes every new one",
     "exporter/ledger/encoding.py": "reads those that are stored",
-    "exporter/selftest/execution.py": "reads those of another process",
 }
 """The only files that build a Finding."""
 
@@ -124,7 +125,7 @@ def test_a_code_that_is_mistyped_finds_its_neighbours() -> None:
 
 def test_what_we_could_not_test_is_ours_and_everything_else_its_owners() -> None:
     def finding(code: str, status: Status) -> Finding:
-        return Finding(code, status, "mx", "", "")
+        return Finding(code, status, Subject.of("mx"), "", "")
 
     assert owner_of(finding("mx.address_unusable", Status.WARNING)) is Owner.THEIR_MX
     assert owner_of(finding("mx.address_unusable", Status.UNTESTABLE)) is Owner.MONITOR
@@ -137,7 +138,7 @@ def test_what_we_could_not_test_is_ours_and_everything_else_its_owners() -> None
 
 
 def test_a_finding_that_says_its_owner_is_that_owners() -> None:
-    of_the_network = Finding("mx.address_unusable", Status.WARNING, "mx", "", "", Owner.NETWORK)
+    of_the_network = mx.ADDRESS_UNUSABLE.found(Status.WARNING, "mx", "", owner=Owner.NETWORK)
     assert owner_of(of_the_network) is Owner.NETWORK
 
 
