@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any
 
 from probes.catalogue import monitor
 from probes.clock import Clock
+from probes.facts import FactSheet
 from probes.result import (
     Aspect,
     Failure,
@@ -119,7 +119,7 @@ class Trace:
         self.origin = clock.monotonic() if origin is None else origin
         self.timings: list[PhaseTiming] = []
         self.findings: list[Finding] = []
-        self.facts: dict[str, Any] = {}
+        self.facts = FactSheet()
         self.known: list[Known] = [] if known is None else known
         self.current = Phase.EVALUATE
         self._children: list[Trace] = []

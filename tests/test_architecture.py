@@ -24,6 +24,7 @@ OWN = ("probes", "exporter")
 ROOMS = (
     (
         "probes.clock",
+        "probes.facts",
         "probes.options",
         "probes.records",
         "probes.subject",

@@ -49,7 +49,7 @@ async def probe(net: Net, target: MailboxTarget, trace: Trace) -> None:
         trace.facts["mailbox.messages_today"] = len(found)
         async with step(Phase.SEARCH, target.timeout):
             quotas = await session.quota(target.folder)
-        trace.facts.update(_quota_facts(quotas))
+        trace.facts.note(dict(_quota_facts(quotas)))
         trace.findings.extend(_quota_findings(target, quotas))
         with trace.phase(Phase.QUIT):
             async with step(Phase.QUIT, target.timeout):
@@ -109,7 +109,7 @@ async def _secure(net: Net, target: MailboxTarget, session: ImapSession, trace: 
         await handshake(net, target, session)
     facts = session.tls
     if facts is not None:
-        trace.facts.update(facts.as_facts())
+        trace.facts.note(facts.as_facts())
         trace.remember(Aspect.CERTIFICATE, target.host, facts.summary)
         if not facts.trusted:
             detail = one_line(f"{facts.untrusted_reason}: {facts.detail}")

@@ -92,7 +92,7 @@ async def mx_session(
                 await session.starttls()
             with trace.phase(Phase.TLS):
                 facts = await session.handshake(net.trust.recording, host)
-            trace.facts.update(facts.as_facts())
+            trace.facts.note(facts.as_facts())
             trace.remember(Aspect.CERTIFICATE, str(where), facts.summary)
             if not facts.trusted:  # no sender that verifies nothing minds, others do: RFC 7435 §3
                 trace.findings.append(untrusted(facts, "starttls", Status.NOTICE, where))

@@ -226,7 +226,7 @@ async def _handshake(
         trust = net.trust.with_ca(server.ca_file)
         context = trust.verifying if server.verify else trust.recording
         facts = await session.handshake(context, server.host)
-    trace.facts.update(facts.as_facts())
+    trace.facts.note(facts.as_facts())
     trace.remember(Aspect.CERTIFICATE, server.host, facts.summary)
     if not facts.trusted:
         trace.findings.append(untrusted(facts, server.tls))

@@ -203,7 +203,7 @@ async def _visit(
                 raise
             finally:
                 visit = _judged(net, domain, visit)
-                part.facts.update(_facts(net, visit))
+                part.facts.note(_facts(net, visit))
     return replace(visit, failure=failure)
 
 
