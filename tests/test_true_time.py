@@ -23,12 +23,13 @@ from exporter.service.service import Service
 from exporter.testbed.servers.script import Say, Signal
 from exporter.testbed.servers.smtp import Script, SmtpPeer
 from probes.canary.lifecycle import UNSETTLED, State
+from probes.catalogue.monitor import LOOP_LAGGED
 from probes.clock import SYSTEM_CLOCK
 from probes.kinds import submission
 from probes.net import Net
 from probes.net.tls import TlsFacts, TrustStore
 from probes.options import Host, Port
-from probes.result import LOOP_LAGGED, Finding, Owner, Phase, ProbeResult, Reason, Status
+from probes.result import Finding, Owner, Phase, ProbeResult, Reason, Status
 from probes.run import LAGGED, Lag, run_once
 from probes.trace import NOTABLE_WAIT, Trace
 from tests.servers.certificates import Authority
@@ -229,7 +230,7 @@ async def test_only_a_lag_worth_mentioning_is_a_finding(
     async with SmtpPeer(Script(tls=authority.context("127.0.0.1"))) as peer:
         result = await probe(network.net(authority.trust), peer.port, lag=worst_since)
     assert result.ok
-    assert [found.code for found in result.findings].count(LOOP_LAGGED) == findings
+    assert [found.code for found in result.findings].count(LOOP_LAGGED.code) == findings
     assert began <= asked[0] <= SYSTEM_CLOCK.monotonic() - result.seconds
 
 
@@ -237,7 +238,7 @@ def test_runs_that_lagged_are_counted() -> None:
     metrics = Metrics("0", SYSTEM_CLOCK)
     metrics.configure(config("a", jobs=("b",)))
     read = Reader(metrics)
-    calm, lagged = run("a"), _with(Finding(LOOP_LAGGED, Status.NOTICE, "event loop", "x", ""))
+    calm, lagged = run("a"), _with(LOOP_LAGGED.found(Status.NOTICE, "event loop", "x"))
     metrics.run_finished(calm)
     assert read("lagged_runs_total") == 0
     for name in ("a", "b"):
@@ -251,7 +252,7 @@ def _with(finding: Finding) -> ProbeResult:
 
 
 def _lagged(result: ProbeResult) -> Finding | None:
-    return next((finding for finding in result.findings if finding.code == LOOP_LAGGED), None)
+    return next((finding for finding in result.findings if finding.code == LOOP_LAGGED.code), None)
 
 
 # -- the queue

@@ -10,7 +10,9 @@ from functools import lru_cache
 from exporter.analysis.verdicts import Verdict, path_verdict, verdict_of
 from exporter.model import CanaryRecord, Config, Job, Path, Run
 from probes.canary.lifecycle import Outcome
+from probes.catalogue import mx, smtp
 from probes.result import Finding, ProbeResult, Status
+from probes.subject import SubjectKind
 
 KEPT = 8
 """Observations kept of one path or job."""
@@ -18,8 +20,7 @@ KEPT = 8
 _PENDING = 512
 """Sendings of one path with an open outcome and remembered hosts, the newest ones."""
 
-_UNUSABLE = ("mx.address_unusable", "smtp.address_unusable")
-_SUBJECT = re.compile(r"(?P<host>[0-9A-Za-z._:-]{1,253}) \[(?P<address>[0-9A-Fa-f:.]{2,45})\]\Z")
+_UNUSABLE = (mx.ADDRESS_UNUSABLE.code, smtp.ADDRESS_UNUSABLE.code)
 _HOST = re.compile(r"[0-9A-Za-z._:-]{1,253}\Z")
 
 
@@ -94,11 +95,11 @@ def attempts_of(result: ProbeResult) -> tuple[Attempt, ...]:
 
 def _given_up(findings: Iterable[Finding]) -> Iterator[tuple[tuple[str, str], Verdict]]:
     for finding in findings:
-        match = _SUBJECT.match(finding.subject) if finding.code in _UNUSABLE else None
-        if match is not None:
+        place = finding.subject
+        if finding.code in _UNUSABLE and place.kind is SubjectKind.PLACE:
             is_ours = finding.status is Status.UNTESTABLE
             verdict = Verdict.UNTESTABLE if is_ours else Verdict.FAILED
-            yield (match["host"], match["address"]), verdict
+            yield (place.host, place.address), verdict
 
 
 @lru_cache(maxsize=4096)

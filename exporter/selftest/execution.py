@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from exporter.ledger.encoding import pack_document, unpack_document
+from exporter.ledger.encoding import decode_finding, pack_document, unpack_document
 from exporter.model import ArrivedCopy, CanaryRecord
 from exporter.selftest.case import Case, Copy, HandOver, Probe, Step
 from exporter.service.examiner import examine_copy
@@ -18,7 +18,7 @@ from probes.canary.lifecycle import Outcome, State
 from probes.canary.message import MARKER
 from probes.mailboxes import Content, News, Place, Placement
 from probes.registry import KINDS, MAILBOXES, ROUTES
-from probes.result import Finding, Phase, ProbeResult, Status
+from probes.result import Phase, ProbeResult
 from probes.run import Lag, run_once
 from probes.trace import Trace
 
@@ -77,9 +77,7 @@ async def _examine(world: World, act: Copy, trace: Trace) -> None:
     with trace.phase(Phase.EVALUATE):
         evidence = await examine_copy(world.net, copy, content, trusted)
     kept = unpack_document(pack_document(evidence))
-    trace.findings.extend(
-        Finding(**{**finding, "status": Status(finding["status"])}) for finding in kept["findings"]
-    )
+    trace.findings.extend(map(decode_finding, kept["findings"]))
 
 
 async def _fetched(world: World, act: Copy) -> Content:

@@ -132,7 +132,7 @@ def finding_line(finding: Finding) -> Text:
     """One finding as a line: status, code, subject, evidence and where it is written."""
     styles = {Status.WARNING: "yellow", Status.FAILURE: "red", Status.UNTESTABLE: "magenta"}
     line = Text(f"{finding.status}: ", style=styles.get(finding.status, "dim"))
-    line.append(f"{finding.code} {visible(finding.subject)}", style="default")
+    line.append(f"{finding.code} {visible(str(finding.subject))}", style="default")
     reference = f"  [{finding.reference}]" if finding.reference else ""
     line.append(f"  {visible(finding.evidence)}{reference}", style="dim")
     return line

@@ -55,13 +55,13 @@ def test_a_failure_ends_its_part_and_not_the_run() -> None:
     trace = Trace(time.clock)
     time.elapse(3.0)
     with trace.part("a.test", None) as notes:
-        notes.facts["x"] = 1
+        notes.facts["dns.serial"] = 1
         with notes.phase(Phase.DNS_ADDRESS):
             fail(ProbeFailure(Reason.NXDOMAIN, "no such name"))
     with trace.part("b.test", "192.0.2.1"):
         pass
     first, second = trace.parts
-    assert (first.host, first.address, first.facts) == ("a.test", None, {"x": 1})
+    assert (first.host, first.address, first.facts) == ("a.test", None, {"dns.serial": 1})
     assert first.failure is not None
     assert (first.failure.phase, first.failure.reason) == (Phase.DNS_ADDRESS, Reason.NXDOMAIN)
     assert first.timings == (PhaseTiming(Phase.DNS_ADDRESS, 3.0, 0.0),)

@@ -6,6 +6,7 @@ look-ups.
 
 import asyncio
 from dataclasses import dataclass
+from enum import StrEnum
 
 from probes.records import RecordError
 from probes.records.looked_up import LookedUp, Lookup, is_domain_name, texts
@@ -21,20 +22,29 @@ MAX_TERMS = 20
 
 _CEILING = 1000
 _MAX_HOSTS = SpfLimits().names
-_COST = "RFC 7208 §4.6.4"
+
+
+class Trouble(StrEnum):
+    """The kinds of trouble; each is the end of a finding's code."""
+
+    INCLUDE_BROKEN = "include_broken"
+    INCLUDE_MISSING = "include_missing"
+    INCLUDE_PERMISSIVE = "include_permissive"
+    LOOKUP_FAILED = "lookup_failed"
+    MX_TOO_MANY = "mx_too_many"
+    TERM_VOID = "term_void"
 
 
 @dataclass(frozen=True, slots=True)
 class SpfTrouble:
-    """A fault that ends an evaluation; `code` is a finding's, `subject` the name.
+    """A fault that ends an evaluation; `subject` is the name.
 
     `is_ours` is True for a look-up that failed because of our own resolver.
     """
 
-    code: str
+    trouble: Trouble
     subject: str
     evidence: str
-    reference: str
     is_ours: bool = False
 
 
@@ -110,7 +120,7 @@ class _Walk:
                 term = f"{domain}: {directive.text}"
                 total += await self._inner(directive.target, term, grants=passes)
         if ends is not None and ends.qualifier is SpfResult.PASS and grants and not is_first:
-            self._note("spf.include_permissive", domain, ends.text, "RFC 7208 §5.1")
+            self._note(Trouble.INCLUDE_PERMISSIVE, domain, ends.text)
         if ends is None and record.redirect is not None:
             term = f"{domain}: redirect={record.redirect.text}"
             inner = await self._inner(record.redirect, term, grants=grants)
@@ -139,9 +149,7 @@ class _Walk:
     async def _record(self, name: str, term: str) -> SpfRecord | None:
         """The policy of a domain; RFC 7208 §5.2 and §6.1 require a readable one."""
         if not is_domain_name(name):
-            self._note(
-                "spf.include_broken", name, f"{term} leads to no domain name", "RFC 7208 §5.2"
-            )
+            self._note(Trouble.INCLUDE_BROKEN, name, f"{term} leads to no domain name")
             return None
         found = await self._ask(name, "TXT", term)
         if found.failed:
@@ -149,7 +157,7 @@ class _Walk:
         records = [text for text in texts(found) if is_spf(text)]
         if not records:
             evidence = f"{term}; TXT: {found.status}, none begins with v=spf1"
-            self._note("spf.include_missing", name, evidence, "RFC 7208 §5.2")
+            self._note(Trouble.INCLUDE_MISSING, name, evidence)
             return None
         problem = f"{len(records)} records"
         if len(records) == 1:
@@ -157,7 +165,7 @@ class _Walk:
                 return parse_spf(records[0])
             except RecordError as error:
                 problem = str(error)
-        self._note("spf.include_broken", name, f"{term}; {problem}", "RFC 7208 §5.2")
+        self._note(Trouble.INCLUDE_BROKEN, name, f"{term}; {problem}")
         return None
 
     async def _names(self, domain: str, directive: Directive) -> _Cost:
@@ -177,30 +185,30 @@ class _Walk:
     async def _a(self, name: str, term: str) -> _Cost:
         voids = await self._without_address(name, term)
         if all(voids):
-            self._note("spf.term_void", name, f"{term}; no A and no AAAA record", _COST)
+            self._note(Trouble.TERM_VOID, name, f"{term}; no A and no AAAA record")
         return _Cost(voids=voids)
 
     async def _exists(self, name: str, term: str) -> _Cost:
         found = await self._ask(name, "A", term)
         if not found.is_void:
             return _Cost()
-        self._note("spf.term_void", name, f"{term}; A: {found.status}", _COST)
+        self._note(Trouble.TERM_VOID, name, f"{term}; A: {found.status}")
         return _VOID
 
     async def _mx(self, name: str, term: str) -> _Cost:
         found = await self._ask(name, "MX", term)
         if found.is_void:
-            self._note("spf.term_void", name, f"{term}; MX: {found.status}", _COST)
+            self._note(Trouble.TERM_VOID, name, f"{term}; MX: {found.status}")
             return _VOID
         hosts = [one.exchange.removesuffix(".") for one in found.records]
         if len(hosts) > _MAX_HOSTS:
             evidence = f"{term}; {len(hosts)} MX hosts, {_MAX_HOSTS} are allowed"
-            self._note("spf.mx_too_many", name, evidence, _COST)
+            self._note(Trouble.MX_TOO_MANY, name, evidence)
             return _Cost()
         asked = [self._without_address(host, term) for host in hosts if is_domain_name(host)]
         voids = await asyncio.gather(*asked)
         if voids and all(map(all, voids)):
-            self._note("spf.term_void", name, f"{term}; no host has an address", _COST)
+            self._note(Trouble.TERM_VOID, name, f"{term}; no host has an address")
         # one void host makes the whole term void, as check_host counts
         return _Cost(
             voids=(max((v4 for v4, _ in voids), default=0), max((v6 for _, v6 in voids), default=0))
@@ -219,11 +227,11 @@ class _Walk:
 
     def _failed(self, name: str, evidence: str, found: LookedUp) -> None:
         self.is_complete = False
-        trouble = SpfTrouble("spf.lookup_failed", name, evidence, "RFC 7208 §2.6.6", found.is_ours)
+        trouble = SpfTrouble(Trouble.LOOKUP_FAILED, name, evidence, found.is_ours)
         self.troubles.append(trouble)
 
-    def _note(self, code: str, subject: str, evidence: str, reference: str) -> None:
-        self.troubles.append(SpfTrouble(code, subject, evidence, reference))
+    def _note(self, trouble: Trouble, subject: str, evidence: str) -> None:
+        self.troubles.append(SpfTrouble(trouble, subject, evidence))
 
 
 def _tried(record: SpfRecord) -> tuple[tuple[Directive, ...], Directive | None]:

@@ -44,6 +44,9 @@ def test_one_code_as_json_is_its_entry_and_all_are_a_list(
 ) -> None:
     assert findings("mx.address_unusable", True, False) == 0
     entry = json.loads(capsys.readouterr().out)
+    assert list(entry) == [
+        *("code", "summary", "why", "remedy", "verify", "reference", "owner", "severity", "ours"),
+    ]
     assert entry["owner"] == "their_mx"
     assert set(entry["severity"]) == {"warning", "untestable"}
     assert findings(None, True, False) == 0

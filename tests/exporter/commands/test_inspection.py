@@ -31,8 +31,9 @@ from exporter.terminal.status import status_view
 from exporter.terminal.story import story_view
 from probes.canary.lifecycle import Event
 from probes.canary.message import new_token
+from probes.catalogue import mx
 from probes.records.reply import Reply
-from probes.result import Aspect, Failure, Finding, Owner, Phase, ProbeResult, Reason
+from probes.result import Aspect, Failure, Owner, Phase, ProbeResult, Reason
 from probes.result import Status as FindingStatus
 from tests.exporter.test_cli import GOOD
 from tests.support.clock import FakeClock
@@ -320,7 +321,7 @@ async def test_nothing_of_what_peers_wrote_acts_on_the_terminal(file: Path) -> N
         story = take_story(reader, life.config, token)
         assert story.result is not None
         facts = {"smtp.greeting": HOSTILE, "mx.host": HOSTILE}
-        notes = (Finding("mx.address_unusable", FindingStatus.WARNING, HOSTILE, HOSTILE, ""),)
+        notes = (mx.ADDRESS_UNUSABLE.found(FindingStatus.WARNING, HOSTILE, HOSTILE),)
         result = replace(story.result, facts=facts, findings=notes)
         story = replace(story, result=result, evidence=(evidence(),))
         views = (

@@ -17,6 +17,7 @@ from probes.canary.lifecycle import Event, ImpossibleEvent, Outcome, State
 from probes.mailboxes import Cursor
 from probes.records.reply import Reply
 from probes.result import Failure, Finding, Owner, Part, Phase, ProbeResult, Reason, Status
+from probes.subject import Subject
 from tests.support.clock import FakeClock
 from tests.support.ledger_rig import (
     BEGIN,
@@ -181,7 +182,7 @@ async def test_a_run_is_read_back_as_it_was_written(path: Path) -> None:
         False,
         Reply(550, ("no", "such user \udcff"), (5, 1, 1)),
     )
-    finding = Finding("smtp.x", Status.WARNING, "a.test", "evidence", "RFC 5321 §4.2")
+    finding = Finding("smtp.x", Status.WARNING, Subject.of("a.test"), "evidence", "RFC 5321 §4.2")
     owned = replace(finding, owner=Owner.NETWORK)
     part = Part("a.test", None, result().timings, why, (finding, owned), {"a": (1, ("b", None))})
     whole = ProbeResult(
@@ -194,7 +195,7 @@ async def test_a_run_is_read_back_as_it_was_written(path: Path) -> None:
 
 def test_a_finding_of_before_there_were_owners_is_read() -> None:
     document = {"code": "a.b", "status": "info", "subject": "s", "evidence": "e", "reference": ""}
-    assert decode_finding(document) == Finding("a.b", Status.INFO, "s", "e", "")
+    assert decode_finding(document) == Finding("a.b", Status.INFO, Subject.of("s"), "e", "")
 
 
 async def test_a_result_of_monstrous_size_is_shortened(path: Path) -> None:

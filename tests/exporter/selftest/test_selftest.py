@@ -26,6 +26,7 @@ from exporter.selftest.runner import Outcome
 from exporter.testbed.servers.world import NameServer
 from probes.catalogue import AREAS, ENTRIES
 from probes.result import Finding, Status
+from probes.subject import Subject
 from tests.support.places import ROOT
 from tests.support.processes import MAILCANARY, completed, environment
 
@@ -223,8 +224,8 @@ def test_every_case_that_fails_is_counted_once_and_silences_are_not_invented(
     cases: tuple[Case, ...],
 ) -> None:
     case = named(cases, "an MX host in order")
-    here = Finding(*HERE, "mx", "", "")
-    other = Finding("smtp.greylisted", Status.INFO, "mx", "", "")
+    here = Finding(*HERE, Subject.of("mx"), "", "")
+    other = Finding("smtp.greylisted", Status.INFO, Subject.of("mx"), "", "")
     right, wrong = Outcome(case, (here,)), Outcome(case, (here, other, other))
     assert figures((right,)).silences == len(ENTRIES) - 1
     counted = figures((right, wrong, Outcome(case, untried="no port")))

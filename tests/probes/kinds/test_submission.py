@@ -236,7 +236,7 @@ async def test_a_server_that_cannot_take_leave_is_a_finding(
         result = await run(world)
     assert result.ok
     assert [finding.code for finding in result.findings] == ["smtp.quit.failed"]
-    assert result.findings[0].subject == ADDRESS
+    assert str(result.findings[0].subject) == ADDRESS
 
 
 async def test_injected_plaintext_is_a_failure_and_a_finding(
