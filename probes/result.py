@@ -7,7 +7,7 @@ from enum import Enum, StrEnum
 from typing import Any
 
 from probes.records.reply import Reply
-from probes.subject import Subject
+from probes.records.subject import Subject
 
 
 class Phase(StrEnum):

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from types import TracebackType
 
 from probes.catalogue import monitor
+from probes.catalogue.facts import FactSheet
 from probes.clock import Clock
-from probes.facts import FactSheet
 from probes.result import (
     Aspect,
     Failure,

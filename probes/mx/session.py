@@ -11,6 +11,7 @@ from probes.net.address_limiter import Slot
 from probes.net.smtp_session import SmtpSession
 from probes.options import Host, IpAddress, Port
 from probes.records.ehlo import Ehlo
+from probes.records.subject import Subject
 from probes.result import (
     NOTHING,
     Aspect,
@@ -23,7 +24,6 @@ from probes.result import (
     one_line,
 )
 from probes.sessions.submission import source_for, untrusted
-from probes.subject import Subject
 from probes.trace import Trace
 
 _STARTTLS = frozenset({Phase.STARTTLS, Phase.TLS})

@@ -13,10 +13,10 @@ from probes.options import Count, Host, IpAddress, Port, Seconds, option
 from probes.records import RecordError
 from probes.records.address import parse_address
 from probes.records.mx import MxRecord, delivery_order
+from probes.records.subject import Subject
 from probes.result import Owner, Phase, ProbeFailure, Reason, owner_of
 from probes.sessions.slots import session_slot
 from probes.sessions.submission import give_content, give_envelope, host_addresses
-from probes.subject import Subject
 from probes.trace import Trace
 
 _TRANSACTION = frozenset({Phase.MAIL, Phase.RCPT, Phase.DATA})

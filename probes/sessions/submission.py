@@ -16,9 +16,9 @@ from probes.net.dns_answer import merged
 from probes.net.smtp_session import SmtpSession
 from probes.net.tls import TlsFacts
 from probes.options import FilePath, Host, IpAddress, Port, Secret, option
+from probes.records.subject import Subject
 from probes.result import Aspect, Finding, Owner, Phase, ProbeFailure, Reason, Status
 from probes.sessions.slots import session_slot
-from probes.subject import Subject
 from probes.trace import Trace
 
 _NOT_UNDERSTOOD = frozenset({500, 501, 504, 555})

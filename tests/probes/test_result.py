@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from probes.records.reply import Reply
+from probes.records.subject import Subject
 from probes.result import (
     MAX_DETAIL,
     Failure,
@@ -24,7 +25,6 @@ from probes.result import (
     owner_of,
     to_json,
 )
-from probes.subject import Subject
 
 AT = datetime(2026, 5, 6, 7, 8, 9, tzinfo=UTC)
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from probes.catalogue.facts import AREAS, DECLARED, Fact, FactSheet, FactType, UndeclaredFact
 from probes.clock import Clock
-from probes.facts import AREAS, DECLARED, Fact, FactSheet, FactType, UndeclaredFact
 from probes.kinds.policy.consequences import Sender
 from probes.mx.recipients import Question
 from probes.trace import Trace
