@@ -83,7 +83,6 @@ ROOMS = (
 )
 
 CLIENTS = {
-    "aiosmtplib": ("probes/net/smtp_wire.py",),
     "cryptography": (
         "probes/net/certificates.py",
         "probes/net/tls.py",
