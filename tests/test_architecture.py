@@ -86,9 +86,9 @@ CLIENTS = {
     "cryptography": (
         "probes/net/certificates.py",
         "probes/net/tls.py",
+        "probes/records/signatures/dkim_signing.py",
         "probes/records/signatures/dkim_verification.py",
     ),
-    "dkim": ("probes/canary/message.py",),
     "dns": ("probes/net/resolver.py",),
     "h11": ("probes/net/https.py",),
     "idna": ("probes/records/address.py",),
