@@ -1,7 +1,9 @@
 """Our signatures, verified by dkimpy and by ourselves."""
 
 import base64
+import subprocess
 from datetime import UTC, datetime
+from pathlib import Path
 
 import dkim
 import pytest
@@ -85,6 +87,19 @@ def test_neither_believes_it_after_a_change(before: bytes, after: bytes) -> None
     changed = message.replace(before, after)
     assert own_verdict(changed) is not DkimStatus.PASS
     assert not is_believed_by_dkimpy(changed)
+
+
+@pytest.mark.real("opendkim")
+@pytest.mark.parametrize(("said", "expected"), [(b"hello  \r\n", True), (b"hallo\r\n", False)])
+def test_opendkim_comes_to_the_same(tmp_path: Path, said: bytes, *, expected: bool) -> None:
+    keys, message, settings_file = (tmp_path / name for name in ("keys", "message", "settings"))
+    keys.write_text(f"s1._domainkey.sender.test {RECORD}\n")
+    settings_file.write_text(f"TestPublicKeys {keys}\nMode v\nSyslog no\n")
+    made = signed(HEADER + b"Date: Tue, 1 Dec 2026 12:00:00 +0000\r\n\r\nhello\t\r\n\r\n")
+    message.write_bytes(made.replace(b"hello\t\r\n", said))
+    command = ["/usr/sbin/opendkim", "-x", str(settings_file), "-t", str(message)]
+    told = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert ("verification (s=s1, d=sender.test" in told.stdout + told.stderr) is expected
 
 
 def test_a_body_beyond_what_is_read_of_strangers_is_signed_to_its_end() -> None:
