@@ -83,6 +83,7 @@ ROOMS = (
 )
 
 CLIENTS = {
+    "aiosmtplib": ("probes/net/smtp_auth.py",),
     "cryptography": (
         "probes/net/certificates.py",
         "probes/net/tls.py",
