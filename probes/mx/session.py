@@ -23,7 +23,8 @@ from probes.result import (
     Status,
     one_line,
 )
-from probes.sessions.submission import source_for, untrusted
+from probes.sessions.connecting import source_for
+from probes.sessions.submission import untrusted
 from probes.trace import Trace
 
 _STARTTLS = frozenset({Phase.STARTTLS, Phase.TLS})

@@ -15,8 +15,9 @@ from probes.records.address import parse_address
 from probes.records.mx import MxRecord, delivery_order
 from probes.records.subject import Subject
 from probes.result import Owner, Phase, ProbeFailure, Reason, owner_of
+from probes.sessions.connecting import host_addresses
 from probes.sessions.slots import session_slot
-from probes.sessions.submission import give_content, give_envelope, host_addresses
+from probes.sessions.submission import give_content, give_envelope
 from probes.trace import Trace
 
 _TRANSACTION = frozenset({Phase.MAIL, Phase.RCPT, Phase.DATA})
