@@ -15,8 +15,9 @@ from exporter.service.examiner import Examiner
 from exporter.service.known_selectors import with_known_selectors_of_file
 from exporter.service.loop_monitor import LoopMonitor
 from exporter.service.mailbox_watcher import MailboxWatcher, WatchState
-from exporter.service.publisher import Publisher
+from exporter.service.publisher import Publisher, Subscriber
 from exporter.service.runs import event_of, probe, send, unstored
+from exporter.service.subscribers import LogSubscriber
 from exporter.service.supervision import UNHEARD
 from probes.canary.evidence import Evidence, evidence_json
 from probes.canary.lifecycle import UNSETTLED, Event, ImpossibleEvent
@@ -121,12 +122,10 @@ class _ManualRun:
             await watcher.settled.wait()
             if watcher.state.failure is not None:
                 return CanaryStory(None, None, watcher.state.failure)
-            publish = Publisher(
-                lambda change: self._on_change(watcher, change), self._on_run, lambda: None
-            )
+            publisher = Publisher(_Follower(self, watcher), LogSubscriber())
             async with LoopMonitor(_ignore_lag) as monitor:
                 tick, lag = -time.time_ns(), monitor.worst_since
-                await send(self.path, tick, self.net, self.ledger, publish, listener, lag=lag)
+                await send(self.path, tick, self.net, self.ledger, publisher, listener, lag=lag)
             await self._settle(watcher)
             await self._examine()
             evidence = tuple(self.examined[key] for key in sorted(self.examined))
@@ -209,9 +208,6 @@ class _ManualRun:
             watcher.expect(change.record.token, change.record.sending_at)
         self.changed.set()
 
-    def _on_run(self, run: Run) -> None:
-        self.result = run.result
-
     async def _on_report(self, watcher: MailboxWatcher, report: News) -> None:
         record = self.record
         if isinstance(report, Content):
@@ -234,12 +230,33 @@ class _ManualRun:
     async def _on_content(self, content: Content) -> None:
         mailbox = self.path.mailbox
         trusted = MAILBOXES[mailbox.kind].trusted_authserv_ids(mailbox.target)
-        examiner = Examiner(self.ledger, self._on_examined, lambda: None)
+        examiner = Examiner(self.ledger, Publisher(_Evidence(self.examined), LogSubscriber()))
         await examiner.examine(self.net, content, trusted)
         self.wanted -= 1
         self.changed.set()
 
-    def _on_examined(self, examined: Examined) -> None:
+
+@dataclass(frozen=True, slots=True)
+class _Follower(Subscriber):
+    """Tells a run at a shell of the steps of its canary."""
+
+    run: _ManualRun
+    watcher: MailboxWatcher
+
+    def canary_changed(self, change: Change) -> None:
+        self.run._on_change(self.watcher, change)
+
+    def run_finished(self, run: Run) -> None:
+        self.run.result = run.result
+
+
+@dataclass(frozen=True, slots=True)
+class _Evidence(Subscriber):
+    """Keeps the evidence of each copy."""
+
+    examined: dict[tuple[bool, int], Evidence]
+
+    def copy_examined(self, examined: Examined) -> None:
         copy = examined.copy
         self.examined[copy.is_bounce, copy.number] = examined.evidence
 

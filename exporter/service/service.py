@@ -2,8 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 from datetime import timedelta
 from importlib.metadata import version
@@ -13,23 +12,26 @@ from exporter.analysis.mailbox_state import MAILBOX_STATE_SECONDS, MailboxState,
 from exporter.analysis.observations import KEPT, RecentObservations
 from exporter.analysis.suspects import find_suspects
 from exporter.config import ConfigError, load
-from exporter.ledger.errors import LedgerError
 from exporter.ledger.ledger import Ledger
 from exporter.metrics.metrics import Metrics
-from exporter.model import Change, Config, Job, Run, TargetChange
+from exporter.model import Config, Job
 from exporter.network import build_net
 from exporter.service.arrivals import Arrivals
 from exporter.service.known_selectors import with_known_selectors
 from exporter.service.loop_monitor import LoopMonitor
-from exporter.service.publisher import Publisher
+from exporter.service.publisher import Publisher, Subscriber
 from exporter.service.run_buffer import RunBuffer
 from exporter.service.runs import finish, log_bug, path_host, probe, send
 from exporter.service.scheduler import Entry, Scheduler, tick_at
+from exporter.service.subscribers import (
+    LogSubscriber,
+    MetricsSubscriber,
+    ObservationsSubscriber,
+)
 from exporter.service.supervision import Supervisor, log_error
 from probes.clock import SYSTEM_CLOCK, Clock
 from probes.net import Net
 from probes.registry import KINDS
-from probes.result import one_line
 from probes.tasks import cancel
 
 LOG = logging.getLogger("mailcanary")
@@ -46,7 +48,7 @@ RECENT_CANARIES = 20
 class Service:
     """One running service. `config` is the configuration in force.
 
-    `observer` hears every step in every canary's life; it must return at once and never raise.
+    `subscribers` receive everything that is published, before the service's own.
     `log_lines_dropped` counts them since the process began.
     """
 
@@ -55,32 +57,36 @@ class Service:
         config: Config,
         ledger: Ledger,
         clock: Clock = SYSTEM_CLOCK,
-        observer: Callable[[Change], None] | None = None,
+        subscribers: Iterable[Subscriber] = (),
         log_lines_dropped: Callable[[], int] = lambda: 0,
     ) -> None:
         self.config = config
         self.metrics = Metrics(version("mailcanary"), clock, log_lines_dropped)
-        self.supervisor = Supervisor(self.metrics.task_restarted)
-        self.loop_monitor = LoopMonitor(self.metrics.loop_lag, clock, supervisor=self.supervisor)
+        self.publisher = Publisher()
+        self.supervisor = Supervisor(self.publisher.task_restarted)
+        self.loop_monitor = LoopMonitor(
+            self.publisher.loop_lagged, clock, supervisor=self.supervisor
+        )
         self._clock = clock
         self._net = build_net(config, clock)
         self._ledger = ledger
-        self._observer = observer
-        self._publish = Publisher(self._on_change, self._on_run, self.metrics.ledger_error)
-        self.run_buffer = RunBuffer(
-            ledger, self.metrics.ledger_error, self._on_target_change, supervisor=self.supervisor
-        )
-        self.arrivals = Arrivals(
-            lambda: self._net, ledger, self.metrics, clock, self._on_change, self.supervisor
-        )
+        self.run_buffer = RunBuffer(ledger, self.publisher, supervisor=self.supervisor)
+        self.arrivals = Arrivals(lambda: self._net, ledger, self.publisher, clock, self.supervisor)
         self._observations = RecentObservations()
+        self.publisher.subscribe(
+            self.arrivals,
+            *subscribers,
+            MetricsSubscriber(self.metrics),
+            ObservationsSubscriber(self._observations),
+            LogSubscriber(),
+        )
         self._reloading = asyncio.Lock()
         self._scheduler = Scheduler(
             self._start,
             clock=clock,
             max_concurrent=config.service.max_concurrent,
             max_concurrent_per_host=config.service.max_concurrent_per_host,
-            on_missed=self.metrics.missed_slots,
+            on_missed=self.publisher.slots_missed,
             on_bug=log_bug,
         )
 
@@ -90,26 +96,23 @@ class Service:
 
     async def start(self) -> None:
         """Take up what an earlier process left, then watch; nothing is sent yet."""
-        self.metrics.configure(self.config)
-        self._observations.configure(self.config)
+        self.publisher.configured(self.config)
         await self._show_the_past()
         for change in await self._ledger.resume():
             LOG.info("resumed %s: %s", change.record.token, change.event)
-            self._on_change(change)
+            self.publisher.canary_changed(change)
         await self.arrivals.watch(self.config.mailboxes)
 
     async def _show_the_past(self) -> None:
-        """Let the metrics say when the last runs were, and what is in flight from before."""
+        """Publish the last runs of earlier processes, and what they left in flight."""
         for name in [*self.config.paths, *self.config.jobs]:
             for run in reversed(await self._ledger.runs(name, KEPT)):
-                self.metrics.run_resumed(run)
-                self._observations.finished(run)
+                self.publisher.run_resumed(run)
         for path in self.config.paths:
             for record in reversed(await self._ledger.recent(path, RECENT_CANARIES)):
-                self.metrics.resumed(record)
-                self._observations.settled(record)
+                self.publisher.canary_resumed(record)
         for record in await self._ledger.in_flight():
-            self.metrics.resumed(record)
+            self.publisher.canary_resumed(record)
 
     async def run(
         self, stop: asyncio.Event, *, at_once: bool = False, scheduled: bool = True
@@ -146,13 +149,10 @@ class Service:
         A ledger that refuses leaves the reload half done and false; the next one completes it.
         """
         async with self._reloading:
-            try:
+            with self.publisher.attempting("configuration not fully reloaded"):
                 return await self._reload()
-            except LedgerError as error:
-                LOG.error("configuration not fully reloaded: %s", error)  # noqa: TRY400 - as above
-                self.metrics.ledger_error()
-                self.metrics.config_reloaded(ok=False)
-                return False
+            self.publisher.config_reloaded(ok=False)
+            return False
 
     async def _reload(self) -> bool:
         try:
@@ -161,15 +161,14 @@ class Service:
             self._net = replace(build_net(config, self._clock), gate=self._net.gate)
         except ConfigError as error:
             LOG.error("configuration not reloaded:\n%s", error)  # noqa: TRY400 - our own words
-            self.metrics.config_reloaded(ok=False)
+            self.publisher.config_reloaded(ok=False)
             return False
         old, self.config = self.config, config
         _warn_of_restart(old, config)
-        self.metrics.configure(config)
-        self._observations.configure(config)
+        self.publisher.configured(config)
         await self.arrivals.watch(config.mailboxes)
         self._scheduler.replace(self._entries(), await self._ledger.last_ticks())
-        self.metrics.config_reloaded(ok=True)
+        self.publisher.config_reloaded(ok=True)
         LOG.info("configuration reloaded: %d paths, %d jobs", len(config.paths), len(config.jobs))
         return True
 
@@ -187,55 +186,24 @@ class Service:
 
     async def _start(self, name: str, tick: int) -> None:
         """One slot of the schedule has come."""
+        with self.publisher.attempting(f"{name}: not started"):
+            await self._run(name, tick)
+
+    async def _run(self, name: str, tick: int) -> None:
         lag = self.loop_monitor.worst_since
         path = self.config.paths.get(name)
-        try:
-            if path is not None:
-                await send(path, tick, self._net, self._ledger, self._publish, lag=lag)
-            elif name in self.config.jobs:
-                job = await self.with_known_selectors(self.config.jobs[name])
-                run = await probe(job, tick, self._net, lag=lag)
-                finish(run, self.run_buffer, self._publish)
-        except LedgerError as error:
-            LOG.error("%s: not started: %s", name, error)  # noqa: TRY400 - our own words
-            self.metrics.ledger_error()
+        if path is not None:
+            await send(path, tick, self._net, self._ledger, self.publisher, lag=lag)
+        elif name in self.config.jobs:
+            job = await self.with_known_selectors(self.config.jobs[name])
+            run = await probe(job, tick, self._net, lag=lag)
+            finish(run, self.run_buffer, self.publisher)
 
     async def with_known_selectors(self, job: Job) -> Job:
         """The job with what canaries taught; as it is where the ledger does not say."""
-        try:
+        with self.publisher.attempting(f"{job.name}: DKIM selectors of canaries not read"):
             return await with_known_selectors(job, self._ledger, self._clock.utc())
-        except LedgerError as error:
-            LOG.error("%s: %s", job.name, error)  # noqa: TRY400 - our own words
-            self.metrics.ledger_error()
-            return job
-
-    def _on_change(self, change: Change) -> None:
-        self.arrivals.follow(change.record)
-        if self._observer is not None:
-            self._observer(change)
-        if change.record.tick >= 0:
-            self.metrics.canary_changed(change)
-            self._observations.settled(change.record)
-        if change.outcome is not None:
-            LOG.info(
-                "canary path=%s outcome=%s token=%s round_trip=%s",
-                change.record.path,
-                change.outcome,
-                change.record.token,
-                change.record.round_trip,
-            )
-
-    def _on_run(self, run: Run) -> None:
-        self.metrics.run_finished(run)
-        self._observations.finished(run)
-
-    def _on_target_change(self, change: TargetChange) -> None:
-        self.metrics.target_changed(change)
-        LOG.info(
-            "change job=%s aspect=%s subject=%s before=%r after=%r",
-            *(change.name, change.aspect, one_line(change.subject)),
-            *(one_line(change.before), one_line(change.after)),
-        )
+        return job
 
     async def _record_health(self) -> None:
         """Again and again; the suspects of one moment may be cleared in the next."""
@@ -250,7 +218,7 @@ class Service:
         unreadable = [name for name, one in watchers.items() if not one.state.is_up]
         seen = self._observations.at(now)
         suspects = await asyncio.to_thread(find_suspects, seen, unreadable)
-        self.metrics.suspects({(one.part, one.name): one.failed for one in suspects})
+        self.publisher.suspects_found(suspects)
         tried = {name: one for name, one in watchers.items() if one.settled.is_set()}
         for name, one in tried.items():
             looked = None if one.looked is None else one.looked.utc
@@ -263,9 +231,9 @@ class Service:
             await asyncio.sleep(EXPIRY_SECONDS)
             if self.arrivals.not_ready():
                 continue  # what an earlier process sent may be lying there
-            with self._ledger_trouble("expiry"):
+            with self.publisher.attempting("expiry"):
                 for change in await self._ledger.expire(self._clock.now(), self.arrivals.looked()):
-                    self._on_change(change)
+                    self.publisher.canary_changed(change)
 
     async def _clean(self) -> None:
         """Remove our own settled canaries from the mailboxes, and old rows from the ledger.
@@ -273,21 +241,12 @@ class Service:
         At once, too: a service that never lives long cleans all the same.
         """
         while True:
-            with self._ledger_trouble("cleaning"):
+            with self.publisher.attempting("cleaning"):
                 for mailbox in self.config.mailboxes.values():
                     await self.arrivals.clean(mailbox)
                 keep = timedelta(seconds=self.config.service.keep_runs)
                 await self._ledger.forget(self._clock.utc() - keep)
             await asyncio.sleep(CLEANING_SECONDS)
-
-    @contextmanager
-    def _ledger_trouble(self, what: str) -> Iterator[None]:
-        """A ledger that cannot be written is said aloud and tried again, never fatal."""
-        try:
-            yield
-        except LedgerError as error:
-            LOG.error("%s: %s", what, error)  # noqa: TRY400 - our own words
-            self.metrics.ledger_error()
 
 
 def _warn_of_restart(old: Config, new: Config) -> None:

@@ -118,7 +118,7 @@ async def test_a_ledger_that_does_not_answer_leaves_the_job_what_is_configured(
         await run.ledger.close()
         job = run.service.config.jobs["ours"]
         assert await run.service.with_known_selectors(job) is job
-        assert await run.metric("mailcanary_ledger_errors_total") == 1
+        assert await run.metric("mailcanary_ledger_errors_total") >= 1
 
 
 def test_a_configuration_that_is_none_is_told_before_anything_is_diagnosed(
