@@ -32,6 +32,10 @@ class Arrivals(Subscriber):
 
     `net` is asked anew for every session, so that a reload takes effect. It is a subscriber of its
     own publisher: each change of a canary decides whether the watchers wait for it.
+
+    With `only_own` it acts on those canaries alone whose changes this process publishes. Another
+    process, the service, reads the same mailboxes: it settles and counts all others, and how far a
+    folder has been read is for it to keep.
     """
 
     def __init__(
@@ -41,7 +45,10 @@ class Arrivals(Subscriber):
         publisher: Publisher,
         clock: Clock,
         supervisor: Supervisor,
+        *,
+        only_own: bool = False,
     ) -> None:
+        self._own: set[str] | None = set() if only_own else None
         self._supervisor = supervisor
         self._net = net
         self._ledger = ledger
@@ -85,6 +92,8 @@ class Arrivals(Subscriber):
 
     def canary_changed(self, change: Change) -> None:
         """Tell the watchers whether this canary is waited for: its copy, or news of it."""
+        if self._own is not None:
+            self._own.add(change.record.token)
         for watcher in self._watchers.values():
             _tell(watcher, change.record)
 
@@ -111,28 +120,43 @@ class Arrivals(Subscriber):
             self._clock,
             report=partial(self._on_report, mailbox.name),
             changed_state=partial(self._publisher.mailbox_changed, mailbox.name),
-            cursors=await self._ledger.cursors(mailbox.name),
+            cursors={} if self._own is not None else await self._ledger.cursors(mailbox.name),
             room=self._room,
         )
-        for place in await self._ledger.unexamined(mailbox.name):
-            watcher.want(place)
         self._watchers[mailbox.name] = watcher
-        for record in await self._ledger.in_flight():
-            _tell(watcher, record)
+        if self._own is None:
+            await self._take_over(watcher)
         name = f"watch {mailbox.name}"
         kept = self._supervisor.keep(name, watcher.run, on_error=watcher.ended)
         self._watching[mailbox.name] = asyncio.create_task(kept, name=f"keep {name}")
         self._watched[mailbox.name] = mailbox
+
+    async def _take_over(self, watcher: MailboxWatcher) -> None:
+        """Tell a new watcher what an earlier process, or an earlier watcher, left to be done."""
+        for place in await self._ledger.unexamined(watcher.name):
+            watcher.want(place)
+        for record in await self._ledger.in_flight():
+            _tell(watcher, record)
 
     async def _on_report(self, mailbox: str, report: News) -> None:
         """What a watch saw, stored before the watch goes on.
 
         A ledger that refuses ends the session: the next one sees the same again.
         """
+        if not self._is_ours(report):
+            return
         with self._publisher.attempting(f"mailbox {mailbox}") as attempt:
             await self._take(mailbox, report)
         if attempt.refusal is not None:
             raise unstored(attempt.refusal) from attempt.refusal
+
+    def _is_ours(self, report: News) -> bool:
+        """False for what the service beside this process acts on."""
+        if self._own is None:
+            return True
+        if isinstance(report, Sighting):
+            return report.token in self._own
+        return not isinstance(report, Cursor)
 
     async def _take(self, mailbox: str, report: News) -> None:
         if isinstance(report, Look):

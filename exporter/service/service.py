@@ -17,6 +17,7 @@ from exporter.metrics.metrics import Metrics
 from exporter.model import Config, Job
 from exporter.network import build_net
 from exporter.service.arrivals import Arrivals
+from exporter.service.expiry import Expiry
 from exporter.service.known_selectors import with_known_selectors
 from exporter.service.loop_monitor import LoopMonitor
 from exporter.service.publisher import Publisher, Subscriber
@@ -35,8 +36,6 @@ from probes.registry import KINDS
 from probes.tasks import cancel
 
 LOG = logging.getLogger("mailcanary")
-
-EXPIRY_SECONDS = 1.0
 
 CLEANING_SECONDS = 30.0
 
@@ -72,6 +71,7 @@ class Service:
         self._ledger = ledger
         self.run_buffer = RunBuffer(ledger, self.publisher, supervisor=self.supervisor)
         self.arrivals = Arrivals(lambda: self._net, ledger, self.publisher, clock, self.supervisor)
+        self._expiry = Expiry(ledger, self.arrivals, self.publisher, clock)
         self._observations = RecentObservations()
         self.publisher.subscribe(
             self.arrivals,
@@ -129,7 +129,7 @@ class Service:
         )
         tasks = [
             asyncio.create_task(scheduler, name="keep scheduler"),
-            self._kept("expiry", self._expire),
+            self._kept("expiry", self._expiry.run),
             self._kept("cleaning", self._clean),
             self._kept("standing", self._record_health),
         ]
@@ -224,16 +224,6 @@ class Service:
             looked = None if one.looked is None else one.looked.utc
             state = MailboxState(name, now, one.state.is_up, looked, one.state.failure)
             self.run_buffer.add(to_run(state))
-
-    async def _expire(self) -> None:
-        """Settle as lost what was looked for in vain."""
-        while True:
-            await asyncio.sleep(EXPIRY_SECONDS)
-            if self.arrivals.not_ready():
-                continue  # what an earlier process sent may be lying there
-            with self.publisher.attempting("expiry"):
-                for change in await self._ledger.expire(self._clock.now(), self.arrivals.looked()):
-                    self.publisher.canary_changed(change)
 
     async def _clean(self) -> None:
         """Remove our own settled canaries from the mailboxes, and old rows from the ledger.
