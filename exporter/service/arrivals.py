@@ -1,4 +1,4 @@
-"""What the mailboxes show: the watchers, what their reports settle, and the cleaning up."""
+"""What the mailboxes show: the watchers and what their reports settle."""
 
 import asyncio
 import logging
@@ -8,7 +8,6 @@ from typing import Any
 
 from exporter.ledger.ledger import Ledger
 from exporter.model import CanaryRecord, Change, Mailbox
-from exporter.service.cleaner import Cleaner
 from exporter.service.examiner import Examiner
 from exporter.service.mailbox_watcher import MailboxWatcher
 from exporter.service.publisher import Publisher, Subscriber
@@ -56,7 +55,6 @@ class Arrivals(Subscriber):
         self._clock = clock
         self._examiner = Examiner(ledger, publisher)
         self._room = asyncio.Semaphore(COPIES_AT_A_TIME)
-        self._cleaner = Cleaner(net, ledger, publisher, clock)
         self._watchers: dict[str, MailboxWatcher] = {}
         self._watching: dict[str, asyncio.Task[None]] = {}
         self._watched: dict[str, Mailbox] = {}
@@ -101,10 +99,6 @@ class Arrivals(Subscriber):
         """When the last complete look at each mailbox began that can be read now."""
         looks = {name: watcher.looked for name, watcher in self._watchers.items()}
         return {name: looked for name, looked in looks.items() if looked is not None}
-
-    async def clean(self, mailbox: Mailbox) -> None:
-        """Remove our own settled canaries whose time is over. Raises LedgerError."""
-        await self._cleaner.clean(mailbox)
 
     async def _begin(self, mailbox: Mailbox) -> None:
         kind = MAILBOXES[mailbox.kind]
