@@ -13,8 +13,19 @@ from probes.net import Net
 from probes.net.smtp_session import SmtpSession
 from probes.net.tls import TlsFacts
 from probes.options import FilePath, Host, IpAddress, Port, Secret, option
+from probes.records.reply import Reply
 from probes.records.subject import Subject
-from probes.result import Aspect, Finding, Owner, Phase, ProbeFailure, Reason, Status
+from probes.result import (
+    Aspect,
+    Finding,
+    Handover,
+    HandoverState,
+    Owner,
+    Phase,
+    ProbeFailure,
+    Reason,
+    Status,
+)
 from probes.sessions.connecting import first_that_connects, host_addresses, source_for
 from probes.sessions.slots import session_slot
 from probes.trace import Trace
@@ -135,10 +146,34 @@ async def _said(
     return False
 
 
+async def _hand_over(session: SmtpSession, canary: Canary, trace: Trace) -> Reply:
+    """Send the content and report how far that came.
+
+    Without a reply the outcome is unknown, RFC 5321 §4.5.3.2.6 and RFC 1047. A 4yz or 5yz reply
+    is the one proof that the message was not taken over, RFC 5321 §4.2.1.
+    """
+    trace.handover = Handover(HandoverState.UNCERTAIN)
+    try:
+        reply = await session.end_of_data(canary.content)
+    except ProbeFailure as failure:
+        trace.handover = _not_taken(failure.reply)
+        raise
+    trace.handover = Handover(HandoverState.HANDED_OVER, reply)
+    return reply
+
+
+def _not_taken(reply: Reply | None) -> Handover:
+    if reply is None or reply.is_positive:
+        return Handover(HandoverState.UNCERTAIN, reply)
+    if reply.is_transient:
+        return Handover(HandoverState.REFUSED_FOR_NOW, reply)
+    return Handover(HandoverState.REFUSED_FOR_GOOD, reply)
+
+
 async def give_content(session: SmtpSession, canary: Canary, trace: Trace) -> None:
     """The content up to the reply to its final dot, then QUIT."""
     with trace.phase(Phase.END_OF_DATA):
-        reply = await session.end_of_data(canary.content)
+        reply = await _hand_over(session, canary, trace)
     trace.facts["smtp.reply"] = str(reply)
     await say_quit(session, trace)
 
