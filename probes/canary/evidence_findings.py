@@ -49,7 +49,7 @@ def findings(
 
 
 def unreadable(why: str) -> Finding:
-    """The finding that the mailbox did not give the copy: there is no evidence."""
+    """The finding for a copy that the mailbox did not give: there is no evidence."""
     return Finding("arrival.copy.unread", Status.UNTESTABLE, "message", one_line(why), "")
 
 

@@ -215,7 +215,7 @@ def sending_ended(result: ProbeResult) -> Event:
 
 
 def _is_refusal(reply: Reply | None) -> bool:
-    """True for a 4yz or 5yz reply, RFC 5321 §4.2.1: the only proof that the message was refused."""
+    """True for a 4yz or 5yz reply, RFC 5321 §4.2.1: the only proof of non-acceptance."""
     return reply is not None and not reply.is_positive
 
 
