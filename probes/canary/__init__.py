@@ -1,1 +1,1 @@
-"""The test message and its life, as pure values and functions."""
+"""The test message and its life cycle, as pure values and functions."""

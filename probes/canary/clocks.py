@@ -147,8 +147,8 @@ def agreeing_clocks(stamps: Sequence[Stamp], window: Window, error: float) -> fr
     """The clocks without a part in any contradiction, if none is off by more than `error`.
 
     The search is for the largest set of stamps, in travel order, in which none is later than one
-    after it. A clock is right if every such set needs its stamps. If two clocks contradict each
-    other and no other clock decides, neither counts. Cubic in the hops.
+    after it. A clock counts as right if every such set needs its stamps. If two clocks contradict
+    each other and no other clock decides, neither counts. Cubic in the hops.
     """
     spans = [
         _span(stamp.clock, stamp.seconds, window, error, is_first=index == 0)

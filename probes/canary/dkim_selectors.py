@@ -71,5 +71,5 @@ def _speaks_for(domain: str, author: str) -> bool:
 
 
 def _is_plain(name: str) -> bool:
-    """True for an ordinary key name; unusual names that a relay may write are not queried."""
+    """True for a key name of the usual form; other names that a relay may write are not queried."""
     return _PLAIN.fullmatch(name) is not None and ".." not in name

@@ -4,8 +4,8 @@
     accepted | uncertain -> arrived | bounced | lost | unverified
     lost | unverified -> recovered
 
-`uncertain` is a connection that broke between the final dot and its reply (RFC 5321 §4.5.5, RFC
-1047): the message is not sent again, but the mailbox is searched for it.
+`uncertain` is a connection that broke between the final dot and its reply (RFC 5321 §4.5.5,
+RFC 1047): the message is not sent again, but the mailbox is searched for it.
 """
 
 from dataclasses import dataclass

@@ -212,7 +212,7 @@ def find_token(text: bytes) -> str | None:
 
 
 def _encoded(subject: str) -> str:
-    """The subject as unstructured text, RFC 2047 encoded where it is not ASCII."""
+    """The subject as unstructured text, RFC 2047 encoded if it is not ASCII."""
     subject = " ".join(subject.split())
     if subject.isascii():
         return subject

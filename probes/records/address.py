@@ -61,15 +61,15 @@ def parse_address(text: str) -> Address:
 
 
 def domain_of(text: str) -> str:
-    """The domain of an address, see Address.domain. Raises RecordError."""
+    """The domain of an address, in the form of Address.domain. Raises RecordError."""
     return parse_address(text).domain
 
 
 def parse_domain(text: str) -> str:
-    """A domain name, in any script, as lower case A-labels. Raises RecordError.
+    """Read a domain name, in any script, as lower case A-labels. Raises RecordError.
 
-    Conversion follows IDNA 2008 (RFC 5891) after the mapping of UTS 46: the domain the registry
-    knows, where the older IDNA 2003 would name another one for letters such as ß.
+    Conversion follows IDNA 2008 (RFC 5891) after the mapping of UTS 46. The result is the domain
+    that the registry knows; the older IDNA 2003 gives another one for letters such as ß.
     """
     domain = text.lower()
     if not 0 < len(domain) <= _MAX_DOMAIN:

@@ -268,8 +268,8 @@ def _belongs(before: str, word: str) -> bool:
 def _begins_result(method: str, value: str, *, is_first: bool) -> bool:
     """True if `method=result` begins a result.
 
-    At the start of a segment any keywords do; within a segment only a known method with a known
-    result.
+    At the start of a segment any keyword does, except _NO_METHODS. Within a segment only a known
+    method with a known result does.
     """
     if not _KEYWORD.fullmatch(method) or not _KEYWORD.fullmatch(value):
         return False

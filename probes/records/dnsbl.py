@@ -159,7 +159,7 @@ def domain_health(
 
 
 def without_key(zone: str) -> str:
-    """The zone for display, without a first label that is a customer's key."""
+    """The zone for display, with its first label, a customer's key, masked."""
     return f"***.{zone.partition('.')[2]}"
 
 

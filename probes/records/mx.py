@@ -17,7 +17,7 @@ class MxRecord:
 
 
 def by_preference(records: Iterable[MxRecord]) -> tuple[MxRecord, ...]:
-    """Lowest preference (the most wanted) first; equals stay in the order given."""
+    """The records by preference, the lowest (most preferred) first; equals keep their order."""
     # RFC 5321 §5.1: "Lower numbers are more preferred"
     return tuple(sorted(records, key=lambda record: record.preference))
 

@@ -1,6 +1,7 @@
 """The sending peer and the TLS session in a Received field.
 
-No standard orders these parts; they are read from the words and comments in which relays put them.
+No standard defines the place of these parts. They are read from the words and comments in which
+relays put them.
 """
 
 import re

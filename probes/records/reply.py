@@ -68,8 +68,9 @@ def split_line(line: str) -> tuple[int, bool, str]:
 def parse_reply(lines: Sequence[str]) -> Reply:
     """Read the lines of one reply (without CRLF).
 
-    Raises RecordError when a line is malformed, when the codes differ between lines (RFC 5321
-    §4.2.1: "the reply code ... MUST be the same"), or when the last line is marked as continued.
+    Raises RecordError if a line is malformed, or if the last line is marked as continued. It also
+    raises if the codes differ between lines (RFC 5321 §4.2.1: "the reply code ... MUST be the
+    same").
     """
     if not lines:
         raise RecordError("an empty SMTP reply")

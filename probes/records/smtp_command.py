@@ -26,7 +26,7 @@ def path(address: str) -> bytes:
 
 
 def parameters(pairs: Iterable[tuple[str, str | int | None]]) -> tuple[bytes, ...]:
-    """`KEYWORD=value` for every pair; a bare `KEYWORD` where the value is ""; none where None."""
+    """`KEYWORD=value` for every pair; a bare `KEYWORD` for the value ""; nothing for None."""
     return tuple(
         f"{keyword}={value}".encode("ascii") if value != "" else keyword.encode("ascii")
         for keyword, value in pairs

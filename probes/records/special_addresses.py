@@ -54,9 +54,9 @@ _NAT64 = ip_network("64:ff9b::/96")  # RFC 6052 §2.1
 def is_link_local_or_metadata(address: str) -> bool:
     """True for the local link, multicast, the unspecified address and metadata services.
 
-    A host there may answer this machine as no other, so documents of strangers are never fetched
-    from it. Loopback and private addresses may belong to an internal mail domain. An IPv4 address
-    within IPv6 (RFC 4291 §2.5.5, RFC 6052) is judged as itself.
+    Such a service may give this machine answers that no other host gets. So no third party's
+    document is fetched from there. Loopback and private addresses may belong to an internal mail
+    domain. An IPv4 address within IPv6 (RFC 4291 §2.5.5, RFC 6052) is judged as the IPv4 address.
     """
     known = ip_address(address)
     if isinstance(known, IPv6Address):

@@ -42,7 +42,7 @@ def parse_tlsrpt_record(text: bytes) -> TlsRptRecord:
         raise RecordError(f"it does not begin with {_VERSION}; but with {fields[0][:80]!r}")
     if len(fields) > 1 and not fields[-1]:
         fields.pop()
-    # RFC 8460 §3: rua may stand anywhere behind the version, and more than once
+    # RFC 8460 §3: rua may come anywhere after the version, and more than once
     ruas = [field.removeprefix("rua=") for field in fields[1:] if field.startswith("rua=")]
     others = tuple(field for field in fields[1:] if not field.startswith("rua="))
     wrong = next((field for field in others if not _EXTENSION.match(field)), None)
@@ -58,7 +58,7 @@ def _uris(text: str) -> tuple[str, ...]:
     if len(uris) > MAX_URIS:
         raise RecordError(f"more than {MAX_URIS} destinations")
     for uri in uris:
-        # RFC 8460 §3: only mailto and https; "!", "," and ";" stand encoded in them
+        # RFC 8460 §3: only mailto and https; "!", "," and ";" are encoded in them
         if not _MAILTO.match(uri) and not _HTTPS.match(uri):
             raise RecordError(f"neither a mailto: nor an https: URI: {uri[:80]!r}")
     return uris

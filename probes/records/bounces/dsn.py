@@ -81,9 +81,9 @@ _LIST_FIELDS = ("list-id", "list-post", "list-unsubscribe", "x-mailman-version")
 def parse_dsn(message: bytes) -> Bounce | None:
     """Read a bounce; None for any other message.
 
-    Any bytes are accepted; the first 16 MiB are read. Not bounces are automatic answers (RFC 3834),
-    read receipts (RFC 8098), complaints (RFC 5965), TLS and DMARC reports, and mail from people. A
-    notice of delay, of relaying or of delivery is a Bounce with that action.
+    Any bytes are accepted; the first 16 MiB are read. These are not bounces: automatic answers
+    (RFC 3834), read receipts (RFC 8098), complaints (RFC 5965), TLS and DMARC reports, and mail
+    from people. A notice of delay, of relaying or of delivery is a Bounce with that action.
     """
     parts = read_parts(message)
     status = [part for part in parts if part.media_type in _STATUS_PARTS]
@@ -251,7 +251,7 @@ def _is_answer(header: Header) -> bool:
 
 
 def _only_recipient(header: Header, returned: bytes) -> str | None:
-    """The one recipient that our header names, else the one in the returned header; else None."""
+    """The one X-Failed-Recipients address, else the one in the returned header; else None."""
     named = _sender(header).failed_recipients
     if len(named) == 1:
         return named[0]
@@ -274,7 +274,7 @@ def _message_id(message: dict[str, str], returned: bytes) -> str | None:
 def _completed(
     one: BouncedRecipient, said: dict[str, QuotedReply], *, is_late: bool
 ) -> BouncedRecipient:
-    """The recipient with the reply and the action, if the fields lack them.
+    """The recipient completed with reply and action, if the fields lack them.
 
     The reply comes from the text. A missing action follows from the class of the status: class 4
     without a word of delay is a delivery that was given up.

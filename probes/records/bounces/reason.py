@@ -25,8 +25,8 @@ class BounceReason(StrEnum):
     the sending address or domain, block lists included. `authentication`: SPF, DKIM, DMARC, ARC,
     reverse DNS or SMTP AUTH. `content`: the text or the attachments of the message. `routing`: no
     way to the mailbox's server (no such domain, no answer, a loop, a server that does not take mail
-    for the domain). `temporary`: the server said "later", to the end or so far. `unknown`: no
-    reason was recognised.
+    for the domain). `temporary`: only "try later" replies, so far or until delivery was given up.
+    `unknown`: no reason was recognised.
     """
 
     UNKNOWN_USER = "unknown_user"
@@ -251,7 +251,7 @@ _WORDS = (
         r"permission|closed (?:group|list)|moderat|rejected (?:by|due|for|because)",
     ),
 )
-"""Words of servers, most telling first; matched in lower case, after names are removed."""
+"""Phrases in servers' replies, most telling first; matched in lower case, names removed."""
 
 
 _TELLING = frozenset(

@@ -12,7 +12,7 @@ from probes.records.dmarc.record import DmarcRecord, Policy, is_dmarc, is_nearly
 from probes.records.looked_up import LookedUp, Lookup, LookupStatus, texts
 
 MOST_QUESTIONS = 8
-"""The limit of RFC 9989 §4.10: longer names are shortened, so that no walk asks more."""
+"""Queries of one walk at most, RFC 9989 §4.10: longer names are shortened."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,7 @@ async def discover(domain: str, lookup: Lookup) -> Discovery:
 
 
 def older_readers_differ(discovery: Discovery) -> Iterator[str]:
-    """The differences for a receiver that still reads RFC 7489, a sentence each."""
+    """The differences for a receiver that still reads RFC 7489, one sentence each."""
     record = discovery.record
     if record is None:
         return

@@ -37,7 +37,7 @@ class ReportAuthorisation:
 async def authorisation(
     policy_domain: str, destination: str, lookup: Lookup
 ) -> ReportAuthorisation:
-    """The authorisation of `destination` to receive reports about `policy_domain`."""
+    """Look up the authorisation of `destination` to receive reports about `policy_domain`."""
     if destination == policy_domain:
         return ReportAuthorisation(destination, Authorisation.SAME_ORGANISATION)
     theirs, ours = await walk_up(destination, lookup), await walk_up(policy_domain, lookup)

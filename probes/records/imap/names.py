@@ -20,7 +20,7 @@ def decode_name(wire: str) -> str:
 
 
 def encode_name(name: str) -> str:
-    """The mailbox name as it is sent: printable US-ASCII."""
+    """Encode a mailbox name for sending: printable US-ASCII."""
     return _UNPRINTABLE.sub(lambda match: _shifted(match[0]), name.replace("&", "&-"))
 
 

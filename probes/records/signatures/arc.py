@@ -15,7 +15,7 @@ from probes.records.authentication_results import (
 from probes.records.tag_list import TagList, parse_tag_list
 
 MAX_ARC_FIELDS = 3 * 50
-"""RFC 8617 §4.2.1: fifty sets of three fields; only the first ones are read."""
+"""ARC fields that are read, from the top: fifty sets of three fields, RFC 8617 §4.2.1."""
 
 _RESULTS = "arc-authentication-results"
 _SIGNATURE = "arc-message-signature"

@@ -33,7 +33,7 @@ MAX_SIGNATURES = 16
 """Signatures of one message that are verified, from the top; RFC 6376 §6.1 allows a limit."""
 
 WEAK_RSA_BITS = 1024
-"""RFC 8301 §3.2: shorter keys are not accepted."""
+"""Bits of the shortest accepted RSA key, RFC 8301 §3.2."""
 
 _MAX_RSA_BITS = 8192
 

@@ -119,7 +119,7 @@ def vade(fields: Fields) -> SpamVerdict:
 
 
 def ironport(fields: Fields) -> SpamVerdict:
-    """Cisco's result is opaque; readable are the fact of a scan and the sender's reputation."""
+    """Cisco's result is opaque; readable are the sender's reputation and the fact of a scan."""
     reputation = number(fields.get("x-sbrs"))
     details = fields.others() | ({} if reputation is None else {"reputation": str(reputation)})
     return SpamVerdict("ironport", details=details, raw=fields.raw)

@@ -51,7 +51,7 @@ class MacroString:
 
 
 def parse_macro_string(text: str, *, is_explanation: bool = False) -> MacroString:
-    """Read a macro-string, or an explain-string, which may hold spaces and three letters more.
+    """Read a macro-string, or an explain-string with its spaces and three further letters.
 
     Raises RecordError.
     """

@@ -69,8 +69,8 @@ class SpfVerdict:
 
     `domain` is the domain of the policy. `matched` is the deciding term of that policy, or of the
     one a redirect led to. It is None for none, for errors, and for the neutral of a policy without
-    a match. `path` leads from the first policy to the innermost term that matched, as `domain:
-    term`.
+    a match. `path` leads from the first policy to the innermost matching term; each entry is a
+    domain, a colon and a term.
 
     `explanation` is the domain's own (§6.2), None if it gives none or the result is not fail.
     `lookups` and `void_lookups` are terms counted as §4.6.4 counts them, `questions` all DNS
