@@ -69,10 +69,10 @@ def status(
     config: ConfigFile,
     json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
 ) -> int:
-    """Say how every path, mailbox and job is now, and whom its failures speak against.
+    """Show the state of every path, mailbox and job, and what failing paths have in common.
 
-    Exit code 0: all is well, 1: mail is late, 2: something fails, 3: something cannot be told (a
-    mailbox is unreadable, the service does not run), 64: usage or configuration error.
+    Exit code 0: all is well; 1: mail is late; 2: something fails; 3: something is unknown (a
+    mailbox is unreadable, the service does not run); 64: usage or configuration error.
     """
     return _command("exporter.commands.status", "status", config, json)
 
@@ -104,8 +104,8 @@ def show(
 ) -> int:
     """Tell the whole story of one canary, from DNS to the mailbox, or of one run of a job.
 
-    Exit code as that of `run` would have been: 0: ok, 1: warning, 2: failure, 3: untestable or not
-    settled yet, 64: usage or configuration error.
+    Exit code 0: ok; 1: warning; 2: failure; 3: untestable or not settled yet; 64: usage or
+    configuration error.
     """
     return _command("exporter.commands.show", "show", run, config, json)
 
