@@ -17,7 +17,7 @@ from exporter.service.runs import event_of, unstored
 from exporter.service.supervision import Supervisor, log_error
 from probes.canary.lifecycle import UNSETTLED
 from probes.clock import Clock, Instant
-from probes.mailboxes import Content, Cursor, Look, News, Report, Sighting, place_of
+from probes.mailboxes import Content, Cursor, Look, News, Report, Sighting, message_of
 from probes.net import Net
 from probes.registry import MAILBOXES
 from probes.tasks import cancel
@@ -117,8 +117,8 @@ class Arrivals:
             cursors=await self._ledger.cursors(mailbox.name),
             room=self._room,
         )
-        for place in await self._ledger.unexamined(mailbox.name):
-            watcher.want(place)
+        for message in await self._ledger.unexamined(mailbox.name):
+            watcher.want(message)
         self._watchers[mailbox.name] = watcher
         for record in await self._ledger.in_flight():
             _tell(watcher, record)
@@ -186,12 +186,12 @@ class Arrivals:
             self._on_change(change)
             watcher = self._watchers.get(mailbox)
             if watcher is not None:
-                watcher.want(place_of(sighting))
+                watcher.want(message_of(sighting))
 
     async def _on_content(self, mailbox: Mailbox, content: Content) -> None:
         if content.octets is None:
             LOG.warning(
-                "mailbox %s: %s not read: %s", mailbox.name, content.place.token, content.why
+                "mailbox %s: %s not read: %s", mailbox.name, content.message.token, content.why
             )
         trusted = MAILBOXES[mailbox.kind].trusted_authserv_ids(mailbox.target)
         await self._examiner.examine(self._net(), content, trusted)

@@ -36,7 +36,7 @@ async def examine_copy(
         trusted_ids=trusted_ids,
         organisation=await organisations_for(content.octets, net.resolver),
         placement=copy.placement,
-        folder=content.place.folder,
+        folder=content.message.place.folder,
         category=content.category,
         is_header_only=content.is_header_only,
     )
@@ -66,7 +66,7 @@ class Examiner:
         wanted again. So does an examination that fails, which is a bug of ours.
         """
         try:
-            copy = await self._ledger.copy_at(content.place)
+            copy = await self._ledger.copy_at(content.message)
             if copy is None:
                 return  # forgotten meanwhile, or moved on
             evidence = await examine_copy(net, copy, content, trusted_ids)
@@ -75,4 +75,4 @@ class Examiner:
             LOG.error("evidence not kept: %s", error)  # noqa: TRY400 - our own words
             self._ledger_error()
         except Exception:
-            LOG.exception("unexpected error in examining %s", content.place)
+            LOG.exception("unexpected error in examining %s", content.message)

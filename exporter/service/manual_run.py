@@ -21,7 +21,7 @@ from exporter.service.supervision import UNHEARD
 from probes.canary.evidence import Evidence, evidence_json
 from probes.canary.lifecycle import UNSETTLED, Event, ImpossibleEvent
 from probes.clock import SYSTEM_CLOCK
-from probes.mailboxes import Content, Cursor, News, Report, Sighting, place_of
+from probes.mailboxes import Content, Cursor, News, Report, Sighting, message_of
 from probes.net import Net
 from probes.registry import MAILBOXES
 from probes.result import Failure, ProbeResult, to_json
@@ -172,7 +172,7 @@ class _ManualRun:
     async def _examine(self) -> None:
         """Wait for what the copy proves; where the service was faster, for our own look at it."""
         record = self.record
-        is_there = record is not None and record.uid is not None
+        is_there = record is not None and record.place is not None
         try:
             async with asyncio.timeout(EVIDENCE_SECONDS):
                 while self.wanted or (is_there and not self.examined):
@@ -228,7 +228,7 @@ class _ManualRun:
         if change is not None:
             self.record = change.record
             self.wanted += 1
-            watcher.want(place_of(report))
+            watcher.want(message_of(report))
             self.changed.set()
 
     async def _on_content(self, content: Content) -> None:

@@ -1,5 +1,6 @@
 """A ledger on a scratch file with clocks moved by hand, and the lives the tests lead in it."""
 
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ from exporter.ledger.ledger import Ledger
 from exporter.model import Change
 from probes.canary.lifecycle import Event
 from probes.clock import Clock, Instant
-from probes.mailboxes import Placement, Sighting
+from probes.mailboxes import Message, Place, Placement, Sighting
 from probes.result import Failure, Owner, Phase, PhaseTiming, ProbeResult, Reason
 
 BEGIN = datetime(2026, 3, 4, 5, 6, 7, 891011, tzinfo=UTC)
@@ -44,6 +45,23 @@ class Hands:
         self.monotonic = 7.0
 
 
+def as_version_4(database: sqlite3.Connection) -> None:
+    """Give the tables of places and cursors the columns that they had until version 4."""
+    for change in (
+        "copies rename column epoch to uid_validity",
+        "copies rename column id to uid",
+        "copies drop column position",
+        "cursors rename column text to uid_validity",
+        "cursors add column last_uid bigint",
+    ):
+        database.execute(f"alter table {change}")
+
+
+def message(token: str, folder: str, position: int) -> Message:
+    """A message in the epoch in which `sighting` sees."""
+    return Message(token, Place(folder, "1", str(position), position))
+
+
 def sighting(
     token: str,
     seen: Instant,
@@ -51,17 +69,15 @@ def sighting(
     not_before: Instant | None = None,
     folder: str = "INBOX",
     placement: Placement = Placement.INBOX,
-    uid_validity: int = 1,
-    uid: int = 1,
+    epoch: int = 1,
+    position: int = 1,
     header: bytes = b"Received: by mx.test id 1\r\n",
     internal_date: datetime | None = None,
 ) -> Sighting:
     return Sighting(
         token,
-        folder,
+        Place(folder, str(epoch), str(position), position),
         placement,
-        uid_validity,
-        uid,
         1000,
         internal_date,
         header,

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from probes.canary.message import MessageOptions, compose, new_token
 from probes.clock import SYSTEM_CLOCK
-from probes.mailboxes import Content, Cursor, Look, News, Place, Sighting
+from probes.mailboxes import Content, Cursor, Look, Message, News, Sighting
 from probes.mailboxes.imap.watch import ImapMailbox, watch
 from probes.net import Net
 from probes.net.dial import Dialer
@@ -31,9 +31,9 @@ class Waiting:
     fresh: bool = False
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     room: asyncio.Semaphore = field(default_factory=asyncio.Semaphore)
-    wanted: asyncio.Queue[Place] = field(default_factory=asyncio.Queue)
+    wanted: asyncio.Queue[Message] = field(default_factory=asyncio.Queue)
 
-    async def next_copy(self) -> Place:
+    async def next_copy(self) -> Message:
         return await self.wanted.get()
 
     def tokens(self) -> Mapping[str, datetime]:
