@@ -9,7 +9,7 @@ from probes.canary.evidence import Evidence
 from probes.canary.hops import OurTimes
 from probes.canary.lifecycle import Event, Outcome, State
 from probes.canary.message import MessageOptions
-from probes.mailboxes import Placement
+from probes.mailboxes import Place, Placement
 from probes.options import Domain, FilePath, Host, IpAddress, Port
 from probes.result import Aspect, Failure, ProbeResult
 
@@ -131,7 +131,8 @@ class CanaryRecord:
     """A canary as the ledger knows it; instants are UTC, None = has not happened.
 
     `round_trip` is seconds from the beginning of the sending to the look that found it, of which
-    the last `resolution` seconds are the time between two looks: it arrived somewhere in them. A
+    the last `resolution` seconds are the time between two looks: it arrived somewhere in them.
+    `place` is where its first copy lies. A
     negative `tick` marks a canary sent by hand, which the service settles but does not count.
     """
 
@@ -149,9 +150,7 @@ class CanaryRecord:
     lost_after: float
     failure: Failure | None = None
     placement: Placement | None = None
-    folder: str | None = None
-    uid_validity: int | None = None
-    uid: int | None = None
+    place: Place | None = None
     round_trip: float | None = None
     resolution: float | None = None
 

@@ -41,12 +41,13 @@ class MailboxKind:
     """A way to see canaries arrive.
 
     `watch` runs until it is cancelled or raises ProbeFailure; the caller reconnects. `remove`
-    deletes our own settled canaries and returns the tokens that are gone.
+    deletes our own settled canaries, given as folder, epoch and id -> token (see `Place`), and
+    returns the tokens that are gone.
     """
 
     target: type
     watch: Callable[[Net, Any, Interest, Mapping[str, Cursor], Report], Awaitable[None]]
-    remove: Callable[[Net, Any, str, int, Mapping[int, str]], Awaitable[frozenset[str]]]
+    remove: Callable[[Net, Any, str, str, Mapping[str, str]], Awaitable[frozenset[str]]]
     keep: Callable[[Any], float | None]
     """Seconds a settled canary stays in the mailbox, None for ever."""
     host: Callable[[Any], str]

@@ -78,14 +78,12 @@ def step(record: CanaryRecord, happening: CanaryEvent) -> Change:
 def _seen(record: CanaryRecord, happening: CanaryEvent) -> dict[str, Any]:
     """The first copy's place and times; a later copy changes nothing of them."""
     sighting = happening.sighting
-    if happening.event is not Event.SEEN or sighting is None or record.uid is not None:
+    if happening.event is not Event.SEEN or sighting is None or record.place is not None:
         return {}
     round_trip = happening.elapsed(sighting.seen)
     return {
         "placement": sighting.placement,
-        "folder": sighting.folder,
-        "uid_validity": sighting.uid_validity,
-        "uid": sighting.uid,
+        "place": sighting.place,
         "round_trip": round_trip,
         "resolution": _resolution(round_trip, sighting),
     }
@@ -132,9 +130,8 @@ def _failure(
     is_unknown = is_vain and not _has_sender_spoken(record)
     phase, reason, detail = _SENDER_DIED if is_unknown else _VERDICTS[happening.event]
     if happening.sighting is not None and happening.sighting.placement in _HELD_BACK:
-        detail = (
-            f"{_HELD_BACK[happening.sighting.placement]}: {one_line(happening.sighting.folder)}"
-        )
+        seen = happening.sighting
+        detail = f"{_HELD_BACK[seen.placement]}: {one_line(seen.place.folder)}"
     return Failure(phase, reason, detail, owner_of(phase, reason), is_transient=False)
 
 

@@ -14,7 +14,7 @@ from exporter.model import CanaryRecord
 from probes.canary.evidence import Evidence, evidence_json
 from probes.canary.lifecycle import Outcome, State
 from probes.catalogue import arrival
-from probes.mailboxes import Placement, Sighting
+from probes.mailboxes import Place, Placement, Sighting
 from probes.records.raw_message import MAX_MESSAGE
 from probes.records.reply import Reply
 from probes.records.subject import read_subject
@@ -276,7 +276,7 @@ def changed_columns(before: CanaryRecord, after: CanaryRecord) -> dict[str, Any]
 
 
 def canary_record(row: Sequence[Any]) -> CanaryRecord:
-    """The record in a row of `canary_row`'s columns followed by folder, UIDVALIDITY and UID."""
+    """The record in a row of `canary_row`'s columns followed by its first copy's place."""
     return CanaryRecord(
         token=row[0],
         path=row[1],
@@ -294,40 +294,39 @@ def canary_record(row: Sequence[Any]) -> CanaryRecord:
         placement=row[13] and Placement(row[13]),
         round_trip=row[14],
         resolution=row[15],
-        folder=row[16],
-        uid_validity=row[17],
-        uid=row[18],
+        place=None if row[16] is None else Place(*row[16:20]),
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """Where in its mailbox a message was found, and what its header looks like.
+    """Where a message was found, and what its header looks like.
 
     `digest` is empty where the header was not read. Two deliveries never share a header (each adds
     its own trace field, RFC 5321 §4.4), so an equal digest elsewhere is the same delivery, moved.
     """
 
-    folder: str
-    uid_validity: int
-    uid: int
+    place: Place
     digest: str
 
-    def is_same_place(self, other: "Copy") -> bool:
-        """The same message for certain, RFC 3501 §2.3.1.1."""
-        mine = (self.folder, self.uid_validity, self.uid)
-        return mine == (other.folder, other.uid_validity, other.uid)
-
     def may_have_moved_to(self, other: "Copy") -> bool:
-        """The same header in another folder, or under another UIDVALIDITY."""
-        mine = (self.folder, self.uid_validity)
-        is_elsewhere = mine != (other.folder, other.uid_validity)
+        """True if the header is the same, and the folder or its epoch another."""
+        mine, others = self.place, other.place
+        is_elsewhere = (mine.folder, mine.epoch) != (others.folder, others.epoch)
         return is_elsewhere and self.digest == other.digest != ""
 
 
 def copy_of(sighting: Sighting) -> Copy:
     """The copy a sighting speaks of."""
     digest = hashlib.blake2b(sighting.header, digest_size=12).hexdigest()
-    return Copy(
-        sighting.folder, sighting.uid_validity, sighting.uid, digest if sighting.header else ""
-    )
+    return Copy(sighting.place, digest if sighting.header else "")
+
+
+def place_columns(place: Place) -> dict[str, Any]:
+    """Return a place as the columns of a copy."""
+    return {
+        "folder": place.folder,
+        "epoch": place.epoch,
+        "id": place.id,
+        "position": place.position,
+    }

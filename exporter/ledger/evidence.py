@@ -9,12 +9,12 @@ from sqlalchemy.dialects.sqlite import insert
 from exporter.ledger.dkim_selectors import SelectorStore
 from exporter.ledger.encoding import from_micros, pack_document, to_micros, unpack, unpack_document
 from exporter.ledger.statements import Prepared, upsert
-from exporter.ledger.tables import CANARIES, COPIES, EVIDENCE, SENT
+from exporter.ledger.tables import CANARIES, COPIES, EVIDENCE, PLACE, SENT
 from exporter.model import ArrivedCopy, CanaryRecord, Run
 from probes.canary.dkim_selectors import used_selectors
 from probes.canary.evidence import Evidence
 from probes.canary.hops import OurTimes
-from probes.mailboxes import Place
+from probes.mailboxes import Message, Place
 from probes.result import Phase
 
 _IS_EXAMINED = and_(
@@ -46,7 +46,7 @@ class EvidenceStore:
         query = delete(SENT).where(SENT.c.token.in_(old.limit(limit)))
         return self._connection.execute(query).rowcount
 
-    def unexamined(self, mailbox: str, limit: int, slots: int) -> tuple[Place, ...]:
+    def unexamined(self, mailbox: str, limit: int, slots: int) -> tuple[Message, ...]:
         """Messages that are in the mailbox, as far as we know, and have no evidence.
 
         But for those whose slot a later canary has taken: theirs was dropped, and stays so.
@@ -54,7 +54,7 @@ class EvidenceStore:
         slot = (CANARIES.c.tick % slots + slots) % slots  # SQL's remainder may be negative
         later = _later_holder(CANARIES.c.path, slot, CANARIES.c.planned_at)
         query = (
-            select(COPIES.c.token, COPIES.c.folder, COPIES.c.uid_validity, COPIES.c.uid)
+            select(COPIES.c.token, *PLACE)
             .select_from(COPIES.outerjoin(EVIDENCE, _IS_EXAMINED))
             .join(CANARIES, CANARIES.c.token == COPIES.c.token)
             .where(COPIES.c.mailbox == mailbox, COPIES.c.gone_at.is_(None))
@@ -62,16 +62,16 @@ class EvidenceStore:
             .order_by(COPIES.c.seen_at.desc())
             .limit(limit)
         )
-        return tuple(Place(*row) for row in self._connection.execute(query))
+        return tuple(Message(row[0], Place(*row[1:])) for row in self._connection.execute(query))
 
     def copy_at(self, record: CanaryRecord, place: Place, run: Run | None) -> ArrivedCopy | None:
         """The copy that lies there; `run` is the canary's sending."""
         columns = (COPIES.c.is_bounce, COPIES.c.number, COPIES.c.missed_at, COPIES.c.seen_at)
         query = select(*columns, COPIES.c.placement).where(
-            COPIES.c.token == place.token,
+            COPIES.c.token == record.token,
             COPIES.c.folder == place.folder,
-            COPIES.c.uid_validity == place.uid_validity,
-            COPIES.c.uid == place.uid,
+            COPIES.c.epoch == place.epoch,
+            COPIES.c.id == place.id,
         )
         row = self._connection.execute(query).first()
         if row is None:

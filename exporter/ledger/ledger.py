@@ -19,7 +19,7 @@ from probes.canary.dkim_selectors import LearntSelector
 from probes.canary.evidence import Evidence
 from probes.canary.lifecycle import UNSETTLED, Event, Outcome, State
 from probes.clock import Clock, Instant
-from probes.mailboxes import Cursor, Place, Sighting
+from probes.mailboxes import Cursor, Message, Sighting
 from probes.result import ProbeResult
 
 __all__ = ["GIVE_UP_AFTER", "MAX_COPIES", "Ledger", "LedgerError"]
@@ -203,14 +203,14 @@ class Ledger:
         """How far each folder has been read."""
         return await self._thread.call(partial(self._store.cursors, mailbox))
 
-    async def unexamined(self, mailbox: str) -> tuple[Place, ...]:
+    async def unexamined(self, mailbox: str) -> tuple[Message, ...]:
         """Where messages about canaries lie that were not examined, at most 1,000, the newest."""
         work = partial(self._store.evidence.unexamined, mailbox, _CHUNK, RUNS_KEPT)
         return await self._thread.call(work)
 
-    async def copy_at(self, place: Place) -> ArrivedCopy | None:
+    async def copy_at(self, message: Message) -> ArrivedCopy | None:
         """The copy or bounce there with all that is known of it; None where none was recorded."""
-        return await self._thread.call(partial(self._copy_at, place))
+        return await self._thread.call(partial(self._copy_at, message))
 
     async def add_evidence(self, copy: ArrivedCopy, evidence: Evidence) -> Examined:
         """Keep what a copy proves; of each path that of the last RUNS_KEPT ticks is kept.
@@ -261,11 +261,11 @@ class Ledger:
             self._store.evidence.keep_sent(record.token, packed, now.utc)
         return is_new
 
-    def _copy_at(self, place: Place) -> ArrivedCopy | None:
-        record = self._store.find(place.token)
+    def _copy_at(self, message: Message) -> ArrivedCopy | None:
+        record = self._store.find(message.token)
         if record is None:
             return None
-        return self._store.evidence.copy_at(record, place, self._store.run_of(record))
+        return self._store.evidence.copy_at(record, message.place, self._store.run_of(record))
 
     def _record(
         self,
@@ -282,7 +282,7 @@ class Ledger:
         is_bounce = event in _NEWS
         copy = None if sighting is None else copy_of(sighting)
         number = 0
-        if copy is not None and sighting is not None and (is_bounce or record.uid is not None):
+        if copy is not None and sighting is not None and (is_bounce or record.place is not None):
             copies = self._store.copies(token, is_bounce=is_bounce)
             number = len(copies)
             known = _number_of(copy, copies)
@@ -294,7 +294,7 @@ class Ledger:
         failure = None if result is None else result.failure
         elapsed = partial(self._elapsed, record)
         change = self._advance(record, CanaryEvent(event, at, elapsed, failure, sighting))
-        is_first = event is Event.SEEN and record.uid is None
+        is_first = event is Event.SEEN and record.place is None
         if is_first and sighting is not None and self._store.is_overtaken(record, sighting):
             change = replace(change, beside=(Outcome.OUT_OF_ORDER,))
         if copy is not None and sighting is not None:
@@ -410,6 +410,6 @@ _NEWS = frozenset({Event.BOUNCE_SEEN, Event.DELAY_SEEN})
 
 def _number_of(copy: Copy, copies: list[Copy]) -> int | None:
     """Which of the known copies this is: the one at its place, else one that has moved there."""
-    same = [n for n, known in enumerate(copies) if known.is_same_place(copy)]
+    same = [n for n, known in enumerate(copies) if known.place == copy.place]
     moved = [n for n, known in enumerate(copies) if known.may_have_moved_to(copy)]
     return next(iter(same + moved), None)

@@ -24,8 +24,26 @@ from sqlalchemy.pool import StaticPool
 from exporter.ledger.errors import LedgerError
 from exporter.ledger.tables import COPIES, METADATA, SCHEMA_VERSION, VERSION
 
-_CONVERTIBLE = frozenset({1, 2, 3})
+_CONVERTIBLE = frozenset({1, 2, 3, 4})
 """Older versions that are brought up to ours when the service opens them."""
+
+_BEFORE_TABLES = (
+    "DROP INDEX copies_present",
+    "ALTER TABLE copies RENAME TO copies_of_imap",
+    "ALTER TABLE cursors RENAME TO cursors_of_imap",
+)
+_AFTER_TABLES = (
+    """INSERT INTO copies (token, is_bounce, number, mailbox, folder, epoch, id, position, digest,
+        gone_at, missed_at, seen_at, placement)
+    SELECT token, is_bounce, number, mailbox, folder, CAST(uid_validity AS TEXT),
+        CAST(uid AS TEXT), uid, digest, gone_at, missed_at, seen_at, placement
+    FROM copies_of_imap""",
+    """INSERT INTO cursors (mailbox, folder, text)
+    SELECT mailbox, folder, uid_validity || ':' || last_uid FROM cursors_of_imap""",
+    "DROP TABLE copies_of_imap",
+    "DROP TABLE cursors_of_imap",
+)
+"""Until version 4 places and cursors were columns of IMAP: see `probes.mailboxes.imap.places`."""
 
 _BUSY_MILLISECONDS = 5_000
 
@@ -163,12 +181,16 @@ def _make_or_touch(connection: Connection) -> None:
 
 def _convert(connection: Connection) -> None:
     """Version 1 did not know when a copy was seen, what was sent, what copies prove; version 2 no
-    selectors; version 3 not what was known of targets."""
+    selectors; version 3 not what was known of targets; version 4 no places but those of IMAP."""
     known = {column["name"] for column in inspect(connection).get_columns(COPIES.name)}
     for name, kind in (("missed_at", "BIGINT"), ("seen_at", "BIGINT"), ("placement", "TEXT")):
         if name not in known:
             connection.exec_driver_sql(f"ALTER TABLE {COPIES.name} ADD COLUMN {name} {kind}")
+    for statement in _BEFORE_TABLES:
+        connection.exec_driver_sql(statement)
     METADATA.create_all(connection)
+    for statement in _AFTER_TABLES:
+        connection.exec_driver_sql(statement)
     connection.execute(update(VERSION).values(version=SCHEMA_VERSION))
 
 

@@ -18,6 +18,7 @@ from exporter.ledger.encoding import (
     changed_columns,
     decode_result,
     encode_result,
+    place_columns,
     to_micros,
 )
 from exporter.ledger.errors import LedgerError
@@ -25,16 +26,13 @@ from exporter.ledger.evidence import EvidenceStore
 from exporter.ledger.snapshots import SnapshotStore
 from exporter.ledger.sqlite import named_errors, open_for_reading, open_sqlite
 from exporter.ledger.statements import Prepared, upsert
-from exporter.ledger.tables import CANARIES, COPIES, CURSORS, RUNS
+from exporter.ledger.tables import CANARIES, COPIES, CURSORS, PLACE, RUNS
 from exporter.model import CanaryRecord, Run, TargetChange
 from probes.canary.lifecycle import State
-from probes.mailboxes import Cursor, Placement, Sighting
+from probes.mailboxes import Cursor, Place, Placement, Sighting
 
 RUNS_KEPT = 1_000
 """Runs kept of one job or path: a run lies in the slot `tick` modulo this."""
-
-
-_PLACE = (COPIES.c.folder, COPIES.c.uid_validity, COPIES.c.uid)
 
 
 def _found() -> Select[Any]:
@@ -42,7 +40,7 @@ def _found() -> Select[Any]:
     is_first = and_(
         COPIES.c.token == CANARIES.c.token, COPIES.c.number == 0, COPIES.c.is_bounce == 0
     )
-    return select(CANARIES, *_PLACE).select_from(CANARIES.outerjoin(COPIES, is_first))
+    return select(CANARIES, *PLACE).select_from(CANARIES.outerjoin(COPIES, is_first))
 
 
 def _overtaker() -> Select[Any]:
@@ -52,8 +50,8 @@ def _overtaker() -> Select[Any]:
     )
     lies_before = and_(
         COPIES.c.folder == bindparam("in_folder"),
-        COPIES.c.uid_validity == bindparam("under_validity"),
-        COPIES.c.uid < bindparam("below_uid"),
+        COPIES.c.epoch == bindparam("in_epoch"),
+        COPIES.c.position < bindparam("below_position"),
     )
     was_seen_before = and_(
         CANARIES.c.state == State.ARRIVED.value,
@@ -117,7 +115,7 @@ class Store:
         self._find = prepared(_found().where(CANARIES.c.token == bindparam("token")))
         self._updates: dict[tuple[str, ...], Prepared] = {}
         self._select_copies = prepared(
-            select(*_PLACE, COPIES.c.digest)
+            select(*PLACE, COPIES.c.digest)
             .where(COPIES.c.token == bindparam("token"))
             .where(COPIES.c.is_bounce == bindparam("is_bounce"))
             .order_by(COPIES.c.number)
@@ -159,7 +157,8 @@ class Store:
     def copies(self, token: str, *, is_bounce: bool) -> list[Copy]:
         """Every copy (or bounce) of a canary that was seen, the first one first."""
         values = {"token": token, "is_bounce": int(is_bounce)}
-        return [Copy(*row) for row in self._select_copies.run(self._cursor, values).fetchall()]
+        rows = self._select_copies.run(self._cursor, values).fetchall()
+        return [Copy(Place(*row[:4]), row[4]) for row in rows]
 
     def put_copy(
         self,
@@ -178,9 +177,7 @@ class Store:
             "is_bounce": int(is_bounce),
             "number": number,
             "mailbox": mailbox,
-            "folder": copy.folder,
-            "uid_validity": copy.uid_validity,
-            "uid": copy.uid,
+            **place_columns(copy.place),
             "digest": copy.digest,
             "gone_at": None,
             "missed_at": to_micros(None if missed is None else missed.utc),
@@ -195,15 +192,15 @@ class Store:
         """The copy lies elsewhere now; when it was seen first stays as it is."""
         where = (COPIES.c.token == token, COPIES.c.number == number)
         change = update(COPIES).where(*where, COPIES.c.is_bounce == int(is_bounce))
-        place = {"folder": copy.folder, "uid_validity": copy.uid_validity, "uid": copy.uid}
-        values = {**place, "placement": placement.value, "digest": copy.digest, "gone_at": None}
+        values = {"placement": placement.value, "digest": copy.digest, "gone_at": None}
+        values |= place_columns(copy.place)
         self._connection.execute(change.values(values))
 
     def is_overtaken(self, record: CanaryRecord, sighting: Sighting) -> bool:
         """Whether a later canary of the path came before this copy of `record`.
 
         Only what is certain counts: the other one was sent by a later tick, after this one had been
-        accepted; it lies before this copy in the same folder (RFC 3501 §2.3.1.1: UIDs ascend), or
+        accepted; it has a lower position in the same folder, or
         was seen when this one was looked for and not there.
         """
         if record.accepted_at is None or record.tick < 0:
@@ -213,9 +210,9 @@ class Store:
             "of_path": record.path,
             "after_tick": record.tick,
             "accepted_at": to_micros(record.accepted_at),
-            "in_folder": sighting.folder,
-            "under_validity": sighting.uid_validity,
-            "below_uid": sighting.uid,
+            "in_folder": sighting.place.folder,
+            "in_epoch": sighting.place.epoch,
+            "below_position": sighting.place.position,
             "missed_at": to_micros(None if missed is None else missed.utc),
         }
         return self._overtaker.run(self._cursor, values).fetchone() is not None
@@ -249,7 +246,7 @@ class Store:
     def removable(self, mailbox: str, before: datetime, limit: int) -> tuple[CanaryRecord, ...]:
         """One record for every copy that is still in the mailbox, with that copy's place."""
         query = (
-            select(CANARIES, *_PLACE)
+            select(CANARIES, *PLACE)
             .join_from(COPIES, CANARIES, COPIES.c.token == CANARIES.c.token)
             .where(COPIES.c.mailbox == mailbox, COPIES.c.is_bounce == 0, COPIES.c.gone_at.is_(None))
             .where(CANARIES.c.settled_at < to_micros(before))
@@ -274,14 +271,13 @@ class Store:
         values = {
             "mailbox": mailbox,
             "folder": cursor.folder,
-            "uid_validity": cursor.uid_validity,
-            "last_uid": cursor.last_uid,
+            "text": cursor.text,
         }
         self._upsert_cursor.run(self._cursor, values)
 
     def cursors(self, mailbox: str) -> dict[str, Cursor]:
         """Folder to cursor."""
-        columns = (CURSORS.c.folder, CURSORS.c.uid_validity, CURSORS.c.last_uid)
+        columns = (CURSORS.c.folder, CURSORS.c.text)
         rows = self._connection.execute(select(*columns).where(CURSORS.c.mailbox == mailbox))
         return {row.folder: Cursor(*row) for row in rows}
 

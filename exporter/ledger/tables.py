@@ -14,7 +14,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 METADATA = MetaData()
 VERSION = Table(
@@ -68,14 +68,16 @@ COPIES = Table(
     Column("number", Integer, primary_key=True, comment="0 = the first"),
     Column("mailbox", Text, nullable=False),
     Column("folder", Text, nullable=False),
-    Column("uid_validity", BigInteger, nullable=False),
-    Column("uid", BigInteger, nullable=False),
+    Column("epoch", Text, nullable=False, comment="in which the id means something"),
+    Column("id", Text, nullable=False, comment="of the message, in its mailbox's words"),
+    Column("position", BigInteger, comment="in the order of delivery, if there is one"),
     Column("digest", Text, nullable=False, comment="of the header"),
     Column("gone_at", BigInteger, comment="when we removed it"),
     Column("missed_at", BigInteger, comment="the look before the one that found it"),
     Column("seen_at", BigInteger),
     Column("placement", Text),
 )
+PLACE = (COPIES.c.folder, COPIES.c.epoch, COPIES.c.id, COPIES.c.position)
 _PRESENT = COPIES.c.gone_at.is_(None)
 Index("copies_present", COPIES.c.mailbox, sqlite_where=_PRESENT, postgresql_where=_PRESENT)
 SENT = Table(
@@ -111,8 +113,7 @@ CURSORS = Table(
     METADATA,
     Column("mailbox", Text, primary_key=True),
     Column("folder", Text, primary_key=True),
-    Column("uid_validity", BigInteger, nullable=False),
-    Column("last_uid", BigInteger, nullable=False),
+    Column("text", Text, nullable=False, comment="only its mailbox type reads it"),
 )
 RUNS = Table(
     "runs",

@@ -57,7 +57,7 @@ def take_history(reader: LedgerReader, config: Config, name: str, limit: int) ->
 
 
 def _of_canary(reader: LedgerReader, record: CanaryRecord) -> Entry:
-    evidence = reader.evidence(record.token) if record.uid is not None else ()
+    evidence = reader.evidence(record.token) if record.place is not None else ()
     is_open = record.outcome is None
     return Entry(
         run=record.token,

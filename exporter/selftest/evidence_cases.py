@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 from exporter.selftest.case import Case, Copy, Told, telling
-from exporter.selftest.execution import PLACE
+from exporter.selftest.execution import MESSAGE
 from exporter.selftest.fixtures import DOMAIN, IMAP_HOST, PASSWORD, USER, Props
 from exporter.selftest.mx_cases import FIRST
 from exporter.testbed.servers.dns_messages import Misbehaviour
@@ -93,7 +93,7 @@ def evidence_cases(props: Props) -> Iterator[Case]:
             dkim_selector=SELECTOR,
             dkim_key=Secret(props.signing_key),
         ),
-        PLACE.token,
+        MESSAGE.token,
         now,
     )
     way = _Way(props, canary.content, now, key_record(SELECTOR, props.signing_record), {})

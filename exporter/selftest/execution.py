@@ -16,7 +16,8 @@ from exporter.service.loop_monitor import LoopMonitor
 from exporter.testbed.servers.world import World, running
 from probes.canary.lifecycle import Outcome, State
 from probes.canary.message import MARKER
-from probes.mailboxes import Content, News, Place, Placement
+from probes.mailboxes import Content, Message, News, Placement
+from probes.mailboxes.imap.places import place
 from probes.registry import KINDS, MAILBOXES, ROUTES
 from probes.result import Phase, ProbeResult
 from probes.run import Lag, run_once
@@ -25,7 +26,7 @@ from probes.trace import Trace
 DEADLINE = 30.0
 """Seconds that one run may take; the cases that wait for a timeout have shorter ones."""
 
-PLACE = Place(MARKER + "a" * 26, "INBOX", 7, 1)
+MESSAGE = Message(MARKER + "a" * 26, place("INBOX", 7, 1))
 """Where the copy lies that a case has examined: the scripted mailbox says so."""
 
 Work = Callable[[Trace], Awaitable[None]]
@@ -106,7 +107,7 @@ class _Wanting:
         self.changed = asyncio.Event()
         self.room = asyncio.Semaphore()
         self.content: asyncio.Future[Content] = asyncio.get_running_loop().create_future()
-        self._places = [PLACE]
+        self._places = [MESSAGE]
 
     def tokens(self) -> Mapping[str, datetime]:
         return {}
@@ -114,7 +115,7 @@ class _Wanting:
     def is_fresh(self) -> bool:
         return False
 
-    async def next_copy(self) -> Place:
+    async def next_copy(self) -> Message:
         if not self._places:
             await asyncio.Event().wait()
         return self._places.pop()
@@ -128,5 +129,5 @@ def _record() -> CanaryRecord:
     now = datetime.now(UTC)
     settled = (State.ARRIVED, Outcome.ARRIVED)
     return CanaryRecord(
-        PLACE.token, "selftest", "inbox", 0, *settled, now, now, now, now, 60.0, 600.0
+        MESSAGE.token, "selftest", "inbox", 0, *settled, now, now, now, now, 60.0, 600.0
     )

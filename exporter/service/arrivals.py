@@ -15,7 +15,7 @@ from exporter.service.runs import event_of, unstored
 from exporter.service.supervision import Supervisor, log_error
 from probes.canary.lifecycle import UNSETTLED
 from probes.clock import Clock, Instant
-from probes.mailboxes import Content, Cursor, Look, News, Report, Sighting, place_of
+from probes.mailboxes import Content, Cursor, Look, News, Report, Sighting, message_of
 from probes.net import Net
 from probes.registry import MAILBOXES
 from probes.tasks import cancel
@@ -127,8 +127,8 @@ class Arrivals(Subscriber):
 
     async def _take_over(self, watcher: MailboxWatcher) -> None:
         """Tell a new watcher what an earlier process, or an earlier watcher, left to be done."""
-        for place in await self._ledger.unexamined(watcher.name):
-            watcher.want(place)
+        for message in await self._ledger.unexamined(watcher.name):
+            watcher.want(message)
         for record in await self._ledger.in_flight():
             _tell(watcher, record)
 
@@ -192,12 +192,12 @@ class Arrivals(Subscriber):
             self._publisher.canary_changed(change)
             watcher = self._watchers.get(mailbox)
             if watcher is not None:
-                watcher.want(place_of(sighting))
+                watcher.want(message_of(sighting))
 
     async def _on_content(self, mailbox: Mailbox, content: Content) -> None:
         if content.octets is None:
             LOG.warning(
-                "mailbox %s: %s not read: %s", mailbox.name, content.place.token, content.why
+                "mailbox %s: %s not read: %s", mailbox.name, content.message.token, content.why
             )
         trusted = MAILBOXES[mailbox.kind].trusted_authserv_ids(mailbox.target)
         await self._examiner.examine(self._net(), content, trusted)

@@ -31,7 +31,7 @@ class _Trouble:
 
 
 class Cleaner:
-    """Removes settled canaries whose time is over, by UID and only where they bear our token.
+    """Removes settled canaries whose time is over, by id and only where they bear our token.
 
     Where the server cannot remove single messages (UIDPLUS, RFC 4315) they stay, and so do they
     where anything else goes wrong: the log says so once, the metric for as long as it is so.
@@ -56,18 +56,18 @@ class Cleaner:
         if not due:
             return
         try:
-            for (folder, uid_validity), tokens in due.items():
-                await self._remove(mailbox, folder, uid_validity, tokens)
+            for (folder, epoch), tokens in due.items():
+                await self._remove(mailbox, folder, epoch, tokens)
         except ProbeFailure as failure:
             self._failed(mailbox, failure)
         else:
             self._succeeded(mailbox)
 
     async def _remove(
-        self, mailbox: Mailbox, folder: str, uid_validity: int, tokens: dict[int, str]
+        self, mailbox: Mailbox, folder: str, epoch: str, tokens: dict[str, str]
     ) -> None:
         remove = MAILBOXES[mailbox.kind].remove
-        gone = await remove(self._net(), mailbox.target, folder, uid_validity, tokens)
+        gone = await remove(self._net(), mailbox.target, folder, epoch, tokens)
         await self._ledger.removed(gone, folder=folder)
 
     def _is_time(self, mailbox: Mailbox) -> bool:
@@ -95,10 +95,11 @@ class Cleaner:
 
 def _by_folder(
     records: Iterable[CanaryRecord],
-) -> dict[tuple[str, int], dict[int, str]]:
-    """UID -> token of each folder that holds canaries."""
-    folders: dict[tuple[str, int], dict[int, str]] = {}
+) -> dict[tuple[str, str], dict[str, str]]:
+    """Id -> token of each folder that holds canaries."""
+    folders: dict[tuple[str, str], dict[str, str]] = {}
     for record in records:
-        if record.folder is not None and record.uid_validity is not None and record.uid is not None:
-            folders.setdefault((record.folder, record.uid_validity), {})[record.uid] = record.token
+        place = record.place
+        if place is not None:
+            folders.setdefault((place.folder, place.epoch), {})[place.id] = record.token
     return folders

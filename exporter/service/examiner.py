@@ -36,7 +36,7 @@ async def examine_copy(
         trusted_ids=trusted_ids,
         organisation=await organisations_for(content.octets, net.resolver),
         placement=copy.placement,
-        folder=content.place.folder,
+        folder=content.message.place.folder,
         category=content.category,
         is_header_only=content.is_header_only,
     )
@@ -60,10 +60,10 @@ class Examiner:
             with self._publisher.attempting("evidence not kept"):
                 await self._examine(net, content, trusted_ids)
         except Exception:
-            LOG.exception("unexpected error in examining %s", content.place)
+            LOG.exception("unexpected error in examining %s", content.message)
 
     async def _examine(self, net: Net, content: Content, trusted_ids: Collection[str]) -> None:
-        copy = await self._ledger.copy_at(content.place)
+        copy = await self._ledger.copy_at(content.message)
         if copy is None:
             return  # forgotten meanwhile, or moved on
         evidence = await examine_copy(net, copy, content, trusted_ids)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from probes.clock import Clock, Instant
-from probes.mailboxes import Content, Cursor, Following, Look, News, Place, Report
+from probes.mailboxes import Content, Cursor, Following, Look, Message, News, Report
 from probes.result import Failure, Owner, Phase, Reason, one_line
 from probes.run import run_once
 from probes.trace import Trace
@@ -71,8 +71,8 @@ class MailboxWatcher:
         self._cursors = dict(cursors)
         self._looks: dict[str, Look] = {}
         self._following: frozenset[str] = frozenset()
-        self._wanted: dict[Place, int] = {}
-        self._copies: asyncio.Queue[Place] = asyncio.Queue()
+        self._wanted: dict[Message, int] = {}
+        self._copies: asyncio.Queue[Message] = asyncio.Queue()
         self._waiting: dict[str, datetime] = {}
         self._elsewhere: dict[str, datetime] = {}
         self._fresh_until = -1.0
@@ -107,22 +107,22 @@ class MailboxWatcher:
         if self._waiting.pop(token, None) is not None:
             self.changed.set()
 
-    def want(self, place: Place) -> None:
+    def want(self, message: Message) -> None:
         """Have the whole message there reported, in this session or the next."""
-        if place not in self._wanted and len(self._wanted) < MAX_WANTED:
-            self._wanted[place] = 0
-            self._copies.put_nowait(place)
+        if message not in self._wanted and len(self._wanted) < MAX_WANTED:
+            self._wanted[message] = 0
+            self._copies.put_nowait(message)
 
     @property
     def is_fetching(self) -> bool:
         """True while some whole message is wanted and not reported yet."""
         return bool(self._wanted)
 
-    async def next_copy(self) -> Place:
+    async def next_copy(self) -> Message:
         """Wait until a whole message is wanted, and say which; a Content answers."""
-        place = await self._copies.get()
-        self._wanted[place] += 1
-        return place
+        message = await self._copies.get()
+        self._wanted[message] += 1
+        return message
 
     @property
     def looked(self) -> Instant | None:
@@ -160,10 +160,10 @@ class MailboxWatcher:
     def _want_again(self) -> None:
         """What the session before did not answer, but for what it may have ended by."""
         tried = self._wanted
-        self._wanted = {place: n for place, n in tried.items() if n < MAX_SESSIONS_PER_COPY}
+        self._wanted = {message: n for message, n in tried.items() if n < MAX_SESSIONS_PER_COPY}
         self._copies = asyncio.Queue()
-        for place in self._wanted:
-            self._copies.put_nowait(place)
+        for message in self._wanted:
+            self._copies.put_nowait(message)
 
     async def _on_report(self, report: News) -> None:
         if isinstance(report, Following):
@@ -171,7 +171,7 @@ class MailboxWatcher:
             return
         await self._report(report)
         if isinstance(report, Content):
-            self._wanted.pop(report.place, None)
+            self._wanted.pop(report.message, None)
         if isinstance(report, Cursor):
             self._cursors[report.folder] = report
         if isinstance(report, Look):

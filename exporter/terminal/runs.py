@@ -60,10 +60,10 @@ def canary_view(record: CanaryRecord, result: ProbeResult) -> RenderableType:
     outcome = record.outcome or record.state
     blocks: list[RenderableType] = [waterfall(timings, total, result.failure)]
     blocks.extend(finding_line(finding) for finding in result.findings)
-    if record.folder is not None and record.resolution is not None:
+    if record.place is not None and record.resolution is not None:
         blocks.append(
             Text(
-                f"found in {visible(record.folder)} ({record.placement}), "
+                f"found in {visible(record.place.folder)} ({record.placement}), "
                 f"to within {milliseconds(record.resolution)}",
                 style="dim",
             )

@@ -89,9 +89,11 @@ def _particulars(record: CanaryRecord) -> str:
     lines = [record.token, f"sent {sent:%Y-%m-%d %H:%M:%S.%f} UTC{by_hand}"]
     if record.settled_at is not None:
         lines.append(f"settled {record.settled_at:%Y-%m-%d %H:%M:%S.%f} UTC")
-    if record.folder is not None and record.resolution is not None:
+    if record.place is not None and record.resolution is not None:
         within = milliseconds(record.resolution)
-        lines.append(f"found in {visible(record.folder)} ({record.placement}), to within {within}")
+        lines.append(
+            f"found in {visible(record.place.folder)} ({record.placement}), to within {within}"
+        )
     return "".join(f"\n{line}" for line in lines)
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
@@ -22,15 +22,37 @@ class Placement(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """How far a folder has been read: every UID up to `last_uid` has been looked at.
+    """How far a folder has been read, in a `text` that only its mailbox type writes and reads.
 
-    Stored by the caller, so that a restart goes on where the last look ended. A changed
-    `uid_validity` makes it worthless (RFC 3501 §2.3.1.1).
+    Stored by the caller, so that a restart goes on where the last look ended.
     """
 
     folder: str
-    uid_validity: int
-    last_uid: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a message lies. Only the mailbox type that made it knows more than these words.
+
+    `id` names the message in its folder for as long as the folder keeps its `epoch`: an IMAP UID
+    under a UIDVALIDITY, a POP3 UIDL, the id of an HTTP API. A type whose ids are never given anew
+    has one epoch, perhaps "". Of two messages in one folder and epoch the one with the lower
+    `position` was delivered first; None where a type has no such order.
+    """
+
+    folder: str
+    epoch: str
+    id: str
+    position: int | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message about a canary: the canary's token, and where the message lies."""
+
+    token: str
+    place: Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +75,8 @@ class Sighting:
     """
 
     token: str
-    folder: str
+    place: Place
     placement: Placement
-    uid_validity: int
-    uid: int
     size: int
     internal_date: datetime | None
     header: bytes
@@ -76,19 +96,9 @@ class Following:
     folders: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a message about a canary lies, for as long as its folder keeps its UIDVALIDITY."""
-
-    token: str
-    folder: str
-    uid_validity: int
-    uid: int
-
-
-def place_of(sighting: Sighting) -> Place:
-    """Where the message lies that was seen."""
-    return Place(sighting.token, sighting.folder, sighting.uid_validity, sighting.uid)
+def message_of(sighting: Sighting) -> Message:
+    """Return the message that was seen."""
+    return Message(sighting.token, sighting.place)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +109,7 @@ class Content:
     `category` (`primary`, `promotions`, ...) say how Gmail sorted it, where the server is Gmail's.
     """
 
-    place: Place
+    message: Message
     octets: bytes | None
     is_header_only: bool = False
     why: str = ""
@@ -131,5 +141,5 @@ class Interest(Protocol):
     """Held from before a whole message is fetched until its report was heard: it bounds how many
     are in memory at a time, whatever the number of mailboxes."""
 
-    async def next_copy(self) -> Place:
+    async def next_copy(self) -> Message:
         """Wait until a whole message is wanted, and say which; a Content answers."""

@@ -18,7 +18,7 @@ from exporter.ledger.errors import LedgerError
 from exporter.ledger.ledger import Ledger
 from probes.canary.lifecycle import Event
 from probes.clock import SYSTEM_CLOCK
-from probes.mailboxes import Placement, Sighting
+from probes.mailboxes import Place, Placement, Sighting
 
 
 def say(*words: object) -> None:
@@ -36,7 +36,16 @@ async def lives(ledger: Ledger, name: str, numbers: Iterator[int]) -> None:
         await ledger.record(token, Event.HANDED_OVER, SYSTEM_CLOCK.now())
         say("accepted", token)
         now = SYSTEM_CLOCK.now()
-        copy = Sighting(token, "INBOX", Placement.INBOX, 1, number, 9, None, b"x", None, now)
+        copy = Sighting(
+            token,
+            Place("INBOX", "1", str(number), number),
+            Placement.INBOX,
+            9,
+            None,
+            b"x",
+            None,
+            now,
+        )
         change = await ledger.record(token, Event.SEEN, now, sighting=copy)
         say("arrived", token, change and change.outcome)
 

@@ -1,5 +1,6 @@
 """A ledger on a scratch file, with a clock that the test moves, and what canaries do in it."""
 
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -10,12 +11,29 @@ from exporter.ledger.ledger import Ledger
 from exporter.model import Change
 from probes.canary.lifecycle import Event
 from probes.clock import Instant
-from probes.mailboxes import Placement, Sighting
+from probes.mailboxes import Message, Place, Placement, Sighting
 from probes.result import Failure, Owner, Phase, PhaseTiming, ProbeResult, Reason
 from tests.support.clock import FakeClock
 
 BEGIN = datetime(2026, 3, 4, 5, 6, 7, 891011, tzinfo=UTC)
 LATE, LOST = 60.0, 900.0
+
+
+def as_version_4(database: sqlite3.Connection) -> None:
+    """Give the tables of places and cursors the columns that they had until version 4."""
+    for change in (
+        "copies rename column epoch to uid_validity",
+        "copies rename column id to uid",
+        "copies drop column position",
+        "cursors rename column text to uid_validity",
+        "cursors add column last_uid bigint",
+    ):
+        database.execute(f"alter table {change}")
+
+
+def message(token: str, folder: str, position: int) -> Message:
+    """A message in the epoch in which `sighting` sees."""
+    return Message(token, Place(folder, "1", str(position), position))
 
 
 def sighting(
@@ -25,17 +43,15 @@ def sighting(
     not_before: Instant | None = None,
     folder: str = "INBOX",
     placement: Placement = Placement.INBOX,
-    uid_validity: int = 1,
-    uid: int = 1,
+    epoch: int = 1,
+    position: int = 1,
     header: bytes = b"Received: by mx.test id 1\r\n",
     internal_date: datetime | None = None,
 ) -> Sighting:
     return Sighting(
         token,
-        folder,
+        Place(folder, str(epoch), str(position), position),
         placement,
-        uid_validity,
-        uid,
         1000,
         internal_date,
         header,

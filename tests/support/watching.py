@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from probes.mailboxes import Content, Cursor, Look, News, Place, Sighting
+from probes.mailboxes import Content, Cursor, Look, Message, News, Sighting
 from probes.mailboxes.imap.watch import ImapMailbox, watch
 from probes.net import Net
 from tests.support.messages import composed
@@ -26,9 +26,9 @@ class Waiting:
     fresh: bool = False
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     room: asyncio.Semaphore = field(default_factory=asyncio.Semaphore)
-    wanted: asyncio.Queue[Place] = field(default_factory=asyncio.Queue)
+    wanted: asyncio.Queue[Message] = field(default_factory=asyncio.Queue)
 
-    async def next_copy(self) -> Place:
+    async def next_copy(self) -> Message:
         return await self.wanted.get()
 
     def tokens(self) -> Mapping[str, datetime]:

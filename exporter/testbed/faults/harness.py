@@ -36,7 +36,7 @@ from exporter.testbed.servers.smtp import Script, SmtpPeer
 from probes.canary.message import Canary
 from probes.clock import SYSTEM_CLOCK
 from probes.kinds import mx, submission
-from probes.mailboxes import News, Place, Sighting
+from probes.mailboxes import Message, News, Sighting
 from probes.mailboxes.imap import watch as imap_mailbox
 from probes.net import Net
 from probes.net.dial import Dialer
@@ -204,7 +204,7 @@ class _Arrival:
     def is_fresh(self) -> bool:
         return self._is_fresh
 
-    async def next_copy(self) -> Place:
+    async def next_copy(self) -> Message:
         """Its header is all that is asked for."""
         await asyncio.Event().wait()
         raise AssertionError("nobody sets it")

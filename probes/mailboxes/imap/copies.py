@@ -7,8 +7,9 @@ on one, delays no look and ends no watch.
 import asyncio
 from dataclasses import replace
 
-from probes.mailboxes import Content, Interest, Place, Report
+from probes.mailboxes import Content, Interest, Message, Place, Report
 from probes.mailboxes.imap.gmail import sorting_of
+from probes.mailboxes.imap.places import uid_of, uid_validity_of
 from probes.net import Net
 from probes.net.imap import ImapSession
 from probes.records.raw_message import MAX_HEADER, MAX_MESSAGE
@@ -31,18 +32,18 @@ async def fetch_copies(net: Net, server: ImapServer, interest: Interest, report:
     What cannot be had is reported so; no failure ends the fetching.
     """
     while True:
-        place: Place | None = await interest.next_copy()
+        message: Message | None = await interest.next_copy()
         reader = _Reader(net, server)
         try:
-            while place is not None:
+            while message is not None:
                 async with interest.room:
-                    await report(await reader.read(place))
-                place = await _soon(interest)
+                    await report(await reader.read(message))
+                message = await _soon(interest)
         finally:
             await reader.close()
 
 
-async def _soon(interest: Interest) -> Place | None:
+async def _soon(interest: Interest) -> Message | None:
     """The next message, None where none is wanted for a while."""
     try:
         async with asyncio.timeout(LINGER):
@@ -66,28 +67,29 @@ class _Reader:
         if session is not None:
             await session.close()
 
-    async def read(self, place: Place) -> Content:
+    async def read(self, message: Message) -> Content:
         """The message there; without it where the server does not give it."""
         kept = self._session
         try:
-            return await self._read(place)
+            return await self._read(message)
         except ProbeFailure as failure:
             await self.close()
             if kept is None or not kept.has_ended:
-                return Content(place, None, why=failure.detail)
+                return Content(message, None, why=failure.detail)
         try:  # the connection that was kept had been closed meanwhile
-            return await self._read(place)
+            return await self._read(message)
         except ProbeFailure as failure:
             await self.close()
-            return Content(place, None, why=failure.detail)
+            return Content(message, None, why=failure.detail)
 
-    async def _read(self, place: Place) -> Content:
+    async def _read(self, message: Message) -> Content:
+        place = message.place
         async with step(Phase.FETCH, LONGEST):
             session = await self._opened(place)
-            if self._folder != (place.folder, place.uid_validity):
-                return Content(place, None, why=f"{place.folder} was numbered anew")
-            content = await self._message(session, place)
-            sorting = await sorting_of(session, place.uid, self._server.timeout)
+            if self._folder != (place.folder, uid_validity_of(place)):
+                return Content(message, None, why=f"{place.folder} was numbered anew")
+            content = await self._whole(session, message)
+            sorting = await sorting_of(session, uid_of(place), self._server.timeout)
         if sorting is None or content.octets is None:
             return content
         return replace(content, labels=sorting.labels, category=sorting.category)
@@ -98,7 +100,7 @@ class _Reader:
             self._session = await open_session(self._net, self._server)
         session = self._session
         async with step(Phase.FETCH, self._server.timeout):
-            if self._folder == (place.folder, place.uid_validity):
+            if self._folder == (place.folder, uid_validity_of(place)):
                 await session.noop()  # servers show new mail only to those who ask
             else:
                 self._folder = None
@@ -106,34 +108,34 @@ class _Reader:
                 self._folder = (opened.name, opened.uid_validity)
         return session
 
-    async def _message(self, session: ImapSession, place: Place) -> Content:
+    async def _whole(self, session: ImapSession, message: Message) -> Content:
         """The sizes that servers tell are not relied on: a short answer is the message's end."""
         octets = bytearray()
         while True:
-            size, some = await self._slice(session, place, len(octets))
+            size, some = await self._slice(session, message.place, len(octets))
             if some is None and (not octets or size != len(octets)):
-                return Content(place, None, why="it is gone")
+                return Content(message, None, why="it is gone")
             octets += some or b""
             if max(size, len(octets)) > MAX_MESSAGE:
-                return await self._header(session, place)
+                return await self._header(session, message)
             if some is None or len(some) < SLICE_OCTETS:
-                return Content(place, bytes(octets))
+                return Content(message, bytes(octets))
 
     async def _slice(
         self, session: ImapSession, place: Place, start: int
     ) -> tuple[int, bytes | None]:
         """The size of the message and some of it from `start` on; None where nothing was given."""
         async with step(Phase.FETCH, self._server.timeout):
-            fetched = await session.uid_fetch(str(place.uid), "", SLICE_OCTETS, start=start)
-        ours = [message for message in fetched if message.uid == place.uid]
-        size = max((message.size or 0 for message in ours), default=0)
+            fetched = await session.uid_fetch(place.id, "", SLICE_OCTETS, start=start)
+        ours = [one for one in fetched if one.uid == uid_of(place)]
+        size = max((one.size or 0 for one in ours), default=0)
         return size, next((m.sections[""] or b"" for m in ours if "" in m.sections), None)
 
-    async def _header(self, session: ImapSession, place: Place) -> Content:
+    async def _header(self, session: ImapSession, message: Message) -> Content:
         async with step(Phase.FETCH, self._server.timeout):
-            fetched = await session.uid_fetch(str(place.uid), "HEADER", MAX_HEADER)
-        for message in fetched:
-            header = message.sections.get("HEADER") if message.uid == place.uid else None
+            fetched = await session.uid_fetch(message.place.id, "HEADER", MAX_HEADER)
+        for one in fetched:
+            header = one.sections.get("HEADER") if one.uid == uid_of(message.place) else None
             if header is not None:
-                return Content(place, header, is_header_only=True)
-        return Content(place, None, why="it is gone")
+                return Content(message, header, is_header_only=True)
+        return Content(message, None, why="it is gone")

@@ -16,6 +16,7 @@ from probes.canary.bounce import bounced_token
 from probes.canary.message import MARKER, recognise, recognise_body
 from probes.clock import Clock, Instant
 from probes.mailboxes import Cursor, Interest, Look, Placement, Report, Sighting
+from probes.mailboxes.imap import places
 from probes.net.errors import NetError
 from probes.net.imap import Folder, ImapSession, quote, uid_set
 from probes.records.bounces.values import Bounce
@@ -202,10 +203,10 @@ class FolderWatch:
     # Reading
 
     async def _first_read(self, session: ImapSession, folder: Folder) -> None:
-        cursor = self._cursor
-        if cursor is not None and cursor.uid_validity == folder.uid_validity:
-            self._last_uid = cursor.last_uid
-            if folder.uid_next is None or folder.uid_next > cursor.last_uid + 1:
+        read = None if self._cursor is None else places.read_cursor(self._cursor)
+        if read is not None and read[0] == folder.uid_validity:
+            self._last_uid = read[1]
+            if folder.uid_next is None or folder.uid_next > self._last_uid + 1:
                 await self._read_since(session, [self._mark(session, self._clock.now())])
             return
         self._last_uid = 0
@@ -315,10 +316,8 @@ class FolderWatch:
         return Sighting(
             token=ours.token,
             bounce=ours.bounce,
-            folder=self.name,
+            place=places.place(self.name, self._uid_validity, message.uid or 0),
             placement=self._placement,
-            uid_validity=self._uid_validity,
-            uid=message.uid or 0,
             size=message.size or 0,
             internal_date=message.internal_date,
             header=_header(message),
@@ -339,7 +338,7 @@ class FolderWatch:
             async with TaskSet() as tasks:
                 for sighting in found[start : start + TOLD_TOGETHER]:
                     tasks.start(_told(self._report, sighting))
-        cursor = Cursor(self.name, self._uid_validity, self._last_uid)
+        cursor = places.cursor(self.name, self._uid_validity, self._last_uid)
         if cursor != self._cursor:
             await self._report(cursor)
             self._cursor = cursor

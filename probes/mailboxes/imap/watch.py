@@ -99,14 +99,15 @@ async def watch(
 
 
 async def remove(
-    net: Net, target: ImapMailbox, folder: str, uid_validity: int, tokens: Mapping[int, str]
+    net: Net, target: ImapMailbox, folder: str, epoch: str, tokens: Mapping[str, str]
 ) -> frozenset[str]:
-    """Remove the messages with these UIDs that bear these tokens; return the tokens that are gone.
+    """Remove the messages with these ids that bear these tokens; return the tokens that are gone.
 
     A message that bears another token, or none, is not touched. Under another UIDVALIDITY the UIDs
     mean nothing, so our canaries are looked for by their token. Where the server cannot remove
     single messages, raises ProbeFailure (extension_missing) and removes nothing.
     """
+    by_uid = {int(uid): token for uid, token in tokens.items()}
     async with await open_session(net, target) as session:
         async with step(Phase.FETCH, target.timeout):
             await session.require_uidplus()
@@ -115,10 +116,10 @@ async def remove(
             raise ProbeFailure(
                 Reason.REJECTED, f"{folder} can only be read", phase=Phase.FETCH, owner=Owner.US
             )
-        is_same = opened.uid_validity == uid_validity
-        uids = sorted(tokens) if is_same else await _bearing(session, target)
+        is_same = str(opened.uid_validity) == epoch
+        uids = sorted(by_uid) if is_same else await _bearing(session, target)
         present = await _tokens_of(session, target, uids)
-        expected = tokens if is_same else present
+        expected = by_uid if is_same else present
         wanted = frozenset(tokens.values())
         ours = [u for u, token in present.items() if token in wanted and token == expected[u]]
         kept = present.keys() - await _expunge(session, target, ours)

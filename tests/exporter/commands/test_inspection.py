@@ -92,7 +92,7 @@ class Past:
         not_before = self.rig.time.elapse(after - 1.0)
         seen = self.rig.time.elapse(1.0)
         uid = self.rig.ticks[path]
-        copy = sighting(token, seen, not_before=not_before, uid=uid, folder=f"IN{path}")
+        copy = sighting(token, seen, not_before=not_before, position=uid, folder=f"IN{path}")
         await self.rig.see(copy)
         return token
 

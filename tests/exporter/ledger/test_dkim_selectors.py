@@ -11,8 +11,7 @@ from exporter.ledger.store import Store
 from probes.canary.dkim_selectors import KNOWN_FOR, LearntSelector, UsedSelector
 from probes.canary.evidence import Evidence, ExaminationContext, examine
 from probes.canary.lifecycle import Event
-from probes.mailboxes import Place
-from tests.support.ledger_rig import BEGIN, LATE, LOST, Rig, opened, sighting
+from tests.support.ledger_rig import BEGIN, LATE, LOST, Rig, message, opened, sighting
 
 HOUR = timedelta(hours=1)
 
@@ -33,8 +32,8 @@ async def arrive(rig: Rig, token: str, evidence: Evidence, tick: int = 1) -> Non
     """A canary is sent now, seen a second later and examined."""
     assert await rig.ledger.claim("p", "m", tick, token, LATE, LOST, b"")
     await rig.happen(token, Event.SEND_STARTED)
-    place = Place(token, "INBOX", 1, tick)
-    await rig.see(sighting(token, rig.time.elapse(1.0), uid=tick))
+    place = message(token, "INBOX", tick)
+    await rig.see(sighting(token, rig.time.elapse(1.0), position=tick))
     copy = await rig.ledger.copy_at(place)
     assert copy is not None
     await rig.ledger.add_evidence(copy, evidence)
@@ -64,7 +63,7 @@ async def test_the_newest_come_first_and_an_older_copy_turns_no_moment_back(path
         await arrive(rig, "u", proof(signature("s2")), 2)
         learnt = await rig.ledger.selectors("example.test", rig.time.utc)
         assert [(one.selector, one.last_seen) for one in learnt] == [("s2", later), ("s1", BEGIN)]
-        copy = await rig.ledger.copy_at(Place("t", "INBOX", 1, 1))
+        copy = await rig.ledger.copy_at(message("t", "INBOX", 1))
         assert copy is not None
         await rig.ledger.add_evidence(copy, proof(signature("s2")))
         learnt = await rig.ledger.selectors("example.test", rig.time.utc)
@@ -83,8 +82,10 @@ async def test_a_bounce_teaches_nothing(path: Path) -> None:
         assert await rig.ledger.claim("p", "m", 1, "t", LATE, LOST, b"")
         await rig.happen("t", Event.SEND_STARTED)
         now = rig.time.elapse(1.0)
-        await rig.ledger.record("t", Event.BOUNCE_SEEN, now, sighting=sighting("t", now, uid=9))
-        copy = await rig.ledger.copy_at(Place("t", "INBOX", 1, 9))
+        await rig.ledger.record(
+            "t", Event.BOUNCE_SEEN, now, sighting=sighting("t", now, position=9)
+        )
+        copy = await rig.ledger.copy_at(message("t", "INBOX", 9))
         assert copy is not None
         assert copy.is_bounce
         await rig.ledger.add_evidence(copy, proof(signature("s1")))

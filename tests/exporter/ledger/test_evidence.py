@@ -18,15 +18,24 @@ from probes.canary.evidence import SCHEMA_VERSION, Evidence, ExaminationContext,
 from probes.canary.hops import OurTimes
 from probes.canary.lifecycle import Event
 from probes.clock import Instant
-from probes.mailboxes import Place, Sighting
+from probes.mailboxes import Message, Sighting
 from probes.records.raw_message import MAX_MESSAGE
 from probes.result import Phase, PhaseTiming, ProbeResult
 from tests.support.clock import FakeClock
-from tests.support.ledger_rig import BEGIN, LATE, LOST, Rig, opened, sighting
+from tests.support.ledger_rig import (
+    BEGIN,
+    LATE,
+    LOST,
+    Rig,
+    as_version_4,
+    message,
+    opened,
+    sighting,
+)
 
 CONTENT = b"Subject: x [t]\r\nX-Mailcanary: t\r\n\r\nbody\r\n"
-INBOX = Place("t", "INBOX", 1, 5)
-JUNK = Place("t", "Junk", 1, 6)
+INBOX = message("t", "INBOX", 5)
+JUNK = message("t", "Junk", 6)
 
 
 async def send(rig: Rig, token: str = "t", tick: int = 1, content: bytes = CONTENT) -> None:
@@ -39,10 +48,15 @@ async def send(rig: Rig, token: str = "t", tick: int = 1, content: bytes = CONTE
     await rig.ledger.record(token, Event.HANDED_OVER, at, result=ended)
 
 
-def seen(place: Place, at: Instant, not_before: Instant | None = None) -> Sighting:
-    header = f"Received: by {place.folder}\r\n".encode()
+def seen(message: Message, at: Instant, not_before: Instant | None = None) -> Sighting:
+    header = f"Received: by {message.place.folder}\r\n".encode()
     return sighting(
-        *(place.token, at), not_before=not_before, folder=place.folder, uid=place.uid, header=header
+        message.token,
+        at,
+        not_before=not_before,
+        folder=message.place.folder,
+        position=int(message.place.id),
+        header=header,
     )
 
 
@@ -50,8 +64,8 @@ def proof(message: bytes = CONTENT) -> Evidence:
     return examine(message, CONTENT, ExaminationContext(BEGIN, placement="inbox"))
 
 
-async def copy_at(rig: Rig, place: Place) -> ArrivedCopy:
-    copy = await rig.ledger.copy_at(place)
+async def copy_at(rig: Rig, message: Message) -> ArrivedCopy:
+    copy = await rig.ledger.copy_at(message)
     assert copy is not None
     return copy
 
@@ -75,7 +89,7 @@ async def test_what_was_sent_and_when_is_known_after_a_restart(path: Path) -> No
             seen_at=BEGIN + timedelta(seconds=4),
         )
         assert await rig.ledger.copy_at(JUNK) is None
-        assert await rig.ledger.copy_at(Place("never issued", "INBOX", 1, 5)) is None
+        assert await rig.ledger.copy_at(message("never issued", "INBOX", 5)) is None
 
 
 async def test_evidence_is_read_back_by_copy_and_then_by_bounce(path: Path) -> None:
@@ -83,7 +97,7 @@ async def test_evidence_is_read_back_by_copy_and_then_by_bounce(path: Path) -> N
         await send(rig)
         await rig.see(seen(INBOX, rig.time.elapse(1.0)))
         await rig.see(seen(JUNK, rig.time.elapse(1.0)))
-        news = Place("t", "INBOX", 1, 9)
+        news = message("t", "INBOX", 9)
         now = rig.time.elapse(1.0)
         await rig.ledger.record(
             "t", Event.BOUNCE_SEEN, now, sighting=seen(news, now), mailbox="senders"
@@ -114,9 +128,9 @@ async def test_a_copy_that_moved_keeps_the_time_at_which_it_was_first_seen(path:
         first = rig.time.elapse(1.0)
         await rig.see(seen(INBOX, first))
         again = rig.time.elapse(60.0)
-        moved = sighting("t", again, folder="Lists", uid=3, header=seen(INBOX, first).header)
+        moved = sighting("t", again, folder="Lists", position=3, header=seen(INBOX, first).header)
         assert (await rig.see(moved)).outcome is None
-        copy = await copy_at(rig, Place("t", "Lists", 1, 3))
+        copy = await copy_at(rig, message("t", "Lists", 3))
         assert (copy.number, copy.times.seen_at) == (0, first.utc)
 
 
@@ -124,7 +138,7 @@ async def test_of_each_path_the_evidence_of_the_last_ticks_is_kept(path: Path) -
     async with opened(path) as rig:
         for token, tick in (("old", 1), ("other", 2), ("new", 1 + RUNS_KEPT)):
             await send(rig, token, tick)
-            place = Place(token, "INBOX", 1, tick)
+            place = message(token, "INBOX", tick)
             await rig.see(seen(place, rig.time.elapse(1.0)))
             await rig.ledger.add_evidence(await copy_at(rig, place), proof())
         kept = {token: await rig.ledger.evidence(token) for token in ("old", "other", "new")}
@@ -140,7 +154,7 @@ async def test_an_old_copy_neither_takes_the_slot_of_a_later_canary_nor_is_wante
     path: Path, before: int, after: int
 ) -> None:
     async with opened(path) as rig:
-        places = [Place("old", "INBOX", 1, 5), Place("new", "INBOX", 1, 6)]
+        places = [message("old", "INBOX", 5), message("new", "INBOX", 6)]
         for place, tick in zip(places, (before, after), strict=True):
             await send(rig, place.token, tick)
             await rig.see(seen(place, rig.time.elapse(1.0)))
@@ -165,7 +179,7 @@ async def test_what_was_sent_is_forgotten_a_day_later_but_not_before_it_is_settl
         rig.time.elapse(20)
         await rig.ledger.forget(BEGIN)
         assert (await copy_at(rig, INBOX)).sent is None
-        late = Place("waiting", "INBOX", 1, 8)
+        late = message("waiting", "INBOX", 8)
         await rig.see(seen(late, rig.time.elapse(1.0)))
         assert (await copy_at(rig, late)).sent == CONTENT
 
@@ -224,6 +238,7 @@ def make_older(path: Path) -> None:
             old.execute(f"drop table {table}")
         for column in ("missed_at", "seen_at", "placement"):
             old.execute(f"alter table copies drop column {column}")
+        as_version_4(old)
         old.execute("update ledger_schema set version = 1")
 
 
@@ -234,7 +249,7 @@ async def test_a_ledger_of_the_version_before_is_converted_and_loses_nothing(pat
     make_older(path)
     async with opened(path) as rig:
         (record,) = await rig.ledger.recent("p", 5)
-        assert (record.token, record.folder, record.uid) == ("t", "INBOX", 5)
+        assert (record.token, record.place) == ("t", INBOX.place)
         copy = await copy_at(rig, INBOX)
         assert (copy.sent, copy.times.seen_at) == (None, None)
         assert (await rig.ledger.add_evidence(copy, proof())).is_new
@@ -256,6 +271,7 @@ async def test_a_ledger_that_knew_no_selectors_is_converted_and_keeps_its_eviden
     with closing(sqlite3.connect(path, isolation_level=None)) as old:
         for table in ("selectors", "snapshots", "changes"):
             old.execute(f"drop table {table}")
+        as_version_4(old)
         old.execute("update ledger_schema set version = 2")
     async with opened(path) as rig:
         assert len(await rig.ledger.evidence("t")) == 1

@@ -116,14 +116,14 @@ async def test_a_restart_never_resends_and_looks_for_what_may_have_been_sent(pat
 
 async def test_cursors_survive(path: Path) -> None:
     async with opened(path) as rig:
-        await rig.ledger.save_cursor("m", Cursor("INBOX", 1, 5))
-        await rig.ledger.save_cursor("m", Cursor("INBOX", 1, 9))
-        await rig.ledger.save_cursor("m", Cursor("Junk", 3, 2**32 - 1))
-        await rig.ledger.save_cursor("n", Cursor("INBOX", 4, 4))
+        await rig.ledger.save_cursor("m", Cursor("INBOX", "1:5"))
+        await rig.ledger.save_cursor("m", Cursor("INBOX", "1:9"))
+        await rig.ledger.save_cursor("m", Cursor("Junk", "3:4294967295"))
+        await rig.ledger.save_cursor("n", Cursor("INBOX", "4:4"))
     async with opened(path) as rig:
         assert await rig.ledger.cursors("m") == {
-            "INBOX": Cursor("INBOX", 1, 9),
-            "Junk": Cursor("Junk", 3, 2**32 - 1),
+            "INBOX": Cursor("INBOX", "1:9"),
+            "Junk": Cursor("Junk", "3:4294967295"),
         }
         assert await rig.ledger.cursors("unknown") == {}
 
@@ -140,7 +140,7 @@ async def test_the_service_settles_a_canary_whose_manual_run_went_away(path: Pat
             assert await beside.claim("p", "m", -6, "settled by a manual run", LATE, LOST)
             await beside.record("settled by a manual run", Event.SEND_STARTED, time.now())
             assert await rig.ledger.expire(time.elapse(1.0), {"m": time.now()}) == ()
-            copy = sighting("settled by a manual run", time.now(), uid=3)
+            copy = sighting("settled by a manual run", time.now(), position=3)
             await beside.record("settled by a manual run", Event.SEEN, time.now(), sighting=copy)
         finally:
             await beside.close()
@@ -223,8 +223,8 @@ async def test_settled_copies_are_removable_until_they_were_removed(path: Path) 
         await rig.send("waiting")
         await rig.send("t")
         now = rig.time.elapse(1.0)
-        await rig.see(sighting("t", now, uid=5))
-        await rig.see(sighting("t", now, uid=6, folder="Junk", header=b"another"))
+        await rig.see(sighting("t", now, position=5))
+        await rig.see(sighting("t", now, position=6, folder="Junk", header=b"another"))
         assert await rig.ledger.removable("m", now.utc) == (), "its keep time has not passed"
         later = rig.time.elapse(1.0).utc
         places = await removable(rig, later)
@@ -233,13 +233,13 @@ async def test_settled_copies_are_removable_until_they_were_removed(path: Path) 
         assert await removable(rig, later) == {("t", "Junk", 6)}
         await rig.ledger.removed(["t"])
         assert await removable(rig, later) == set()
-        again = await rig.see(sighting("t", rig.time.now(), uid=5))
+        again = await rig.see(sighting("t", rig.time.now(), position=5))
         assert again.outcome is None, "read from the mailbox before it was gone"
 
 
 async def removable(rig: Rig, before: object) -> set[tuple[str, str | None, int | None]]:
     records = await rig.ledger.removable("m", before)  # type: ignore[arg-type]
-    return {(record.token, record.folder, record.uid) for record in records}
+    return {(r.token, r.place.folder, r.place.position) for r in records if r.place is not None}
 
 
 @pytest.mark.slow("writes thousands of rows")
@@ -251,10 +251,12 @@ async def test_old_settled_rows_are_forgotten_and_unsettled_ones_never(path: Pat
         old = [f"old{n}" for n in range(1500)]
         await asyncio.gather(*(rig.send(token) for token in old))
         now = rig.time.elapse(1.0)
-        await asyncio.gather(*(rig.see(sighting(token, now, uid=n)) for n, token in enumerate(old)))
+        await asyncio.gather(
+            *(rig.see(sighting(token, now, position=n)) for n, token in enumerate(old))
+        )
         moment = rig.time.elapse(1.0).utc
         await rig.send("new")
-        await rig.see(sighting("new", rig.time.elapse(1.0), uid=9999))
+        await rig.see(sighting("new", rig.time.elapse(1.0), position=9999))
         await rig.ledger.add_runs([Run("job", 1, result(at=moment))])
         assert await rig.ledger.forget(moment) == 1500 + RUNS_KEPT
         tokens = {record.token for record in await rig.ledger.recent("p", 5000)}

@@ -10,7 +10,7 @@ import pytest
 from exporter.ledger.ledger import MAX_COPIES
 from exporter.model import Run
 from probes.canary.lifecycle import Event, ImpossibleEvent, Outcome, State
-from probes.mailboxes import Placement
+from probes.mailboxes import Place, Placement
 from probes.result import Failure, Owner, Phase, Reason
 from tests.support.clock import FakeClock
 from tests.support.ledger_rig import BEGIN, LATE, LOST, failure, opened, result, sighting
@@ -21,7 +21,7 @@ async def test_a_canary_that_arrives_is_counted_once_and_its_times_are_kept(path
         await rig.send("t")
         before = rig.time.elapse(2.0)
         seen = rig.time.elapse(0.5)
-        change = await rig.see(sighting("t", seen, not_before=before, uid=7))
+        change = await rig.see(sighting("t", seen, not_before=before, position=7))
         assert (change.event, change.outcome, change.at) == (
             Event.SEEN,
             Outcome.ARRIVED,
@@ -36,12 +36,9 @@ async def test_a_canary_that_arrives_is_counted_once_and_its_times_are_kept(path
     )
     assert record.round_trip == pytest.approx(3.5)
     assert record.resolution == pytest.approx(0.5)
-    assert (record.placement, record.folder, record.uid_validity, record.uid) == (
-        Placement.INBOX,
-        "INBOX",
-        1,
-        7,
-    )
+    assert (record.placement, record.place) == (Placement.INBOX, Place("INBOX", "1", "7"))
+    assert record.place is not None
+    assert record.place.position == 7
     assert (record.planned_at, record.sending_at) == (BEGIN, BEGIN)
     assert record.accepted_at == BEGIN + timedelta(seconds=1)
     assert record.settled_at == seen.utc
@@ -226,7 +223,7 @@ async def test_a_copy_read_again_is_no_duplicate_not_even_after_a_restart(path: 
     time = FakeClock(BEGIN)
     async with opened(path, time) as rig:
         await rig.send("t")
-        copy = sighting("t", time.elapse(1.0), uid=5)
+        copy = sighting("t", time.elapse(1.0), position=5)
         assert (await rig.see(copy)).outcome is Outcome.ARRIVED
         assert (await rig.see(copy)).outcome is None
     async with opened(path, time) as rig:
@@ -248,11 +245,11 @@ async def test_every_further_delivery_is_a_duplicate_once(path: Path) -> None:
         await rig.send("t")
         now = rig.time.elapse(1.0)
         copies = [
-            sighting("t", now, uid=1, header=b"Received: id 1"),
-            sighting("t", now, uid=2, header=b"Received: id 2"),
-            sighting("t", now, uid=3, header=b"Received: id 1"),
-            sighting("t", now, uid=9, folder="Other", header=b"Received: id 9"),
-            sighting("t", now, uid=10, folder="Other", header=b""),
+            sighting("t", now, position=1, header=b"Received: id 1"),
+            sighting("t", now, position=2, header=b"Received: id 2"),
+            sighting("t", now, position=3, header=b"Received: id 1"),
+            sighting("t", now, position=9, folder="Other", header=b"Received: id 9"),
+            sighting("t", now, position=10, folder="Other", header=b""),
         ]
         outcomes = [(await rig.see(copy)).outcome for copy in copies + copies]
         assert outcomes == [Outcome.ARRIVED] + [Outcome.DUPLICATED] * 4 + [None] * 5
@@ -263,7 +260,8 @@ async def test_a_mail_loop_is_not_followed_for_ever(path: Path) -> None:
         await rig.send("t")
         now = rig.time.elapse(1.0)
         changes = [
-            await rig.see(sighting("t", now, uid=uid, header=b"%d" % uid)) for uid in range(1, 40)
+            await rig.see(sighting("t", now, position=uid, header=b"%d" % uid))
+            for uid in range(1, 40)
         ]
         outcomes = Counter(change.outcome for change in changes)
         assert outcomes[Outcome.DUPLICATED] == MAX_COPIES - 1
@@ -275,12 +273,14 @@ async def test_a_copy_that_was_moved_is_followed_and_not_counted(path: Path) -> 
     async with opened(path) as rig:
         await rig.send("t")
         now = rig.time.elapse(1.0)
-        await rig.see(sighting("t", now, uid=5))
-        moved = await rig.see(sighting("t", now, uid=77, folder="Junk", placement=Placement.JUNK))
+        await rig.see(sighting("t", now, position=5))
+        moved = await rig.see(
+            sighting("t", now, position=77, folder="Junk", placement=Placement.JUNK)
+        )
         assert moved.outcome is None
         record = await rig.ledger.find("t")
         assert record is not None
-        assert (record.folder, record.uid) == ("Junk", 77)
+        assert record.place == Place("Junk", "1", "77")
         assert record.placement is Placement.INBOX, "where it was delivered"
 
 
@@ -289,12 +289,12 @@ async def test_a_folder_that_was_renumbered_brings_no_duplicates(path: Path) -> 
         await rig.send("t")
         now = rig.time.elapse(1.0)
         same = b"Received: the same bytes delivered twice"
-        first = [sighting("t", now, uid=uid, header=same) for uid in (5, 6)]
+        first = [sighting("t", now, position=uid, header=same) for uid in (5, 6)]
         assert [(await rig.see(copy)).outcome for copy in first] == [
             Outcome.ARRIVED,
             Outcome.DUPLICATED,
         ]
-        anew = [sighting("t", now, uid_validity=2, uid=uid, header=same) for uid in (1, 2)]
+        anew = [sighting("t", now, epoch=2, position=uid, header=same) for uid in (1, 2)]
         assert [(await rig.see(copy)).outcome for copy in anew] == [None, None]
 
 
@@ -302,17 +302,17 @@ async def test_a_bounce_read_twice_is_counted_once(path: Path) -> None:
     async with opened(path) as rig:
         await rig.send("t")
         now = rig.time.elapse(1.0)
-        await rig.see(sighting("t", now, uid=1))
+        await rig.see(sighting("t", now, position=1))
         outcomes = []
         for uid in (2, 2, 3):
-            bounce = sighting("t", now, uid=uid, header=b"From: MAILER-DAEMON %d" % uid)
+            bounce = sighting("t", now, position=uid, header=b"From: MAILER-DAEMON %d" % uid)
             change = await rig.ledger.record("t", Event.BOUNCE_SEEN, now, sighting=bounce)
             outcomes.append(change and change.outcome)
         counted = Outcome.BOUNCED_AFTER_ARRIVAL
         assert outcomes == [counted, None, counted]
         rig.time.elapse(10.0)
         (removable,) = await rig.ledger.removable("m", rig.time.utc)
-        assert removable.uid == 1, "a bounce is not our canary to remove"
+        assert removable.place == Place("INBOX", "1", "1"), "a bounce is not our canary to remove"
 
 
 async def test_a_bounce_settles_and_says_so(path: Path) -> None:
@@ -331,14 +331,14 @@ async def test_a_notice_of_delay_settles_nothing_and_counts_once(path: Path) -> 
         outcomes = []
         for uid in (1, 1, 2):
             now = rig.time.elapse(1.0)
-            notice = sighting("t", now, uid=uid, header=b"From: MAILER-DAEMON %d" % uid)
+            notice = sighting("t", now, position=uid, header=b"From: MAILER-DAEMON %d" % uid)
             change = await rig.ledger.record("t", Event.DELAY_SEEN, now, sighting=notice)
             assert change is not None
             outcomes.append(change.outcome)
             assert change.record.state is State.ACCEPTED
         assert outcomes == [Outcome.DELAYED, None, Outcome.DELAYED]
         assert len(await rig.ledger.in_flight("m")) == 1
-        arrival = await rig.see(sighting("t", rig.time.elapse(1.0), uid=3))
+        arrival = await rig.see(sighting("t", rig.time.elapse(1.0), position=3))
         assert arrival.outcome is Outcome.ARRIVED
 
 
@@ -347,9 +347,9 @@ async def test_no_flood_of_notices_keeps_a_bounce_from_settling(path: Path) -> N
         await rig.send("t")
         now = rig.time.elapse(1.0)
         for uid in range(1, MAX_COPIES + 9):
-            notice = sighting("t", now, uid=uid, header=b"delayed %d" % uid)
+            notice = sighting("t", now, position=uid, header=b"delayed %d" % uid)
             await rig.ledger.record("t", Event.DELAY_SEEN, now, sighting=notice)
-        bounce = sighting("t", now, uid=99, header=b"failed")
+        bounce = sighting("t", now, position=99, header=b"failed")
         change = await rig.ledger.record("t", Event.BOUNCE_SEEN, now, sighting=bounce)
         assert change is not None
         assert change.outcome is Outcome.BOUNCED

@@ -27,9 +27,9 @@ async def test_a_canary_that_comes_after_a_later_one_is_out_of_order(path: Path)
     async with opened(path) as rig:
         await two_sent(rig)
         rig.time.elapse(1.0)
-        assert await beside(rig, "b", uid=1) == ()
+        assert await beside(rig, "b", position=1) == ()
         rig.time.elapse(1.0)
-        change = await rig.see(sighting("a", rig.time.now(), uid=2))
+        change = await rig.see(sighting("a", rig.time.now(), position=2))
         assert (change.outcome, change.beside) == (Outcome.ARRIVED, OVERTAKEN)
 
 
@@ -38,19 +38,19 @@ async def test_canaries_that_come_in_their_order_are_not(path: Path) -> None:
         await two_sent(rig)
         for uid, token in enumerate("ab", 1):
             rig.time.elapse(1.0)
-            assert await beside(rig, token, uid=uid) == ()
+            assert await beside(rig, token, position=uid) == ()
 
 
 async def test_of_two_found_by_one_look_the_folder_knows_the_order(path: Path) -> None:
     async with opened(path) as rig:
         await two_sent(rig)
         rig.time.elapse(1.0)
-        assert await beside(rig, "b", uid=2) == ()
-        assert await beside(rig, "a", uid=1) == ()
+        assert await beside(rig, "b", position=2) == ()
+        assert await beside(rig, "a", position=1) == ()
         await rig.send("c")
         await rig.send("d")
-        assert await beside(rig, "d", uid=3) == ()
-        assert await beside(rig, "c", uid=4) == OVERTAKEN
+        assert await beside(rig, "d", position=3) == ()
+        assert await beside(rig, "c", position=4) == OVERTAKEN
 
 
 @pytest.mark.parametrize(("looked", "expected"), [(True, OVERTAKEN), (False, ())])
@@ -63,10 +63,10 @@ async def test_in_another_folder_only_a_look_that_missed_it_proves_the_order(
         await two_sent(rig)
         earlier = rig.time.now()
         rig.time.elapse(1.0)
-        assert await beside(rig, "b", uid=9) == ()
+        assert await beside(rig, "b", position=9) == ()
         missed: Instant = rig.time.elapse(1.0) if looked else earlier
         rig.time.elapse(1.0)
-        assert await beside(rig, "a", uid=1, folder="Junk", not_before=missed) == expected
+        assert await beside(rig, "a", position=1, folder="Junk", not_before=missed) == expected
 
 
 async def test_sendings_that_overlapped_have_no_order(path: Path) -> None:
@@ -77,8 +77,8 @@ async def test_sendings_that_overlapped_have_no_order(path: Path) -> None:
         for token in "ba":
             rig.time.elapse(1.0)
             await rig.happen(token, Event.HANDED_OVER)
-        assert await beside(rig, "b", uid=1) == ()
-        assert await beside(rig, "a", uid=2) == ()
+        assert await beside(rig, "b", position=1) == ()
+        assert await beside(rig, "a", position=2) == ()
 
 
 async def test_a_calendar_set_back_makes_no_order(path: Path) -> None:
@@ -87,8 +87,8 @@ async def test_a_calendar_set_back_makes_no_order(path: Path) -> None:
         rig.time.step(-3600.0)
         await rig.send("b")
         rig.time.elapse(1.0)
-        assert await beside(rig, "a", uid=1) == ()
-        assert await beside(rig, "b", uid=2) == ()
+        assert await beside(rig, "a", position=1) == ()
+        assert await beside(rig, "b", position=2) == ()
 
 
 async def test_another_path_is_not_overtaken(path: Path) -> None:
@@ -96,8 +96,8 @@ async def test_another_path_is_not_overtaken(path: Path) -> None:
         await rig.send("a", path="p")
         rig.time.elapse(1.0)
         await rig.send("b", path="q")
-        assert await beside(rig, "b", uid=1) == ()
-        assert await beside(rig, "a", uid=2) == ()
+        assert await beside(rig, "b", position=1) == ()
+        assert await beside(rig, "a", position=2) == ()
 
 
 async def test_one_that_was_lost_and_is_found_again_is_recovered_and_out_of_order(
@@ -105,10 +105,10 @@ async def test_one_that_was_lost_and_is_found_again_is_recovered_and_out_of_orde
 ) -> None:
     async with opened(path) as rig:
         await two_sent(rig)
-        assert await beside(rig, "b", uid=1) == ()
+        assert await beside(rig, "b", position=1) == ()
         now = rig.time.elapse(LOST + 1)
         assert len(await rig.ledger.expire(now, {"m": now})) == 1
-        change = await rig.see(sighting("a", rig.time.elapse(1.0), uid=2))
+        change = await rig.see(sighting("a", rig.time.elapse(1.0), position=2))
         assert (change.outcome, change.beside) == (Outcome.RECOVERED, OVERTAKEN)
-        again = await rig.see(sighting("a", rig.time.elapse(1.0), uid=3, header=b"x"))
+        again = await rig.see(sighting("a", rig.time.elapse(1.0), position=3, header=b"x"))
         assert (again.outcome, again.beside) == (Outcome.DUPLICATED, ())

@@ -10,7 +10,7 @@ from exporter.ledger.snapshots import CHANGES_KEPT
 from exporter.ledger.store import Store
 from exporter.model import Run
 from probes.result import Aspect, Failure, Known, Owner, Phase, ProbeResult, Reason
-from tests.support.ledger_rig import BEGIN, Rig, opened
+from tests.support.ledger_rig import BEGIN, Rig, as_version_4, opened
 
 OURS = Failure(Phase.DNS_MX, Reason.TIMEOUT, "", Owner.OUR_DNS, is_transient=True)
 BROKEN = Failure(Phase.CONNECT, Reason.TIMEOUT, "", Owner.NETWORK, is_transient=True)
@@ -103,6 +103,7 @@ async def test_a_ledger_that_knew_no_targets_is_converted_and_keeps_its_runs(pat
     with closing(sqlite3.connect(path, isolation_level=None)) as old:
         for table in ("snapshots", "changes"):
             old.execute(f"drop table {table}")
+        as_version_4(old)
         old.execute("update ledger_schema set version = 3")
     async with opened(path) as rig:
         assert [one.tick for one in await rig.ledger.runs("job", 5)] == [1]

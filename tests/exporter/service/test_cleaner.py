@@ -17,6 +17,7 @@ from exporter.service.subscribers import MetricsSubscriber
 from exporter.testbed.servers.imap import OK, Answers, ImapPeer
 from exporter.testbed.servers.script import Say
 from probes.canary.message import new_token
+from probes.mailboxes import Place
 from probes.mailboxes.imap.watch import ImapMailbox
 from probes.net.tls import TrustStore
 from probes.options import Host, Port, Seconds, Secret
@@ -71,7 +72,7 @@ async def cleaning(path: Path, answers: Answers) -> AsyncIterator[Cleaning]:
 
 async def settle(rig: Rig, token: str) -> None:
     await rig.send(token, mailbox="box")
-    await rig.see(sighting(token, rig.time.elapse(1.0), uid_validity=7, uid=1))
+    await rig.see(sighting(token, rig.time.elapse(1.0), epoch=7, position=1))
 
 
 def removing(token: str, message: bytes) -> Answers:
@@ -118,7 +119,7 @@ async def test_without_uidplus_canaries_stay_and_that_is_said_once(
         # after 0, 60, 180 and 420 of these 600 seconds
         assert it.peer.sessions == 4
         (still_there,) = await it.rig.ledger.removable("box", it.rig.time.utc)
-        assert still_there.uid == 1
+        assert still_there.place == Place("INBOX", "7", "1")
 
 
 async def test_it_is_tried_again_each_hour_and_at_once_when_the_mailbox_was_reconfigured(

@@ -14,7 +14,17 @@ from exporter.service.mailbox_watcher import (
     WatchState,
 )
 from probes.clock import Instant
-from probes.mailboxes import Content, Cursor, Following, Look, News, Place, Placement, Report
+from probes.mailboxes import (
+    Content,
+    Cursor,
+    Following,
+    Look,
+    Message,
+    News,
+    Place,
+    Placement,
+    Report,
+)
 from probes.result import Owner, Phase, ProbeFailure, Reason
 from tests.support.clock import START, FakeClock
 
@@ -151,10 +161,14 @@ async def test_a_new_session_begins_without_the_looks_of_the_one_before() -> Non
 # Whole messages
 
 
+def message(folder: str, position: int) -> Message:
+    return Message("token", Place(folder, "1", str(position), position))
+
+
 @pytest.mark.slow("holds many sessions")
 async def test_a_message_is_wanted_until_it_was_had_or_has_ended_two_sessions() -> None:
-    first, second = Place("token", "INBOX", 1, 5), Place("token", "Junk", 1, 6)
-    asked: list[list[Place]] = []
+    first, second = message("INBOX", 5), message("Junk", 6)
+    asked: list[list[Message]] = []
 
     async def session(watcher: MailboxWatcher, _: object, report: Report) -> None:
         asked.append([])
@@ -175,7 +189,7 @@ async def test_a_message_is_wanted_until_it_was_had_or_has_ended_two_sessions() 
 async def test_what_is_wanted_is_bounded() -> None:
     rig = Rig(forever)
     for uid in range(MAX_WANTED + 5):
-        rig.watcher.want(Place("token", "INBOX", 1, uid))
+        rig.watcher.want(message("INBOX", uid))
     had = [await rig.watcher.next_copy() for _ in range(MAX_WANTED)]
     assert len(set(had)) == MAX_WANTED
     with pytest.raises(TimeoutError):
@@ -184,7 +198,7 @@ async def test_what_is_wanted_is_bounded() -> None:
 
 
 async def test_a_failed_session_is_down_with_its_reason_and_is_begun_anew_from_the_cursor() -> None:
-    cursor = Cursor("INBOX", 7, 42)
+    cursor = Cursor("INBOX", "7:42")
 
     async def broken(watcher: MailboxWatcher, _: object, report: Report) -> None:
         await report(INBOX_ALONE)
@@ -262,7 +276,7 @@ async def test_a_report_that_cannot_be_stored_ends_the_session_and_keeps_the_cur
         if len(begun) == 2:
             second.set()
             await forever()
-        await report(Cursor("INBOX", 1, 9))
+        await report(Cursor("INBOX", "1:9"))
 
     time = FakeClock()
     watcher = MailboxWatcher(

@@ -13,7 +13,7 @@ from exporter.testbed.servers.script import Say, Signal
 from probes.canary.lifecycle import Event, Outcome
 from probes.canary.message import new_token
 from probes.clock import Instant
-from probes.mailboxes import Placement, Sighting
+from probes.mailboxes import Place, Placement, Sighting
 from probes.records.bounces.values import Action, Bounce, BouncedRecipient
 from tests.servers.imap import Answer, Raw
 from tests.support.service_rig import record_of, running, write_config
@@ -75,7 +75,7 @@ async def test_a_token_that_was_never_issued_is_counted_and_settles_nothing(
             assert await run.heard.outcome("direct") is Outcome.ARRIVED
             await peer.told("read")
             cursors = await run.ledger.cursors("elsewhere")
-            assert cursors["INBOX"].last_uid == 1
+            assert cursors["INBOX"].text.endswith(":1")
             assert await run.metric('mailcanary_forged_canaries_total{mailbox="elsewhere"}') == 1
             assert await run.metric('mailcanary_forged_canaries_total{mailbox="inbox"}') == 0
             assert run.heard.outcomes("direct") == [Outcome.ARRIVED]
@@ -106,6 +106,14 @@ def test_what_a_message_means_for_its_canary(
     at = Instant(datetime(2026, 5, 1, tzinfo=UTC), 1.0)
     bounce = None if recipients is None else Bounce(recipients, is_report=True)
     sighting = Sighting(
-        new_token(), "INBOX", Placement.INBOX, 1, 1, 9, None, b"", None, at, bounce=bounce
+        new_token(),
+        Place("INBOX", "1", "1"),
+        Placement.INBOX,
+        9,
+        None,
+        b"",
+        None,
+        at,
+        bounce=bounce,
     )
     assert event_of(sighting) is event

@@ -7,7 +7,8 @@ import pytest
 
 from exporter.testbed.servers.imap import OK, Answers, ImapPeer
 from exporter.testbed.servers.script import Close, Say
-from probes.mailboxes import Content, Place
+from probes.mailboxes import Content, Message
+from probes.mailboxes.imap import places
 from probes.mailboxes.imap.copies import fetch_copies
 from probes.mailboxes.imap.watch import ImapMailbox
 from probes.net.tls import TrustStore
@@ -20,8 +21,8 @@ GMAIL = Say("* CAPABILITY IMAP4rev1 AUTH=PLAIN X-GM-EXT-1", "{tag} OK done")
 LABELS = (Say('* 1 FETCH (X-GM-LABELS ("\\\\Inbox") UID 1)', "{tag} OK done"),)
 
 
-def place(uid: int = 1) -> Place:
-    return Place("mailcanary-" + "a" * 26, "INBOX", 7, uid)
+def place(uid: int = 1) -> Message:
+    return Message("mailcanary-" + "a" * 26, places.place("INBOX", 7, uid))
 
 
 def whole(uid: int, octets: bytes) -> Answer:
@@ -32,14 +33,14 @@ def whole(uid: int, octets: bytes) -> Answer:
 class Wanting(Waiting):
     """Somebody who wants these messages, one after the other, and hears of each."""
 
-    def __init__(self, *places: Place) -> None:
+    def __init__(self, *places: Message) -> None:
         super().__init__()
         self.heard: list[Content] = []
         self.has_all = asyncio.Event()
         self._places = list(places)
         self._expected = len(places)
 
-    async def next_copy(self) -> Place:
+    async def next_copy(self) -> Message:
         if not self._places:
             await asyncio.Event().wait()
         return self._places.pop(0)
@@ -51,7 +52,7 @@ class Wanting(Waiting):
             self.has_all.set()
 
 
-async def fetched(answers: Answers, *places: Place) -> tuple[list[Content], int]:
+async def fetched(answers: Answers, *places: Message) -> tuple[list[Content], int]:
     """What is heard of these messages, and on how many connections."""
     async with ImapPeer(answers) as peer:
         target = ImapMailbox(

@@ -12,7 +12,8 @@ import pytest_asyncio
 import uvloop
 
 from exporter.demo.imap_server import ImapServer
-from probes.mailboxes import Content, Cursor, Look, Place, Placement, Sighting, place_of
+from probes.mailboxes import Content, Cursor, Look, Message, Placement, Sighting, message_of
+from probes.mailboxes.imap import places
 from probes.mailboxes.imap.watch import ImapMailbox, remove, watch
 from probes.net import Net
 from probes.net.imap import ImapSession
@@ -57,7 +58,9 @@ def mailbox_of(dovecot: Dovecot, tls: Tls = "implicit", poll: float = 15) -> Ima
 
 
 def has_read(uid: int, told: Told) -> bool:
-    return any(cursor.folder == "INBOX" and cursor.last_uid == uid for cursor in told.of(Cursor))
+    return any(
+        cursor.folder == "INBOX" and cursor.text.endswith(f":{uid}") for cursor in told.of(Cursor)
+    )
 
 
 def all_seen(tokens: set[str], told: Told) -> bool:
@@ -98,7 +101,7 @@ async def test_a_canary_in_junk_is_seen_there(dovecot: Dovecot, the_net: Net) ->
         await told.until(lambda told: any(look.folder == "Junk" for look in told.of(Look)))
         dovecot.deliver(USER, content, "Junk")
         sighting = await told.sighting(token)
-    assert (sighting.folder, sighting.placement) == ("Junk", Placement.JUNK)
+    assert (sighting.place.folder, sighting.placement) == ("Junk", Placement.JUNK)
 
 
 @real
@@ -110,7 +113,7 @@ async def test_a_push_in_idle_brings_a_canary_that_is_not_fresh(
     async with watched(the_net, mailbox_of(dovecot, poll=3600), waiting) as told:
         await told.looks(1)
         dovecot.deliver(USER, content)
-        assert (await told.sighting(token)).uid == 1
+        assert (await told.sighting(token)).place.position == 1
 
 
 @real
@@ -128,7 +131,7 @@ async def test_a_thousand_canaries_arriving_meanwhile_are_all_seen_once(
                 await asyncio.sleep(0)
         await told.until(lambda told: all_seen(tokens, told) and has_read(1000, told))
     assert len(told.of(Sighting)) == 1000
-    assert told.of(Cursor)[-1].last_uid == 1000
+    assert told.of(Cursor)[-1].text.endswith(":1000")
 
 
 @real
@@ -143,7 +146,7 @@ async def test_a_thousand_foreign_messages_cost_one_search(dovecot: Dovecot, the
     assert content.startswith(sighting.header)
     assert [sighting.token for sighting in told.of(Sighting)] == [token]
     cursors = {cursor.folder: cursor for cursor in told.of(Cursor)}
-    assert cursors["INBOX"].last_uid == 1000
+    assert cursors["INBOX"].text.endswith(":1000")
 
 
 @real
@@ -161,7 +164,7 @@ async def test_a_restart_goes_on_from_the_cursor_even_behind_a_crowd(
     async with watched(the_net, mailbox_of(dovecot), waiting, cursors) as told:
         await told.sighting(token)
         await told.until(lambda told: bool(told.of(Cursor)))
-    assert told.of(Cursor)[0].last_uid == 301
+    assert told.of(Cursor)[0].text.endswith(":301")
 
 
 @real
@@ -226,11 +229,11 @@ async def test_only_our_own_canaries_are_removed_from_dovecot(
     mailbox = mailbox_of(dovecot)
     async with watched(the_net, mailbox, Waiting()) as told:
         await told.until(lambda told: any(cursor.folder == "INBOX" for cursor in told.of(Cursor)))
-    uid_validity = next(c.uid_validity for c in told.of(Cursor) if c.folder == "INBOX")
+    epoch = next(c.text.partition(":")[0] for c in told.of(Cursor) if c.folder == "INBOX")
     # UID 1 is a foreign message, UID 4 a canary with another token
     stray = "mailcanary-" + "a" * 26
-    named = {1: stray, 2: canaries[0][0], 3: canaries[1][0], 4: stray}
-    gone = await remove(the_net, mailbox, "INBOX", uid_validity, named)
+    named = {"1": stray, "2": canaries[0][0], "3": canaries[1][0], "4": stray}
+    gone = await remove(the_net, mailbox, "INBOX", epoch, named)
     assert gone == {canaries[0][0], canaries[1][0]}
     assert len(dovecot.files(USER)) == 2
     assert all(":2,S" not in name and "T" not in name[-3:] for name in dovecot.files(USER))
@@ -239,12 +242,12 @@ async def test_only_our_own_canaries_are_removed_from_dovecot(
 # Whole messages
 
 
-async def copy_of(told: Told, waiting: Waiting, place: Place) -> Content:
+async def copy_of(told: Told, waiting: Waiting, place: Message) -> Content:
     before = len(told.of(Content))
     waiting.wanted.put_nowait(place)
     await told.until(lambda told: len(told.of(Content)) > before)
     content = told.of(Content)[-1]
-    assert content.place == place
+    assert content.message == place
     return content
 
 
@@ -259,16 +262,18 @@ async def test_a_whole_canary_is_fetched_on_a_connection_of_its_own_and_left_as_
     dovecot.deliver(USER, large)
     waiting = Waiting(dict.fromkeys((token, large_token), datetime.now(UTC)))
     async with watched(the_net, mailbox_of(dovecot), waiting) as told:
-        places = [place_of(await told.sighting(each)) for each in (token, large_token)]
-        small, whole = [await copy_of(told, waiting, place) for place in places]
+        ours = [message_of(await told.sighting(each)) for each in (token, large_token)]
+        small, whole = [await copy_of(told, waiting, message) for message in ours]
+        place = ours[0].place
+        third = replace(ours[0], place=replace(place, id="3", position=3))
         dovecot.deliver(USER, FOREIGN, "Junk")
-        other = await copy_of(told, waiting, replace(places[0], uid=3))
+        other = await copy_of(told, waiting, third)
         looks = len(told.of(Look))
         dovecot.deliver(USER, canary(token)[1])
         await told.until(lambda told: len(told.of(Look)) > looks)
-        late = await copy_of(told, waiting, replace(places[0], uid=3))
-    assert small == Content(places[0], content)
-    assert whole == Content(places[1], large)
+        late = await copy_of(told, waiting, third)
+    assert small == Content(ours[0], content)
+    assert whole == Content(ours[1], large)
     assert (other.octets, other.why) == (None, "it is gone")
     assert late.octets is not None, "the lingering connection has to learn of new mail"
     assert all(name.startswith("new/") and ":" not in name for name in dovecot.files(USER))
@@ -282,7 +287,7 @@ async def test_of_a_message_above_the_bound_the_header_is_fetched_and_no_more(
     dovecot.deliver(USER, content + (b"x" * 76 + b"\r\n") * (20 * 1024 * 1024 // 78))
     waiting = Waiting({token: datetime.now(UTC)})
     async with watched(the_net, mailbox_of(dovecot), waiting) as told:
-        place = place_of(await told.sighting(token))
+        place = message_of(await told.sighting(token))
         copy = await copy_of(told, waiting, place)
     header = content.partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
     assert copy == Content(place, header, is_header_only=True)
@@ -295,8 +300,8 @@ async def test_a_place_that_means_nothing_any_more_is_answered_with_the_reason(
     waiting = Waiting()
     async with watched(the_net, mailbox_of(dovecot), waiting) as told:
         await told.until(lambda told: any(look.folder == "INBOX" for look in told.of(Look)))
-        renumbered = await copy_of(told, waiting, Place("token", "INBOX", 1, 1))
-        unknown = await copy_of(told, waiting, Place("token", "Nowhere", 1, 1))
+        renumbered = await copy_of(told, waiting, Message("token", places.place("INBOX", 1, 1)))
+        unknown = await copy_of(told, waiting, Message("token", places.place("Nowhere", 1, 1)))
     assert (renumbered.octets, renumbered.why) == (None, "INBOX was numbered anew")
     assert unknown.octets is None
     assert "Nowhere" in unknown.why or "EXAMINE" in unknown.why
@@ -356,8 +361,8 @@ async def test_only_our_own_canaries_are_removed_from_the_demos_server(
     waiting = Waiting({token: datetime.now(UTC)})
     async with watched(the_net, mailbox, waiting) as told:
         sighting = await told.sighting(token)
-    named = {sighting.uid: token, sighting.uid - 1: "mailcanary-" + "a" * 26}
-    assert await remove(the_net, mailbox, "INBOX", sighting.uid_validity, named) == {token}
+    named = {sighting.place.id: token, str(int(sighting.place.id) - 1): "mailcanary-" + "a" * 26}
+    assert await remove(the_net, mailbox, "INBOX", sighting.place.epoch, named) == {token}
     async with await ImapSession.connect(the_net.dialer, "127.0.0.1", pymap.port) as session:
         await session.greeting()
         await session.login(USER, Secret("secret"))

@@ -107,7 +107,7 @@ async def test_only_the_folder_that_has_news_is_opened_again(the_net: Net) -> No
         sighting = await told.sighting(TOKEN)
         await told.until(lambda told: len(told.of(Look)) == 5)
         names = [line.split(" ", 2)[2] for line in peer.heard if "EXAMINE" in line]
-    assert (sighting.folder, sighting.placement) == ("Lists", Placement.OTHER)
+    assert (sighting.place.folder, sighting.placement) == ("Lists", Placement.OTHER)
     assert sighting.not_before is not None, "it was not there at the first look"
     assert sorted(names[:4]) == ['"Held back"', '"INBOX"', '"Junk"', '"Lists"']
     assert names[4:] == ['"Lists"']
@@ -171,11 +171,11 @@ async def test_dovecot_tells_of_three_folders_on_one_connection(the_net: Net) ->
                 await dovecot.save(USER, content, folder)
                 await told.sighting(token)
         log = (dovecot.home / "log").read_text()
-    found = {sighting.folder: sighting for sighting in told.of(Sighting)}
+    found = {sighting.place.folder: sighting for sighting in told.of(Sighting)}
     assert {name: one.placement for name, one in found.items()} == {
         "Junk": Placement.JUNK,
         "Lists": Placement.OTHER,
         "Held": Placement.QUARANTINE,
     }
-    assert all(one.uid == 2 and one.not_before is not None for one in found.values())
+    assert all(one.place.position == 2 and one.not_before is not None for one in found.values())
     assert log.count("Login: user=<us>") == 2

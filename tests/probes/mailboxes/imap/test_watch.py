@@ -9,7 +9,8 @@ import pytest
 
 from exporter.testbed.servers.imap import OK, Answers, ImapPeer
 from exporter.testbed.servers.script import Close, Read, Say, Signal, Step, WaitFor
-from probes.mailboxes import Content, Cursor, Following, Look, Place, Placement, Sighting
+from probes.mailboxes import Content, Cursor, Following, Look, Message, Placement, Sighting
+from probes.mailboxes.imap import places
 from probes.mailboxes.imap.folder import CHUNK, SLICE
 from probes.mailboxes.imap.watch import ImapMailbox, host, junk_among, keep, remove, watch
 from probes.net import Net
@@ -94,7 +95,7 @@ async def test_with_nothing_in_flight_a_watch_begins_at_the_end_and_downloads_no
     answers = {**ONLY_INBOX, "EXAMINE": opened(100_000, 100_500)}
     async with ImapPeer(answers) as peer, watched(the_net, target(peer), Waiting()) as told:
         await told.looks(1)
-        assert told.of(Cursor) == [Cursor("INBOX", 7, 100_499)]
+        assert told.of(Cursor) == [places.cursor("INBOX", 7, 100_499)]
         assert asked(peer, "SEARCH") == asked(peer, "FETCH") == []
     assert isinstance(told.reports[-1], Look)
 
@@ -115,11 +116,11 @@ async def test_with_canaries_in_flight_a_watch_begins_with_one_search_for_them(
         await told.until(lambda told: bool(told.of(Look)))
         assert asked(peer, "SEARCH") == ["UID SEARCH SINCE 28-Feb-2026"]
         assert [line.split(" (")[0] for line in asked(peer, "FETCH")] == ["UID FETCH 70"]
-    assert (sighting.uid, sighting.uid_validity, sighting.size) == (70, 7, 999)
+    assert (sighting.place, sighting.size) == (places.place("INBOX", 7, 70), 999)
     assert sighting.not_before is None
     assert sighting.internal_date == datetime(2026, 2, 1, 10, tzinfo=UTC)
     assert sighting.header == header_of(MESSAGE)
-    assert told.of(Cursor) == [Cursor("INBOX", 7, 70), Cursor("INBOX", 7, 100_499)]
+    assert told.of(Cursor) == [places.cursor("INBOX", 7, 70), places.cursor("INBOX", 7, 100_499)]
 
 
 @pytest.mark.parametrize(
@@ -131,7 +132,7 @@ async def test_a_server_that_says_no_uidnext_is_asked_for_its_last_message(
     answers = {**ONLY_INBOX, "EXAMINE": opened(exists, None), "UID SEARCH": search}
     async with ImapPeer(answers) as peer, watched(the_net, target(peer), Waiting()) as told:
         await told.looks(1)
-    assert told.of(Cursor) == [Cursor("INBOX", 7, 41 if exists else 0)]
+    assert told.of(Cursor) == [places.cursor("INBOX", 7, 41 if exists else 0)]
 
 
 async def test_a_watch_goes_on_from_its_cursor(the_net: Net) -> None:
@@ -141,7 +142,7 @@ async def test_a_watch_goes_on_from_its_cursor(the_net: Net) -> None:
         "UID SEARCH": (Say("* SEARCH 11 12", "{tag} OK done"),),
         "UID FETCH": (message(2, 11, FOREIGN), message(3, 12, header_of(MESSAGE)), OK),
     }
-    cursors = {"INBOX": Cursor("INBOX", 7, 10)}
+    cursors = {"INBOX": places.cursor("INBOX", 7, 10)}
     async with ImapPeer(answers) as peer:
         async with watched(the_net, target(peer), Waiting(), cursors) as told:
             await told.looks(1)
@@ -149,12 +150,12 @@ async def test_a_watch_goes_on_from_its_cursor(the_net: Net) -> None:
         assert [line.split(" (")[0] for line in asked(peer, "FETCH")] == ["UID FETCH 11:12"]
     assert [type(report) for report in told.reports] == [Following, Sighting, Cursor, Look]
     assert told.of(Sighting)[0].token == TOKEN
-    assert told.of(Cursor) == [Cursor("INBOX", 7, 12)]
+    assert told.of(Cursor) == [places.cursor("INBOX", 7, 12)]
 
 
 async def test_a_cursor_that_is_up_to_date_costs_no_command(the_net: Net) -> None:
     answers = {**ONLY_INBOX, "EXAMINE": opened(3, 13)}
-    cursors = {"INBOX": Cursor("INBOX", 7, 12)}
+    cursors = {"INBOX": places.cursor("INBOX", 7, 12)}
     async with (
         ImapPeer(answers) as peer,
         watched(the_net, target(peer), Waiting(), cursors) as told,
@@ -166,13 +167,13 @@ async def test_a_cursor_that_is_up_to_date_costs_no_command(the_net: Net) -> Non
 
 async def test_a_cursor_of_another_uidvalidity_is_worthless(the_net: Net) -> None:
     answers = {**ONLY_INBOX, "EXAMINE": opened(3, 13, uid_validity=8)}
-    cursors = {"INBOX": Cursor("INBOX", 7, 5)}
+    cursors = {"INBOX": places.cursor("INBOX", 7, 5)}
     async with (
         ImapPeer(answers) as peer,
         watched(the_net, target(peer), Waiting(), cursors) as told,
     ):
         await told.looks(1)
-        assert told.of(Cursor) == [Cursor("INBOX", 8, 12)]
+        assert told.of(Cursor) == [places.cursor("INBOX", 8, 12)]
         assert asked(peer, "FETCH") == []
 
 
@@ -192,7 +193,7 @@ async def test_of_a_crowd_of_new_messages_only_those_with_our_marker_are_fetched
         "UID SEARCH": searches,
         "UID FETCH": (message(490, 500, header_of(MESSAGE)), OK),
     }
-    cursors = {"INBOX": Cursor("INBOX", 7, 10)}
+    cursors = {"INBOX": places.cursor("INBOX", 7, 10)}
     async with ImapPeer(answers) as peer:
         async with watched(the_net, target(peer), Waiting(), cursors) as told:
             await told.looks(1)
@@ -205,8 +206,11 @@ async def test_of_a_crowd_of_new_messages_only_those_with_our_marker_are_fetched
     assert [type(report) for report in told.reports] == [
         *(Following, Sighting, Cursor, Cursor, Look),
     ]
-    assert told.of(Sighting)[0].uid == 500
-    assert told.of(Cursor) == [Cursor("INBOX", 7, SLICE + 10), Cursor("INBOX", 7, last)]
+    assert told.of(Sighting)[0].place.position == 500
+    assert told.of(Cursor) == [
+        places.cursor("INBOX", 7, SLICE + 10),
+        places.cursor("INBOX", 7, last),
+    ]
 
 
 async def test_a_hundred_thousand_foreign_messages_of_today_are_searched_and_not_downloaded(
@@ -231,8 +235,8 @@ async def test_a_hundred_thousand_foreign_messages_of_today_are_searched_and_not
         fetched = asked(peer, "FETCH")
         assert peer.count("UID SEARCH") == 1 + total // SLICE
     assert [line.split(" (")[0] for line in fetched] == [f"UID FETCH {ours}"]
-    assert [sighting.uid for sighting in told.of(Sighting)] == [ours]
-    assert told.of(Cursor)[-1] == Cursor("INBOX", 7, total)
+    assert [sighting.place.position for sighting in told.of(Sighting)] == [ours]
+    assert told.of(Cursor)[-1] == places.cursor("INBOX", 7, total)
 
 
 async def test_a_server_that_always_has_news_is_not_asked_without_pause(the_net: Net) -> None:
@@ -273,7 +277,7 @@ async def test_a_message_that_a_look_finds_lies_between_that_look_and_the_one_be
     assert third.began.monotonic <= sighting.seen.monotonic <= third.ended.monotonic
     assert first.ended.monotonic <= second.began.monotonic
     where = told.reports.index(sighting)
-    assert told.reports[where + 1] == Cursor("INBOX", 7, 1)
+    assert told.reports[where + 1] == places.cursor("INBOX", 7, 1)
     assert told.reports[where + 2] == third
 
 
@@ -314,7 +318,7 @@ async def test_a_copy_that_was_not_counted_before_was_seen_when_it_was_fetched(
         assert (await told.sighting(OTHER_TOKEN)).seen.monotonic > fetching
         await told.looks(2)
         # `n:*` brings the last message again; it is not a second copy
-        assert [sighting.uid for sighting in told.of(Sighting)] == [1, 2]
+        assert [sighting.place.position for sighting in told.of(Sighting)] == [1, 2]
 
 
 async def test_an_exists_said_during_the_fetch_is_followed_up_without_another(
@@ -349,7 +353,7 @@ async def test_a_canary_that_lost_its_header_is_known_by_its_text(the_net: Net) 
     }
     waiting = Waiting({TOKEN: datetime.now(UTC)}, fresh=True)
     async with ImapPeer(answers) as peer, watched(the_net, target(peer), waiting) as told:
-        assert (await told.sighting(TOKEN)).uid == 2
+        assert (await told.sighting(TOKEN)).place.position == 2
         assert asked(peer, "SEARCH")[1:] == ['UID SEARCH UID 1:2 BODY "mailcanary-"']
         assert asked(peer, "BODY.PEEK[TEXT]") == [
             "UID FETCH 2 (UID INTERNALDATE RFC822.SIZE BODY.PEEK[TEXT]<0.65536>)"
@@ -364,7 +368,7 @@ async def test_foreign_mail_is_not_searched_while_nobody_waits(the_net: Net) -> 
     }
     async with ImapPeer(answers) as peer:
         async with watched(the_net, target(peer, idle_renew=Seconds(0.01)), Waiting()) as told:
-            await told.until(lambda told: Cursor("INBOX", 7, 1) in told.reports)
+            await told.until(lambda told: places.cursor("INBOX", 7, 1) in told.reports)
         assert asked(peer, "SEARCH") == []
         assert not told.of(Sighting)
 
@@ -472,12 +476,12 @@ async def test_a_changed_uidvalidity_opens_the_folder_anew(the_net: Net) -> None
         "UID FETCH": (message(3, 3, header_of(MESSAGE)), OK),
     }
     waiting = Waiting({TOKEN: datetime.now(UTC)}, fresh=True)
-    cursors = {"INBOX": Cursor("INBOX", 7, 5)}
+    cursors = {"INBOX": places.cursor("INBOX", 7, 5)}
     async with ImapPeer(answers) as peer, watched(the_net, target(peer), waiting, cursors) as told:
         sighting = await told.sighting(TOKEN)
         await told.looks(2)
-        assert (sighting.uid_validity, sighting.uid, sighting.not_before) == (8, 3, None)
-        assert told.of(Cursor)[-1] == Cursor("INBOX", 8, 499)
+        assert (sighting.place, sighting.not_before) == (places.place("INBOX", 8, 3), None)
+        assert told.of(Cursor)[-1] == places.cursor("INBOX", 8, 499)
         assert peer.count("EXAMINE") == 2
 
 
@@ -680,8 +684,8 @@ async def test_only_messages_that_bear_the_expected_token_are_removed(the_net: N
     messages = {5: MESSAGE, 6: FOREIGN, 7: MESSAGE}
     answers: Answers = {"SELECT": selected(), "UID FETCH": stored(messages)()}
     async with ImapPeer(answers) as peer:
-        tokens = {5: TOKEN, 6: "mailcanary-" + "a" * 26, 7: OTHER_TOKEN, 8: "gone"}
-        gone = await remove(the_net, target(peer), "INBOX", 7, tokens)
+        tokens = {"5": TOKEN, "6": "mailcanary-" + "a" * 26, "7": OTHER_TOKEN, "8": "gone"}
+        gone = await remove(the_net, target(peer), "INBOX", "7", tokens)
         assert gone == {TOKEN, "gone"}
         assert asked(peer, "UID STORE") == ["UID STORE 5 +FLAGS.SILENT (\\Deleted)"]
         assert asked(peer, "EXPUNGE") == ["UID EXPUNGE 5"]
@@ -694,7 +698,7 @@ async def test_a_message_that_survives_its_removal_is_not_called_gone(the_net: N
         "UID SEARCH": (Say("* SEARCH 5", "{tag} OK done"),),
     }
     async with ImapPeer(answers) as peer:
-        assert await remove(the_net, target(peer), "INBOX", 7, {5: TOKEN}) == frozenset()
+        assert await remove(the_net, target(peer), "INBOX", "7", {"5": TOKEN}) == frozenset()
 
 
 async def test_under_another_uidvalidity_canaries_are_found_by_their_token(the_net: Net) -> None:
@@ -704,7 +708,7 @@ async def test_under_another_uidvalidity_canaries_are_found_by_their_token(the_n
         "UID FETCH": stored({21: MESSAGE, 22: OTHER_MESSAGE})(),
     }
     async with ImapPeer(answers) as peer:
-        gone = await remove(the_net, target(peer), "INBOX", 7, {22: TOKEN, 9: "gone"})
+        gone = await remove(the_net, target(peer), "INBOX", "7", {"22": TOKEN, "9": "gone"})
         assert gone == {TOKEN, "gone"}
         assert asked(peer, "SEARCH")[0] == 'UID SEARCH HEADER X-Mailcanary "mailcanary-"'
         assert asked(peer, "EXPUNGE") == ["UID EXPUNGE 21"]
@@ -723,21 +727,21 @@ async def test_where_nothing_can_be_removed_nothing_is_touched(
 ) -> None:
     async with ImapPeer(answers) as peer:
         with pytest.raises(ProbeFailure) as caught:
-            await remove(the_net, target(peer), "INBOX", 7, {5: TOKEN})
+            await remove(the_net, target(peer), "INBOX", "7", {"5": TOKEN})
         assert caught.value.reason is reason
         assert peer.count("UID STORE") == peer.count("UID EXPUNGE") == 0
 
 
 async def test_many_messages_are_removed_in_chunks(the_net: Net) -> None:
     count = CHUNK + 1
-    tokens = dict.fromkeys(range(1, count + 1), TOKEN)
+    tokens = dict.fromkeys(map(str, range(1, count + 1)), TOKEN)
     steps: list[Step] = [message(n, n, header_of(MESSAGE)) for n in range(1, CHUNK + 1)]
     answers: Answers = {
         "SELECT": selected(),
         "UID FETCH": [(*steps, OK), (message(count, count, header_of(MESSAGE)), OK)],
     }
     async with ImapPeer(answers) as peer:
-        assert await remove(the_net, target(peer), "INBOX", 7, tokens) == {TOKEN}
+        assert await remove(the_net, target(peer), "INBOX", "7", tokens) == {TOKEN}
         assert asked(peer, "EXPUNGE") == [f"UID EXPUNGE 1:{CHUNK}", f"UID EXPUNGE {count}"]
 
 
@@ -756,12 +760,15 @@ async def test_a_server_that_refuses_a_message_is_quoted_and_the_watch_goes_on(
     async with ImapPeer(answers) as peer, watched(the_net, target(peer), waiting) as told:
         await told.looks(1)
         for uid in (5, 4):
-            waiting.wanted.put_nowait(Place(TOKEN, "INBOX", 7, uid))
+            waiting.wanted.put_nowait(Message(TOKEN, places.place("INBOX", 7, uid)))
         await told.until(lambda told: len(told.of(Content)) == 2)
         waiting.expect(TOKEN)
         await told.looks(1)
     contents = told.of(Content)
-    assert [(content.place.uid, content.octets) for content in contents] == [(5, None), (4, None)]
+    assert [(content.message.place.position, content.octets) for content in contents] == [
+        (5, None),
+        (4, None),
+    ]
     assert all("it cannot be read" in content.why for content in contents)
 
 
@@ -772,7 +779,7 @@ async def test_no_message_is_fetched_while_there_is_no_room_for_it(the_net: Net)
     async with ImapPeer(answers) as peer, watched(the_net, target(peer), waiting) as told:
         await told.looks(1)
         await waiting.room.acquire()
-        waiting.wanted.put_nowait(Place(TOKEN, "INBOX", 7, 5))
+        waiting.wanted.put_nowait(Message(TOKEN, places.place("INBOX", 7, 5)))
         waiting.expect(TOKEN)
         await told.looks(3)
         assert waiting.wanted.empty(), "it is known what is wanted"
