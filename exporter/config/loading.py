@@ -1,7 +1,7 @@
 """The way in: a file, or a text, to a Config."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +11,27 @@ from exporter.config.problems import Report
 from exporter.config.schema import build_schema
 from exporter.config.yaml_reader import MAX_BYTES
 from exporter.model import Config
+from probes.plugins import PluginError, Row
 from probes.registry import KINDS, MAILBOXES, ROUTES
 
-REGISTERED = Tables(
-    kinds={name: row.target for name, row in KINDS.items()},
-    routes={name: row.target for name, row in ROUTES.items()},
-    mailboxes={name: row.target for name, row in MAILBOXES.items()},
-)
+
+class _Targets(Mapping[str, type]):
+    """The options of every row of a table, read when they are asked for."""
+
+    def __init__(self, rows: Mapping[str, Row]) -> None:
+        self._rows = rows
+
+    def __getitem__(self, name: str) -> type:
+        return self._rows[name].target
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+
+REGISTERED = Tables(_Targets(KINDS), _Targets(ROUTES), _Targets(MAILBOXES))
 """What a file can name: everything the registry knows."""
 
 
@@ -44,12 +58,22 @@ def parse(
     Raises ConfigError with every problem found, or with the one that keeps the text from being
     YAML. `name_of_machine` is asked only where an EHLO name is needed and none is given.
     """
-    return assemble(text, source, environ, tables, name_of_machine)
+    try:
+        return assemble(text, source, environ, tables, name_of_machine)
+    except PluginError as error:
+        raise Report(source).refuse(None, str(error)) from error
 
 
 def schema() -> dict[str, Any]:
-    """JSON Schema (draft 2020-12) of the file, for editors."""
+    """JSON Schema (draft 2020-12) of the file, for editors. Raises PluginError."""
     return build_schema(REGISTERED)
+
+
+def check_plugins() -> None:
+    """Load every installed plug-in, also those that no file names. Raises PluginError."""
+    for rows in (KINDS, ROUTES, MAILBOXES):
+        rows.load()
+    build_schema(REGISTERED)
 
 
 def _read(path: Path) -> str:

@@ -42,7 +42,7 @@ from probes.canary.evidence import Evidence
 from probes.canary.lifecycle import BESIDE, UNSETTLED, Outcome, State
 from probes.canary.mutation import MutationKind
 from probes.clock import Clock
-from probes.registry import JOB_ASPECTS, JOB_PHASES, ROUTE_PHASES
+from probes.registry import KINDS, ROUTES
 from probes.result import Failure, Phase, ProbeResult, Reason, owner_of
 
 LAG_WINDOW = 30.0
@@ -296,7 +296,7 @@ class Metrics:
             self._counters["mailcanary_mutations_total"].at(name, kind)
         for outcome in Outcome:
             self._counters["mailcanary_canaries_total"].at(name, outcome)
-        phases = ROUTE_PHASES.get(path.route.kind, ())
+        phases = ROUTES[path.route.kind].phases
         for phase in (*phases, Phase.TRANSIT):
             self._histograms["mailcanary_phase_seconds"].at(name, phase)
         reasons = chain(((phase, Reason.TIMEOUT) for phase in phases), DELIVERY_FAILURES.values())
@@ -316,11 +316,11 @@ class Metrics:
         name = job.name
         for verdict in Verdict:
             self._counters["mailcanary_probe_runs_total"].at(name, verdict)
-        for phase in JOB_PHASES.get(job.kind, ()):
+        for phase in KINDS[job.kind].phases:
             self._histograms["mailcanary_probe_phase_seconds"].at(name, phase)
             labels = (phase, Reason.TIMEOUT, owner_of(phase, Reason.TIMEOUT))
             self._counters["mailcanary_probe_failures_total"].at(name, *labels)
-        for aspect in JOB_ASPECTS.get(job.kind, ()):
+        for aspect in KINDS[job.kind].aspects:
             self._counters["mailcanary_probe_target_changes_total"].at(name, aspect)
         self._counters["mailcanary_probe_missed_slots_total"].at(name)
         self._gauges["mailcanary_probe_last_run_timestamp_seconds"].at(name)
@@ -331,7 +331,7 @@ class Metrics:
         verdict = verdict_of(result.failure)
         self._counters["mailcanary_probe_runs_total"].at(name, verdict).increase()
         self._show_up("mailcanary_probe_up", verdict, name)
-        if result.kind == "mx":
+        if KINDS[result.kind].has_mx_metrics:
             self._show_mx(name, result)
 
     def _show_up(self, metric: str, verdict: Verdict, name: str) -> None:
