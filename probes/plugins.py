@@ -38,6 +38,7 @@ class PluginTable(Mapping[str, R]):
         self.built_in = built_in
         self._group = group
         self._row = row
+        self._points: dict[str, EntryPoint] = {}
         self._all: Mapping[str, R] | None = None
 
     def __getitem__(self, name: str) -> R:
@@ -58,12 +59,14 @@ class PluginTable(Mapping[str, R]):
                 if point.name in rows:
                     raise PluginError(f"{_named(point)}: the name {point.name!r} is taken")
                 rows[point.name] = self._loaded(point)
+                self._points[point.name] = point
             self._all = rows
         return self._all
 
-    def forget(self) -> None:
-        """Look for plug-ins again at the next access."""
-        self._all = None
+    def error(self, name: str, why: str) -> PluginError:
+        """The error for a row that cannot be used."""
+        point = self._points.get(name)
+        return PluginError(f"{name}: {why}" if point is None else f"{_named(point)}: {why}")
 
     def _loaded(self, point: EntryPoint) -> R:
         try:

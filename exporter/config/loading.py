@@ -3,26 +3,32 @@
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic
 
 from exporter.config.assembly import NameOfMachine, assemble, machine_name
+from exporter.config.entries import options_of
 from exporter.config.keys import Tables
 from exporter.config.problems import Report
 from exporter.config.schema import build_schema
 from exporter.config.yaml_reader import MAX_BYTES
 from exporter.model import Config
-from probes.plugins import PluginError, Row
+from probes.plugins import PluginError, PluginTable, R
 from probes.registry import KINDS, MAILBOXES, ROUTES
 
 
-class _Targets(Mapping[str, type]):
+class _Targets(Mapping[str, type], Generic[R]):
     """The options of every row of a table, read when they are asked for."""
 
-    def __init__(self, rows: Mapping[str, Row]) -> None:
+    def __init__(self, rows: PluginTable[R]) -> None:
         self._rows = rows
 
     def __getitem__(self, name: str) -> type:
-        return self._rows[name].target
+        target = self._rows[name].target
+        try:
+            options_of((target,))
+        except (TypeError, NameError) as error:
+            raise self._rows.error(name, str(error)) from error
+        return target
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._rows)
