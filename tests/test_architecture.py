@@ -70,16 +70,14 @@ ROOMS = (
     ),
     (
         "exporter.diagnose",
+        "exporter.selftest",
         "exporter.web",
     ),
     (
         "exporter.app",
         "exporter.terminal",
     ),
-    (
-        "exporter.commands",
-        "exporter.selftest",
-    ),
+    ("exporter.commands",),
     ("exporter.demo",),
 )
 
@@ -99,12 +97,7 @@ CLIENTS = {
         "exporter/config/entries.py",
         "exporter/config/option_types.py",
     ),
-    "rich": (
-        "exporter/commands/*.py",
-        "exporter/selftest/command.py",
-        "exporter/selftest/view.py",
-        "exporter/terminal/*.py",
-    ),
+    "rich": ("exporter/terminal/*.py",),
     "sqlalchemy": ("exporter/ledger/*.py",),
     "starlette": (
         "exporter/web/application.py",
@@ -115,7 +108,7 @@ CLIENTS = {
     "uvloop": (
         "exporter/commands/common.py",
         "exporter/commands/diagnose.py",
-        "exporter/selftest/command.py",
+        "exporter/commands/selftest.py",
     ),
     "yaml": ("exporter/config/yaml_reader.py",),
 }

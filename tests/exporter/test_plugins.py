@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from exporter.reports.exit_codes import ExitCode
+from tests.servers.ports import reserved_port
 from tests.support.serving import PATIENCE, ROOT, serving
 
 pytestmark = pytest.mark.slow("commands run as processes of their own")
@@ -69,12 +70,13 @@ def test_a_canary_goes_out_and_is_seen_through_a_plug_in(tmp_path: Path) -> None
     assert len(list((tmp_path / "mail").glob("mailcanary-*.eml"))) == 1
 
 
-async def test_the_service_counts_the_arrival(tmp_path: Path, unused_tcp_port: int) -> None:
+async def test_the_service_counts_the_arrival(tmp_path: Path) -> None:
     environ, file = install(tmp_path, GOOD), write(tmp_path)
-    file.write_text(file.read_text().replace("127.0.0.1:0", f"127.0.0.1:{unused_tcp_port}"))
-    async with serving(file, unused_tcp_port, environ=environ) as service:
-        assert await service.until_counted("arrived", 1) >= 1
-        phases = await service.values("mailcanary_phase_seconds_count")
+    with reserved_port() as port:
+        file.write_text(file.read_text().replace("127.0.0.1:0", f"127.0.0.1:{port}"))
+        async with serving(file, port, environ=environ) as service:
+            assert await service.until_counted("arrived", 1) >= 1
+            phases = await service.values("mailcanary_phase_seconds_count")
     assert 'path="files",phase="end_of_data"' in phases
 
 

@@ -20,7 +20,6 @@ from tests.servers.certificates import Authority
 ROOT = Path(__file__).parents[3]
 pytestmark = pytest.mark.slow("starts the program as a process")
 
-ROOT = Path(__file__).parents[2]
 ZONE = "@ MX 10 mx1\nmx1 A 127.0.0.1"
 
 

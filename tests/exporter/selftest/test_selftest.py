@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from exporter.commands.selftest import selftest, tell
 from exporter.selftest.all_cases import all_cases
 from exporter.selftest.case import Case, chosen, expected_by, telling
-from exporter.selftest.command import selftest, tell
 from exporter.selftest.fixtures import make_props
 from exporter.selftest.mx_cases import HERE
 from exporter.selftest.report import figures
@@ -31,7 +31,6 @@ from probes.result import Finding, Status
 ROOT = Path(__file__).parents[3]
 pytestmark = pytest.mark.slow("starts the program as a process")
 
-ROOT = Path(__file__).parents[2]
 PATIENCE = 150
 """Seconds; alone on two cores all cases take ten."""
 
@@ -258,7 +257,7 @@ def test_some_cases_are_run_by_themselves_without_what_only_tests_and_the_demo_n
     tmp_path: Path,
 ) -> None:
     script = (
-        "import sys\nfrom exporter.selftest.command import selftest\n"
+        "import sys\nfrom exporter.commands.selftest import selftest\n"
         "code = selftest('mailbox', False)\n"
         "extra = {'aiosmtpd', 'pymap', 'trustme', 'httpx', 'pytest', 'hypothesis'}\n"
         "sys.exit(' '.join(extra & set(sys.modules)) or code)"
