@@ -92,7 +92,7 @@ CLIENTS = {
     "dns": ("probes/net/resolver.py",),
     "h11": ("probes/net/https.py",),
     "idna": ("probes/records/address.py",),
-    "prometheus_client": ("exporter/metrics/metrics.py",),
+    "prometheus_client": ("exporter/metrics/own_metrics.py",),
     "pydantic": (
         "exporter/config/entries.py",
         "exporter/config/option_types.py",
