@@ -3,7 +3,6 @@
 import asyncio
 import os
 import shutil
-import socket
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.probing import resident_mb
+from tests.support.ports import reserved_port
+from tests.support.waiting import answered, listens
 
 PROGRAM = "prometheus-blackbox-exporter"
 START_WITHIN = 10.0
@@ -117,37 +118,18 @@ async def blackbox(folder: Path, ca: Path) -> AsyncIterator[Blackbox]:
         raise PeerError(f"{PROGRAM} is not installed")
     file = folder / "blackbox.yml"
     file.write_text(_MODULES, "ascii")
-    port = _free_port()
-    process = await asyncio.create_subprocess_exec(
-        program,
-        f"--config.file={file}",
-        f"--web.listen-address=127.0.0.1:{port}",
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
-        env={**os.environ, "SSL_CERT_FILE": str(ca), "SSL_CERT_DIR": str(folder)},
-    )
-    try:
-        async with asyncio.timeout(START_WITHIN):
-            await _accepting(port)
-        yield Blackbox(process.pid, port)
-    finally:
-        process.kill()
-        await process.wait()
-
-
-async def _accepting(port: int) -> None:
-    while True:
+    with reserved_port() as port:
+        process = await asyncio.create_subprocess_exec(
+            program,
+            f"--config.file={file}",
+            f"--web.listen-address=127.0.0.1:{port}",
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL,
+            env={**os.environ, "SSL_CERT_FILE": str(ca), "SSL_CERT_DIR": str(folder)},
+        )
         try:
-            _, writer = await asyncio.open_connection("127.0.0.1", port)
-        except ConnectionRefusedError:
-            await asyncio.sleep(0.02)
-            continue
-        writer.close()
-        return
-
-
-def _free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
+            await answered(lambda: listens(port), within=START_WITHIN)
+            yield Blackbox(process.pid, port)
+        finally:
+            process.kill()
+            await process.wait()

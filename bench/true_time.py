@@ -31,8 +31,9 @@ from exporter.service.publisher import Publisher
 from exporter.service.run_buffer import RunBuffer
 from exporter.service.runs import finish, probe
 from exporter.service.scheduler import Entry, Scheduler
+from probes.catalogue.monitor import LOOP_LAGGED
 from probes.clock import SYSTEM_CLOCK
-from probes.result import LOOP_LAGGED, Phase, ProbeResult
+from probes.result import Phase, ProbeResult
 
 IN_FLIGHT = 1000
 REPLIES = 5
@@ -175,7 +176,7 @@ def _summary(
         )
     errors = [_error(result, truth) * 1000 for result in results]
     percentiles = quantiles(errors, n=100)
-    lagged = sum(any(f.code == LOOP_LAGGED for f in result.findings) for result in results)
+    lagged = sum(any(f.code == LOOP_LAGGED.code for f in result.findings) for result in results)
     return Level(
         rate=rate,
         in_flight=sum(result.seconds for result in results) / SECONDS,

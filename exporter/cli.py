@@ -102,7 +102,7 @@ def show(
     config: ConfigFile,
     json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
 ) -> int:
-    """Signal the whole story of one canary, from DNS to the mailbox, or of one run of a job.
+    """Tell the whole story of one canary, from DNS to the mailbox, or of one run of a job.
 
     Exit code as that of `run` would have been: 0: ok, 1: warning, 2: failure, 3: untestable or not
     settled yet, 64: usage or configuration error.

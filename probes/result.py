@@ -7,6 +7,7 @@ from enum import Enum, StrEnum
 from typing import Any
 
 from probes.records.reply import Reply
+from probes.subject import Subject
 
 
 class Phase(StrEnum):
@@ -133,10 +134,6 @@ class Failure:
         return self.owner in (Owner.MONITOR, Owner.US, Owner.OUR_DNS)
 
 
-LOOP_LAGGED = "monitor.loop_lagged"
-"""The code of the finding that our own event loop was late while a run measured."""
-
-
 @dataclass(frozen=True, slots=True)
 class Finding:
     """A defect (or a proof of health) that did not stop the run; `code` is stable.
@@ -146,7 +143,7 @@ class Finding:
 
     code: str
     status: Status
-    subject: str
+    subject: Subject
     evidence: str
     reference: str
     owner: Owner | None = None
@@ -221,9 +218,9 @@ class Part:
         return self.failure is None
 
     @property
-    def subject(self) -> str:
-        """What a finding about this part names: "host [address]", or the host alone."""
-        return self.host if self.address is None else f"{self.host} [{self.address}]"
+    def subject(self) -> Subject:
+        """The subject of a finding about this part."""
+        return Subject.place(self.host, self.address)
 
 
 @dataclass(frozen=True, slots=True)
@@ -375,6 +372,8 @@ def to_json(value: Any) -> Any:
         return {str(key): to_json(item) for key, item in value.items()}
     if isinstance(value, datetime):
         return value.isoformat()
+    if isinstance(value, Subject):
+        return str(value)
     if is_dataclass(value) and not isinstance(value, type):
         return _document(value)
     return value
@@ -385,6 +384,8 @@ def json_default(value: Any) -> Any:
 
     What nobody knows is its text.
     """
+    if isinstance(value, Subject):
+        return str(value)
     if is_dataclass(value) and not isinstance(value, type):
         return _shallow(value)
     if isinstance(value, set | frozenset):

@@ -4,8 +4,9 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 
+from probes.catalogue import monitor
 from probes.clock import Clock
-from probes.result import LOOP_LAGGED, Failure, Finding, ProbeFailure, ProbeResult, Status
+from probes.result import Failure, Finding, ProbeFailure, ProbeResult, Status
 from probes.tasks import UntoldEnd
 from probes.trace import LineListener, Listener, Standstill, Trace, cause_of, failure_of
 
@@ -33,9 +34,9 @@ async def run_once(
     """Run `work` for at most `deadline` seconds (None: without one) and say what happened.
 
     Seconds in which the work waited for another run of ours do not count. With `lag`, a run during
-    which the event loop was late has the finding LOOP_LAGGED, and one of whose deadline the loop
-    took half (the process was stopped, say) is untestable: its peer never had that time. `on_line`
-    hears the dialogues of SMTP.
+    which the event loop was late has the finding `monitor.loop_lagged`, and one of whose deadline
+    the loop took half (the process was stopped, say) is untestable: its peer never had that time.
+    `on_line` hears the dialogues of SMTP.
 
     Only the cancellation of the caller passes through; everything else becomes the result, also a
     CancelledError that the work met by itself, from a task or a library. A bug
@@ -95,4 +96,4 @@ def _stood_still(deadline: float | None, lag: Lag | None, since: float) -> bool:
 def _doubts(worst: float) -> Iterator[Finding]:
     if worst >= LAGGED:
         evidence = f"it was up to {worst * 1000:.0f} ms late while this was measured"
-        yield Finding(LOOP_LAGGED, Status.NOTICE, "event loop", evidence, "")
+        yield monitor.LOOP_LAGGED.found(Status.NOTICE, "event loop", evidence)

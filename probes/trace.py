@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any
 
+from probes.catalogue import monitor
 from probes.clock import Clock
+from probes.facts import FactSheet
 from probes.result import (
     Aspect,
     Failure,
@@ -118,7 +119,7 @@ class Trace:
         self.origin = clock.monotonic() if origin is None else origin
         self.timings: list[PhaseTiming] = []
         self.findings: list[Finding] = []
-        self.facts: dict[str, Any] = {}
+        self.facts = FactSheet()
         self.known: list[Known] = [] if known is None else known
         self.current = Phase.EVALUATE
         self._children: list[Trace] = []
@@ -190,9 +191,7 @@ class Trace:
         self._waits.remove(awaited)
         waited = self.clock.monotonic() - began
         if is_told and waited >= NOTABLE_WAIT:
-            self.findings.append(
-                Finding("monitor.waited", Status.NOTICE, awaited, f"{waited:.3f} s", "")
-            )
+            self.findings.append(monitor.WAITED.found(Status.NOTICE, awaited, f"{waited:.3f} s"))
 
     def phase(self, phase: Phase, peer: Owner | None = None) -> AbstractContextManager[None]:
         """Time one step. What is raised inside is recorded with the time it took and passes on.

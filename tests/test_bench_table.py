@@ -1,15 +1,15 @@
 """The pure parts of the bench: its figures, the table and the JSON."""
 
 import json
-from pathlib import Path
 
 import pytest
 
 from bench.__main__ import FAMILIES
 from bench.table import GOALS, Goal, Measured, to_document, to_table
+from tests.support.places import DOCS
 
 GOAL = Goal("some_ms", "something, ms", 10)
-PERFORMANCE = Path(__file__).parents[1] / "docs" / "performance.md"
+PERFORMANCE = DOCS / "performance.md"
 
 
 @pytest.mark.parametrize(("value", "is_reached"), [(9.99, True), (10, True), (10.01, False)])

@@ -3,11 +3,11 @@
 import ast
 import importlib
 import re
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from tests.support.places import ROOT
+
 PAGE = (ROOT / "docs" / "limits.md").read_text("utf-8")
 ROW = re.compile(r"^\| [^|]+ \| ([\d,.]+)( KiB| MiB)? \| [^|]+ \| `([\w.]+)` \|$", re.MULTILINE)
 UNITS = {"": 1, " KiB": 1024, " MiB": 1024 * 1024}

@@ -1,13 +1,12 @@
 """docs/operations.md tells the truth: its messages are the program's, its metrics exist."""
 
 import re
-from pathlib import Path
 
 import pytest
 
 from exporter.metrics.families import FAMILIES
+from tests.support.places import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 PAGE = (ROOT / "docs" / "operations.md").read_text("utf-8")
 BLOCKS = re.findall(r"```text\n(.*?)```", PAGE, re.DOTALL)
 LINES = [line for block in BLOCKS for line in block.splitlines()]

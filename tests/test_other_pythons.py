@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from tests.support.places import ROOT
+
 FILES = (
     "tests/probes/test_tasks.py",
     "tests/exporter/service/test_supervision.py",

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests.support.places import ROOT
+from tests.support.processes import mailcanary
+
 PAGES = sorted(ROOT.glob("*.md"))
 
 
@@ -41,13 +43,7 @@ def test_every_mailcanary_command_in_the_pages_exists() -> None:
     told = set(re.findall(r"bin/mailcanary ([a-z-]+)", text))
     assert told
     for command in told:
-        done = subprocess.run(
-            [sys.executable, "-m", "exporter.cli", command, "--help"],
-            capture_output=True,
-            cwd=ROOT,
-            check=False,
-        )
-        assert done.returncode == 0, command
+        assert mailcanary(command, "--help").returncode == 0, command
 
 
 def test_the_lock_names_no_address() -> None:

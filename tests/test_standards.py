@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests.support.places import ROOT
+
 TABLE = ROOT / "docs" / "standards.md"
 
 CITATION = re.compile(r"RFC\s+(?P<number>\d{3,5})(?:\s+§(?P<section>[0-9A-Z]+(?:\.[0-9]+)*))?")

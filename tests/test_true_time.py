@@ -23,21 +23,20 @@ from exporter.service.service import Service
 from exporter.testbed.servers.script import Say, Signal
 from exporter.testbed.servers.smtp import Script, SmtpPeer
 from probes.canary.lifecycle import UNSETTLED, State
+from probes.catalogue.monitor import LOOP_LAGGED
 from probes.clock import SYSTEM_CLOCK
 from probes.kinds import submission
 from probes.net import Net
-from probes.net.address_limiter import AddressLimiter
-from probes.net.dial import Dialer
-from probes.net.resolver import Resolver
 from probes.net.tls import TlsFacts, TrustStore
 from probes.options import Host, Port
-from probes.result import LOOP_LAGGED, Finding, Owner, Phase, ProbeResult, Reason, Status
+from probes.result import Finding, Owner, Phase, ProbeResult, Reason, Status
 from probes.run import LAGGED, Lag, run_once
 from probes.trace import NOTABLE_WAIT, Trace
 from tests.servers.certificates import Authority
 from tests.servers.dovecot import Dovecot, running_dovecot
 from tests.servers.postfix import Postfix, postfix
 from tests.servers.real import require, require_root_and_namespaces
+from tests.support import network
 from tests.support.metric_rig import Reader, config, run
 
 pytestmark = [
@@ -47,14 +46,6 @@ pytestmark = [
 
 TRANSIT = 0.4
 """Seconds that a canary is on its way in these tests."""
-
-
-def network(authority: Authority, gate: AddressLimiter | None = None) -> Net:
-    """A Net whose resolver is never asked: targets name addresses."""
-    resolver = Resolver((("127.0.0.1", 9),))
-    return Net(
-        resolver, Dialer(), authority.trust, SYSTEM_CLOCK, "probe.test", gate or AddressLimiter()
-    )
 
 
 async def probe(
@@ -90,7 +81,7 @@ def test_the_ehlo_after_tls_takes_what_postfix_takes(
     loop: Callable[[], asyncio.AbstractEventLoop], stock: Postfix, authority: Authority
 ) -> None:
     async def fastest() -> float:
-        net = network(authority)
+        net = network.net(authority.trust)
         results = [await probe(net, stock.port) for _ in range(9)]
         assert all(result.ok and result.facts["tls.version"] == "TLSv1.3" for result in results)
         return min(_seconds(result, Phase.EHLO)[1] for result in results)
@@ -119,7 +110,7 @@ class SlowJudge(TrustStore):
 async def test_what_we_make_of_a_certificate_is_no_time_of_the_handshake(
     authority: Authority,
 ) -> None:
-    net = replace(network(authority), trust=SlowJudge(str(authority.file)))
+    net = replace(network.net(authority.trust), trust=SlowJudge(str(authority.file)))
     async with SmtpPeer(Script(tls=authority.context("127.0.0.1"))) as peer:
         result = await probe(net, peer.port)
     assert result.facts["tls.trusted"]
@@ -237,9 +228,9 @@ async def test_only_a_lag_worth_mentioning_is_a_finding(
 
     began = SYSTEM_CLOCK.monotonic()
     async with SmtpPeer(Script(tls=authority.context("127.0.0.1"))) as peer:
-        result = await probe(network(authority), peer.port, lag=worst_since)
+        result = await probe(network.net(authority.trust), peer.port, lag=worst_since)
     assert result.ok
-    assert [found.code for found in result.findings].count(LOOP_LAGGED) == findings
+    assert [found.code for found in result.findings].count(LOOP_LAGGED.code) == findings
     assert began <= asked[0] <= SYSTEM_CLOCK.monotonic() - result.seconds
 
 
@@ -247,7 +238,7 @@ def test_runs_that_lagged_are_counted() -> None:
     metrics = Metrics("0", SYSTEM_CLOCK)
     metrics.configure(config("a", jobs=("b",)))
     read = Reader(metrics)
-    calm, lagged = run("a"), _with(Finding(LOOP_LAGGED, Status.NOTICE, "event loop", "x", ""))
+    calm, lagged = run("a"), _with(LOOP_LAGGED.found(Status.NOTICE, "event loop", "x"))
     metrics.run_finished(calm)
     assert read("lagged_runs_total") == 0
     for name in ("a", "b"):
@@ -261,7 +252,7 @@ def _with(finding: Finding) -> ProbeResult:
 
 
 def _lagged(result: ProbeResult) -> Finding | None:
-    return next((finding for finding in result.findings if finding.code == LOOP_LAGGED), None)
+    return next((finding for finding in result.findings if finding.code == LOOP_LAGGED.code), None)
 
 
 # -- the queue
@@ -271,10 +262,10 @@ async def test_waiting_for_our_own_session_is_no_phase_of_the_servers(
     authority: Authority,
 ) -> None:
     busy = 0.5
-    net = network(authority)
+    net = network.net(authority.trust)
     async with SmtpPeer(Script(tls=authority.context("127.0.0.1"))) as peer:
-        turn = await net.gate.enter("127.0.0.1", peer.port)
-        asyncio.get_running_loop().call_later(busy, turn.end)
+        slot = await net.gate.enter("127.0.0.1", peer.port)
+        asyncio.get_running_loop().call_later(busy, slot.end)
         result = await probe(net, peer.port, deadline=busy + 0.3)
     assert result.ok
     assert result.seconds >= busy
@@ -297,19 +288,19 @@ async def test_the_deadline_stands_still_while_we_wait_for_ourselves() -> None:
     assert result.seconds > deadline
 
 
-async def test_a_run_that_never_had_its_turn_blames_nobody_else(authority: Authority) -> None:
-    net = network(authority)
+async def test_a_run_that_never_had_its_slot_blames_nobody_else(authority: Authority) -> None:
+    net = network.net(authority.trust)
     async with SmtpPeer() as peer:
-        turn = await net.gate.enter("127.0.0.1", peer.port)
+        slot = await net.gate.enter("127.0.0.1", peer.port)
         result = await probe(net, peer.port, deadline=0.1)
-        turn.end()
+        slot.end()
         assert not peer.conversations
     assert result.failure is not None
     assert (result.failure.reason, result.failure.owner) == (Reason.UNTESTABLE, Owner.MONITOR)
     assert "earlier session" in result.failure.detail
 
 
-async def test_what_hangs_after_its_turn_is_still_the_servers(authority: Authority) -> None:
+async def test_what_hangs_after_it_got_its_slot_is_still_the_servers(authority: Authority) -> None:
     async def work(trace: Trace) -> None:
         with trace.waiting(Phase.CONNECT, "an earlier session"):
             await asyncio.sleep(0)
@@ -323,7 +314,7 @@ async def test_what_hangs_after_its_turn_is_still_the_servers(authority: Authori
 
 async def test_runs_at_the_same_time_do_not_meet_at_a_server(authority: Authority) -> None:
     script = Script(tls=authority.context("127.0.0.1"), latency=0.005)
-    net = network(authority)
+    net = network.net(authority.trust)
     async with SmtpPeer(script) as peer:
         results = await asyncio.gather(*(probe(net, peer.port) for _ in range(8)))
         assert all(result.ok for result in results)

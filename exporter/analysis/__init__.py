@@ -1,1 +1,1 @@
-"""Judgements on what was measured: pure functions of finished values."""
+"""Judgements on measured values: pure functions of finished values."""

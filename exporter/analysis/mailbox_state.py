@@ -44,7 +44,7 @@ def to_run(state: MailboxState) -> Run:
 
 
 def of_run(mailbox: str, run: Run) -> MailboxState:
-    """What `to_run` made of it."""
+    """Return the state that `to_run` wrote as a run."""
     looked = run.result.facts.get("mailbox.looked_at")
     return MailboxState(
         mailbox,

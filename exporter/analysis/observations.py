@@ -1,4 +1,4 @@
-"""What a settled canary or a finished run says about the parts it went through, and its memory."""
+"""Observations: the parts a settled canary or a finished run went through, and how it ended."""
 
 import re
 from collections import deque
@@ -10,16 +10,17 @@ from functools import lru_cache
 from exporter.analysis.verdicts import Verdict, path_verdict, verdict_of
 from exporter.model import CanaryRecord, Config, Job, Path, Run
 from probes.canary.lifecycle import Outcome
+from probes.catalogue import mx, smtp
 from probes.result import Finding, ProbeResult, Status
+from probes.subject import SubjectKind
 
 KEPT = 8
 """Observations kept of one path or job."""
 
 _PENDING = 512
-"""Sendings of one path whose outcome is open and whose hosts are remembered, the newest ones."""
+"""Sendings of one path with an open outcome and remembered hosts, the newest ones."""
 
-_UNUSABLE = ("mx.address_unusable", "smtp.address_unusable")
-_SUBJECT = re.compile(r"(?P<host>[0-9A-Za-z._:-]{1,253}) \[(?P<address>[0-9A-Fa-f:.]{2,45})\]\Z")
+_UNUSABLE = (mx.ADDRESS_UNUSABLE.code, smtp.ADDRESS_UNUSABLE.code)
 _HOST = re.compile(r"[0-9A-Za-z._:-]{1,253}\Z")
 
 
@@ -55,9 +56,9 @@ class Observation:
 def of_canary(
     record: CanaryRecord, route: str, attempts: tuple[Attempt, ...] = ()
 ) -> Observation | None:
-    """What a settled canary says; None for one that is not settled or was sent by hand.
+    """Return the observation of a settled canary; None if it is not settled or was sent by hand.
 
-    One that came after it had been given up says nothing of how the path is now.
+    A copy that came after its canary was given up tells nothing about the path now.
     """
     if record.outcome is None or record.tick < 0:
         return None
@@ -69,7 +70,7 @@ def of_canary(
 
 
 def of_run(run: Run) -> Observation:
-    """What a job's run says."""
+    """Return the observation of a job's run."""
     result = run.result
     verdict = verdict_of(result.failure)
     return Observation(
@@ -94,19 +95,20 @@ def attempts_of(result: ProbeResult) -> tuple[Attempt, ...]:
 
 def _given_up(findings: Iterable[Finding]) -> Iterator[tuple[tuple[str, str], Verdict]]:
     for finding in findings:
-        match = _SUBJECT.match(finding.subject) if finding.code in _UNUSABLE else None
-        if match is not None:
+        place = finding.subject
+        if finding.code in _UNUSABLE and place.kind is SubjectKind.PLACE:
             is_ours = finding.status is Status.UNTESTABLE
             verdict = Verdict.UNTESTABLE if is_ours else Verdict.FAILED
-            yield (match["host"], match["address"]), verdict
+            yield (place.host, place.address), verdict
 
 
 @lru_cache(maxsize=4096)
 def _attempt(host: str | None, address: str | None, verdict: Verdict | None) -> Attempt | None:
-    """The same value for the same words, so that a thousand paths share a few; None: no address.
+    """Return one shared value for equal addresses, so that a thousand paths share a few; None: no
+    address.
 
     Where a name did not resolve nothing can be said of a host. A name that is no name is left out:
-    somebody else's DNS server decides what it is.
+    another DNS server decides about it.
     """
     if address is None or (host is not None and not _HOST.match(host)):
         return None
@@ -129,7 +131,7 @@ class RecentObservations:
         self._pending: dict[str, dict[int, tuple[Attempt, ...]]] = {}
 
     def configure(self, config: Config) -> None:
-        """Follow what is configured; what went, or took another way, is forgotten."""
+        """Follow the configured names; forget those that are gone or take another way."""
         entries: dict[str, Path | Job] = {**config.jobs, **config.paths}
         for name, old in self._entries.items():
             if entries.get(name) != old:
@@ -169,7 +171,7 @@ class RecentObservations:
                 del pending[next(iter(pending))]
 
     def _keep(self, observation: Observation) -> None:
-        """Add it, or put it in the place of what was known of the same canary."""
+        """Add it, or replace the earlier observation of the same canary."""
         kept = self._kept.setdefault(observation.source, deque(maxlen=KEPT))
         for index, one in enumerate(kept):
             if one.tick == observation.tick:
@@ -179,7 +181,7 @@ class RecentObservations:
         kept.append(observation)
 
     def at(self, now: datetime) -> list[Observation]:
-        """What still speaks of now."""
+        """Return the observations that are recent enough to tell about now."""
         return [
             one
             for name, kept in self._kept.items()

@@ -2,7 +2,7 @@
 
 A part is suspected when everything that went through it lately failed, at least twice, while
 something that differs from it in this part alone succeeded at the same time. A path that goes
-through it and succeeds clears it. What is suspected is not proven: the counts are part of it.
+through it and succeeds clears it. A suspect is not proven: the counts are part of it.
 """
 
 from collections import defaultdict
@@ -23,7 +23,7 @@ MAX_SUSPECTS = 32
 
 
 class PartKind(StrEnum):
-    """What paths can have in common; the value is the metric label."""
+    """Kinds of parts that paths can have in common; the value is the metric label."""
 
     ROUTE = "route"
     MAILBOX = "mailbox"
@@ -48,7 +48,7 @@ class Suspect:
 
 
 class _Key(NamedTuple):
-    """What one lane goes through; None for a part that it does not have or that is not told."""
+    """The parts of one lane; None for a part that it does not have or that is not known."""
 
     source: str
     route: str | None = None
@@ -58,7 +58,7 @@ class _Key(NamedTuple):
 
 
 class _Lane(NamedTuple):
-    """What happened along one way: the failures since its last success, and its successes."""
+    """The history of one way: the failures since its last success, and its successes."""
 
     key: _Key
     failed: tuple[Observation, ...]
@@ -72,10 +72,10 @@ class _Lane(NamedTuple):
 def find_suspects(
     observations: Iterable[Observation], unreadable: Collection[str] = ()
 ) -> tuple[Suspect, ...]:
-    """The suspects, each kind of part with its own, the one with the most failures first.
+    """Return the suspects of each kind of part, the one with the most failures first.
 
-    `unreadable` are the mailboxes that cannot be read now: what ended in them is left out, so that
-    nobody is suspected, or cleared, by what we could not see.
+    `unreadable` are the mailboxes that cannot be read now. Canaries to them are left out: they
+    neither suspect nor clear a part.
     """
     seen = [one for one in observations if one.mailbox not in unreadable]
     if not any(map(_has_failed, seen)):
@@ -105,7 +105,9 @@ def _of_kind(
     value_of: Callable[[_Key], str | None],
     rest_of: Callable[[_Key], object],
 ) -> list[Suspect]:
-    """`value_of` is the part a lane goes through, `rest_of` what lanes beside it share with it."""
+    """`value_of` is the part a lane goes through, `rest_of` the parts that lanes beside it share
+    with it.
+    """
     by_value: defaultdict[str, list[_Lane]] = defaultdict(list)
     good: defaultdict[object, list[_Lane]] = defaultdict(list)
     for lane in lanes:
@@ -120,9 +122,9 @@ def _of_kind(
 
 
 def _since_success(members: Sequence[_Lane]) -> list[_Lane]:
-    """The lanes with the failures that came after the last success of any of them.
+    """Return the lanes with the failures that came after the last success of any of them.
 
-    Before that the part worked: what failed then was not its doing.
+    Before that the part worked: earlier failures have another cause.
     """
     worked = max((one.at for lane in members for one in lane.succeeded), default=None)
     if worked is None:
@@ -210,7 +212,7 @@ def _lanes(seen: Mapping[_Key, list[tuple[Observation, Verdict]]]) -> list[_Lane
 
 
 def _lane(key: _Key, pairs: list[tuple[Observation, Verdict]]) -> _Lane:
-    """What could not be tested neither breaks a row of failures nor begins one."""
+    """An untestable run neither ends a row of failures nor begins one."""
     failed: list[Observation] = []
     succeeded: list[Observation] = []
     for one, verdict in sorted(pairs, key=lambda pair: (pair[0].at, pair[0].tick)):

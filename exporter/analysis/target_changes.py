@@ -1,4 +1,4 @@
-"""What a job knows of its target, when that was last good, and what is different now.
+"""Changes of a target: the values a job saw, the last good ones, and the differences.
 
 Pure: a snapshot and a run make the next snapshot and the changes between them.
 """
@@ -23,7 +23,7 @@ MOST_BEFORE = 5
 
 
 class Key(NamedTuple):
-    """What a value is about."""
+    """The aspect and the subject of a value."""
 
     aspect: Aspect
     subject: str
@@ -43,10 +43,11 @@ Values = Mapping[Key, Seen]
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What is known of a target: of each thing the newest value that a run could see.
+    """The known values of a target: for each aspect and subject the newest one that a run could
+    see.
 
-    `good` are the values as of the last good run and `good_at` is when that began; both None while
-    the target is good, `values` being those then, and where it never was.
+    `good` are the values as of the last good run and `good_at` is when that began. Both are None
+    while the target is good (`values` are those then), and if it never was.
     """
 
     values: Values
@@ -57,7 +58,7 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What was one thing when the target was good and is another now, first seen at `at`."""
+    """A value that was another one when the target was good, first seen at `at`."""
 
     aspect: Aspect
     subject: str
@@ -68,10 +69,11 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class LastGood:
-    """When the last good run of a target that is not good any more began, and what is different.
+    """The begin of the last good run of a target that is not good any more, and the differences
+    since.
 
-    `before` are changes that came within RECENT before that run: what was done then may show only
-    now, when the old answers are no longer kept.
+    `before` are changes within RECENT before that run: they may show only now, when the old answers
+    are no longer kept.
     """
 
     at: datetime | None
@@ -82,10 +84,10 @@ class LastGood:
 def advance(
     before: Snapshot | None, run: Run, good_run: Callable[[], datetime | None]
 ) -> tuple[Snapshot | None, tuple[TargetChange, ...]]:
-    """The snapshot after a run, and what the run found changed.
+    """Return the snapshot after a run, and the changes that the run found.
 
-    It is `before` itself where the run found what the one before it did. `good_run` says when the
-    last good run before this one began. A run that was untestable says nothing of good and bad.
+    It is `before` itself if nothing changed. `good_run` is the begin of the last good run before
+    this one. An untestable run tells nothing about good and bad.
     """
     result = run.result
     if before is None and not result.known:
@@ -104,7 +106,7 @@ def advance(
 
 
 def differences(good: Values, now: Iterable[Known], at: datetime) -> tuple[Difference, ...]:
-    """What a run that began `at` found to be other than it was when the target was good."""
+    """Return the differences between a run that began `at` and the last good run."""
     found = []
     for known in now:
         seen = good.get(Key(known.aspect, known.subject))
@@ -114,9 +116,9 @@ def differences(good: Values, now: Iterable[Known], at: datetime) -> tuple[Diffe
 
 
 def last_good(snapshot: Snapshot | None, changes: Iterable[TargetChange]) -> LastGood | None:
-    """What is other than when the target was last good; None while it is, and if it never was.
+    """Return the differences since the target was last good; None while it is, and if it never was.
 
-    `changes` are those that are kept, the newest first.
+    `changes` are the stored ones, the newest first.
     """
     if snapshot is None or snapshot.good is None:
         return None
@@ -131,7 +133,7 @@ def last_good(snapshot: Snapshot | None, changes: Iterable[TargetChange]) -> Las
 
 
 def visible_by(known: Known | Seen, at: datetime) -> datetime | None:
-    """When everybody sees what takes the place of a value at that instant."""
+    """Return the instant at which every resolver sees the successor of a value."""
     return None if known.lifetime is None else at + timedelta(seconds=known.lifetime)
 
 
@@ -140,7 +142,7 @@ def _is_untestable(run: Run) -> bool:
 
 
 def _updated(old: Values, known: Iterable[Known], at: datetime) -> Values:
-    """`old` with what is known now; `old` itself where that is no news."""
+    """Return `old` with the new values; `old` itself if nothing is new."""
     news: dict[Key, Seen] = {}
     told = {Key(one.aspect, one.subject): one for one in known}
     for key, one in told.items():
@@ -177,10 +179,10 @@ def _changes(run: Run, old: Values, new: Values) -> Iterator[TargetChange]:
 
 
 def _kept(key: Key, old: Values, new: Values) -> Seen:
-    """What others go by until they see the change.
+    """Return how long others may keep the old value.
 
-    RFC 8461 §3.3: who holds a policy fetches it anew when the id in the DNS is another one, else
-    when max_age is over.
+    RFC 8461 §3.3: a sender fetches a policy anew when the id in the DNS has changed, else when
+    max_age is over.
     """
     record = Key(Aspect.STS_RECORD, key.subject)
     id_before, id_after = old.get(record), new.get(record)

@@ -7,7 +7,7 @@ from probes.canary.lifecycle import Outcome
 from probes.result import Failure
 
 SUCCESS = frozenset({Outcome.ARRIVED, Outcome.LATE})
-"""Outcomes with which a mail path did what it is for."""
+"""Outcomes of a mail path that works."""
 
 
 class Verdict(StrEnum):
@@ -19,14 +19,14 @@ class Verdict(StrEnum):
 
 
 def verdict_of(failure: Failure | None) -> Verdict:
-    """Untestable where the monitor failed and not what it measures."""
+    """Return untestable if the monitor failed and not the measured server."""
     if failure is None:
         return Verdict.OK
     return Verdict.UNTESTABLE if failure.is_untestable else Verdict.FAILED
 
 
 def path_verdict(record: CanaryRecord, outcome: Outcome) -> Verdict:
-    """Whether mail got through. What we are to blame for, or cannot know, is untestable."""
+    """Return the verdict on a canary. A fault of ours, or an unknown end, is untestable."""
     if outcome in SUCCESS:
         return Verdict.OK
     if outcome is Outcome.UNTESTABLE:

@@ -7,7 +7,7 @@ from exporter.commands.common import load_config
 from exporter.config import check_plugins, schema
 from exporter.reports.exit_codes import ExitCode
 from exporter.terminal.text import complain, say
-from probes.plugins import PluginError
+from probes.registry.plugins import PluginError
 
 
 def check_config(file: Path) -> int:

@@ -46,7 +46,7 @@ def selftest(only: str | None, as_json: bool) -> int:  # noqa: FBT001
 
 
 def tell(cases: Sequence[Case], console: Console, *, as_json: bool) -> int:
-    """Run the cases and say what came of them."""
+    """Run the cases and show their outcomes."""
     began = time.monotonic()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         outcomes = runner.run(_watched(cases, console))
@@ -64,7 +64,7 @@ async def _watched(cases: Sequence[Case], console: Console) -> tuple[Outcome, ..
 
 
 def _reach_ourselves() -> None:
-    """Raises OSError on a machine whose loopback leads nowhere."""
+    """Raises OSError on a machine without a working loopback."""
     with socket.socket() as listening, socket.socket() as calling:
         listening.bind((LOOPBACK, 0))
         listening.listen()

@@ -1,19 +1,16 @@
-"""One mapping of the file to frozen dataclasses, through a pydantic model built from their fields.
+"""One mapping of the file to frozen dataclasses, by the types of their fields.
 
 The dataclasses are the targets of kinds, routes and mailboxes and the file's own options; a new
 kind needs no line here.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, dataclass, fields
 from functools import lru_cache
 from typing import Any, get_type_hints
 
-import pydantic
-from pydantic import BaseModel, ConfigDict, ValidationError, create_model
-
-from exporter.config.option_types import Described, describe
-from exporter.config.problems import Refusal, Report, Where, suggestion
+from exporter.config.option_types import OptionType, describe
+from exporter.config.problems import Refusal, RefusedItems, Report, Where, suggestion
 from exporter.config.values import Reading
 from exporter.config.yaml_reader import Node, line_of, plain
 
@@ -30,7 +27,7 @@ class Option:
 
     name: str
     doc: str
-    kind: Described
+    kind: OptionType
     is_required: bool
     default: Any
 
@@ -48,20 +45,6 @@ def options_of(shapes: Shapes) -> tuple[Option, ...]:
     return tuple(options)
 
 
-@lru_cache(maxsize=256)
-def model_of(shapes: Shapes) -> type[BaseModel]:
-    """The pydantic model of one mapping; its field names are prefixed, its aliases are not."""
-    declared: dict[str, Any] = {}
-    for option in options_of(shapes):
-        default = ... if option.is_required else None
-        declared[_attribute(option.name)] = (
-            option.kind.annotation,
-            pydantic.Field(default, alias=option.name),
-        )
-    config = ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True)
-    return create_model("Entry", __config__=config, **declared)
-
-
 def read_entry(
     shapes: Shapes,
     node: Node,
@@ -77,19 +60,58 @@ def read_entry(
     if not isinstance(node.value, dict):
         report.add(node.line, where, "must be a mapping of options")
         return None
-    try:
-        entry = model_of(shapes).model_validate(plain(node), context=reading)
-    except ValidationError as error:
-        names = [*known, *(option.name for option in options_of(shapes))]
-        for detail in error.errors(include_url=False, include_input=False):
-            _report(detail, node, where, names, report)
+    count = len(report.problems)
+    given = _read_options(options_of(shapes), node, where, reading, report)
+    _report_unknown(node.value, shapes, where, known, report)
+    if len(report.problems) > count:
         return None
     try:
-        return tuple(_instance(shape, entry) for shape in shapes)
+        return tuple(_instance(shape, given) for shape in shapes)
     except ValueError as error:
         # A target's own word on options that do not go together.
         report.add(node.line, where, str(error))
         return None
+
+
+def _read_options(
+    options: tuple[Option, ...], node: Node, where: Where, reading: Reading, report: Report
+) -> dict[str, Any]:
+    """The values of the options that are given and good; the others are reported."""
+    entries = plain(node)
+    values = {}
+    for option in options:
+        if option.name in entries:
+            try:
+                values[option.name] = option.kind.read(entries[option.name], reading)
+            except Refusal as refusal:
+                _report_refusal(refusal, node, (option.name,), where, report)
+        elif option.is_required:
+            report.add(node.line, (*where, option.name), "is required")
+    return values
+
+
+def _report_refusal(
+    refusal: Refusal, node: Node, inside: Where, where: Where, report: Report
+) -> None:
+    """Report the refused value at `inside` of the node, or each refused item of a list."""
+    if isinstance(refusal, RefusedItems):
+        for position, item in refusal.items.items():
+            _report_refusal(item, node, (*inside, position), where, report)
+    else:
+        report.add(line_of(node, inside), where + inside, refusal.message, refusal.remedy)
+
+
+def _report_unknown(
+    entries: Mapping[str, Node],
+    shapes: Shapes,
+    where: Where,
+    known: tuple[str, ...],
+    report: Report,
+) -> None:
+    names = [option.name for option in options_of(shapes)]
+    for key in (key for key in entries if key not in names):
+        remedy = suggestion(key, [*known, *names])
+        report.add(entries[key].line, (*where, key), "unknown option", remedy)
 
 
 def _fields(shapes: Shapes) -> list[tuple[dict[str, Any], "Field[Any]"]]:
@@ -119,37 +141,8 @@ def _option(field: "Field[Any]", hints: dict[str, Any]) -> Option:
     )
 
 
-def _attribute(name: str) -> str:
-    """Prefixed, so that no option can shadow what pydantic's models have of their own."""
-    return f"option_{name}"
-
-
-def _instance(shape: type, entry: BaseModel) -> Any:
+def _instance(shape: type, given: Mapping[str, Any]) -> Any:
     """The dataclass with the options that were given; the others keep its own defaults."""
     make: Callable[..., Any] = shape
-    given = {
-        field.name: getattr(entry, _attribute(field.name))
-        for field in fields(shape)
-        if _attribute(field.name) in entry.model_fields_set
-    }
-    return make(**given)
-
-
-def _report(detail: Any, node: Node, where: Where, known: list[str], report: Report) -> None:
-    inside: Where = detail["loc"]
-    line = line_of(node, inside)
-    place = where + inside
-    match detail["type"]:
-        case "missing":
-            report.add(line, place, "is required")
-        case "extra_forbidden":
-            report.add(line, place, "unknown option", suggestion(str(inside[-1]), known))
-        case "tuple_type":
-            report.add(line, place, "must be a list")
-        case "value_error":
-            refusal = detail["ctx"]["error"]
-            if not isinstance(refusal, Refusal):
-                raise TypeError(f"the reader of {place} raised {type(refusal).__name__}")
-            report.add(line, place, refusal.message, refusal.remedy)
-        case other:
-            raise TypeError(f"pydantic has a complaint without a translation: {other}")
+    own = (field.name for field in fields(shape))
+    return make(**{name: given[name] for name in own if name in given})

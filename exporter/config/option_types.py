@@ -3,17 +3,10 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import UnionType
-from typing import Annotated, Any, Literal, NewType, Union, get_args, get_origin
-
-from pydantic import (
-    PlainValidator,
-    ValidationInfo,
-    ValidatorFunctionWrapHandler,
-    WrapValidator,
-)
+from typing import Any, Literal, NewType, Union, get_args, get_origin
 
 from exporter.config import file_values, values
-from exporter.config.problems import Refusal
+from exporter.config.problems import Refusal, RefusedItems
 from exporter.model import Server
 from probes.options import (
     Count,
@@ -51,7 +44,10 @@ MailboxName = NewType("MailboxName", str)
 
 @dataclass(frozen=True, slots=True)
 class OptionType:
-    """One row. `noun` is for the documentation; `show` writes a default as the file would."""
+    """How one type of option is read, described and shown.
+
+    `noun` is for the documentation; `show` writes a default as the file would.
+    """
 
     noun: str
     read: values.Read
@@ -119,26 +115,16 @@ TYPES: Mapping[Any, OptionType] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Described:
-    """All that is known about an annotation: its pydantic type, its schema, its words."""
-
-    noun: str
-    annotation: Any
-    schema: Mapping[str, Any]
-    show: Callable[[Any], Any]
-
-
-def describe(hint: Any) -> Described:
+def describe(hint: Any) -> OptionType:
     """A row of the table, a Literal, `X | None`, `tuple[X, ...]` or a Literal beside one of these.
 
     Raises TypeError for anything else: a target declares an option that no file can hold.
     """
     if hint in TYPES:
-        return _of_row(TYPES[hint])
+        return TYPES[hint]
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is Literal:
-        return _of_row(_word_row(arguments))
+        return _word(arguments)
     if origin is tuple and arguments[1:] == (...,):
         return _list_of(describe(arguments[0]))
     if origin not in (Union, UnionType) or len(arguments) != 2:
@@ -151,49 +137,54 @@ def describe(hint: Any) -> Described:
     raise TypeError(f"an option cannot be a {hint!r}")
 
 
-def _of_row(row: OptionType) -> Described:
-    def read(value: Any, info: ValidationInfo) -> Any:
-        reading: Any = info.context
-        return row.read(value, reading)
-
-    return Described(row.noun, Annotated[Any, PlainValidator(read)], row.schema, row.show)
-
-
-def _word_row(words: tuple[str, ...]) -> OptionType:
+def _word(words: tuple[str, ...]) -> OptionType:
     return OptionType(values.one_of(words), values.choice(words), {"enum": list(words)})
 
 
-def _optional(inner: Described) -> Described:
-    return Described(
+def _optional(inner: OptionType) -> OptionType:
+    return OptionType(
         inner.noun,
-        inner.annotation | None,
+        lambda value, reading: None if value is None else inner.read(value, reading),
         {"anyOf": [inner.schema, {"type": "null"}]},
         lambda value: None if value is None else inner.show(value),
     )
 
 
-def _list_of(inner: Described) -> Described:
-    return Described(
+def _list_of(inner: OptionType) -> OptionType:
+    def read(value: Any, reading: values.Reading) -> tuple[Any, ...]:
+        if not isinstance(value, tuple):
+            raise Refusal("must be a list")
+        items, refused = [], {}
+        for position, item in enumerate(value):
+            try:
+                items.append(inner.read(item, reading))
+            except Refusal as refusal:
+                refused[position] = refusal
+        if refused:
+            raise RefusedItems(refused)
+        return tuple(items)
+
+    return OptionType(
         f"list of {inner.noun}",
-        tuple[inner.annotation, ...],  # type: ignore[name-defined]
+        read,
         {"type": "array", "items": inner.schema},
         lambda value: [inner.show(item) for item in value],
     )
 
 
-def _word_or(words: tuple[str, ...], inner: Described) -> Described:
+def _word_or(words: tuple[str, ...], inner: OptionType) -> OptionType:
     """One of some words, read as themselves, or else what `inner` takes."""
 
-    def read(value: Any, read_inner: ValidatorFunctionWrapHandler) -> Any:
+    def read(value: Any, reading: values.Reading) -> Any:
         if type(value) is str and value in words:
             return value
         if inner.schema.get("type") == "array" and not isinstance(value, tuple):
             raise Refusal(f"must be {values.one_of(words)} or a list")
-        return read_inner(value)
+        return inner.read(value, reading)
 
-    return Described(
+    return OptionType(
         f"{values.one_of(words)} or {inner.noun}",
-        Annotated[inner.annotation, WrapValidator(read)],
+        read,
         {"anyOf": [{"enum": list(words)}, inner.schema]},
         lambda value: value if value in words else inner.show(value),
     )

@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_.$<-]{1,63}")
@@ -51,6 +51,14 @@ class Refusal(ValueError):
         super().__init__(message)
         self.message = message
         self.remedy = remedy
+
+
+class RefusedItems(Refusal):
+    """A list in which some items are refused; the key is the item's position."""
+
+    def __init__(self, items: Mapping[int, Refusal]) -> None:
+        super().__init__("has items that it does not take")
+        self.items = items
 
 
 class Report:

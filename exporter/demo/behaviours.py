@@ -12,7 +12,7 @@ EVERYONE = "*"
 
 
 class AfterData(StrEnum):
-    """What a server does once it has read the final dot of a message."""
+    """The action of a server after the final dot of a message."""
 
     REPLY = "reply"
     RESET_KEPT = "reset_kept"
@@ -35,7 +35,7 @@ class Greylisting:
 
 @dataclass(frozen=True, slots=True)
 class Treatment:
-    """What an MX host does with mail for one recipient it knows; the default is to deliver it.
+    """The treatment of mail for one recipient that the MX host knows; by default it is delivered.
 
     `reject` is the whole reply to RCPT. `discard` accepts the message and forgets it.
     """
@@ -53,7 +53,9 @@ DELIVER = Treatment()
 
 @dataclass(frozen=True, slots=True)
 class ServerBehaviour:
-    """What one server does to every client. `reply_delay` is seconds before each SMTP reply."""
+    """The behaviour of one server towards every client. `reply_delay` is seconds before each SMTP
+    reply.
+    """
 
     is_down: bool = False
     reply_delay: float = 0.0
@@ -88,7 +90,7 @@ class WorldBehaviour:
         )
 
     def treatment(self, address: str) -> Treatment:
-        """What awaits mail for `address`: its own treatment, under the one of everyone."""
+        """Return the treatment of mail for `address`: its own one, under the one of everyone."""
         own = self.recipients.get(address.lower(), DELIVER)
         return overlay(own, self.recipients.get(EVERYONE, DELIVER))
 

@@ -17,8 +17,8 @@ _POLICY = SMTP.clone(max_line_length=0)
 class Bounce:
     """One recipient that could not be reached.
 
-    `reply` is the text of the reply that says so, None when there was none; `status` is the
-    enhanced status code (RFC 3463), `remote_host` who refused, None when nobody was reached.
+    `reply` is the text of the refusing reply, None when there was none; `status` is the enhanced
+    status code (RFC 3463), `remote_host` the refusing host, None when no host was reached.
     """
 
     reporting_host: str

@@ -1,4 +1,4 @@
-"""The faults the mail world can have: one table, each with what it does and what it intends."""
+"""The faults the mail world can have: one table, each with its behaviour and intended outcomes."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass

@@ -31,7 +31,7 @@ MAX_MESSAGES = 10_000
 """Messages one folder keeps; the oldest go first."""
 _MAX_LINE = 65_536
 _GOODBYE = 2.0
-"""Seconds that sessions whose connection was cut have to end."""
+"""Seconds that sessions have to end after their connection was cut."""
 
 
 def _stands_alone(_response: FetchResponse) -> int:

@@ -39,8 +39,7 @@ class Listener:
             self._server = await loop.create_server(self._factory, sock=sock, ssl=self._tls)
 
     async def close(self) -> None:
-        """Refuse new connections; those there are have met their protocols, whose business they
-        remain."""
+        """Refuse new connections; those that are open stay with their protocols."""
         server, self._server = self._server, None
         if server is not None:
             await stop_serving(server)

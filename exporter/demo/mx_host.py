@@ -1,4 +1,4 @@
-"""The MX host's logic: whom it knows, whom it makes wait, what it thinks of a message."""
+"""The MX host's logic: known recipients, greylisting, and its verdict on a message."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -31,7 +31,9 @@ Triplet = tuple[str, str, str]
 
 
 class Greylist:
-    """Who asked for what, and when first; the oldest are forgotten beyond MAX_GREYLIST."""
+    """Clients with sender and recipient, and their first attempt; the oldest go beyond
+    MAX_GREYLIST.
+    """
 
     def __init__(self) -> None:
         self._first_seen: dict[Triplet, float] = {}
@@ -84,7 +86,7 @@ class MxHandler:
         hostname: str,
         responses: list[str],
     ) -> list[str]:
-        """What the library offers, but for AUTH: an MX host knows no users."""
+        """The library's capabilities without AUTH: an MX host knows no users."""
         session.host_name = hostname
         return [line for line in responses if not line.startswith("250-AUTH")]
 
@@ -148,7 +150,7 @@ class MxHandler:
         return None
 
     async def _filtered(self, session: Session, envelope: Envelope) -> tuple[bool, bytes]:
-        """Whether it is spam, and the content under the fields that say what was found."""
+        """Return True if it is spam, and the content under the fields with the results."""
         content = message_content(envelope)
         origin = Origin(client_address(session), session.host_name or "", envelope_sender(envelope))
         verdict = await authentication_results(self._host_name, content, origin, self._lookups)

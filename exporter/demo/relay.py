@@ -61,7 +61,7 @@ class _Failed:
 
 
 class Relay:
-    """Delivers what it is given, or returns it to its envelope sender."""
+    """Delivers its messages, or returns them to the envelope sender."""
 
     def __init__(self, options: RelayOptions, lookups: Lookups, local: LocalDelivery) -> None:
         self._options = options
@@ -89,7 +89,7 @@ class Relay:
             task.add_done_callback(log_error)
 
     async def close(self) -> None:
-        """Give up what is still queued.
+        """Give up the messages that are still queued.
 
         Before Python 3.12 `asyncio.wait_for`, on which the clients used here rely, can swallow a
         cancellation; so the tasks are told until they are gone.

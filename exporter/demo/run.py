@@ -50,7 +50,7 @@ def demo(once: bool, fault: str | None, port: int) -> int:  # noqa: FBT001 - cal
 
 @dataclass
 class Board:
-    """What each path's latest canary is doing and how the settled ones ended."""
+    """The state of each path's latest canary, and the outcomes of the settled ones."""
 
     intended: Mapping[str, Outcome]
     latest: dict[str, CanaryRecord] = field(default_factory=dict)

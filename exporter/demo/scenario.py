@@ -1,4 +1,4 @@
-"""What happens in the mail world: its names, its example paths and the configuration to watch it.
+"""The mail world: its names, its example paths and the configuration to watch it.
 
 Everything is under `.test` (RFC 6761 §6.2), so that a mistake can never reach real mail.
 """
@@ -32,9 +32,9 @@ RouteName = Literal["relay", "direct"]
 
 @dataclass(frozen=True, slots=True)
 class ExamplePath:
-    """One path of the demo, what the world does to it and how it should therefore end. Seconds.
+    """One path of the demo, its treatment by the world and its intended end. Seconds.
 
-    `is_known` says whether the recipient exists at the MX host.
+    `is_known` is True if the recipient exists at the MX host.
     """
 
     name: str
@@ -114,7 +114,7 @@ ADDRESSES: Mapping[str, str] = {
     f"postmaster@{RECEIVER_DOMAIN}": ACCOUNT,
     **{path.recipient: ACCOUNT for path in EXAMPLE_PATHS if path.is_known},
 }
-"""Every address that exists, with the account whose mailbox it is."""
+"""Every address that exists, with the account of its mailbox."""
 
 
 def zones(dkim_name: str, dkim_record: str) -> Mapping[str, str]:

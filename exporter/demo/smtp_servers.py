@@ -1,4 +1,4 @@
-"""SMTP servers whose behaviour can be changed while they run; what they serve is a handler."""
+"""SMTP servers that can change their behaviour while they run; a handler serves their clients."""
 
 import asyncio
 import logging
@@ -67,7 +67,7 @@ class SmtpConnection(SMTP):
         return await super().handle_exception(error)
 
     def cut(self) -> None:
-        """Close the connection at once, whatever is still to be sent."""
+        """Close the connection at once, with unsent octets or without."""
         transport = self._raw_transport()
         if transport is not None:
             transport.abort()
@@ -98,7 +98,7 @@ def _linger_not(sock: Any) -> None:
 
 
 class SmtpHandler(Protocol):
-    """What the library asks of the logic behind a server (it finds the methods by name)."""
+    """The methods that the library looks for, by name, in the logic behind a server."""
 
     async def handle_RCPT(  # noqa: N802
         self,
@@ -118,7 +118,7 @@ class SmtpHandler(Protocol):
 
 
 class SmtpServer:
-    """A listener whose every connection speaks SMTP to `handler`.
+    """A listener that speaks SMTP on every connection, with the logic of `handler`.
 
     `options` are the library's own (authentication, TLS); `implicit_tls` begins with the handshake.
     """

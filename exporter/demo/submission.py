@@ -1,4 +1,4 @@
-"""The submission server's logic: who may send, and what happens to what they send."""
+"""The submission server's logic: its users, and the way of their mail."""
 
 import hmac
 from collections.abc import Callable, Mapping
@@ -29,7 +29,7 @@ _KEY_BITS = 2048  # RFC 8301 §3.2: "Signers SHOULD use RSA keys of at least 204
 
 
 class Signer:
-    """Signs what leaves a domain with a key made for this world, RFC 6376."""
+    """Signs outgoing mail with a key made for this world, RFC 6376."""
 
     def __init__(self, domain: str, selector: str) -> None:
         self.record_name = f"{selector}._domainkey.{domain}"
@@ -53,7 +53,7 @@ class Signer:
 
 
 class SubmissionHandler:
-    """Takes mail from those who have logged in, signs it and queues it for the relay."""
+    """Takes mail from clients that have logged in, signs it and queues it for the relay."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""What the world's MX host finds out about the origin of a message; it claims nothing else."""
+"""The MX host's findings about the origin of a message; it claims nothing else."""
 
 import re
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ _FIELD = re.compile(rb"^([!-9;-~]+)[ \t]*:(.*(?:\r\n[ \t].*)*)\r\n", re.MULTILIN
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Who handed a message over: the client's address, its EHLO name, the envelope sender.
+    """The client that handed a message over: its address, its EHLO name, the envelope sender.
 
     `sender` is "" for the null reverse-path (RFC 5321 §4.5.5).
     """

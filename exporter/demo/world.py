@@ -78,7 +78,7 @@ class MailWorld:
         await self._behave()
 
     async def heal(self) -> None:
-        """End every fault. What went wrong under them is not made good."""
+        """End every fault. Damage done under them stays."""
         self._faults = ()
         await self._behave()
 
@@ -168,7 +168,7 @@ class MailWorld:
         stack.push_async_callback(self._submissions.close)
 
     async def _behave(self) -> None:
-        """Make the servers what the faults in force want them to be."""
+        """Set the servers as the faults in force need them."""
         behaviour = self._behaviour = in_force(scenario.FAULTLESS, self._faults)
         self._submission_certificate.show(is_expired=behaviour.submission.has_expired_certificate)
         self._mx_certificate.show(is_expired=behaviour.mx.has_expired_certificate)
@@ -196,7 +196,7 @@ class MailWorld:
         await self._imap.deliver(account, folder, content)
 
     async def _deliver_local(self, recipient: str, content: bytes) -> bool:
-        """The sender's own provider delivers what comes back to its domain itself."""
+        """The sender's own provider delivers mail that comes back to its domain itself."""
         account = scenario.ADDRESSES.get(recipient.lower())
         if account is not None:
             await self._imap.deliver(account, INBOX, b"Return-Path: <>\r\n" + content)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, fields
 
 from probes.registry import KINDS
-from probes.rows import Diagnosed
+from probes.registry.rows import Diagnosed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

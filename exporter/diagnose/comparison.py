@@ -1,6 +1,6 @@
 """What a diagnosis is compared with, and when everybody sees what is mended now."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -16,39 +16,6 @@ _AREA_NAMES = frozenset(area.name for area in AREAS)
 
 _OF_SEVERAL_NAMES = frozenset({Aspect.SPF, Aspect.DKIM, Aspect.DMARC})
 """Of these a finding may be about somebody else's record, which only its subject tells."""
-
-_ASPECTS: Mapping[str, Aspect] = {
-    "dns_mx": Aspect.MX,
-    **dict.fromkeys(
-        (
-            *("mx.implicit", "mx.null_with_others", "mx.null_preference", "mx.host_is_cname"),
-            *("mx.records_duplicate", "mx.host_is_address"),
-        ),
-        Aspect.MX,
-    ),
-    **dict.fromkeys(
-        (
-            *("sts.absent", "sts.record_multiple", "sts.record_syntax", "sts.record_ignored"),
-            *("sts.policy_invalid", "sts.policy_lint", "sts.host_not_covered"),
-            "sts.pattern_unused",
-        ),
-        Aspect.STS_RECORD,
-    ),
-    "tlsrpt": Aspect.TLSRPT,
-    **dict.fromkeys(
-        (
-            *("dane.absent", "dane.mismatch", "dane.unusable", "dane.unusual"),
-            *("dane.rollover", "dane.partial"),
-        ),
-        Aspect.TLSA,
-    ),
-    "spf": Aspect.SPF,
-    "dkim": Aspect.DKIM,
-    "dmarc": Aspect.DMARC,
-    "nameservers.single": Aspect.NAMESERVERS,
-}
-"""The record that mends what a code (or all that begin so) says; what is wrong with a policy is
-mended with a new id in the record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,14 +60,14 @@ def compared(diagnosis: Diagnosis) -> tuple[Compared, ...]:
     )
 
 
-def mended_by(code: str, subject: str, known: tuple[Known, ...], at: datetime) -> datetime | None:
-    """When everybody sees a record that takes the place of the one that `code` speaks of.
+def mended_by(
+    aspect: Aspect | None, subject: str, known: tuple[Known, ...], at: datetime
+) -> datetime | None:
+    """Return when everybody sees a record that takes the place of the present one.
 
-    None where no record mends it, or where nothing says how long others keep the old answer.
+    `aspect` is the record that mends what is wrong with `subject`. None if no record mends it, or
+    if nothing says how long others keep the old answer.
     """
-    area, _, rest = code.partition(".")
-    names = () if rest == "lookup_failed" else (code, area)
-    aspect = next((_ASPECTS[name] for name in names if name in _ASPECTS), None)
     those = [one for one in known if one.aspect is aspect]
     meant = [one for one in those if one.subject in (subject, f"_dmarc.{subject}")]
     if aspect not in _OF_SEVERAL_NAMES:

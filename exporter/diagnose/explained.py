@@ -1,22 +1,14 @@
 """Which failures of a diagnosis are told already, by a finding about the same thing."""
 
-import re
 from collections.abc import Iterator
 
 from exporter.diagnose.diagnosis import AreaResult, Diagnosis
 from exporter.diagnose.verdicts import findings_of, takes_no_mail
+from probes.catalogue import ENTRIES, mx, smtp
 from probes.result import Failure, Finding, Part, Phase, Reason, Status, one_line
-
-PLACE = re.compile(r"\S+ \[[0-9A-Fa-f:.]+\]")
-"""The subject of what is about one address of a host."""
+from probes.subject import SubjectKind
 
 _GRAVE = (Status.FAILURE, Status.WARNING, Status.UNTESTABLE)
-_BESIDE = (
-    *("smtp.unsolicited_reply", "smtp.ehlo.refused", "smtp.size.too_small", "smtp.starttls.masked"),
-    *("smtp.starttls.not_offered", "smtp.starttls.certificate_", "mx.starttls_inconsistent"),
-    *("mx.host_special_address", "sts.host_", "dane.", "tls.", "smtp.tarpit", "rcpt."),
-)
-"""Beginnings of codes that stand beside a failure, or follow from it, and are not its cause."""
 
 _TLS = (Phase.STARTTLS, Phase.TLS)
 
@@ -47,7 +39,7 @@ def _is_told(whole: Failure, one: AreaResult) -> bool:
     grave = Status.UNTESTABLE if whole.is_untestable else Status.FAILURE
     found = [finding for finding in one.result.findings if finding.status is grave]
     if whole.phase is Phase.EVALUATE:
-        return any(not finding.code.startswith("tlsrpt.") for finding in found)
+        return any(not _is_about_reports(finding) for finding in found)
     return any(one_line(finding.evidence) == whole.detail for finding in found)
 
 
@@ -61,14 +53,25 @@ def _about(diagnosis: Diagnosis, one: AreaResult, part: Part) -> Iterator[Findin
 
 
 def _is_about_host(finding: Finding) -> bool:
-    return finding.code == "mx.host_unresolved" or PLACE.fullmatch(finding.subject) is not None
+    return finding.code == mx.HOST_UNRESOLVED.code or finding.subject.kind is SubjectKind.PLACE
 
 
 def _explains(finding: Finding, failure: Failure) -> bool:
-    if finding.code == "smtp.starttls.failed":  # mail may be taken in clear, and fail there
+    if finding.code == smtp.STARTTLS_FAILED.code:  # mail may be taken in clear, and fail there
         return failure.phase in _TLS
-    return finding.status in _GRAVE and not finding.code.startswith(_BESIDE)
+    return finding.status in _GRAVE and not _is_beside(finding)
 
 
 def _is_broken_off(diagnosis: Diagnosis, failure: Failure) -> bool:
     return diagnosis.is_interrupted and failure.reason is Reason.UNTESTABLE
+
+
+def _is_about_reports(finding: Finding) -> bool:
+    entry = ENTRIES.get(finding.code)
+    return entry is not None and entry.is_about_reports
+
+
+def _is_beside(finding: Finding) -> bool:
+    """True if it stands beside a failure or follows from it."""
+    entry = ENTRIES.get(finding.code)
+    return entry is not None and entry.is_beside_failure

@@ -33,9 +33,8 @@ def seen(diagnosis: Diagnosis) -> Iterator[tuple[str, tuple[Seen, ...]]]:
         rows = [*_of_run(facts, parts)]
         for part in parts:
             known = {**chains.get((part.host, part.address), {}), **part.facts}
-            rows += [
-                Seen(part.subject, text) for text in _of_part(known, one.area.shows, diagnosis)
-            ]
+            seen = _of_part(known, one.area.shows, diagnosis)
+            rows += [Seen(str(part.subject), text) for text in seen]
         told = [Seen(one_line(row.what), one_line(row.told)) for row in rows if row.told]
         if told:
             yield one.area.title, tuple(told[:MAX_ROWS])

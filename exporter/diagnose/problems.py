@@ -6,9 +6,9 @@ from datetime import datetime
 
 from exporter.diagnose.comparison import mended_by
 from exporter.diagnose.diagnosis import AreaResult, Diagnosis
-from exporter.diagnose.explained import PLACE, unexplained
+from exporter.diagnose.explained import unexplained
 from exporter.reports.advice import Vantage
-from probes.catalogue import ENTRIES, owner_of_finding
+from probes.catalogue import ENTRIES, mx, owner_of_finding, tls_policies
 from probes.catalogue.entry import Entry
 from probes.catalogue.failure_ending import VERIFY
 from probes.catalogue.failures import failure_entry
@@ -25,6 +25,7 @@ from probes.result import (
     Status,
     one_line,
 )
+from probes.subject import Subject, SubjectKind
 
 _ORDER = (
     *(Status.FAILURE, Status.WARNING, Status.UNTESTABLE),
@@ -71,19 +72,18 @@ class Problem:
 class _Told:
     """One finding, or one failure, with the texts that are to be filled in for it.
 
-    `aspect` is what its record is found by: the finding's code, the failure's phase. `recipient` is
-    whom a finding about recipients is about, None where that is whoever was to be diagnosed.
+    `recipient` is the one a finding about recipients is about, None where that is the one who was
+    to be diagnosed.
     """
 
     code: str
     status: Status
     owner: Owner
-    subject: str
+    subject: Subject
     evidence: str
     reference: str
     texts: Entry | None
     part: Part | None
-    aspect: str
     recipient: str | None = None
 
     @property
@@ -125,10 +125,11 @@ def _problem(
 ) -> Problem:
     first = group[0]
     texts = first.texts
+    mended_in = None if texts is None else texts.mended_in
     if first.recipient is not None:
         options = {**vantage.options, "recipient": first.recipient}
         vantage = replace(vantage, options=options)
-    cases = dict.fromkeys((one_line(told.subject), one_line(told.evidence)) for told in group)
+    cases = dict.fromkeys((one_line(str(told.subject)), one_line(told.evidence)) for told in group)
     return Problem(
         one.area.name,
         first.code,
@@ -140,7 +141,7 @@ def _problem(
         _remedies(texts.remedy, group, vantage) if texts else "",
         vantage.commands(texts.verify, first.subject, first.part) if texts else (),
         first.reference,
-        mended_by(first.aspect, first.subject, one.result.known, diagnosis.started_at),
+        mended_by(mended_in, str(first.subject), one.result.known, diagnosis.started_at),
     )
 
 
@@ -162,12 +163,11 @@ def _failures(diagnosis: Diagnosis, one: AreaResult) -> Iterator[_Told]:
             texts.code,
             Status.UNTESTABLE if failure.is_untestable else Status.FAILURE,
             failure.owner,
-            diagnosis.request.domain if part is None else part.subject,
+            Subject.of(diagnosis.request.domain) if part is None else part.subject,
             failure.detail,
             texts.reference,
             _for_owner(texts, failure.owner),
             part,
-            failure.phase,
         )
 
 
@@ -189,14 +189,14 @@ def _findings(result: ProbeResult) -> Iterator[_Told]:
             finding.reference,
             texts,
             part,
-            finding.code,
             None if part is None else asked_for(finding.code, part.facts),
         )
 
 
 def _is_left_out(finding: Finding) -> bool:
     """A host without an address has a finding that says so, `mx.host_unresolved`."""
-    return finding.code == "mx.address_unusable" and not PLACE.fullmatch(finding.subject)
+    is_place = finding.subject.kind is SubjectKind.PLACE
+    return finding.code == mx.ADDRESS_UNUSABLE.code and not is_place
 
 
 def _because(texts: Entry, failure: Failure | None) -> Entry:
@@ -204,12 +204,15 @@ def _because(texts: Entry, failure: Failure | None) -> Entry:
     if failure is None:
         return texts
     of_failure = failure_entry(failure.phase, failure.reason)
-    if texts.code == "mx.address_unusable":
+    if texts.code == mx.ADDRESS_UNUSABLE.code:
         remedy = f"{of_failure.remedy} Or take {{address}} out of the DNS."
         return replace(texts, remedy=remedy, verify=of_failure.verify or texts.verify)
-    if texts.code == "mx.host_unresolved" and failure.reason not in _NO_ADDRESS:
+    if texts.code == mx.HOST_UNRESOLVED.code and failure.reason not in _NO_ADDRESS:
         return replace(texts, remedy=of_failure.remedy, verify=of_failure.verify)
-    if texts.code == "sts.policy_fetch" and failure.phase in (Phase.DNS_ADDRESS, Phase.CONNECT):
+    if texts.code == tls_policies.STS_POLICY_FETCH.code and failure.phase in (
+        Phase.DNS_ADDRESS,
+        Phase.CONNECT,
+    ):
         verify = VERIFY[Phase.DNS_ADDRESS] if failure.phase is Phase.DNS_ADDRESS else texts.verify
         remedy = of_failure.remedy.replace("{port}", "443")
         return replace(texts, remedy=remedy, verify=verify)

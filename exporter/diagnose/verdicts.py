@@ -4,6 +4,7 @@ from collections.abc import Collection
 
 from exporter.diagnose.diagnosis import AreaResult, Diagnosis
 from exporter.reports.exit_codes import ExitCode
+from probes.catalogue import ENTRIES, sender
 from probes.kinds.policy.consequences import Outcome, Sender
 from probes.result import Finding, Owner, ProbeResult, Reason, Status
 
@@ -37,27 +38,16 @@ _CODES = {
     Status.WARNING: ExitCode.WARNING,
 }
 
-_BESIDE_OTHERS = frozenset(
-    {
-        *("mx.address_unusable", "mx.address_lookup_failed", "mx.host_unresolved"),
-        *("nameservers.unreachable", "nameservers.unresolved"),
-        *("dnsbl.list_unhealthy", "rhsbl.list_unhealthy"),
-        *("tlsrpt.lookup_failed", "dmarc.reports_unauthorised"),
-    }
-)
-"""What was not tested here leaves the verdict standing: other addresses, servers or lists of its
-kind were tested, or no mail depends on it."""
-
 
 def _decides_nothing(finding: Finding) -> bool:
-    return finding.status is Status.UNTESTABLE and finding.code in _BESIDE_OTHERS
+    """True if something was not tested, and the verdict stands all the same."""
+    entry = ENTRIES.get(finding.code)
+    return finding.status is Status.UNTESTABLE and entry is not None and entry.leaves_verdict
 
 
 def _is_row_unknown(result: ProbeResult) -> bool:
     """Whether it is not known what one of the senders does."""
-    return any(
-        result.facts.get(f"consequence.{sender}") == Outcome.UNTESTABLE.value for sender in Sender
-    )
+    return any(result.facts.get(f"consequence.{one}") == Outcome.UNTESTABLE.value for one in Sender)
 
 
 def _gravest(codes: Collection[ExitCode]) -> ExitCode:
@@ -96,16 +86,12 @@ def _judgement(one: AreaResult, code: ExitCode) -> str:
     if code is ExitCode.FAILURE:
         return area.broken
     codes = {finding.code for finding in found}
-    said = area.of_a_part if area.of_a_part and "sender.not_examined" in codes else area.good
+    said = area.of_a_part if area.of_a_part and sender.NOT_EXAMINED.code in codes else area.good
     if any(finding.status is Status.WARNING for finding in found):
         said = area.flawed
-    elif codes & _TOOTHLESS:
+    elif any(entry.refuses_nothing for code in codes if (entry := ENTRIES.get(code))):
         said += ", and are asked to take both alike"
     return f"as far as it could be tested, {said}" if code is ExitCode.UNTESTABLE else said
-
-
-_TOOTHLESS = frozenset({"dmarc.policy_none", "dmarc.testing"})
-"""Policies by which nothing is refused."""
 
 
 def _sentence(text: str, domain: str) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 from exporter.model import CanaryRecord
 from probes.canary.evidence import Evidence, evidence_json
 from probes.canary.lifecycle import Outcome, State
+from probes.catalogue import arrival
 from probes.mailboxes import Placement, Sighting
 from probes.records.raw_message import MAX_MESSAGE
 from probes.records.reply import Reply
@@ -28,6 +29,7 @@ from probes.result import (
     Status,
     json_default,
 )
+from probes.subject import read_subject
 
 MAX_RESULT_CHARACTERS = 256 * 1024
 """A longer result is kept without its parts and facts; the fact `ledger.shortened` says so."""
@@ -125,7 +127,7 @@ def pack_document(evidence: Evidence) -> bytes:
     document = evidence_json(evidence)
     text = encode(document)
     if len(text) > MAX_EVIDENCE_CHARACTERS:
-        note = Finding("arrival.evidence.shortened", Status.NOTICE, "message", _SHORTENED, "")
+        note = arrival.EVIDENCE_SHORTENED.found(Status.NOTICE, "message", _SHORTENED)
         short = {key: _short(value) for key, value in document.items()}
         text = encode({**short, "findings": [*short["findings"], note]})
     return zlib.compress(text.encode("ascii"), 6)
@@ -217,6 +219,7 @@ def decode_finding(document: Mapping[str, Any]) -> Finding:
         **{
             **document,
             "status": Status(document["status"]),
+            "subject": read_subject(document["subject"]),
             "owner": None if owner is None else Owner(owner),
         }
     )

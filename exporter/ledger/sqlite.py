@@ -50,7 +50,7 @@ _REMEDIES = {
 
 @contextmanager
 def named_errors(name: str, engine: Engine) -> Iterator[None]:
-    """Slot what the database says into LedgerError; `name` is the file or a URL without password.
+    """Turn what the database says into LedgerError; `name` is the file or a URL without password.
 
     Sees SQLAlchemy's exceptions as well as the driver's own.
     """

@@ -10,8 +10,8 @@ from functools import lru_cache
 from exporter.analysis.verdicts import Verdict, verdict_of
 from exporter.model import CanaryRecord, Change
 from probes.canary.lifecycle import Event, Outcome
+from probes.catalogue.monitor import LOOP_LAGGED
 from probes.result import (
-    LOOP_LAGGED,
     Failure,
     Part,
     Phase,
@@ -122,7 +122,7 @@ def _unix_time(text: str) -> float:
 
 def is_lagged(result: ProbeResult) -> bool:
     """Whether our own event loop was late during the run, so that its times are to be doubted."""
-    return any(finding.code == LOOP_LAGGED for finding in result.findings)
+    return any(finding.code == LOOP_LAGGED.code for finding in result.findings)
 
 
 def failure_labels(failure: Failure) -> tuple[str, str, str]:

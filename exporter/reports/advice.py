@@ -8,8 +8,9 @@ from typing import Any
 
 from exporter.reports.own_address import local_address
 from probes.catalogue import filled
-from probes.catalogue.subjects import is_address, subject_values
+from probes.catalogue.subjects import subject_values
 from probes.result import Part, one_line
+from probes.subject import Subject, is_address
 
 MAX_PLACES = 5
 """Addresses of a host for which a command is told."""
@@ -39,11 +40,11 @@ class Vantage:
     job: str = ""
     server: str = ""
 
-    def remedy(self, text: str, subject: str, part: Part | None = None) -> str:
+    def remedy(self, text: str, subject: Subject, part: Part | None = None) -> str:
         """What to do about `subject`; `part` is where it was found."""
         return filled(text, {**self._values(subject, part), "resolver": _named(self.resolver)})
 
-    def commands(self, text: str, subject: str, part: Part | None = None) -> tuple[str, ...]:
+    def commands(self, text: str, subject: Subject, part: Part | None = None) -> tuple[str, ...]:
         """Command lines to paste, one for each address where the subject has several."""
         lines: dict[str, None] = {}
         for line in text.splitlines():
@@ -51,7 +52,7 @@ class Vantage:
                 lines[_pasted(line, self._values(subject, place))] = None
         return tuple(lines)
 
-    def _places(self, line: str, subject: str, part: Part | None) -> Iterator[Part | None]:
+    def _places(self, line: str, subject: Subject, part: Part | None) -> Iterator[Part | None]:
         """The parts whose address a line can be filled with, if it needs one."""
         said = subject_values(subject)
         if "{address}" not in line or "address" in said or (part and part.address):
@@ -63,7 +64,7 @@ class Vantage:
         known = sorted(of_host or asked, key=lambda one: (one.host, str(one.address)))
         yield from known[:MAX_PLACES] or (part,)
 
-    def _values(self, subject: str, part: Part | None) -> Mapping[str, str]:
+    def _values(self, subject: Subject, part: Part | None) -> Mapping[str, str]:
         said = subject_values(subject)
         values = {**self._defaults(), **_of_part(part), **said}
         if "address" in said and "host" not in said:

@@ -6,6 +6,11 @@ from probes.result import Status, to_json
 
 WIDTH = 100
 
+_DOCUMENTED = (
+    *("code", "summary", "why", "remedy", "verify", "reference", "owner", "severity", "ours"),
+)
+"""The fields of an entry that are told; the others are for the program."""
+
 _PAGE_HEAD = """\
 # Findings
 
@@ -42,13 +47,13 @@ _AREA_TITLES = {
 
 
 def entry_json(entry: Entry) -> dict[str, object]:
-    """An entry as a JSON document: its fields, the texts with their open words as they are."""
-    document: dict[str, object] = to_json(entry)
-    return document
+    """Return an entry as a JSON document, the texts with their open words as they are."""
+    document = to_json(entry)
+    return {name: document[name] for name in _DOCUMENTED}
 
 
 def page() -> str:
-    """The whole of docs/findings.md."""
+    """The whole of docs/generated/findings.md."""
     parts = [_PAGE_HEAD]
     for area, entries in AREAS.items():
         parts.append(f"## {_AREA_TITLES.get(area, area)}\n")

@@ -16,6 +16,7 @@ from probes.catalogue import ENTRIES, owner_of_finding
 from probes.catalogue.failures import failure_entry
 from probes.registry import KINDS
 from probes.result import Failure, Finding, Part, ProbeResult, Status
+from probes.subject import Subject
 
 _SOME = 6
 
@@ -122,7 +123,7 @@ def failure_remedy(story: Story, failure: Failure) -> str:
     """What to do about what stopped the sending, or the run of a job."""
     parts = () if story.result is None else story.result.parts
     part = next((one for one in parts if one.failure and _is_same(one.failure, failure)), None)
-    subject = story.vantage.server or story.vantage.domain
+    subject = Subject.of(story.vantage.server or story.vantage.domain)
     if part is not None:
         subject = part.subject
     text = failure_entry(failure.phase, failure.reason).remedy
@@ -170,7 +171,7 @@ class Advice:
 
 def advice(story: Story) -> tuple[Advice, ...]:
     """Every finding of the sending, its parts and its copies, once, the gravest first."""
-    found: dict[tuple[str, str], _Found] = {}
+    found: dict[tuple[str, Subject], _Found] = {}
     for finding, part in (*_of_result(story.result), *_of_evidence(story.evidence)):
         found.setdefault((finding.code, finding.subject), (finding, part))
     order = list(Status)

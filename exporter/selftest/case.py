@@ -1,4 +1,4 @@
-"""What a case is: a small world, what is run in it, and exactly what must be found."""
+"""A case: a small world, a run in it, and exactly the findings that must come."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -45,7 +45,7 @@ class HandOver:
 class Copy:
     """A copy is fetched from a mailbox, examined, and its evidence kept.
 
-    `sent` is what was sent, None where that is not known any more; `times` is what we saw.
+    `sent` is the sent message, None if it is no longer known; `times` are our own instants.
     """
 
     target: Any
@@ -60,8 +60,8 @@ Step = Probe | HandOver | Copy
 class Case:
     """One world and one run. `name` is a sentence.
 
-    `expected` is exactly what must be found: less is a code that does not fire where it should,
-    more is one that does not stay silent. A case that `is_healthy` must also end in success.
+    `expected` is exactly the set of findings: with fewer a code does not fire where it should, with
+    more a code is not silent. A case that `is_healthy` must also end in success.
     """
 
     area: str
@@ -103,7 +103,7 @@ def _told(one: str | Told) -> Told:
 
 
 def chosen(cases: Iterable[Case], word: str) -> tuple[Case, ...]:
-    """The cases of an area or of a code; where it is neither, those whose name or code has it."""
+    """Return the cases of an area or of a code; else those with the word in their name or codes."""
     wanted, known = word.strip().casefold(), tuple(cases)
     exact = tuple(case for case in known if wanted == case.area or wanted in case.codes)
     return exact or tuple(case for case in known if wanted and _mentions(case, wanted))

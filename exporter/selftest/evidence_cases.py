@@ -1,4 +1,4 @@
-"""Cases of what an arrived copy shows: fetched over IMAP, examined, its keys asked of the DNS."""
+"""Cases of arrived copies: fetched over IMAP, examined, their keys looked up in the DNS."""
 
 import base64
 from collections.abc import Iterator, Mapping
@@ -35,7 +35,7 @@ _CHANGED, _FORM = Status.WARNING, Status.INFO
 
 @dataclass(frozen=True, slots=True)
 class _Way:
-    """A canary's way: what was sent, and how the copy of it comes to be read."""
+    """A canary's way: the sent message, and how its copy comes to be read."""
 
     props: Props
     sent: bytes
@@ -51,7 +51,7 @@ class _Way:
         answer: tuple[Step, ...] | None = None,
         times: OurTimes | None = None,
     ) -> Case:
-        """The copy `arrived`; `answer` is what the server says instead of giving it."""
+        """The copy `arrived`; `answer` is the server's answer instead of it."""
         server = Mailbox(
             {"UID FETCH": answer or _whole(arrived)}, context=self.props.server.context
         )
@@ -118,7 +118,7 @@ def _whole(octets: bytes) -> tuple[Step, ...]:
 
 
 def _signatures(way: _Way) -> Iterator[Case]:
-    """Keys and signatures that are not what they should be."""
+    """Keys and signatures with a defect."""
     copy = way.relayed(way.sent)
     for name, record in (
         ("is gone", None),
@@ -145,7 +145,7 @@ def _signatures(way: _Way) -> Iterator[Case]:
 
 
 def _verdicts(way: _Way) -> Iterator[Case]:
-    """What the receiver, a filter or somebody on the way says of the message."""
+    """The results that the receiver, a filter or a relay wrote into the message."""
     failed = f"dkim=temperror header.d={AUTHOR}; dmarc=fail"
     yield way.case(
         "the receiver could not get the key",
@@ -308,7 +308,7 @@ def _body_changes(way: _Way) -> Iterator[Case]:
 
 
 def _unsigned(way: _Way) -> Iterator[Case]:
-    """What breaks a signature is harmless where there is none."""
+    """A change that breaks a signature is harmless where there is none."""
     header, _, body = way.sent.partition(b"\r\n\r\n")
     yield way.case("an unsigned copy came through whole", way.relayed(way.sent))
     encoded = header.replace(b"Encoding: 7bit", b"Encoding: base64") + b"\r\n\r\n"

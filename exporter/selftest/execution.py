@@ -1,4 +1,4 @@
-"""A case performed: its world stands, the real code runs in it, and what it found comes back."""
+"""A case executed: its world runs, the real code runs in it, and its findings come back."""
 
 import asyncio
 import time
@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from exporter.ledger.encoding import pack_document, unpack_document
+from exporter.ledger.encoding import decode_finding, pack_document, unpack_document
 from exporter.model import ArrivedCopy, CanaryRecord
 from exporter.selftest.case import Case, Copy, HandOver, Probe, Step
 from exporter.service.examiner import examine_copy
@@ -18,7 +18,7 @@ from probes.canary.lifecycle import Outcome, State
 from probes.canary.message import MARKER
 from probes.mailboxes import Content, News, Place, Placement
 from probes.registry import KINDS, MAILBOXES, ROUTES
-from probes.result import Finding, Phase, ProbeResult, Status
+from probes.result import Phase, ProbeResult
 from probes.run import Lag, run_once
 from probes.trace import Trace
 
@@ -69,7 +69,7 @@ def _work(act: Step, world: World) -> tuple[str, Work]:
 
 
 async def _examine(world: World, act: Copy, trace: Trace) -> None:
-    """From the mailbox to what the ledger would keep."""
+    """Return the evidence that the ledger would keep of a copy in the mailbox."""
     with trace.phase(Phase.FETCH):
         content = await _fetched(world, act)
     copy = ArrivedCopy(_record(), 0, False, Placement.INBOX, act.sent, act.times)
@@ -77,9 +77,7 @@ async def _examine(world: World, act: Copy, trace: Trace) -> None:
     with trace.phase(Phase.EVALUATE):
         evidence = await examine_copy(world.net, copy, content, trusted)
     kept = unpack_document(pack_document(evidence))
-    trace.findings.extend(
-        Finding(**{**finding, "status": Status(finding["status"])}) for finding in kept["findings"]
-    )
+    trace.findings.extend(map(decode_finding, kept["findings"]))
 
 
 async def _fetched(world: World, act: Copy) -> Content:
@@ -102,7 +100,7 @@ async def _fetched(world: World, act: Copy) -> Content:
 
 
 class _Wanting:
-    """Somebody who waits for no canary and wants the copy of one that has arrived."""
+    """An `Interest` that waits for no canary and wants the copy of one that has arrived."""
 
     def __init__(self) -> None:
         self.changed = asyncio.Event()

@@ -1,4 +1,4 @@
-"""What cases are furnished with: certificates, trust stores and keys, made once."""
+"""Fixtures of the cases: certificates, trust stores and keys, made once."""
 
 import ssl
 from dataclasses import dataclass

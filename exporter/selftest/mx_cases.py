@@ -28,7 +28,7 @@ OURS, THEIRS = Status.UNTESTABLE, Status.WARNING
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """Records and the hosts that answer (good ones), and what is to be said."""
+    """Records and the hosts that answer (good ones), and the expected findings."""
 
     name: str
     zone: str
@@ -65,7 +65,7 @@ def mx_cases(props: Props) -> Iterator[Case]:
 
 
 def _addresses_of_a_host(props: Props, good: Script) -> Iterator[Case]:
-    """One host, two addresses, and what is different between them."""
+    """One host, two addresses, and the differences between them."""
     renewed = replace(good, tls=props.authority.context(MX))
     expired = replace(good, tls=props.authority.expired(MX))
     zone = f"{ONE_HOST}mx A {SECOND}\n"

@@ -21,7 +21,9 @@ _LAME, _UNREACHABLE = "nameservers.lame", "nameservers.unreachable"
 
 @dataclass(frozen=True, slots=True)
 class _Servers:
-    """Two name servers of one zone; `second` is what the other one has, None: nobody is there."""
+    """Two name servers of one zone; `second` is the zone of the other one, None: it does not
+    answer.
+    """
 
     props: Props
     first: str = ZONE

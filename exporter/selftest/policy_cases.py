@@ -28,14 +28,14 @@ TLSRPT = f'_smtp._tls TXT "v=TLSRPTv1; rua=mailto:t@{DOMAIN}"\n'
 TARGET = PolicyTarget(Domain(DOMAIN))
 NO_RECORD = "_25._tcp.mx TLSA "
 ABSENT: tuple[Told | str, ...] = ("sts.absent", "tlsrpt.absent", "dane.absent")
-"""What is said of a domain that publishes nothing."""
+"""The findings about a domain that publishes nothing."""
 
 _TLSA_NAME = (f"_25._tcp.{MX}", "TLSA")
 
 
 @dataclass(frozen=True, slots=True)
 class _World:
-    """A signed domain with one host in order, and what is changed in it."""
+    """A signed domain with one host in order, and the changes of a case."""
 
     props: Props
     zone: str = HOST
@@ -131,7 +131,7 @@ def _dnssec(world: _World) -> Iterator[Case]:
 
 
 def _dane(world: _World, server: Identity) -> Iterator[Case]:
-    """TLSA records, held to what the host serves."""
+    """TLSA records, compared with the host's certificate."""
     absent = ABSENT[:2]
     digest = "00" * 32
     following = identity(world.props.authority.pem(MX))
@@ -254,7 +254,7 @@ def _long_name(world: _World) -> Case:
 
 
 def _sts_policies(world: _World) -> Iterator[Case]:
-    """What the policy host answers."""
+    """Answers of the policy host."""
     absent = ABSENT[1:]
     published = replace(world, zone=ZONE + STS)
     fetch = ("sts.policy_fetch", Status.FAILURE)
@@ -318,7 +318,7 @@ def _sts_hosts(world: _World) -> Iterator[Case]:
 
 
 def _certificates(world: _World) -> Iterator[Case]:
-    """What is about to end, what is weak, what differs."""
+    """Certificates that end soon, weak keys, and differences."""
     authority = world.props.authority
     expired = replace(world, hosts={FIRST: Script(tls=authority.expired(MX))})
     yield expired.case(

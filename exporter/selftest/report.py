@@ -1,4 +1,4 @@
-"""What all outcomes come to: figures, the exit code, the JSON document."""
+"""All outcomes together: figures, the exit code, the JSON document."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ SCHEMA_VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Counted, never computed from what should be.
+    """Counts of outcomes, never computed from expectations.
 
     `codes` are those that some case expects, `fired` those of them that were found in every such
     case, as grave as they should be. `silences` counts codes that a case did not expect and did not

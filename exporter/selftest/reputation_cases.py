@@ -1,4 +1,4 @@
-"""Cases of what others say of a sending machine: reverse DNS, EHLO name, lists, kind `sender`."""
+"""Cases of a sending machine's reputation: reverse DNS, EHLO name, lists, kind `sender`."""
 
 from collections.abc import Iterator
 from dataclasses import replace

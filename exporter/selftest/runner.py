@@ -1,4 +1,4 @@
-"""All cases performed, a bounded number at a time, and what came of each."""
+"""All cases executed, a bounded number at a time, and their outcomes."""
 
 import asyncio
 import time
@@ -16,10 +16,10 @@ AT_A_TIME = 12
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of one case. `failures` are those its runs ended in.
+    """The outcome of one case. `failures` are those of its runs.
 
-    `untried` says why its world could not stand on this machine, `bug` what broke that should not;
-    "" where neither is so.
+    `untried` says why its world could not run on this machine, `bug` is an error of ours; "" if
+    there is none.
     """
 
     case: Case
@@ -31,22 +31,22 @@ class Outcome:
 
     @property
     def told(self) -> frozenset[Told]:
-        """What was found, for comparison."""
+        """The findings, for comparison."""
         return frozenset((finding.code, finding.status) for finding in self.found)
 
     @property
     def missing(self) -> tuple[Told, ...]:
-        """What was expected and not found."""
+        """The expected findings that were not found."""
         return () if self.untried else tuple(sorted(self.case.expected - self.told))
 
     @property
     def unexpected(self) -> tuple[Finding, ...]:
-        """What was found and not expected."""
+        """The findings that were not expected."""
         return tuple(f for f in self.found if (f.code, f.status) not in self.case.expected)
 
     @property
     def stopped(self) -> Failure | None:
-        """What ended a run that had to succeed, or a bug that ended any."""
+        """The failure of a run that had to succeed, or a bug that ended any run."""
         is_told = self.case.is_healthy
         return next((f for f in self.failures if is_told or f.reason is Reason.UNEXPECTED), None)
 

@@ -1,4 +1,4 @@
-"""Cases of what a domain that sends publishes: SPF, DKIM keys and DMARC, kind `sender`."""
+"""Cases of the records of a sending domain: SPF, DKIM keys and DMARC, kind `sender`."""
 
 from collections.abc import Iterator
 from dataclasses import replace

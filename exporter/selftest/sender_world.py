@@ -1,4 +1,4 @@
-"""The world in which a domain sends mail, in order but for what a case changes."""
+"""The world of a sending domain, in order but for the changes of a case."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -31,7 +31,7 @@ TARGET = SenderTarget(
 
 @dataclass(frozen=True, slots=True)
 class SenderWorld:
-    """The zones that a run sees; what is not there does not exist."""
+    """The zones that a run sees; all other names do not exist."""
 
     props: Props
     zone: str = GOOD
@@ -42,7 +42,7 @@ class SenderWorld:
     faults: Faults = field(default_factory=dict)
 
     def case(self, name: str, *told: str | Told, is_healthy: bool = False) -> Case:
-        """One run of the kind in this world; what its target leaves out is always told."""
+        """One run of the kind in this world; aspects that its target leaves out are always told."""
         zones = {DOMAIN: self.zone, **self.lists, **self.reverse, **self.others}
         spec = WorldSpec(
             trust=self.props.trust, zones={"test": "", "arpa": "", **zones}, faults=self.faults

@@ -25,7 +25,7 @@ from probes.routes.submission import SubmissionRoute
 
 CLEAR = "smtp.starttls.not_offered"
 SLOW = 1.0
-"""Seconds from which on a reply is slow, where slowness is what the case is about."""
+"""Seconds after which a reply is slow, in the cases about slowness."""
 
 SLOWER = 1.4
 _SUBMISSION_ZONE = f"submit A {FIRST}\n"
@@ -70,7 +70,7 @@ def _mx(
 
 
 def _dialogues(props: Props) -> Iterator[Case]:
-    """What a server says of itself, before and under TLS."""
+    """A server's words about itself, before and under TLS."""
     good = Script(tls=props.server.context)
     yield replace(_mx(props, "an MX host in order", good), is_healthy=True)
     yield _mx(props, "STARTTLS is not offered", Script(), CLEAR)
@@ -214,7 +214,7 @@ _ANSWERS: tuple[tuple[str, list[tuple[Said, ...]], tuple[str, ...]], ...] = (
 def _bad_certificates(
     props: Props, host: str
 ) -> Iterator[tuple[str, ssl.SSLContext, TrustStore, str]]:
-    """In words, what is served, whom we trust, and the reason it is told by."""
+    """In words, the served certificates, the trusted authorities, and the expected reason."""
     authority, trust = props.authority, props.trust
     yield "has expired", authority.expired(host), trust, "certificate_expired"
     yield (
@@ -273,7 +273,7 @@ def _submission(name: str, spec: WorldSpec, act: Step, *told: str | Told) -> Cas
 
 
 def _submissions(props: Props) -> Iterator[Case]:
-    """The log-in, and what else an address of a submission server may be."""
+    """The log-in, and further properties of an address of a submission server."""
     good = _submission_server(props)
     logging_in = Probe("submission", _SUBMITTING)
     spec = WorldSpec(trust=props.trust, zones={DOMAIN: _SUBMISSION_ZONE}, servers={FIRST: good})

@@ -87,7 +87,7 @@ class Arrivals:
         await asyncio.gather(*self._publishing, return_exceptions=True)
 
     def follow(self, record: CanaryRecord) -> None:
-        """Signal the watchers whether this canary is waited for: its copy, or news of it."""
+        """Tell the watchers whether this canary is waited for: its copy, or news of it."""
         for watcher in self._watchers.values():
             _tell(watcher, record)
 

@@ -11,7 +11,7 @@ from exporter.ledger.reader import reading
 from exporter.model import Job
 from probes.canary.dkim_selectors import LearntSelector
 from probes.registry import KINDS
-from probes.rows import Kind
+from probes.registry.rows import Kind
 
 
 async def with_known_selectors(job: Job, ledger: Ledger, now: datetime) -> Job:

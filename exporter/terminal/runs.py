@@ -92,7 +92,7 @@ def part_view(part: Part, width: int) -> RenderableType:
 def finding_line(finding: Finding) -> Text:
     """One finding as a line: status, code, subject, evidence and where it is written."""
     line = Text(f"{finding.status}: ", style=status_style(finding.status))
-    line.append(f"{finding.code} {visible(finding.subject)}", style="default")
+    line.append(f"{finding.code} {visible(str(finding.subject))}", style="default")
     reference = f"  [{finding.reference}]" if finding.reference else ""
     line.append(f"  {visible(finding.evidence)}{reference}", style="dim")
     return line

@@ -145,7 +145,7 @@ def _disagreement(one: Outcome) -> Iterator[RenderableType]:
 def _said(words: str, style: str, finding: Finding) -> Text:
     line = Text(words, style=style)
     line.append(f"{finding.code} ({finding.status}) ", style="default")
-    return line.append(f"{visible(finding.subject)}: {visible(finding.evidence)}", style="dim")
+    return line.append(f"{visible(str(finding.subject))}: {visible(finding.evidence)}", style="dim")
 
 
 def _untried(untried: Sequence[Outcome]) -> Iterator[RenderableType]:

@@ -127,7 +127,7 @@ def _facts(result: ProbeResult) -> list[RenderableType]:
 def _advice(one: Advice) -> Padding:
     finding = one.finding
     line = Text(f"{finding.status} ", style=f"bold {status_style(finding.status)}")
-    line.append(finding.code, style="bold").append(f"  {visible(finding.subject)}")
+    line.append(finding.code, style="bold").append(f"  {visible(str(finding.subject))}")
     line.append(f"  owner {one.owner}", style="dim")
     line.append(f"  {finding.reference}" if finding.reference else "", style="dim")
     line.append(f"\n{visible(finding.evidence)}", style="default")

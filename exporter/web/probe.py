@@ -6,21 +6,19 @@ domain. `target` is the domain; only configured ones are probed, so that nobody 
 
 import json
 import math
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import MISSING, fields, replace
-from datetime import datetime
 from difflib import get_close_matches
-from typing import Any
 
-from exporter.metrics.exposition import escaped
 from exporter.model import Config, Job
 from exporter.service.runs import probe
+from exporter.web.probe_metrics import metrics_of
 from probes.net import Net
-from probes.plugins import PluginError
 from probes.records import RecordError
 from probes.records.address import domain_of, parse_domain
 from probes.registry import DEFAULT_KIND, KINDS
-from probes.result import Facts, PhaseTiming, ProbeResult, Status, one_line, to_json
+from probes.registry.plugins import PluginError
+from probes.result import ProbeResult, one_line, to_json
 from probes.trace import Line, Step
 
 TIMEOUT_HEADER = "x-prometheus-scrape-timeout-seconds"
@@ -87,7 +85,7 @@ class Prober:
             self._running -= 1
         if transcript is not None:
             return 200, transcript.page(run.result)
-        return 200, "".join(f"{line}\n" for line in _lines(run.result))
+        return 200, metrics_of(run.result)
 
 
 def allowed(config: Config) -> frozenset[str]:
@@ -157,99 +155,6 @@ def _deadline(usual: float, header: str | None) -> float:
     return min(usual, limit)
 
 
-def _lines(result: ProbeResult) -> Iterator[str]:
-    """The text format of Prometheus. Label values are of closed sets, hosts and addresses apart."""
-    yield from _gauge("probe_success", "Whether nothing stopped the probe.", int(result.ok))
-    yield from _gauge("probe_duration_seconds", "How long it took.", f"{result.seconds:.6f}")
-    yield "# HELP probe_phase_duration_seconds The longest step of each phase."
-    yield "# TYPE probe_phase_duration_seconds gauge"
-    for phase, seconds in _phases(result).items():
-        yield f'probe_phase_duration_seconds{{phase="{phase}"}} {seconds:.6f}'
-    yield "# HELP probe_findings Findings by how bad they are."
-    yield "# TYPE probe_findings gauge"
-    statuses = [
-        f.status for f in (*result.findings, *(f for p in result.parts for f in p.findings))
-    ]
-    for status in Status:
-        yield f'probe_findings{{status="{status}"}} {statuses.count(status)}'
-    yield from _certificates(result)
-    yield from _addresses(result)
-    failure = result.failure
-    if failure is not None:
-        labels = f'phase="{failure.phase}",reason="{failure.reason}",owner="{failure.owner}"'
-        yield "# HELP probe_failure_info What stopped the probe, and whose it is."
-        yield "# TYPE probe_failure_info gauge"
-        yield f"probe_failure_info{{{labels}}} 1"
-
-
-def _certificates(result: ProbeResult) -> Iterator[str]:
-    """Of all servers that showed one; nothing where there was no TLS."""
-    facts = [facts for facts in (result.facts, *(p.facts for p in result.parts)) if _expiry(facts)]
-    if not facts:
-        return
-    yield from _gauge(
-        "probe_certificate_expiry_timestamp_seconds",
-        "When the first of the servers' certificates expires.",
-        min(_expiry(each) or 0 for each in facts),
-    )
-    trusted = all(each["tls.trusted"] for each in facts)
-    yield from _gauge("probe_tls_trusted", "Whether every certificate is trusted.", int(trusted))
-    yield "# HELP probe_tls_version_info The versions of TLS that were negotiated."
-    yield "# TYPE probe_tls_version_info gauge"
-    for version in sorted({each["tls.version"] for each in facts}):
-        yield f'probe_tls_version_info{{version="{escaped(version)}"}} 1'
-
-
-def _addresses(result: ProbeResult) -> Iterator[str]:
-    """Of each address that was visited, MAX_PARTS at the most."""
-    parts = {
-        f'host="{escaped(part.host)}",address="{escaped(part.address)}"': part
-        for part in result.parts
-        if part.address is not None
-    }
-    if not parts:
-        return
-    yield "# HELP probe_address_success Whether nothing stopped the session with that address."
-    yield "# TYPE probe_address_success gauge"
-    for labels, part in parts.items():
-        yield f"probe_address_success{{{labels}}} {int(part.ok)}"
-    yield "# HELP probe_address_phase_duration_seconds How long each phase took there."
-    yield "# TYPE probe_address_phase_duration_seconds gauge"
-    for labels, part in parts.items():
-        for phase, seconds in _longest(part.timings).items():
-            name = f'probe_address_phase_duration_seconds{{{labels},phase="{phase}"}}'
-            yield f"{name} {seconds:.6f}"
-    yield "# HELP probe_address_certificate_expiry_timestamp_seconds When its certificate expires."
-    yield "# TYPE probe_address_certificate_expiry_timestamp_seconds gauge"
-    for labels, part in parts.items():
-        expiry = _expiry(part.facts)
-        if expiry is not None:
-            yield f"probe_address_certificate_expiry_timestamp_seconds{{{labels}}} {expiry}"
-
-
-def _expiry(facts: Facts) -> int | None:
-    """Seconds since the epoch; None where no certificate was shown or it cannot be read."""
-    until = facts.get("tls.certificate_not_after")
-    return None if until is None else int(datetime.fromisoformat(until).timestamp())
-
-
-def _gauge(name: str, doc: str, value: Any) -> Iterator[str]:
-    yield f"# HELP {name} {doc}"
-    yield f"# TYPE {name} gauge"
-    yield f"{name} {value}"
-
-
-def _phases(result: ProbeResult) -> Mapping[str, float]:
-    return _longest((*result.timings, *(t for part in result.parts for t in part.timings)))
-
-
-def _longest(timings: Iterable[PhaseTiming]) -> Mapping[str, float]:
-    longest: dict[str, float] = {}
-    for timing in timings:
-        longest[timing.phase] = max(longest.get(timing.phase, 0.0), timing.seconds)
-    return longest
-
-
 class _Transcript:
     """What `debug=true` shows a person: every step and every line of dialogue as they happened."""
 
@@ -271,7 +176,7 @@ class _Transcript:
     def page(self, result: ProbeResult) -> str:
         """All of it, the metrics, and the whole result as JSON."""
         document = json.dumps(to_json(result), indent=2)
-        return "\n".join((*self._lines, "", *_lines(result), "", document, ""))
+        return "\n".join((*self._lines, "", metrics_of(result), document, ""))
 
     def _add(self, at: float, host: str | None, address: str | None, text: str) -> None:
         if len(self._lines) < MAX_LINES:

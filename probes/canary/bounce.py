@@ -1,4 +1,4 @@
-"""Which canary a bounce is about."""
+"""The canary of a bounce."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ _OWN = ("x-mailcanary", "message-id", "x-original-message-id", "subject")
 
 
 class FoundIn(StrEnum):
-    """Where the token of a bounced canary stood, most trustworthy first."""
+    """The place of the token in a bounce, most trustworthy first."""
 
     BOUNCED_ADDRESS = "bounced_address"
     ENVELOPE_ID = "envelope_id"
@@ -47,7 +47,7 @@ class FoundIn(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class BouncedCanary:
-    """A bounce and the token of the canary it is about."""
+    """A bounce and the token of its canary."""
 
     token: str
     found_in: FoundIn
@@ -55,11 +55,11 @@ class BouncedCanary:
 
 
 def bounced_token(message: bytes) -> BouncedCanary | None:
-    """The canary that this message says something became of.
+    """Find the canary that this bounce reports on.
 
-    None for what is no bounce (see parse_dsn) and for a bounce that names no token. A bounce whose
-    `failed` is empty settles nothing. Whether the token was ever issued is for the caller to know.
-    Any bytes are read, the first 16 MiB of them.
+    None if the message is no bounce (see parse_dsn), or if the bounce contains no token. A bounce
+    with an empty `failed` settles nothing. The caller checks that the token was ever issued. Any
+    bytes are accepted; the first 16 MiB are read.
     """
     bounce = parse_dsn(message)
     if bounce is None:
@@ -73,9 +73,9 @@ def bounced_token(message: bytes) -> BouncedCanary | None:
 
 
 def failure_of(bounce: Bounce) -> Failure:
-    """What a bounce says about the mail path, in the words of a result.
+    """The failure that a bounce reports, in the terms of a result.
 
-    Of several recipients the first that was given up speaks: a canary has only one.
+    Of several recipients the first failed one counts: a canary has only one.
     """
     recipient = next(iter(bounce.failed), None)
     reason = BounceReason.UNKNOWN
@@ -109,7 +109,7 @@ def _words(recipient: BouncedRecipient | None, bounce: Bounce) -> str:
 
 
 def _places(parts: tuple[Part, ...], bounce: Bounce) -> Iterator[tuple[FoundIn, bytes]]:
-    """Where a token may stand, the more trustworthy places first."""
+    """The texts that may contain a token, the more trustworthy places first."""
     header = parts[0].header
     yield FoundIn.BOUNCED_ADDRESS, _tags(header)
     yield FoundIn.ENVELOPE_ID, (bounce.envid or "").encode()
@@ -127,7 +127,7 @@ def _places(parts: tuple[Part, ...], bounce: Bounce) -> Iterator[tuple[FoundIn, 
 
 
 def _tags(header: Header) -> bytes:
-    """The tags of the addresses this message was sent to."""
+    """The tags of the addresses in the recipient fields of this message."""
     values = [value for name in _BOUNCED_TO for value in header.all(name)]
     return " ".join(tag for value in values for tag in tags_in(value)).encode()
 

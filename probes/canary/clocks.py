@@ -1,10 +1,10 @@
-"""When things happened on our clock, from stamps of clocks that may be wrong.
+"""Times of events on our clock, from stamps of clocks that may be wrong.
 
-Difference constraints: every unknown is an instant, every fact an upper bound on the difference of
-two of them; the shortest ways through the bounds are the tightest ones there are.
+The method is difference constraints. Every unknown is an instant, every fact an upper bound on the
+difference of two of them. The shortest paths through the bounds are the tightest bounds.
 
-The unknowns are the instants at which the relays stamped the message and, for every clock, by how
-much it is off. A stamp is a whole second cut off: the clock showed something in [stamp, stamp + 1)
+The unknowns are the instants at which the relays stamped the message and, for every clock, its
+offset. A stamp is truncated to a whole second: the clock showed something in [stamp, stamp + 1)
 (RFC 5321 §4.4, RFC 5322 §3.3).
 """
 
@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from math import inf
 
 RESOLUTION = 1.0
-"""Seconds that one stamp leaves open."""
+"""The uncertainty of one stamp in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """Seconds, both ends possible; `max` is None where there is no upper bound."""
+    """Seconds, both ends possible; `max` is None if there is no upper bound."""
 
     min: float
     max: float | None
@@ -27,7 +27,7 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """One hop's stamp: which clock wrote it, and what it showed, in seconds of our clock's era.
+    """One hop's stamp: its clock, and the clock's reading in seconds of our clock's era.
 
     `seconds` is None for a hop without a date.
     """
@@ -38,8 +38,10 @@ class Stamp:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What we saw ourselves, in seconds: no hop before `begin`, the first not after `accepted`,
-    none after `end`. None for what is not known."""
+    """Our own observations, in seconds; None for an unknown time.
+
+    No hop is before `begin`, the first is not after `accepted`, and none is after `end`.
+    """
 
     begin: float | None = None
     accepted: float | None = None
@@ -54,33 +56,33 @@ class Solution:
         self._clocks = clocks
 
     def between(self, earlier: int, later: int) -> Interval:
-        """How long it was from one hop's stamp to another's; never below nothing."""
+        """The time from one hop's stamp to another's; never negative."""
         low = max(0.0, -self._bounds[earlier + 1][later + 1])
         high = self._bounds[later + 1][earlier + 1]
         return Interval(low, None if high == inf else max(low, high))
 
     def at(self, hop: int) -> tuple[float, float]:
-        """Within which instants of our clock the hop wrote its stamp; infinite if unbounded."""
+        """The earliest and latest instant of a hop's stamp on our clock; infinite if unbounded."""
         return -self._bounds[_ZERO][hop + 1], self._bounds[hop + 1][_ZERO]
 
     def offset(self, clock: str) -> Interval | None:
-        """By how much a clock is ahead of ours, negative if behind; None without both bounds."""
+        """The offset of a clock, positive if ahead of ours; None without both bounds."""
         node = self._clocks[clock]
         low, high = -self._bounds[node][_ZERO], self._bounds[_ZERO][node]
         return None if inf in (-low, high) else Interval(low, high)
 
 
 _ZERO = 0
-"""The unknown that is our clock's zero: every instant is a difference to it."""
+"""The unknown for our clock's zero: every instant is a difference from it."""
 
 
 def solve(
     stamps: Sequence[Stamp], window: Window, offsets: Iterable[tuple[str, float, float]] = ()
 ) -> Solution | None:
-    """Bounds for hops in travel order; None where the facts contradict each other.
+    """Compute bounds for hops in travel order; None if the facts contradict each other.
 
-    `offsets` are clocks that are taken to be ahead of ours by at least and at most so much.
-    `bounds[a][b]` is an upper bound of a - b. Cubic in the number of hops.
+    `offsets` are clocks with the least and the most seconds by which they are assumed to be ahead
+    of ours. `bounds[a][b]` is an upper bound of a - b. Cubic in the number of hops.
     """
     names = dict.fromkeys(stamp.clock for stamp in stamps)
     clocks = {name: len(stamps) + 1 + index for index, name in enumerate(names)}
@@ -89,7 +91,7 @@ def solve(
     for index, stamp in enumerate(stamps):
         _add_stamp(bounds, index + 1, clocks[stamp.clock], stamp.seconds)
     for name, least, most in offsets:
-        # The unknown of a clock is minus its offset, which makes a stamp a difference.
+        # The unknown of a clock is minus its offset, so that a stamp is a difference.
         _bound(bounds, clocks[name], _ZERO, -least)
         _bound(bounds, _ZERO, clocks[name], most)
     return Solution(bounds, clocks) if _close(bounds) else None
@@ -100,7 +102,10 @@ def _unknown(size: int) -> list[list[float]]:
 
 
 def _add_window(bounds: list[list[float]], hops: int, window: Window) -> None:
-    """A message travels forward: no hop before the one that handed the message to it."""
+    """Add the bounds of our own times and of the travel order.
+
+    No hop is before the one that handed the message to it.
+    """
     for hop in range(1, hops):
         _bound(bounds, hop, hop + 1, 0.0)
     if not hops:
@@ -127,7 +132,7 @@ _ROUNDING = 1e-6
 
 
 def _close(bounds: list[list[float]]) -> bool:
-    """Floyd and Warshall's shortest paths, in place; False with a cycle that is negative."""
+    """Floyd and Warshall's shortest paths, in place; False if there is a negative cycle."""
     for middle, through in enumerate(bounds):
         for row in bounds:
             first = row[middle]
@@ -139,11 +144,11 @@ def _close(bounds: list[list[float]]) -> bool:
 
 
 def agreeing_clocks(stamps: Sequence[Stamp], window: Window, error: float) -> frozenset[str]:
-    """The clocks that have no part in any contradiction, if none is off by more than `error`.
+    """The clocks without a part in any contradiction, if none is off by more than `error`.
 
-    Of the stamps in travel order the largest set is looked for in which none is later than one
-    after it; a clock whose stamps every such set needs is one to believe. Where two clocks
-    contradict each other and nobody else tells which is right, neither is. Cubic in the hops.
+    The search is for the largest set of stamps, in travel order, in which none is later than one
+    after it. A clock is right if every such set needs its stamps. If two clocks contradict each
+    other and no other clock decides, neither counts. Cubic in the hops.
     """
     spans = [
         _span(stamp.clock, stamp.seconds, window, error, is_first=index == 0)
@@ -163,7 +168,7 @@ _Span = tuple[str, float, float]
 
 
 def _span(clock: str, seconds: float, window: Window, error: float, *, is_first: bool) -> _Span:
-    """The clock, and the instants between which a right clock wrote this stamp; empty if none."""
+    """The clock, and the interval in which a right clock wrote this stamp; may be empty."""
     low, high = seconds - error, seconds + RESOLUTION + error
     if window.begin is not None:
         low = max(low, window.begin)
@@ -172,7 +177,10 @@ def _span(clock: str, seconds: float, window: Window, error: float, *, is_first:
 
 
 def _agreement(spans: Sequence[_Span]) -> float:
-    """How many clocks can be right at once; one that stamped n times counts 1/n for each."""
+    """The number of clocks that can be right at once.
+
+    One that stamped n times counts 1/n for each stamp.
+    """
     stamped = Counter(clock for clock, *_ in spans)
     best: list[tuple[float, float]] = [(-inf, 0.0)]
     for clock, low, high in spans:
@@ -183,8 +191,10 @@ def _agreement(spans: Sequence[_Span]) -> float:
 
 
 def _undominated(choices: list[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Choices are the latest beginning in them and their worth: one that begins later stays only if
-    it is worth more."""
+    """The useful choices; each is its latest beginning and its worth.
+
+    A choice that begins later is kept only if it is worth more.
+    """
     kept: list[tuple[float, float]] = []
     for latest, total in sorted(choices, key=lambda choice: (choice[0], -choice[1])):
         if not kept or total > kept[-1][1] + _ROUNDING:

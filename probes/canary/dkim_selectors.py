@@ -1,4 +1,4 @@
-"""DKIM selectors in use, learnt from the signatures of canaries that arrived."""
+"""DKIM selectors in use, learnt from the signatures of arrived canaries."""
 
 import re
 from collections.abc import Sequence
@@ -9,15 +9,15 @@ from probes.canary.trust import Alignment
 from probes.records.signatures.dkim_verification import DkimVerdict
 
 MAX_USED = 4
-"""Selectors that are learnt from one copy; who signs twice uses two."""
+"""Selectors learnt from one copy; a sender with two signatures uses two."""
 
 IN_USE_FOR = timedelta(days=2)
-"""So long after a canary was signed with it a selector counts as in use."""
+"""The time for which a selector counts as in use after a canary signed with it."""
 
 KNOWN_FOR = timedelta(days=7)
-"""So long after a canary was signed with it a selector is remembered.
+"""The time for which a selector is remembered after a canary signed with it.
 
-RFC 6376 §5.2: a key has to stay for as long as receivers may take to verify; mail is retried for
+RFC 6376 §5.2: a key has to stay for as long as receivers may take to verify. Mail is retried for
 four to five days (RFC 5321 §4.5.4.1).
 """
 
@@ -34,22 +34,24 @@ class UsedSelector:
 
 @dataclass(frozen=True, slots=True)
 class LearntSelector:
-    """A selector that was seen in a signature; `last_seen` is when that canary was sent, in UTC."""
+    """A selector from a signature; `last_seen` is the sending time of that canary, in UTC."""
 
     selector: str
     domain: str
     last_seen: datetime
 
     def is_in_use(self, now: datetime) -> bool:
-        """False where no canary was signed with it for IN_USE_FOR: it may have been retired."""
+        """False if no canary was signed with it for IN_USE_FOR: it may have been retired."""
         return now - self.last_seen <= IN_USE_FOR
 
 
 def used_selectors(
     verdicts: Sequence[DkimVerdict] | None, alignment: Alignment
 ) -> tuple[UsedSelector, ...]:
-    """Those of signatures for the author domain, whether or not they are good: a key that is gone
-    is what is looked for. From the top down, each once, at most MAX_USED."""
+    """The selectors of signatures for the author domain, from the top down, each once.
+
+    At most MAX_USED are returned. Invalid signatures count too, so that a missing key is noticed.
+    """
     author = alignment.author_domain
     if author is None:
         return ()
@@ -63,11 +65,11 @@ def used_selectors(
 
 
 def _speaks_for(domain: str, author: str) -> bool:
-    """The author domain itself, one below it, or one above it that is no top-level domain."""
+    """True for the author domain, its subdomains, and its parents below the top-level domain."""
     is_above = author.endswith(f".{domain}") and "." in domain
     return domain == author or domain.endswith(f".{author}") or is_above
 
 
 def _is_plain(name: str) -> bool:
-    """A name as people publish keys at: what a relay makes up beyond that is not asked for."""
+    """True for an ordinary key name; unusual names that a relay may write are not queried."""
     return _PLAIN.fullmatch(name) is not None and ".." not in name

@@ -1,4 +1,4 @@
-"""A canary's envelope: the sender that is its own, and what a server is asked to say of it."""
+"""A canary's envelope: its own sender address, and its DSN request."""
 
 import re
 from dataclasses import dataclass
@@ -13,11 +13,11 @@ _TAGGED = re.compile(r"[+=-](mailcanary-[a-z2-7]{26})(?=[@=])", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class DsnRequest:
-    """What is asked of a server that offers DSN, RFC 3461 §4.
+    """The DSN parameters for a server that offers DSN, RFC 3461 §4.
 
-    `envid` (§4.4, as yet without xtext) comes back in every report about the message, whatever else
-    is lost. `orcpt` (§4.2, as it is sent) is the recipient as we wrote it, None where it is too
-    long to be said. `ret` (§4.3) is what is returned of the message, `notify` (§4.1) when.
+    `envid` (§4.4, not yet in xtext) comes back in every report about the message, even if all else
+    is lost. `orcpt` (§4.2, as sent) is the recipient as we wrote it, None if it is too long. `ret`
+    (§4.3) is the part of the message to return, `notify` (§4.1) the events to report.
     """
 
     envid: str
@@ -27,16 +27,16 @@ class DsnRequest:
 
 
 def dsn_request(token: str, rcpt_to: str) -> DsnRequest:
-    """The request of one canary: reports name its token and return its header, not its body."""
+    """The DSN request of one canary: reports name its token and return its header, not its body."""
     return DsnRequest(token, original_recipient(rcpt_to))
 
 
 def tagged_sender(mail_from: EmailAddress, token: str) -> EmailAddress:
-    """The envelope sender of one canary: `user+TOKEN@domain`, known again by what bounces to it.
+    """The envelope sender of one canary: `user+TOKEN@domain`, by which its bounces are recognised.
 
-    The mailbox has to take mail for tagged addresses. A tag the address has stays before ours, as
-    servers take everything from the first plus sign on for the tag. Raises ValueError where the
-    local part would exceed 64 octets or cannot have a tag because it is quoted.
+    The mailbox has to take mail for tagged addresses. An existing tag stays before ours, as servers
+    treat everything from the first plus sign on as the tag. Raises ValueError if the local part
+    would exceed 64 octets, or if it is quoted and so cannot have a tag.
     """
     local_part, _, domain = mail_from.rpartition("@")
     tagged = f"{local_part}+{token}"
@@ -48,5 +48,5 @@ def tagged_sender(mail_from: EmailAddress, token: str) -> EmailAddress:
 
 
 def tags_in(text: str) -> tuple[str, ...]:
-    """The tokens with which addresses in `text` are tagged, those that a forwarder rewrote too."""
+    """The tokens in tagged addresses of `text`, also in addresses that a forwarder rewrote."""
     return tuple(match[1].lower() for match in _TAGGED.finditer(text))

@@ -1,4 +1,4 @@
-"""What an arrived copy proves: its hops, everybody's verdicts, what was changed on the way."""
+"""The evidence in an arrived copy: its hops, all verdicts, and the changes on the way."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
@@ -29,7 +29,7 @@ from probes.records.spam.verdicts import spam_verdicts
 from probes.result import Finding, to_json
 
 SCHEMA_VERSION = 1
-"""The version of the documents that `evidence_json` makes."""
+"""The version of the documents from `evidence_json`."""
 
 _MAX_RECEIVED = 200
 _MAX_SPF = 20
@@ -37,13 +37,12 @@ _MAX_SPF = 20
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Everything one copy tells; tuples of fields are top down, hops in travel order.
+    """The evidence of one copy; tuples of fields are top down, hops in travel order.
 
-    `dkim` is None where no keys could be asked for, empty where nothing was signed. `arc` is
-    reported and never scored. `placement`, `folder` and
-    `category` (Gmail's) are what the caller knows of where it lies. `is_cut` is True
-    where not all of the message was read: nothing is then said of its body, nor of signatures,
-    which cover it.
+    `dkim` is None if no keys could be looked up, empty without signatures. `arc` is reported and
+    never scored. `placement`, `folder` and `category` (Gmail's) are the caller's knowledge of its
+    location. `is_cut` is True if not all of the message was read. Nothing is then said about its
+    body or about signatures, which cover the body.
     """
 
     chain: Chain
@@ -64,11 +63,11 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class ExaminationContext:
-    """What the copy itself does not tell. `at` is when signatures must not have expired, aware.
+    """The input of an examination beside the copy; `at` is the aware time for signature expiry.
 
-    `lookup` gives the DKIM keys, None where nobody may be asked. `trusted_ids` are the authserv-ids
-    to believe; without any the receiver's is learnt from the header. `is_header_only` says that the
-    octets are a message's header, as of one that was too large to be fetched.
+    `lookup` gives the DKIM keys, None if no look-ups are allowed. `trusted_ids` are the trusted
+    authserv-ids; without any the receiver's is learnt from the header. `is_header_only` is True if
+    the octets are only a header, as of a message too large to be fetched.
     """
 
     at: datetime
@@ -83,10 +82,10 @@ class ExaminationContext:
 
 
 def examine(message: bytes, sent: bytes | None, known: ExaminationContext) -> Evidence:
-    """Read a copy; any bytes give Evidence, the first 16 MiB of them are read.
+    """Examine a copy; any bytes give Evidence, the first 16 MiB of them are read.
 
-    `sent` is the content of the canary it is a copy of, None for anybody's message: nothing is then
-    said about changes. Only `known.lookup` can raise, and KeyUnavailable is a verdict.
+    `sent` is the content of the canary it is a copy of. It is None for any other message: nothing
+    is then said about changes. Only `known.lookup` can raise, and KeyUnavailable becomes a verdict.
     """
     raw = read_message(message)
     raw = replace(raw, is_cut=raw.is_cut or known.is_header_only)
@@ -120,7 +119,7 @@ def examine(message: bytes, sent: bytes | None, known: ExaminationContext) -> Ev
 
 
 def unread(why: str, placement: str | None) -> Evidence:
-    """The evidence of a message that could not be read: nothing, and the reason."""
+    """The evidence of an unreadable message: nothing but the reason."""
     return Evidence(
         chain=Chain(),
         authentication=(),
@@ -149,7 +148,7 @@ def _mutations(
 
 
 def _intact_at(results: Sequence[Authentication]) -> dict[str, int]:
-    """For signature labels the last hop whose believed result called that signature good."""
+    """The last hop, by signature label, with a trusted result that the signature is valid."""
     found: dict[str, int] = {}
     for one in results:
         domain, selector = one.result.value("header", "d"), one.result.value("header", "s")
@@ -238,7 +237,7 @@ def _dkim_json(one: DkimVerdict) -> dict[str, Any]:
 
 
 def _bounce_json(bounce: Bounce | None) -> dict[str, Any] | None:
-    """The first recipient that failed, or the first at all; the others are in `recipients`."""
+    """The first failed recipient, else the first; the others are in `recipients`."""
     if bounce is None:
         return None
     recipients = [

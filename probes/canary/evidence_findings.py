@@ -1,13 +1,15 @@
-"""What is worth telling a person about an arrived copy, with the likely cause."""
+"""Findings about an arrived copy, each with its likely cause."""
 
 from collections.abc import Iterator, Sequence
 
 from probes.canary.hops import Chain
-from probes.canary.mutation import Mutation, MutationKind
+from probes.canary.mutation import Mutation
 from probes.canary.trust import Alignment, Authentication
+from probes.catalogue import arrival
 from probes.records.signatures.dkim_verification import DkimStatus, DkimVerdict
 from probes.records.spam.values import SpamVerdict
 from probes.result import Finding, Status, one_line
+from probes.subject import Subject
 
 _KEY_TROUBLE = frozenset(
     (
@@ -16,13 +18,6 @@ _KEY_TROUBLE = frozenset(
     )
 )
 _DAMAGE = frozenset((DkimStatus.BODY_CHANGED, DkimStatus.HEADER_CHANGED))
-HARMLESS = frozenset(
-    (
-        *(MutationKind.HEADER_REFOLDED, MutationKind.HEADER_REENCODED, MutationKind.REENCODED),
-        MutationKind.WHITE_SPACE_CHANGED,
-    )
-)
-"""Changes of the form, which nobody has to mind where no signature covers what was changed."""
 
 
 def findings(
@@ -35,7 +30,7 @@ def findings(
     *,
     is_cut: bool,
 ) -> tuple[Finding, ...]:
-    """All findings, in the order a reader wants them."""
+    """All findings, in the order for a reader."""
     return (
         *(_cut() if is_cut else ()),
         *_signatures(verdicts or (), changed),
@@ -49,51 +44,55 @@ def findings(
 
 
 def unreadable(why: str) -> Finding:
-    """Why there is no evidence: the mailbox did not give the copy."""
-    return Finding("arrival.copy.unread", Status.UNTESTABLE, "message", one_line(why), "")
+    """The finding that the mailbox did not give the copy: there is no evidence."""
+    return arrival.COPY_UNREAD.found(Status.UNTESTABLE, "message", one_line(why))
 
 
 def _cut() -> Iterator[Finding]:
     evidence = "it is too large to be read whole (16 MiB): nothing is said of its body"
-    yield Finding("arrival.message.too_large", Status.NOTICE, "message", evidence, "")
+    yield arrival.MESSAGE_TOO_LARGE.found(Status.NOTICE, "message", evidence)
 
 
 def _signatures(verdicts: Sequence[DkimVerdict], changed: Sequence[Mutation]) -> Iterator[Finding]:
-    """RFC 6376 §6.1: why a signature proves nothing."""
+    """Findings about invalid signatures, RFC 6376 §6.1."""
     for one in verdicts:
-        code, status = "arrival.dkim.unusable", Status.WARNING
+        entry, status = arrival.DKIM_UNUSABLE, Status.WARNING
         evidence = one.detail
         if one.is_pass:
             continue
         if one.status in _DAMAGE:
-            code, status = "arrival.dkim.broken", Status.FAILURE
+            entry, status = arrival.DKIM_BROKEN, Status.FAILURE
             causes = [m.detail for m in changed if one.label in m.broke]
             evidence = "; ".join((one.detail, *causes))
         elif one.status in _KEY_TROUBLE:
-            code, status = "arrival.dkim.key", Status.FAILURE
+            entry, status = arrival.DKIM_KEY, Status.FAILURE
         elif one.status is DkimStatus.KEY_UNAVAILABLE:
             status = Status.UNTESTABLE
-        yield Finding(code, status, one.label, one_line(evidence), "RFC 6376 §6.1")
+        yield entry.found(status, _signature(one), one_line(evidence))
 
 
 def _disagreements(
     verdicts: Sequence[DkimVerdict], results: Sequence[Authentication]
 ) -> Iterator[Finding]:
-    """Where the receiver judged a signature otherwise than we do."""
+    """Findings about signatures on which the receiver's verdict differs from ours."""
     for one in verdicts:
         said = _said_of(one, results)
         if said is None or (said == "pass") == one.is_pass:
             continue
         if one.status is DkimStatus.KEY_UNAVAILABLE:
             continue
-        evidence = f"the receiver says {said}, we say {one.result} ({one.detail}): "
-        yield Finding(
-            "arrival.dkim.receiver_disagrees",
-            Status.WARNING,
-            one.label,
-            one_line(evidence + _likely_cause(one, said)),
-            "RFC 8601 §2.7.1",
+        differ = f"the receiver says {said}, we say {one.result} ({one.detail}): "
+        evidence = one_line(differ + _likely_cause(one, said))
+        yield arrival.DKIM_RECEIVER_DISAGREES.found(
+            Status.WARNING, _signature(one), one_line(evidence + _likely_cause(one, said))
         )
+
+
+def _signature(one: DkimVerdict) -> Subject:
+    signature = one.signature
+    if signature is None:
+        return Subject.of(one.label)
+    return Subject.signature(signature.domain, signature.selector)
 
 
 def _likely_cause(one: DkimVerdict, said: str) -> str:
@@ -109,9 +108,10 @@ def _likely_cause(one: DkimVerdict, said: str) -> str:
 
 
 def _said_of(verdict: DkimVerdict, results: Sequence[Authentication]) -> str | None:
-    """The believed word on that signature: by domain, and by selector where it is told.
+    """The trusted result for that signature, by domain and by selector if one is given.
 
-    Two signatures of one domain are told apart by nothing else; without it nothing is said.
+    None if several results fit and differ: without a selector, signatures of one domain cannot be
+    told apart.
     """
     signature = verdict.signature
     if signature is None:
@@ -133,7 +133,7 @@ def _said_of(verdict: DkimVerdict, results: Sequence[Authentication]) -> str | N
 
 
 def _dmarc(aligned: Alignment, results: Sequence[Authentication]) -> Iterator[Finding]:
-    """RFC 7489 §4.2: the receiver's DMARC result against the alignment that we see."""
+    """Findings about a DMARC result that differs from our alignment, RFC 7489 §4.2."""
     said = {one.result.result for one in results if one.is_trusted and one.result.method == "dmarc"}
     ours = "pass" if aligned.is_aligned else "fail"
     if len(said) != 1 or aligned.author_domain is None or not said & {"pass", "fail"} - {ours}:
@@ -143,29 +143,29 @@ def _dmarc(aligned: Alignment, results: Sequence[Authentication]) -> Iterator[Fi
         cause = "it was changed after the receiver looked at it, or the receiver counts other names"
     evidence = f"the receiver says {said.pop()}, by what we see it is {ours}: {cause}"
     subject = aligned.author_domain
-    code = "arrival.dmarc.receiver_disagrees"
-    yield Finding(code, Status.WARNING, subject, evidence, "RFC 7489 §3.1")
+    yield arrival.DMARC_RECEIVER_DISAGREES.found(Status.WARNING, subject, evidence)
 
 
 def _forged(results: Sequence[Authentication]) -> Iterator[Finding]:
-    """RFC 8601 §5: the receiver's own name on results that it cannot have written."""
+    """Findings about forged results: untrusted ones with the receiver's name, RFC 8601 §5."""
     believed = {one.authserv_id for one in results if one.is_trusted}
     forged = {one.authserv_id for one in results if not one.is_trusted} & believed
     for name in sorted(name or "" for name in forged):
         evidence = "results in the receiver's name stand below its own header; they are ignored"
-        code = "arrival.authentication.forged"
-        yield Finding(code, Status.NOTICE, one_line(name), evidence, "RFC 8601 §5")
+        yield arrival.AUTHENTICATION_FORGED.found(Status.NOTICE, one_line(name), evidence)
 
 
 def _changes(changed: Sequence[Mutation]) -> Iterator[Finding]:
     for one in changed:
-        status = Status.INFO if one.kind in HARMLESS and not one.broke else Status.WARNING
+        entry = arrival.ALTERED[one.kind]
+        is_harmless = Status.INFO in entry.severity and not one.broke
+        status = Status.INFO if is_harmless else Status.WARNING
         where = (
             "" if one.between is None else f" (between hop {one.between[0]} and {one.between[1]})"
         )
         broke = f"; broke {', '.join(one.broke)}" if one.broke else ""
         evidence = one_line(one.detail + where + broke)
-        yield Finding(f"arrival.altered.{one.kind}", status, one.kind, evidence, "RFC 5321 §6.4")
+        yield entry.found(status, one.kind, evidence)
 
 
 def _spam(spam: Sequence[SpamVerdict]) -> Iterator[Finding]:
@@ -174,7 +174,7 @@ def _spam(spam: Sequence[SpamVerdict]) -> Iterator[Finding]:
             score = "" if one.score is None else f", score {one.score:g}"
             limit = "" if one.threshold is None else f" of {one.threshold:g}"
             evidence = f"the filter calls it spam{score}{limit}"
-            yield Finding("arrival.spam.marked", Status.WARNING, one.system, evidence, "")
+            yield arrival.SPAM_MARKED.found(Status.WARNING, one.system, evidence)
 
 
 def _clocks(chain: Chain) -> Iterator[Finding]:
@@ -185,4 +185,4 @@ def _clocks(chain: Chain) -> Iterator[Finding]:
             if offset is not None and offset.max is not None:
                 evidence += f": its clock is {offset.min:+.0f} to {offset.max:+.0f} s off"
             subject = one_line(hop.by or f"hop {hop.position}")
-            yield Finding("arrival.clock.skewed", Status.NOTICE, subject, evidence, "RFC 5321 §4.4")
+            yield arrival.CLOCK_SKEWED.found(Status.NOTICE, subject, evidence)

@@ -1,4 +1,4 @@
-"""The relays a message came through, in travel order, placed on our clock."""
+"""The relays of a message, in travel order, with times on our clock."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -9,15 +9,15 @@ from probes.canary.clocks import Interval, Solution, Stamp, Window, agreeing_clo
 from probes.records.received import Received
 
 MAX_HOPS = 50
-"""Hops that are placed in time, from the first on; those behind them have no delay."""
+"""Hops with computed times, from the first on; later ones have no delay."""
 
 CLOCK_ERROR = 0.5
-"""Seconds a clock may be off that nothing speaks against: relays keep time by NTP."""
+"""The assumed error in seconds of an uncontradicted clock: relays keep time by NTP."""
 
 
 @dataclass(frozen=True, slots=True)
 class OurTimes:
-    """What we saw with our own clock, all aware; None for what nobody saw.
+    """Our own observations, by our clock, all aware; None for an unobserved time.
 
     `began_at`: the handing over began (the relay may stamp the message before its last octet).
     `accepted_at`: the end of data was answered. `missed_at`: the last look that did not find the
@@ -32,14 +32,14 @@ class OurTimes:
 
 @dataclass(frozen=True, slots=True)
 class Hop:
-    """One Received field. `position` counts in travel order, 1 is who took the message from us.
+    """One Received field; `position` counts in travel order, 1 is the relay that we handed it to.
 
-    `delay` is the time since the hop before, in seconds; it holds as long as the clocks that are
-    not `is_skewed` are right to within CLOCK_ERROR. `certain_delay` holds whatever the clocks say.
-    Both are None for the first hop and where nothing bounds them. `clock_offset` is by how much the
-    relay's clock is ahead of ours, None where that is not bounded. `is_skewed`: the stamp cannot be
-    true together with the others; where two contradict each other and nothing decides, both are.
-    `date` is the stamp as written: naive where it names no zone, which also leaves the offset open.
+    `delay` is the time since the hop before, in seconds. It holds if the clocks that are not
+    `is_skewed` are right to within CLOCK_ERROR. `certain_delay` holds for any error of the clocks.
+    Both are None for the first hop and without bounds. `clock_offset` is the number of seconds by
+    which the relay's clock is ahead of ours, None without bounds. `is_skewed`: the stamp
+    contradicts the others; if two contradict each other and nothing decides, both are. `date` is
+    the stamp as written: naive if it names no zone, which also leaves the offset unknown.
     """
 
     position: int
@@ -61,10 +61,10 @@ class Hop:
 class Chain:
     """All hops in travel order.
 
-    `slowest` is the position of the hop that took longest to be reached, None where no delay is
-    surely above nothing. `is_slowest_sure` is False where another may have been slower. `arrival`
-    is the time from the last stamp to the look that found the copy. `is_consistent` is False where
-    not even our own times fit each other, which are then not used.
+    `slowest` is the position of the hop with the longest delay, None if no delay is surely above
+    zero. `is_slowest_sure` is False if another may have been slower. `arrival` is the time from the
+    last stamp to the look that found the copy. `is_consistent` is False if our own times contradict
+    each other; they are then not used.
     """
 
     hops: tuple[Hop, ...] = ()
@@ -79,7 +79,7 @@ def place_hops(
     times: OurTimes | None = None,
     clock_error: float = CLOCK_ERROR,
 ) -> Chain:
-    """Place the hops of Received fields, topmost first, as they stand in the message."""
+    """Compute the times of the hops of Received fields, topmost first, as in the message."""
     travelled = tuple(reversed(received))
     placed = _Placed.of(travelled[:MAX_HOPS], times or OurTimes(), clock_error)
     hops = tuple(_hop(index, one, placed) for index, one in enumerate(travelled))
@@ -90,7 +90,7 @@ def place_hops(
 
 @dataclass(frozen=True, slots=True)
 class _Placed:
-    """The two solutions: `certain` trusts no clock, `likely` all that contradict nothing."""
+    """The two solutions: `certain` trusts no clock, `likely` all uncontradicted ones."""
 
     stamps: tuple[Stamp, ...]
     certain: Solution
@@ -108,7 +108,7 @@ class _Placed:
         stamps = _stamps(received, origin)
         certain = solve(stamps, window)
         if certain is None:
-            # One clock that went backwards: what it says of one stamp holds for no other.
+            # One clock that went backwards: its offset at one stamp holds for no other.
             stamps = _each_its_own(stamps)
             certain = solve(stamps, window)
         is_consistent = certain is not None
@@ -142,14 +142,17 @@ class _Placed:
         if index >= len(self.stamps) or self.stamps[index].seconds is None:
             return None
         if index in self.zoneless:
-            return None  # hours of it may be the zone's
+            return None  # hours of the offset may be the zone's
         clock = self.stamps[index].clock
         solution = self.likely if clock in self.skewed else self.certain
         offset = solution.offset(clock)
         return None if offset is None else _rounded(offset)
 
     def arrival(self, hops: int) -> Interval | None:
-        """From the last stamp to the mailbox: after the look in vain, not after the other."""
+        """The time from the last stamp to the mailbox.
+
+        The copy arrived after the last look that missed it, and before the look that found it.
+        """
         if self.times.seen_at is None or not 0 < hops <= len(self.stamps) or self.origin is None:
             return None
         low, high = self.likely.at(hops - 1)
@@ -162,7 +165,7 @@ class _Placed:
 
 
 def _origin(received: Sequence[Received], times: OurTimes) -> datetime | None:
-    """The instant that counts as zero: floats near it are exact to the microsecond."""
+    """The instant of zero: floats near it are exact to the microsecond."""
     ours = (times.began_at, times.accepted_at, times.seen_at)
     dates = (one.date for one in received)
     first = next((at for at in (*ours, *dates) if at is not None), None)
@@ -177,8 +180,10 @@ def _window(times: OurTimes, origin: datetime | None) -> Window:
 
 
 def _stamps(received: Sequence[Received], origin: datetime | None) -> tuple[Stamp, ...]:
-    """One clock per relay name; a stamp without a zone is of a clock of its own, as is one of a
-    relay that does not say its name."""
+    """The stamps, with one clock per relay name.
+
+    A stamp without a zone, or of a relay without a name, has a clock of its own.
+    """
     stamps = []
     for index, one in enumerate(received):
         name = (one.by or "").lower() if one.has_zone else ""
@@ -203,7 +208,7 @@ def _solved(stamps: Sequence[Stamp], window: Window) -> Solution:
 def _trusting(
     stamps: Sequence[Stamp], window: Window, known: frozenset[str], error: float
 ) -> tuple[frozenset[str], Solution | None]:
-    """The clocks to believe, and what follows if they are right."""
+    """The trusted clocks, and the solution if they are right."""
     dated = [one if one.clock in known else Stamp(one.clock, None) for one in stamps]
     trusted = agreeing_clocks(dated, window, error)
     likely = solve(stamps, window, [(clock, -error, error) for clock in trusted])
@@ -230,7 +235,7 @@ def _hop(index: int, one: Received, placed: _Placed) -> Hop:
 
 
 def _slowest(hops: Sequence[Hop]) -> tuple[int | None, bool]:
-    """The hop with the longest delay that is certain; sure if no other's longest reaches it."""
+    """The hop with the longest certain delay, and True if no other hop can reach it."""
     delays: Mapping[int, Interval] = {
         hop.position: hop.delay for hop in hops if hop.delay is not None
     }
@@ -248,7 +253,7 @@ def _slowest(hops: Sequence[Hop]) -> tuple[int | None, bool]:
 
 
 def _rounded(interval: Interval) -> Interval:
-    """Milliseconds, outwards: rounding takes nothing away that is possible."""
+    """The interval in milliseconds, rounded outwards so that no possible value is lost."""
     most = interval.max
     low = _down(interval.min)
     return Interval(low, None if most is None else 0.0 - _down(-most))

@@ -1,11 +1,11 @@
-"""The life of a canary as a pure function of state and event.
+"""The life cycle of a canary as a pure function of state and event.
 
     planned -> sending -> accepted | uncertain | rejected | deferred | send_failed
     accepted | uncertain -> arrived | bounced | lost | unverified
     lost | unverified -> recovered
 
-`uncertain` is a connection that broke between the final dot and its reply (RFC 5321 §4.5.5,
-RFC 1047): the message is not sent again, it is looked for.
+`uncertain` is a connection that broke between the final dot and its reply (RFC 5321 §4.5.5, RFC
+1047): the message is not sent again, but the mailbox is searched for it.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from probes.result import Phase, ProbeResult
 
 
 class State(StrEnum):
-    """Where a canary stands; the value is what the ledger stores."""
+    """The state of a canary; the value is stored in the ledger."""
 
     PLANNED = "planned"
     SENDING = "sending"
@@ -33,7 +33,7 @@ class State(StrEnum):
 
 
 class Event(StrEnum):
-    """What can happen to a canary."""
+    """An event in the life of a canary."""
 
     SEND_STARTED = "send_started"
     HANDED_OVER = "handed_over"
@@ -51,12 +51,12 @@ class Event(StrEnum):
 
 
 class Outcome(StrEnum):
-    """What is counted; a canary is settled by exactly one of the first nine.
+    """A counted outcome; a canary is settled by exactly one of the first nine.
 
-    The others are counted BESIDE it: `recovered` after `lost` or `unverified`, `duplicated` for
-    every further copy, `bounced_after_arrival` for a bounce that contradicts the copy we saw,
-    `delayed` for every notice that some server has not given up yet, `out_of_order` for a copy
-    that came after one of a canary that was sent later.
+    The others are counted BESIDE it. `recovered` comes after `lost` or `unverified`. `duplicated`
+    counts every further copy. `bounced_after_arrival` is a bounce that contradicts the copy we saw.
+    `delayed` counts every notice that some server is still trying. `out_of_order` is a copy that
+    came after one of a later canary.
     """
 
     ARRIVED = "arrived"
@@ -87,22 +87,22 @@ BESIDE = frozenset(
 """Outcomes counted beside the settling one; they settle nothing."""
 
 IN_FLIGHT = frozenset({State.ACCEPTED, State.UNCERTAIN})
-"""States in which a copy may still turn up and none has."""
+"""States in which no copy has arrived and one still may."""
 
 UNSETTLED = IN_FLIGHT | {State.PLANNED, State.SENDING}
-"""States from which a settling outcome is still to come."""
+"""States without a settling outcome so far."""
 
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """The next state and, when this event is to be counted, as what."""
+    """The next state, and the outcome to count; None if the event is not counted."""
 
     state: State
     outcome: Outcome | None
 
 
 class ImpossibleEvent(ValueError):
-    """An event that cannot happen in this state: a bug in the caller, never a fact about mail."""
+    """An event that is impossible in this state: a bug in the caller, never a fact about mail."""
 
 
 _SENDING_ENDS = {
@@ -127,7 +127,7 @@ _TABLE: dict[State, dict[Event, Transition]] = {
     },
     State.SENDING: _SENDING_ENDS | _BOUNCED_AT_ONCE,
     State.ACCEPTED: _WAITING_ENDS,
-    # A sender that was given up for gone (a stopped process, say) may speak after all.
+    # A sender that was taken for gone (a stopped process, say) may report after all.
     State.UNCERTAIN: _SENDING_ENDS | _WAITING_ENDS,
     State.ARRIVED: {
         Event.SEEN: Transition(State.ARRIVED, Outcome.DUPLICATED),
@@ -151,20 +151,20 @@ _TABLE: dict[State, dict[Event, Transition]] = {
     },
 }
 for _state in (State.REJECTED, State.DEFERRED, State.SEND_FAILED):
-    # A refusal that was followed by a copy all the same: the reply lied, the copy did not.
+    # A copy after a refusal: the reply was wrong, the copy is a fact.
     _TABLE[_state] = {
         Event.SEEN: Transition(State.RECOVERED, Outcome.RECOVERED),
         Event.BOUNCE_SEEN: Transition(_state, None),
     }
 for _state in set(State) - {State.PLANNED}:
-    # RFC 3464 §2.3.3: whoever says `delayed` has neither delivered nor given up
+    # RFC 3464 §2.3.3: a relay that reports `delayed` has neither delivered nor given up
     _TABLE[_state] = {**_TABLE[_state], Event.DELAY_SEEN: Transition(_state, Outcome.DELAYED)}
 
 
 _SETTLED_WITHOUT_SENDER = frozenset(
     {State.ARRIVED, State.RECOVERED, State.BOUNCED, State.LOST, State.UNVERIFIED}
 )
-"""States a canary may reach before its sender has said how the sending ended."""
+"""States that a canary may reach before its sender reports the end of the sending."""
 
 
 def advance(
@@ -175,11 +175,12 @@ def advance(
     is_junk: bool = False,
     has_sender_spoken: bool = True,
 ) -> Transition:
-    """Where `event` takes a canary that stands in `state`.
+    """The transition of a canary in `state` by `event`.
 
     `is_late` and `is_junk` qualify SEEN for a canary in flight. A copy seen while the sender still
-    waits for the reply to its final dot settles at once. Where no sender lived to tell how the
-    sending ended, looking in vain proves nothing: perhaps nothing was sent. Raises ImpossibleEvent.
+    waits for the reply to its final dot settles at once. If no sender reported the end of the
+    sending, a search without result proves nothing: perhaps nothing was sent. Raises
+    ImpossibleEvent.
     """
     if event is Event.LOOKED_IN_VAIN and state is State.UNCERTAIN and not has_sender_spoken:
         return _WAITING_ENDS[Event.COULD_NOT_LOOK]
@@ -194,9 +195,9 @@ def advance(
 
 
 def sending_ended(result: ProbeResult) -> Event:
-    """What the end of a hand-over means for the canary.
+    """The event for the end of a hand-over.
 
-    From the final dot on, anything but a refusal leaves the outcome unknown: even a bug of ours. A
+    From the final dot on, anything but a refusal leaves the outcome unknown, even a bug of ours. A
     sending that broke on our side (credentials, resolver, no route) says nothing about the path.
     """
     failure = result.failure
@@ -214,7 +215,7 @@ def sending_ended(result: ProbeResult) -> Event:
 
 
 def _is_refusal(reply: Reply | None) -> bool:
-    """A 4yz or 5yz reply, RFC 5321 §4.2.1: the one proof that the message was not taken over."""
+    """True for a 4yz or 5yz reply, RFC 5321 §4.2.1: the only proof that the message was refused."""
     return reply is not None and not reply.is_positive
 
 

@@ -1,4 +1,4 @@
-"""The canary: a message nobody else could have made, and how it is known again when it arrives."""
+"""The canary: composition of an unforgeable test message, and its recognition on arrival."""
 
 import base64
 import quopri
@@ -26,7 +26,7 @@ from probes.records.mime_parts import (
 )
 
 MARKER = "mailcanary-"
-"""What every token begins with: a server-side search for it finds our mail and hardly any other."""
+"""The prefix of every token, so that a server-side search finds canaries and little else."""
 
 TOKEN_HEADER = "X-Mailcanary"  # noqa: S105 - a header field name
 
@@ -35,7 +35,7 @@ MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 
 _TOKEN = re.compile(rb"mailcanary-[a-z2-7]{26}", re.IGNORECASE)
 _OWN_LINE = re.compile(rb"Token:\s{0,8}(mailcanary-[a-z2-7]{26})", re.IGNORECASE)
-"""Our line of the body; a subject that is quoted in somebody's notice is not in it."""
+"""Our line of the body; a notice that quotes the subject does not contain it."""
 
 _OWN_FIELD = re.compile(
     rb"^(?:X-Mailcanary|Message-ID):[ \t]*(?:\r?\n[ \t]+)?<?(mailcanary-[a-z2-7]{26})(?![a-z2-7])",
@@ -44,7 +44,7 @@ _OWN_FIELD = re.compile(
 _ANSWER_FIELDS = ("in-reply-to", "references")
 _MAX_TEXT_PARTS = 16
 _MAX_ENCLOSED = 4
-"""Messages within messages that are entered: some filters hand on what they doubt as a part."""
+"""Enclosed messages that are searched: some filters pass suspicious mail on as a part."""
 
 _SIGNED_FIELDS = (
     "From",
@@ -61,7 +61,7 @@ _SIGNED_FIELDS = (
 
 @dataclass(frozen=True, slots=True)
 class MessageOptions:
-    """What a path's canaries look like."""
+    """The form of a path's canaries."""
 
     mail_from: EmailAddress = option("Envelope sender; bounces come back to it.")
     rcpt_to: EmailAddress = option("Envelope recipient: the address of the watched mailbox.")
@@ -90,7 +90,7 @@ class MessageOptions:
 class Canary:
     """One composed test message; `content` has CRLF line ends and no dot-stuffing.
 
-    `dsn` is what servers that offer DSN are asked, None: nothing.
+    `dsn` is the request to servers that offer DSN, None for no request.
     """
 
     token: str
@@ -102,16 +102,16 @@ class Canary:
 
 
 def new_token() -> str:
-    """A fresh unguessable token (128 random bits) in an alphabet that survives case folding."""
+    """A new unguessable token (128 random bits) in an alphabet that survives case folding."""
     return MARKER + base64.b32encode(secrets.token_bytes(16)).decode().rstrip("=").lower()
 
 
 def compose(options: MessageOptions, token: str, now: datetime) -> Canary:
-    """Write the canary that carries `token`.
+    """Compose the canary with `token`.
 
-    The token stands in a header field of its own, in the Message-ID, in the subject and in the
-    body, because relays rewrite each of them. Raises ValueError for a DKIM key that cannot sign,
-    for a size above MAX_MESSAGE_BYTES and for a sender that cannot have a tag (`verp`).
+    The token is in a header field of its own, in the Message-ID, in the subject and in the body:
+    relays rewrite each of them. Raises ValueError for a DKIM key that cannot sign, for a size above
+    MAX_MESSAGE_BYTES and for a sender that cannot have a tag (`verp`).
     """
     if options.size > MAX_MESSAGE_BYTES:
         raise ValueError(f"size {options.size} is above {MAX_MESSAGE_BYTES} bytes")
@@ -145,11 +145,11 @@ def compose(options: MessageOptions, token: str, now: datetime) -> Canary:
 
 
 def recognise(header: bytes) -> str | None:
-    """The token of the canary this message header belongs to, None for anybody else's message.
+    """The token of the canary with this header; None for any other message.
 
-    Our own field or Message-ID settles it. A subject alone counts only where the message is no
-    answer to a canary, no report about one, and not from a mail system, which puts the subject of
-    the mail it returns into its own.
+    Our own field or Message-ID is decisive. A subject alone does not count in an answer to a
+    canary, in a report about one, or in mail from a mail system. Mail systems copy the subject of
+    returned mail.
     """
     own = _OWN_FIELD.search(_top(header))
     if own is not None:
@@ -161,10 +161,10 @@ def recognise(header: bytes) -> str | None:
 
 
 def recognise_body(message: bytes) -> str | None:
-    """The token in the text of a message whose header lost every trace of it.
+    """The token in the text of a message without a trace of it in the header.
 
-    `message` is header and body, or as much of them as was fetched. None for answers, reports,
-    bounces that return the canary, and messages that merely have none.
+    `message` is header and body, or the part of them that was fetched. None for answers, reports,
+    bounces that return the canary, and messages without a token.
     """
     parts = read_parts(message)
     if _is_answer(parts[0].header) or parse_dsn(message) is not None:
@@ -175,7 +175,7 @@ def recognise_body(message: bytes) -> str | None:
 
 
 def _top(header: bytes) -> bytes:
-    """The header without anything after the first empty line."""
+    """The header up to the first empty line."""
     return header.partition(b"\r\n\r\n")[0].partition(b"\n\n")[0] + b"\n"
 
 
@@ -189,7 +189,10 @@ def _is_answer(fields: Header) -> bool:
 
 
 def _is_from_mail_system(fields: Header) -> bool:
-    """By its name, or by the empty return path of every bounce (RFC 5321 §6.1)."""
+    """True for mail from a mail system.
+
+    The sign is its name, or the empty return path of every bounce (RFC 5321 §6.1).
+    """
     return fields.get("return-path") == "<>" or is_mail_system(fields.get("from").lower())
 
 

@@ -1,4 +1,4 @@
-"""What was done to a message on its way: the octets we sent against the octets that came."""
+"""The changes to a message on its way: a comparison of the octets sent and received."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -14,11 +14,11 @@ _SHOWN = 80
 
 _LINK = re.compile(r"https?://[^\s<>\"')\]]{1,2000}", re.IGNORECASE)
 _FORM_FIELDS = frozenset(("content-type", "content-transfer-encoding", "mime-version"))
-"""Fields that have to change with the body's form; they are told of with it."""
+"""Fields that have to change with the body's form; they are reported with it."""
 
 
 class MutationKind(StrEnum):
-    """What somebody on the way did."""
+    """The kind of a change on the way."""
 
     SUBJECT_CHANGED = "subject_changed"
     HEADER_CHANGED = "header_changed"
@@ -47,12 +47,13 @@ _OF_THE_BODY = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Mutation:
-    """One change. `detail` is one line for people; `fields` the header fields concerned, in lower
-    case, empty where only the body is.
+    """One change; `detail` is one line for people.
 
-    `between` are hop positions in travel order (0 is us): it happened after the first had the
-    message and no later than the second handed it on; None where the header does not tell. `broke`
-    are the signatures (`d=… s=…`) that no longer hold and cover what was changed.
+    `fields` are the header fields concerned, in lower case, empty if only the body changed.
+
+    `between` are hop positions in travel order (0 is us); None if the header leaves it open. The
+    change happened after the first had the message, and no later than the second handed it on.
+    `broke` are the signatures (`d=… s=…`) that are now invalid and cover the changed part.
     """
 
     kind: MutationKind
@@ -68,11 +69,11 @@ def mutations(
     verdicts: Sequence[DkimVerdict] = (),
     intact_at: Mapping[str, int] | None = None,
 ) -> tuple[Mutation, ...]:
-    """Everything that was changed, header first.
+    """All changes, header first.
 
-    `verdicts` are our own on the arrived copy. `intact_at` says for signature labels the position
-    of the last hop that is believed to have found them good. Bodies are compared where both were
-    read whole.
+    `verdicts` are our own on the arrived copy. `intact_at` maps signature labels to the position of
+    the last hop with a trusted valid result for them. Bodies are compared only if both were read
+    completely.
     """
     original = read_message(sent)
     found = _header_changes(original, arrived)
@@ -84,10 +85,10 @@ def mutations(
 
 @dataclass(frozen=True, slots=True)
 class _Evidence:
-    """What signatures tell about the place of a change.
+    """The evidence of signatures for the place of a change.
 
     A signature with n Received fields below it was made by hop n or the one behind it: either may
-    sign before or after it writes its own.
+    sign before or after it writes its own field.
     """
 
     arrived: RawMessage
@@ -115,10 +116,10 @@ class _Evidence:
 
 
 def _is_hit(verdict: DkimVerdict, mutation: Mutation) -> bool | None:
-    """Whether the signature was broken by this: None if it does not cover it or was not tried.
+    """True if this change broke the signature; None if it does not cover it or was not checked.
 
-    A form that bears a change (relaxed white space) hides it: an intact signature then tells
-    nothing of when that was.
+    Relaxed canonicalisation tolerates a change of white space. An intact signature then tells
+    nothing about the time of the change.
     """
     signature = verdict.signature
     if signature is None or verdict.is_body_intact is None or verdict.is_header_intact is None:
@@ -147,7 +148,7 @@ def _header_changes(original: RawMessage, arrived: RawMessage) -> list[Mutation]
 
 
 def _field_change(field: RawField, theirs: Sequence[RawField]) -> Mutation | None:
-    """What became of one field of ours, None if it is there as it was."""
+    """The change to one field of ours, None if it is unchanged."""
     name = field.name
     if any(other.raw_value.strip() == field.raw_value.strip() for other in theirs):
         return None
@@ -195,7 +196,7 @@ def _form(message: RawMessage) -> tuple[str, ...]:
 
 
 def _form_changes(ours: Part, theirs: Sequence[Part]) -> list[Mutation]:
-    """The body's form: wrapped into a multipart, another transfer encoding, another charset."""
+    """Changes of the body's form: a multipart around it, a transfer encoding, a charset."""
     top = theirs[0]
     fields = tuple(
         name
@@ -220,7 +221,7 @@ def _encoding(part: Part) -> tuple[str, str]:
 
 
 def _text_changes(before: str, after: str) -> list[Mutation]:
-    """What was done to the text itself, white space aside."""
+    """Changes of the text itself, white space aside."""
     ours, theirs = _squeezed(before), _squeezed(after)
     if ours == theirs:
         return []

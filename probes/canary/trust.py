@@ -1,6 +1,6 @@
-"""Whose Authentication-Results are to be believed, and what they say of the author's domain.
+"""Trust in Authentication-Results fields, and their results for the author's domain.
 
-Anybody may write such a field; only those count that the receiving side wrote, RFC 8601 §4.1, §7.1.
+Anyone may write such a field; only those of the receiving side count, RFC 8601 §4.1, §7.1.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -21,15 +21,18 @@ MAX_RESULT_FIELDS = 50
 """Authentication-Results fields that are read, from the top."""
 
 OrganisationalDomain = Callable[[str], str]
-"""The domain under which an organisation registered itself, RFC 7489 §3.2; names in lower case."""
+"""Returns the Organizational Domain of a domain, RFC 7489 §3.2; names in lower case."""
 
 _TRACE = ("received-spf", "authentication-results", "return-path", "delivered-to")
 
 
 @dataclass(frozen=True, slots=True)
 class Authentication:
-    """One method's result. `hops_below` is how many Received fields stand below its field: 0 for
-    what was there before anybody relayed the message."""
+    """One method's result.
+
+    `hops_below` is the number of Received fields below its field: 0 for a field older than the
+    first relay.
+    """
 
     authserv_id: str | None
     is_trusted: bool
@@ -41,9 +44,9 @@ class Authentication:
 class Alignment:
     """Identifier alignment with the author domain, RFC 7489 §3.1.
 
-    `author_domain` is None where From is missing or names several. The `dkim_` tuples are signature
-    labels that we found good and that are aligned; SPF is the receiver's word, as it alone saw the
-    connection. `spf_domain` is None where no believed result says pass.
+    `author_domain` is None if From is missing or names several. The `dkim_` tuples are labels of
+    signatures that are valid by our own check and aligned. SPF is the receiver's result, as only
+    the receiver saw the connection. `spf_domain` is None if no trusted result is pass.
     """
 
     author_domain: str | None = None
@@ -55,12 +58,12 @@ class Alignment:
 
     @property
     def is_aligned(self) -> bool:
-        """True where DMARC passes under the relaxed rules, which are the default."""
+        """True if DMARC passes under relaxed alignment, the default."""
         return bool(self.dkim_relaxed) or self.is_spf_relaxed
 
 
 def last_two_labels(domain: str) -> str:
-    """A stand-in for the public suffix list: right for `.test` and `.com`, wrong for `.co.uk`."""
+    """A substitute for the public suffix list: right for `.test` and `.com`, wrong for `.co.uk`."""
     return ".".join(domain.lower().rstrip(".").split(".")[-2:])
 
 
@@ -70,13 +73,13 @@ def authentications(
     trusted_ids: Collection[str],
     organisation: OrganisationalDomain,
 ) -> tuple[Authentication, ...]:
-    """Every result of every field, top down. `received` are the message's fields, topmost first.
+    """All results of all fields, top down; `received` are the Received fields, topmost first.
 
-    With `trusted_ids` a field counts that bears one of them and stands above the last relay's
-    Received field. Without, the topmost field names the id to believe, and it counts only as far
-    down as the run of relays goes that belong to the topmost relay's organisation. Receivers that
-    write nothing above their own Received field, but below it, are believed there, in the name
-    that they have in it.
+    With `trusted_ids` a field counts if it bears one of them and is above the last relay's Received
+    field. Without them the topmost field names the trusted id. Fields then count only among the top
+    relays that belong to the topmost relay's organisation. Some receivers write their field below
+    their own Received field and none above it. They are trusted there, under the name in that
+    Received field.
     """
     fields = _fields(message)
     border, last = _border(message, received, trusted_ids, organisation)
@@ -108,7 +111,7 @@ def alignment(
     results: Sequence[Authentication],
     organisation: OrganisationalDomain,
 ) -> Alignment:
-    """What DMARC would compare; policy is not asked for."""
+    """The identifiers that DMARC compares; the policy is not looked up."""
     author = author_domain(message)
     if author is None:
         return Alignment()
@@ -131,7 +134,7 @@ def alignment(
 
 
 def author_domain(message: RawMessage) -> str | None:
-    """The one domain in From; None where there are several fields or domains, or none."""
+    """The one domain in From; None if there are several fields or domains, or none."""
     fields = message.all("from")
     if len(fields) != 1:
         return None
@@ -144,7 +147,7 @@ def author_domain(message: RawMessage) -> str | None:
 
 
 def _fields(message: RawMessage) -> list[tuple[int, int, AuthenticationResults]]:
-    """Index among all fields, Received fields below it, the field read."""
+    """The fields read, each with its index and the number of Received fields below it."""
     below = len(message.all("received"))
     found: list[tuple[int, int, AuthenticationResults]] = []
     for index, field in enumerate(message.fields):
@@ -161,9 +164,10 @@ def _border(
     trusted_ids: Collection[str],
     organisation: OrganisationalDomain,
 ) -> tuple[int, str]:
-    """The index behind the receiving side's lowest Received field, and who wrote that one.
+    """The index behind the receiving side's lowest Received field, and that field's host.
 
-    What stands above was put there on the way, RFC 8601 §5; 0 for what was never relayed.
+    Fields above were added on the receiving side, RFC 8601 §5. The index is 0 for a message that
+    was never relayed.
     """
     relays = [i for i, field in enumerate(message.fields) if field.name == "received"]
     own = len(received) if trusted_ids else _receiving_side(received, organisation)
@@ -173,7 +177,7 @@ def _border(
 
 
 def _trace_end(message: RawMessage, border: int) -> int:
-    """Where the trace fields end that stand right below the border; nothing without a border."""
+    """The end of the trace fields directly below the border; the border itself if it is 0."""
     end = border
     while border > 0 and end < len(message.fields):
         name = message.fields[end].name
@@ -184,7 +188,7 @@ def _trace_end(message: RawMessage, border: int) -> int:
 
 
 def _receiving_side(received: Sequence[Received], organisation: OrganisationalDomain) -> int:
-    """How many relays from the top belong to one organisation; names without dots are internal."""
+    """The number of relays, from the top, of one organisation; names without dots are internal."""
     home = ""
     for count, one in enumerate(received):
         name = (one.by or "").lower().rstrip(".")

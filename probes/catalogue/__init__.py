@@ -1,22 +1,26 @@
 """The finding catalogue: every code the program can produce, and what to make of it.
 
-One file = one area. Finding codes are dotted; the page `docs/findings.md`, the command
+One file = one area. Finding codes are dotted; the page `docs/generated/findings.md`, the command
 `mailcanary findings` and the anchors of alerts are made of this table.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from difflib import get_close_matches
+from types import ModuleType
 
 from probes.catalogue import (
-    evidence,
+    arrival,
+    dkim_keys,
+    dmarc,
     mailboxes,
     monitor,
     mx,
     nameservers,
-    policy,
     sender,
     smtp,
     smtp_answers,
+    spf,
+    tls_policies,
 )
 from probes.catalogue.entry import PLACEHOLDERS, Entry, always, filled, placeholders
 from probes.result import Finding, Owner
@@ -24,6 +28,7 @@ from probes.result import Finding, Owner
 __all__ = [
     "AREAS",
     "ENTRIES",
+    "MODULES",
     "PLACEHOLDERS",
     "Entry",
     "always",
@@ -33,17 +38,33 @@ __all__ = [
     "placeholders",
 ]
 
-AREAS: Mapping[str, tuple[Entry, ...]] = {
-    "mx": mx.ENTRIES,
-    "smtp": (*smtp.ENTRIES, *smtp_answers.ENTRIES),
-    "policy": policy.ENTRIES,
-    "sender": sender.ENTRIES,
-    "nameservers": nameservers.ENTRIES,
-    "mailbox": mailboxes.ENTRIES,
-    "evidence": evidence.ENTRIES,
-    "monitor": monitor.ENTRIES,
+MODULES: Mapping[str, tuple[ModuleType, ...]] = {
+    "mx": (mx,),
+    "smtp": (smtp, smtp_answers),
+    "policy": (tls_policies,),
+    "sender": (spf, dkim_keys, dmarc, sender),
+    "nameservers": (nameservers,),
+    "mailbox": (mailboxes,),
+    "evidence": (arrival,),
+    "monitor": (monitor,),
 }
-"""The entries by area, in the order in which the documentation tells them."""
+"""The files of each area, in the order in which the documentation tells them."""
+
+
+def _declared(module: ModuleType) -> Iterator[Entry]:
+    """Yield the entries of a file in the order in which they are written."""
+    for name, value in vars(module).items():
+        if isinstance(value, Entry):
+            yield value
+        elif isinstance(value, Mapping) and name.isupper() and not name.startswith("_"):
+            yield from value.values()
+
+
+AREAS: Mapping[str, tuple[Entry, ...]] = {
+    area: tuple(entry for module in modules for entry in _declared(module))
+    for area, modules in MODULES.items()
+}
+"""The entries by area."""
 
 ENTRIES: Mapping[str, Entry] = {
     entry.code: entry for entries in AREAS.values() for entry in entries

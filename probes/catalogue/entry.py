@@ -4,7 +4,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from probes.result import Owner, Status
+from probes.result import Aspect, Finding, Owner, Status
+from probes.subject import Subject
 
 PLACEHOLDERS = frozenset(
     {
@@ -27,6 +28,12 @@ class Entry:
     line. `reference` is the section that is broken, "" where none is. `severity` maps every status
     the finding can have to when it has it. `owner` has to act; a finding that is `untestable` is
     ours, whoever owns the others: `ours` says whose; None: the monitor's.
+
+    `mended_in` is the record that mends it, None where a change of no record does. With
+    `leaves_verdict` an untestable finding leaves the verdict standing: others of its kind were
+    tested, or no mail depends on it. `refuses_nothing` is set for a policy by which no mail is
+    refused. `is_beside_failure` is set for what stands beside a failure or follows from it, and is
+    never its cause. `is_about_reports` is set for what touches reports alone, and no mail.
     """
 
     code: str
@@ -38,10 +45,33 @@ class Entry:
     owner: Owner
     severity: Mapping[Status, str]
     ours: Owner | None = None
+    mended_in: Aspect | None = None
+    leaves_verdict: bool = False
+    refuses_nothing: bool = False
+    is_beside_failure: bool = False
+    is_about_reports: bool = False
+
+    def found(
+        self,
+        status: Status,
+        subject: Subject | str,
+        evidence: str,
+        *,
+        owner: Owner | None = None,
+        reference: str | None = None,
+    ) -> Finding:
+        """Return a finding with this code; a `subject` that is a text is a name or an address.
+
+        `owner` is given where the case knows better whose problem it is, `reference` where one
+        code stands for several sections.
+        """
+        section = self.reference if reference is None else reference
+        about = subject if isinstance(subject, Subject) else Subject.of(subject)
+        return Finding(self.code, status, about, evidence, section, owner)
 
     @property
     def anchor(self) -> str:
-        """The entry's place in docs/findings.md."""
+        """The entry's place in docs/generated/findings.md."""
         return self.code.replace(".", "").replace(" ", "-")
 
     def owner_of(self, status: Status) -> Owner:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from probes.catalogue import failure_outcomes, failure_texts
 from probes.catalogue.entry import Entry
 from probes.catalogue.failure_ending import STEPS, VERIFY, Ending
-from probes.result import Owner, Phase, Reason, Status, owner_of
+from probes.result import Aspect, Owner, Phase, Reason, Status, owner_of
 
 ENDINGS = (*failure_texts.ENDINGS, *failure_outcomes.ENDINGS)
 """The first that has a reason and a phase is the one that counts."""
@@ -35,6 +35,7 @@ def _entry(ending: Ending, phase: Phase) -> Entry:
         ending.reference,
         owner,
         {grave: _SEVERITY[grave]} if grave is Status.UNTESTABLE else _SEVERITY,
+        mended_in=Aspect.MX if phase is Phase.DNS_MX else None,
     )
 
 

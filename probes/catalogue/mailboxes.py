@@ -5,49 +5,50 @@ from probes.result import Owner, Status
 
 _S_CLIENT = "openssl s_client -connect {host}:993 -servername {host} -verify_hostname {host}"
 
-ENTRIES = (
-    Entry(
-        "mailbox.quota_full",
-        "The mailbox is full",
-        "New mail is refused or deferred; senders get `4.2.2` or `5.2.2`.",
-        "Remove messages or raise the quota.",
-        "mailcanary run {job}",
-        "RFC 9208 §5",
-        Owner.THEIR_MAILBOX,
-        always(Status.FAILURE),
-    ),
-    Entry(
-        "mailbox.quota_nearly_full",
-        "The mailbox is nearly full",
-        "From 100 % on new mail is refused or deferred.",
-        "Remove messages or raise the quota.",
-        "mailcanary run {job}",
-        "RFC 9208 §5",
-        Owner.THEIR_MAILBOX,
-        always(Status.WARNING),
-    ),
-    Entry(
-        "mailbox.certificate_untrusted",
-        "The certificate of the IMAP server is not to be trusted",
-        "Mail programs warn or refuse to connect.",
-        "Serve a certificate with the host's name and its full chain, or trust its authority with "
-        "`ca_file`.",
-        _S_CLIENT,
-        "RFC 8314 §4.1",
-        Owner.THEIR_MAILBOX,
-        always(Status.WARNING),
-    ),
-    Entry(
-        "mailbox.address_unusable",
-        "An address of the IMAP server takes no connection while another one does",
-        "Mail programs wait for a timeout before they try the next address.",
-        "Repair the server at that address or take it out of the DNS.",
-        _S_CLIENT,
-        "",
-        Owner.THEIR_MAILBOX,
-        {
-            Status.WARNING: "another address of the host works",
-            Status.UNTESTABLE: "this machine could not try the address",
-        },
-    ),
+QUOTA_FULL = Entry(
+    "mailbox.quota_full",
+    "The mailbox is full",
+    "New mail is refused or deferred; senders get `4.2.2` or `5.2.2`.",
+    "Remove messages or raise the quota.",
+    "mailcanary run {job}",
+    "RFC 9208 §5",
+    Owner.THEIR_MAILBOX,
+    always(Status.FAILURE),
+)
+
+QUOTA_NEARLY_FULL = Entry(
+    "mailbox.quota_nearly_full",
+    "The mailbox is nearly full",
+    "From 100 % on new mail is refused or deferred.",
+    "Remove messages or raise the quota.",
+    "mailcanary run {job}",
+    "RFC 9208 §5",
+    Owner.THEIR_MAILBOX,
+    always(Status.WARNING),
+)
+
+CERTIFICATE_UNTRUSTED = Entry(
+    "mailbox.certificate_untrusted",
+    "The certificate of the IMAP server is not to be trusted",
+    "Mail programs warn or refuse to connect.",
+    "Serve a certificate with the host's name and its full chain, or trust its authority with "
+    "`ca_file`.",
+    _S_CLIENT,
+    "RFC 8314 §4.1",
+    Owner.THEIR_MAILBOX,
+    always(Status.WARNING),
+)
+
+ADDRESS_UNUSABLE = Entry(
+    "mailbox.address_unusable",
+    "An address of the IMAP server takes no connection while another one does",
+    "Mail programs wait for a timeout before they try the next address.",
+    "Repair the server at that address or take it out of the DNS.",
+    _S_CLIENT,
+    "",
+    Owner.THEIR_MAILBOX,
+    {
+        Status.WARNING: "another address of the host works",
+        Status.UNTESTABLE: "this machine could not try the address",
+    },
 )

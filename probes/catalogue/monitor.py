@@ -1,29 +1,28 @@
 """Findings about ourselves: what makes a measurement doubtful."""
 
 from probes.catalogue.entry import Entry, always
-from probes.result import LOOP_LAGGED, Owner, Status
+from probes.result import Owner, Status
 
-ENTRIES = (
-    Entry(
-        LOOP_LAGGED,
-        "Our own event loop was late while this was measured",
-        "The times of the run may be longer than the peer made them.",
-        "Give the process more processor time, or spread the jobs: the metric "
-        "`mailcanary_event_loop_lag_seconds` says how busy it is.",
-        "",
-        "",
-        Owner.MONITOR,
-        always(Status.NOTICE),
-    ),
-    Entry(
-        "monitor.waited",
-        "The run waited for an earlier session of ours with the same address",
-        "One session per address at a time is what servers expect of us; the waiting is in no "
-        "phase's time.",
-        "Nothing, unless it is often: then give jobs that share an MX host longer intervals.",
-        "",
-        "",
-        Owner.MONITOR,
-        always(Status.NOTICE),
-    ),
+LOOP_LAGGED = Entry(
+    "monitor.loop_lagged",
+    "Our own event loop was late while this was measured",
+    "The times of the run may be longer than the peer made them.",
+    "Give the process more processor time, or spread the jobs: the metric "
+    "`mailcanary_event_loop_lag_seconds` says how busy it is.",
+    "",
+    "",
+    Owner.MONITOR,
+    always(Status.NOTICE),
+)
+
+WAITED = Entry(
+    "monitor.waited",
+    "The run waited for an earlier session of ours with the same address",
+    "One session per address at a time is what servers expect of us; the waiting is in no "
+    "phase's time.",
+    "Nothing, unless it is often: then give jobs that share an MX host longer intervals.",
+    "",
+    "",
+    Owner.MONITOR,
+    always(Status.NOTICE),
 )

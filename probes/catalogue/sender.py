@@ -1,6 +1,5 @@
 """Findings about sender policy and reputation: what receivers find out about mail of ours."""
 
-from probes.catalogue import sender_dmarc, sender_spf
 from probes.catalogue.entry import Entry, always
 from probes.result import Owner, Status
 
@@ -10,176 +9,182 @@ _DIG_LISTED = "dig @{resolver} A {entry}\ndig @{resolver} TXT {entry}"
 _IPREV = "RFC 8601 §3"
 _EHLO = "RFC 5321 §4.1.4"
 
-_NAMES = (
-    Entry(
-        "rdns.missing",
-        "A sending address has no name",
-        "Many receivers refuse mail from addresses without reverse DNS.",
-        "Have whoever assigns the address publish a PTR record for {address}: the EHLO name.",
-        _DIG_PTR,
-        _IPREV,
-        Owner.THEIR_DNS,
-        always(Status.FAILURE),
-    ),
-    Entry(
-        "rdns.unconfirmed",
-        "No name of a sending address leads back to the address",
-        "To receivers an unconfirmed name is as good as none.",
-        "Add an A (or AAAA) record with {address} to the name, or correct the PTR record.",
-        _DIG_PTR,
-        _IPREV,
-        Owner.THEIR_DNS,
-        always(Status.FAILURE),
-    ),
-    Entry(
-        "rdns.generic",
-        "The name of a sending address looks like that of an access line",
-        "Receivers take mail from such addresses for that of infected machines.",
-        "Have the PTR record changed to a name that says mail server, such as the EHLO name.",
-        _DIG_PTR,
-        _IPREV,
-        Owner.THEIR_DNS,
-        always(Status.NOTICE),
-    ),
-    Entry(
-        "rdns.lookup_failed",
-        "The name of a sending address could not be looked up",
-        "Receivers that meet the same failure defer or refuse the mail.",
-        "Repair the name servers of the reverse zone.",
-        _DIG_PTR,
-        _IPREV,
-        Owner.THEIR_DNS,
-        {
-            Status.FAILURE: "the zone's servers failed",
-            Status.UNTESTABLE: "our own resolver failed",
-        },
-        Owner.OUR_DNS,
-    ),
-    Entry(
-        "ehlo.unresolvable",
-        "The EHLO name does not exist, or has no address of the family we send from",
-        "Receivers may refuse the session at EHLO.",
-        "Publish {address} at {name}, or use another EHLO name.",
-        _DIG_EHLO,
-        _EHLO,
-        Owner.US,
-        always(Status.WARNING),
-    ),
-    Entry(
-        "ehlo.elsewhere",
-        "The EHLO name has other addresses than the one we send from",
-        "It must not be refused for that, but spam filters count it against the mail.",
-        "Publish {address} at {name} as well.",
-        _DIG_EHLO,
-        _EHLO,
-        Owner.US,
-        always(Status.NOTICE),
-    ),
-    Entry(
-        "ehlo.literal",
-        "The EHLO name is an address literal",
-        "It is allowed, and many spam filters take it for a sign of spam.",
-        "Use a fully qualified domain name that resolves to {address}.",
-        _DIG_PTR,
-        "RFC 5321 §4.1.3",
-        Owner.US,
-        always(Status.NOTICE),
-    ),
-    Entry(
-        "ehlo.lookup_failed",
-        "The EHLO name could not be looked up",
-        "Receivers that meet the same failure may refuse or defer the session.",
-        "Repair the name servers of {name}.",
-        _DIG_EHLO,
-        _EHLO,
-        Owner.US,
-        {
-            Status.WARNING: "the name's servers failed",
-            Status.UNTESTABLE: "our own resolver failed",
-        },
-        Owner.OUR_DNS,
-    ),
+RDNS_MISSING = Entry(
+    "rdns.missing",
+    "A sending address has no name",
+    "Many receivers refuse mail from addresses without reverse DNS.",
+    "Have whoever assigns the address publish a PTR record for {address}: the EHLO name.",
+    _DIG_PTR,
+    _IPREV,
+    Owner.THEIR_DNS,
+    always(Status.FAILURE),
 )
 
-_LISTS = (
-    Entry(
-        "dnsbl.listed",
-        "A sending address is on a block list",
-        "Receivers that use the list refuse or junk what the machine sends.",
-        "Read the list's reason, stop what caused it, then ask the list to remove {address}.",
-        _DIG_LISTED,
-        "RFC 5782 §2.1",
-        Owner.US,
-        always(Status.FAILURE),
-    ),
-    Entry(
-        "dnsbl.list_unhealthy",
-        "A block list fails its own test entries, or refuses to answer us",
-        "What it says is worth nothing here: neither listed nor not listed.",
-        "Ask it through a resolver of your own (large lists refuse public ones), check the key, or "
-        "take the list out of the configuration.",
-        "dig @{resolver} A 2.0.0.127.{list}\ndig @{resolver} A 1.0.0.127.{list}",
-        "RFC 5782 §5",
-        Owner.MONITOR,
-        always(Status.UNTESTABLE),
-    ),
-    Entry(
-        "dnsbl.family_unsupported",
-        "A block list has no IPv6 addresses",
-        "It says nothing about the machine's IPv6 addresses.",
-        "Nothing.",
-        "dig @{resolver} A 2.0.0.127.{list}",
-        "RFC 5782 §5",
-        Owner.MONITOR,
-        always(Status.INFO),
-    ),
+RDNS_UNCONFIRMED = Entry(
+    "rdns.unconfirmed",
+    "No name of a sending address leads back to the address",
+    "To receivers an unconfirmed name is as good as none.",
+    "Add an A (or AAAA) record with {address} to the name, or correct the PTR record.",
+    _DIG_PTR,
+    _IPREV,
+    Owner.THEIR_DNS,
+    always(Status.FAILURE),
 )
 
-_DOMAIN_LISTS = (
-    Entry(
-        "rhsbl.listed",
-        "A domain of our mail is on a block list",
-        "Receivers that use the list refuse or junk mail that shows the domain, whoever sends it.",
-        "Read the list's reason, stop what caused it, then ask the list to remove {name}.",
-        _DIG_LISTED,
-        "RFC 5782 §3",
-        Owner.US,
-        always(Status.FAILURE),
-    ),
-    Entry(
-        "rhsbl.list_unhealthy",
-        "A block list of domains fails its own test entries, or refuses to answer us",
-        "What it says is worth nothing here: neither listed nor not listed.",
-        "Ask it through a resolver of your own (large lists refuse public ones), check the key, or "
-        "take the list out of the configuration.",
-        "dig @{resolver} A test.{list}\ndig @{resolver} A invalid.{list}",
-        "RFC 5782 §5",
-        Owner.MONITOR,
-        always(Status.UNTESTABLE),
-    ),
+RDNS_GENERIC = Entry(
+    "rdns.generic",
+    "The name of a sending address looks like that of an access line",
+    "Receivers take mail from such addresses for that of infected machines.",
+    "Have the PTR record changed to a name that says mail server, such as the EHLO name.",
+    _DIG_PTR,
+    _IPREV,
+    Owner.THEIR_DNS,
+    always(Status.NOTICE),
 )
 
-_OURS = (
-    Entry(
-        "sender.left_out",
-        "The job names more addresses, selectors or lists than one run probes",
-        "What was not probed may be broken without this run seeing it.",
-        "Make two jobs of it.",
-        "mailcanary check-config",
-        "",
-        Owner.MONITOR,
-        always(Status.INFO),
-    ),
-    Entry(
-        "sender.not_examined",
-        "Part of what receivers look at was not examined",
-        "It may be broken without this run seeing it: nothing is said of it, good or bad.",
-        "Give what the evidence names, on the command line or in the job.",
-        "",
-        "",
-        Owner.MONITOR,
-        always(Status.INFO),
-    ),
+RDNS_LOOKUP_FAILED = Entry(
+    "rdns.lookup_failed",
+    "The name of a sending address could not be looked up",
+    "Receivers that meet the same failure defer or refuse the mail.",
+    "Repair the name servers of the reverse zone.",
+    _DIG_PTR,
+    _IPREV,
+    Owner.THEIR_DNS,
+    {
+        Status.FAILURE: "the zone's servers failed",
+        Status.UNTESTABLE: "our own resolver failed",
+    },
+    Owner.OUR_DNS,
 )
 
-ENTRIES = (*sender_spf.ENTRIES, *sender_dmarc.ENTRIES, *_NAMES, *_LISTS, *_DOMAIN_LISTS, *_OURS)
+EHLO_UNRESOLVABLE = Entry(
+    "ehlo.unresolvable",
+    "The EHLO name does not exist, or has no address of the family we send from",
+    "Receivers may refuse the session at EHLO.",
+    "Publish {address} at {name}, or use another EHLO name.",
+    _DIG_EHLO,
+    _EHLO,
+    Owner.US,
+    always(Status.WARNING),
+)
+
+EHLO_ELSEWHERE = Entry(
+    "ehlo.elsewhere",
+    "The EHLO name has other addresses than the one we send from",
+    "It must not be refused for that, but spam filters count it against the mail.",
+    "Publish {address} at {name} as well.",
+    _DIG_EHLO,
+    _EHLO,
+    Owner.US,
+    always(Status.NOTICE),
+)
+
+EHLO_LITERAL = Entry(
+    "ehlo.literal",
+    "The EHLO name is an address literal",
+    "It is allowed, and many spam filters take it for a sign of spam.",
+    "Use a fully qualified domain name that resolves to {address}.",
+    _DIG_PTR,
+    "RFC 5321 §4.1.3",
+    Owner.US,
+    always(Status.NOTICE),
+)
+
+EHLO_LOOKUP_FAILED = Entry(
+    "ehlo.lookup_failed",
+    "The EHLO name could not be looked up",
+    "Receivers that meet the same failure may refuse or defer the session.",
+    "Repair the name servers of {name}.",
+    _DIG_EHLO,
+    _EHLO,
+    Owner.US,
+    {
+        Status.WARNING: "the name's servers failed",
+        Status.UNTESTABLE: "our own resolver failed",
+    },
+    Owner.OUR_DNS,
+)
+
+
+DNSBL_LISTED = Entry(
+    "dnsbl.listed",
+    "A sending address is on a block list",
+    "Receivers that use the list refuse or junk what the machine sends.",
+    "Read the list's reason, stop what caused it, then ask the list to remove {address}.",
+    _DIG_LISTED,
+    "RFC 5782 §2.1",
+    Owner.US,
+    always(Status.FAILURE),
+)
+
+DNSBL_LIST_UNHEALTHY = Entry(
+    "dnsbl.list_unhealthy",
+    "A block list fails its own test entries, or refuses to answer us",
+    "What it says is worth nothing here: neither listed nor not listed.",
+    "Ask it through a resolver of your own (large lists refuse public ones), check the key, or "
+    "take the list out of the configuration.",
+    "dig @{resolver} A 2.0.0.127.{list}\ndig @{resolver} A 1.0.0.127.{list}",
+    "RFC 5782 §5",
+    Owner.MONITOR,
+    always(Status.UNTESTABLE),
+    leaves_verdict=True,
+)
+
+DNSBL_FAMILY_UNSUPPORTED = Entry(
+    "dnsbl.family_unsupported",
+    "A block list has no IPv6 addresses",
+    "It says nothing about the machine's IPv6 addresses.",
+    "Nothing.",
+    "dig @{resolver} A 2.0.0.127.{list}",
+    "RFC 5782 §5",
+    Owner.MONITOR,
+    always(Status.INFO),
+)
+
+
+RHSBL_LISTED = Entry(
+    "rhsbl.listed",
+    "A domain of our mail is on a block list",
+    "Receivers that use the list refuse or junk mail that shows the domain, whoever sends it.",
+    "Read the list's reason, stop what caused it, then ask the list to remove {name}.",
+    _DIG_LISTED,
+    "RFC 5782 §3",
+    Owner.US,
+    always(Status.FAILURE),
+)
+
+RHSBL_LIST_UNHEALTHY = Entry(
+    "rhsbl.list_unhealthy",
+    "A block list of domains fails its own test entries, or refuses to answer us",
+    "What it says is worth nothing here: neither listed nor not listed.",
+    "Ask it through a resolver of your own (large lists refuse public ones), check the key, or "
+    "take the list out of the configuration.",
+    "dig @{resolver} A test.{list}\ndig @{resolver} A invalid.{list}",
+    "RFC 5782 §5",
+    Owner.MONITOR,
+    always(Status.UNTESTABLE),
+    leaves_verdict=True,
+)
+
+
+LEFT_OUT = Entry(
+    "sender.left_out",
+    "The job names more addresses, selectors or lists than one run probes",
+    "What was not probed may be broken without this run seeing it.",
+    "Make two jobs of it.",
+    "mailcanary check-config",
+    "",
+    Owner.MONITOR,
+    always(Status.INFO),
+)
+
+NOT_EXAMINED = Entry(
+    "sender.not_examined",
+    "Part of what receivers look at was not examined",
+    "It may be broken without this run seeing it: nothing is said of it, good or bad.",
+    "Give what the evidence names, on the command line or in the job.",
+    "",
+    "",
+    Owner.MONITOR,
+    always(Status.INFO),
+)

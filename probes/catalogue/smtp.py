@@ -1,6 +1,6 @@
 """Findings about SMTP dialogues: what a server says, before and under TLS."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from probes.catalogue.command_lines import S_CLIENT, S_CLIENT_TLS, SWAKS_EHLO
 from probes.catalogue.entry import Entry, always
@@ -35,108 +35,125 @@ _CERTIFICATE = {
 _SUBMITTING = {Status.WARNING: "at a submission server, when `verify` is off"}
 _RELAYING = {Status.NOTICE: "between relays, where any certificate is better than clear text"}
 
+ADDRESS_UNUSABLE = Entry(
+    "smtp.address_unusable",
+    "An address of the submission server takes no connection while another one does",
+    "Mail programs wait for a timeout before they try the next address.",
+    "Repair the server at that address or take it out of the DNS.",
+    SWAKS_EHLO,
+    "RFC 5321 §5.1",
+    Owner.THEIR_MX,
+    {
+        Status.WARNING: "another address of the host works",
+        Status.UNTESTABLE: "this machine could not try the address",
+    },
+)
 
-def _certificates(tls: str, verify: str, severity: Mapping[Status, str]) -> tuple[Entry, ...]:
+DSN_REFUSED = Entry(
+    "smtp.dsn.refused",
+    "The server offers DSN and does not understand its parameters",
+    "Senders that ask for delivery reports, as mail programs can, are refused; the canary was "
+    "sent without asking.",
+    "Let the server accept RET, ENVID, NOTIFY and ORCPT, or no longer offer DSN; a filter in "
+    "front of it may be what refuses them. `dsn: false` at the path stops asking.",
+    SWAKS_EHLO,
+    "RFC 3461 §4",
+    Owner.THEIR_MX,
+    always(Status.WARNING),
+)
+
+EHLO_REFUSED = Entry(
+    "smtp.ehlo.refused",
+    "The server knows HELO only",
+    "Without EHLO there are no extensions: no STARTTLS, no SIZE, no 8BITMIME.",
+    "Allow EHLO, in the server and in the firewalls before it (`smtp fixup` or `inspect "
+    "esmtp` is a common cause).",
+    SWAKS_EHLO,
+    "RFC 5321 §3.2",
+    Owner.THEIR_MX,
+    always(Status.WARNING),
+    is_beside_failure=True,
+)
+
+UNSOLICITED_REPLY = Entry(
+    "smtp.unsolicited_reply",
+    "The server says something that nobody asked for",
+    "A client that takes it for the answer to its next command is one answer behind from "
+    "then on, and loses or doubles mail.",
+    "Find what answers twice: a proxy or a content filter between the server and the network.",
+    SWAKS_EHLO,
+    "RFC 5321 §4.2",
+    Owner.THEIR_MX,
+    always(Status.WARNING),
+    is_beside_failure=True,
+)
+
+QUIT_FAILED = Entry(
+    "smtp.quit.failed",
+    "The server does not answer QUIT as it has to",
+    "Nothing is lost; senders wait in vain and log an error.",
+    "Let the server answer QUIT with 221 before it closes the connection.",
+    SWAKS_EHLO,
+    "RFC 5321 §4.1.1.10",
+    Owner.THEIR_MX,
+    always(Status.NOTICE),
+)
+
+STARTTLS_FAILED = Entry(
+    "smtp.starttls.failed",
+    "STARTTLS is offered, and TLS does not come about",
+    "A sender that takes what TLS it gets sends in clear then, and everybody between can "
+    "read the mail; a sender that insists on TLS does not deliver.",
+    "Repair TLS at the server: its certificate and key files, its protocol versions.",
+    S_CLIENT,
+    "RFC 7435 §3",
+    Owner.THEIR_MX,
+    always(Status.WARNING),
+)
+
+STARTTLS_PLAINTEXT_INJECTED = Entry(
+    "smtp.starttls.plaintext_injected",
+    "Text in clear follows the 220 to STARTTLS",
+    "Somebody between can slip commands or answers into the session (CVE-2011-0411): the "
+    "server, or what stands before it, does not drop what it heard before TLS.",
+    "Update the mail server or the proxy before it; it has to empty its buffers when TLS begins.",
+    S_CLIENT,
+    "RFC 3207 §4.2",
+    Owner.THEIR_MX,
+    always(Status.FAILURE),
+)
+
+
+def _certificates(
+    tls: str, verify: str, severity: Mapping[Status, str]
+) -> Iterator[tuple[Reason, Entry]]:
     why = (
         "Senders that verify (MTA-STS, REQUIRETLS, mail programs) will not deliver; the others "
         "cannot tell the server from somebody between."
     )
-    return tuple(
-        Entry(
-            f"smtp.{tls}.{reason}",
-            summary,
-            why,
-            remedy,
-            verify,
-            "RFC 8460 §4.3",
-            Owner.MONITOR if reason is Reason.UNTESTABLE else Owner.THEIR_MX,
-            severity,
+    for reason, (summary, remedy) in _CERTIFICATE.items():
+        yield (
+            reason,
+            Entry(
+                f"smtp.{tls}.{reason}",
+                summary,
+                why,
+                remedy,
+                verify,
+                "RFC 8460 §4.3",
+                Owner.MONITOR if reason is Reason.UNTESTABLE else Owner.THEIR_MX,
+                severity,
+                is_beside_failure=tls == "starttls" and reason.startswith("certificate_"),
+            ),
         )
-        for reason, (summary, remedy) in _CERTIFICATE.items()
-    )
 
 
-ENTRIES = (
-    Entry(
-        "smtp.address_unusable",
-        "An address of the submission server takes no connection while another one does",
-        "Mail programs wait for a timeout before they try the next address.",
-        "Repair the server at that address or take it out of the DNS.",
-        SWAKS_EHLO,
-        "RFC 5321 §5.1",
-        Owner.THEIR_MX,
-        {
-            Status.WARNING: "another address of the host works",
-            Status.UNTESTABLE: "this machine could not try the address",
-        },
-    ),
-    Entry(
-        "smtp.dsn.refused",
-        "The server offers DSN and does not understand its parameters",
-        "Senders that ask for delivery reports, as mail programs can, are refused; the canary was "
-        "sent without asking.",
-        "Let the server accept RET, ENVID, NOTIFY and ORCPT, or no longer offer DSN; a filter in "
-        "front of it may be what refuses them. `dsn: false` at the path stops asking.",
-        SWAKS_EHLO,
-        "RFC 3461 §4",
-        Owner.THEIR_MX,
-        always(Status.WARNING),
-    ),
-    Entry(
-        "smtp.ehlo.refused",
-        "The server knows HELO only",
-        "Without EHLO there are no extensions: no STARTTLS, no SIZE, no 8BITMIME.",
-        "Allow EHLO, in the server and in the firewalls before it (`smtp fixup` or `inspect "
-        "esmtp` is a common cause).",
-        SWAKS_EHLO,
-        "RFC 5321 §3.2",
-        Owner.THEIR_MX,
-        always(Status.WARNING),
-    ),
-    Entry(
-        "smtp.unsolicited_reply",
-        "The server says something that nobody asked for",
-        "A client that takes it for the answer to its next command is one answer behind from "
-        "then on, and loses or doubles mail.",
-        "Find what answers twice: a proxy or a content filter between the server and the network.",
-        SWAKS_EHLO,
-        "RFC 5321 §4.2",
-        Owner.THEIR_MX,
-        always(Status.WARNING),
-    ),
-    Entry(
-        "smtp.quit.failed",
-        "The server does not answer QUIT as it has to",
-        "Nothing is lost; senders wait in vain and log an error.",
-        "Let the server answer QUIT with 221 before it closes the connection.",
-        SWAKS_EHLO,
-        "RFC 5321 §4.1.1.10",
-        Owner.THEIR_MX,
-        always(Status.NOTICE),
-    ),
-    Entry(
-        "smtp.starttls.failed",
-        "STARTTLS is offered, and TLS does not come about",
-        "A sender that takes what TLS it gets sends in clear then, and everybody between can "
-        "read the mail; a sender that insists on TLS does not deliver.",
-        "Repair TLS at the server: its certificate and key files, its protocol versions.",
-        S_CLIENT,
-        "RFC 7435 §3",
-        Owner.THEIR_MX,
-        always(Status.WARNING),
-    ),
-    Entry(
-        "smtp.starttls.plaintext_injected",
-        "Text in clear follows the 220 to STARTTLS",
-        "Somebody between can slip commands or answers into the session (CVE-2011-0411): the "
-        "server, or what stands before it, does not drop what it heard before TLS.",
-        "Update the mail server or the proxy before it; it has to empty its buffers when TLS "
-        "begins.",
-        S_CLIENT,
-        "RFC 3207 §4.2",
-        Owner.THEIR_MX,
-        always(Status.FAILURE),
-    ),
-    *_certificates("starttls", S_CLIENT, _RELAYING | _SUBMITTING),
-    *_certificates("implicit", S_CLIENT_TLS, _SUBMITTING),
+STARTTLS_CERTIFICATES: Mapping[Reason, Entry] = dict(
+    _certificates("starttls", S_CLIENT, _RELAYING | _SUBMITTING)
 )
+"""By `TlsFacts.untrusted_reason`, where TLS began with STARTTLS."""
+
+IMPLICIT_CERTIFICATES: Mapping[Reason, Entry] = dict(
+    _certificates("implicit", S_CLIENT_TLS, _SUBMITTING)
+)
+"""By `TlsFacts.untrusted_reason`, where TLS began with the connection."""

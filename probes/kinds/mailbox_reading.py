@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from probes.catalogue import mailboxes
 from probes.net import Net
 from probes.net.imap import ImapSession
 from probes.options import option
@@ -48,7 +49,7 @@ async def probe(net: Net, target: MailboxTarget, trace: Trace) -> None:
         trace.facts["mailbox.messages_today"] = len(found)
         async with step(Phase.SEARCH, target.timeout):
             quotas = await session.quota(target.folder)
-        trace.facts.update(_quota_facts(quotas))
+        trace.facts.note(dict(_quota_facts(quotas)))
         trace.findings.extend(_quota_findings(target, quotas))
         with trace.phase(Phase.QUIT):
             async with step(Phase.QUIT, target.timeout):
@@ -82,7 +83,7 @@ def _unusable(target: MailboxTarget, failure: ProbeFailure) -> Finding:
     is_ours = failure.owner is Owner.MONITOR
     status = Status.UNTESTABLE if is_ours else Status.WARNING
     owner = failure.to_failure(Phase.CONNECT).owner
-    return Finding("mailbox.address_unusable", status, target.host, failure.detail, "", owner)
+    return mailboxes.ADDRESS_UNUSABLE.found(status, target.host, failure.detail, owner=owner)
 
 
 async def _introduce(net: Net, target: MailboxTarget, session: ImapSession, trace: Trace) -> None:
@@ -108,18 +109,12 @@ async def _secure(net: Net, target: MailboxTarget, session: ImapSession, trace: 
         await handshake(net, target, session)
     facts = session.tls
     if facts is not None:
-        trace.facts.update(facts.as_facts())
+        trace.facts.note(facts.as_facts())
         trace.remember(Aspect.CERTIFICATE, target.host, facts.summary)
         if not facts.trusted:
             detail = one_line(f"{facts.untrusted_reason}: {facts.detail}")
             trace.findings.append(
-                Finding(
-                    "mailbox.certificate_untrusted",
-                    Status.WARNING,
-                    target.host,
-                    detail,
-                    "RFC 8314 §4.1",
-                )
+                mailboxes.CERTIFICATE_UNTRUSTED.found(Status.WARNING, target.host, detail)
             )
 
 
@@ -137,7 +132,7 @@ def _quota_findings(target: MailboxTarget, quotas: Sequence[Quota]) -> Iterator[
             if not limit or used < limit * NEARLY_FULL:
                 continue
             is_full = used >= limit
-            code = "mailbox.quota_full" if is_full else "mailbox.quota_nearly_full"
+            entry = mailboxes.QUOTA_FULL if is_full else mailboxes.QUOTA_NEARLY_FULL
             status = Status.FAILURE if is_full else Status.WARNING
             evidence = one_line(f"{name} {used} of {limit} of {quota.root or target.folder!r}")
-            yield Finding(code, status, target.username, evidence, "RFC 9208 §5")
+            yield entry.found(status, target.username, evidence)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
+from probes.catalogue import mx
 from probes.lookups.mx_hosts import MxHost, find_addresses, hosts_in, mx_records
 from probes.mx.dialogue import (
     answered,
@@ -32,6 +33,7 @@ from probes.options import Count, Domain, EmailAddress, Host, IpAddress, Port, S
 from probes.result import Failure, Finding, Part, Phase, ProbeFailure, Status
 from probes.sessions.slots import exclusive_visit, session_slot, sharing_failure
 from probes.sessions.submission import say_quit
+from probes.subject import Subject
 from probes.tasks import TaskSet
 from probes.trace import MAX_PARTS, Trace
 
@@ -130,7 +132,7 @@ async def _visit(
 
 async def _talk(net: Net, target: MxTarget, name: str, address: str, part: Trace) -> None:
     """Up to EHLO as senders come there, and what is to be said of it however it ended."""
-    where = f"{name} [{address}]"
+    where = Subject.place(name, address)
     session = partial(_session, net, target, name, address, part)
     try:
         _raise_known(net, target, name, address)
@@ -185,7 +187,7 @@ async def _ask(
     recipients = tuple((why, who) for why, who in wanted.items() if who is not None)
     if recipients:
         own_names = (target.domain, name, address, str(trace.facts.get("ehlo.name", "")))
-        where, mail_from = f"{name} [{address}]", target.mail_from or ""
+        where, mail_from = Subject.place(name, address), target.mail_from or ""
         await ask_recipients(session, mail_from, recipients, where, trace, own_names=own_names)
 
 
@@ -204,13 +206,12 @@ def _note_unresolved(hosts: Iterable[MxHost], trace: Trace) -> None:
 
 def _half_failed(name: str, answer: Answer[str]) -> Finding:
     status = Status.UNTESTABLE if answer.is_ours else Status.WARNING
-    code = "mx.address_lookup_failed"
-    return Finding(code, status, name, answer.explain(), "RFC 5321 §5.1")
+    return mx.ADDRESS_LOOKUP_FAILED.found(status, name, answer.explain())
 
 
 def _left_out(target: MxTarget, count: int) -> Finding:
     evidence = f"{count} hosts or addresses were not probed"
-    return Finding("mx.hosts_left_out", Status.INFO, target.domain, evidence, "RFC 5321 §5.1")
+    return mx.HOSTS_LEFT_OUT.found(Status.INFO, target.domain, evidence)
 
 
 def _judge(trace: Trace, by_preference: list[str]) -> None:

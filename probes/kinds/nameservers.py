@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from probes.catalogue import nameservers, tls_policies
 from probes.clock import Clock
 from probes.lookups.dnssec import settled
 from probes.net import Net
@@ -16,7 +17,8 @@ from probes.net.dns_answer import Answer, DnsStatus, ServerAddress
 from probes.net.resolver import Resolver
 from probes.options import Count, Domain, Port, option
 from probes.records.mx import MxRecord
-from probes.result import Aspect, Finding, Owner, Phase, ProbeFailure, Reason, Status
+from probes.result import Aspect, Owner, Phase, ProbeFailure, Reason, Status
+from probes.subject import Subject
 from probes.tasks import TaskSet
 from probes.trace import MAX_PARTS, Trace
 
@@ -44,15 +46,16 @@ class _Question:
     name: str
     rdtype: str
 
-    def __str__(self) -> str:
-        return f"{self.rdtype} of {self.name}"
+    @property
+    def subject(self) -> Subject:
+        return Subject.records(self.rdtype, self.name)
 
 
 @dataclass(slots=True)
 class _Said:
     """What one address of one server answered."""
 
-    subject: str
+    subject: Subject
     answers: dict[_Question, Answer[Any]] = field(default_factory=dict)
 
 
@@ -74,7 +77,7 @@ async def probe(net: Net, target: NameserversTarget, trace: Trace) -> None:
     most = min(target.max_servers, MAX_PARTS)
     if len(servers) > most:
         evidence = f"{len(servers) - most} addresses were not asked"
-        _note(trace, "nameservers.left_out", Status.INFO, zone, evidence, "")
+        trace.findings.append(nameservers.LEFT_OUT.found(Status.INFO, zone, evidence))
     questions = await _questions(resolver, target.domain, zone)
     async with TaskSet() as group:
         tasks = [
@@ -98,7 +101,7 @@ async def _find_zone(
             return name, tuple(sorted(set(answer.records))), answer.lifetime
         if answer.status is DnsStatus.DNSSEC_BOGUS:
             evidence = answer.explain()
-            _note(trace, "dnssec.bogus", Status.FAILURE, name, evidence, "RFC 7672 §2.1.1")
+            trace.findings.append(tls_policies.DNSSEC_BOGUS.found(Status.FAILURE, name, evidence))
         if answer.status not in _SPOKEN:
             answer.require(Phase.DNS_ADDRESS)
         name = name.partition(".")[2]
@@ -116,18 +119,11 @@ def _servers(
     if len(names) == 1:
         # RFC 1034 §4.1: a zone is to be available in spite of a failure
         evidence = "the zone has one name server only"
-        _note(trace, "nameservers.single", Status.NOTICE, names[0], evidence, "RFC 1034 §4.1")
+        trace.findings.append(nameservers.SINGLE.found(Status.NOTICE, names[0], evidence))
     for name, answer in zip(names, addresses, strict=True):
         if answer.status is not DnsStatus.ANSWERED:
             status = Status.UNTESTABLE if answer.is_ours else Status.WARNING
-            _note(
-                trace,
-                "nameservers.unresolved",
-                status,
-                name,
-                answer.explain(),
-                "RFC 1035 §3.3.11",
-            )
+            trace.findings.append(nameservers.UNRESOLVED.found(status, name, answer.explain()))
         for address in answer.records:
             yield name, address
 
@@ -153,7 +149,7 @@ async def _ask(
     trace: Trace,
 ) -> _Said:
     """Every question over UDP, the first over TCP too; the part fails where nothing is of use."""
-    said = _Said(f"{name} [{address}]")
+    said = _Said(Subject.place(name, address))
     server = (address, port)
     with trace.part(name, address) as part, part.phase(Phase.EVALUATE, Owner.NETWORK):
         first, *rest = questions
@@ -168,26 +164,16 @@ async def _ask(
         if tcp.status not in _SPOKEN:
             # RFC 7766 §5: TCP is no fallback one may leave out
             evidence = tcp.explain()
-            _note(
-                trace,
-                "nameservers.tcp_failed",
-                Status.WARNING,
-                said.subject,
-                evidence,
-                "RFC 7766 §5",
+            trace.findings.append(
+                nameservers.TCP_FAILED.found(Status.WARNING, said.subject, evidence)
             )
         for question in rest:
             answer, _ = await _asked(resolver, server, question, part.clock)
             said.answers[question] = answer
             if answer.status in _SILENCE:
                 evidence = answer.explain()
-                _note(
-                    trace,
-                    "nameservers.unreachable",
-                    Status.WARNING,
-                    said.subject,
-                    evidence,
-                    "RFC 1912 §2.8",
+                trace.findings.append(
+                    nameservers.UNREACHABLE.found(Status.WARNING, said.subject, evidence)
                 )
     return said
 
@@ -208,16 +194,16 @@ async def _timed(asking: Awaitable[Answer[Any]], clock: Clock) -> tuple[Answer[A
     return await asking, clock.monotonic() - began
 
 
-def _require_authority(answer: Answer[Any], subject: str, trace: Trace) -> None:
+def _require_authority(answer: Answer[Any], subject: Subject, trace: Trace) -> None:
     """Raise what a server that is of no use is recorded as."""
     if answer.status is DnsStatus.ANSWERED and answer.authoritative:
         return
     is_silent = answer.status in _SILENCE
     # RFC 1912 §2.8: lame is who is delegated to and does not answer with authority
-    code = "nameservers.unreachable" if is_silent else "nameservers.lame"
+    entry = nameservers.UNREACHABLE if is_silent else nameservers.LAME
     is_ours = answer.status is DnsStatus.UNREACHABLE and answer.note in _OUR_ERRORS
     status = Status.UNTESTABLE if is_ours else Status.WARNING
-    _note(trace, code, status, subject, answer.explain(), "RFC 1912 §2.8")
+    trace.findings.append(entry.found(status, subject, answer.explain()))
     raise ProbeFailure(
         _REASONS.get(answer.status, Reason.UNEXPECTED_REPLY),
         answer.explain(),
@@ -254,21 +240,16 @@ def _compare(
     if len(set(serials.values())) > 1:
         shown = ", ".join(f"{subject} {serial}" for subject, serial in serials.items())
         # RFC 1034 §4.3.5: until the next refresh a spread is usual, for long it is not
-        _note(trace, "nameservers.serials_differ", Status.NOTICE, zone, shown, "RFC 1034 §4.3.5")
+        trace.findings.append(nameservers.SERIALS_DIFFER.found(Status.NOTICE, zone, shown))
     for question in questions[1:]:
         heard: defaultdict[str, list[str]] = defaultdict(list)
         for one in said:
             if one.answers[question].status not in _SILENCE:
-                heard[_content(one.answers[question])].append(one.subject)
+                heard[_content(one.answers[question])].append(str(one.subject))
         if len(heard) > 1:
             shown = "; ".join(f"{', '.join(who)}: {what}" for what, who in heard.items())
-            _note(
-                trace,
-                "nameservers.answers_differ",
-                Status.WARNING,
-                str(question),
-                shown[:1000],
-                "RFC 1034 §4.3.5",
+            trace.findings.append(
+                nameservers.ANSWERS_DIFFER.found(Status.WARNING, question.subject, shown[:1000])
             )
 
 
@@ -308,9 +289,3 @@ def _nobody(zone: str, trace: Trace) -> ProbeFailure:
         owner=Owner.NETWORK if is_silent and not told.is_untestable else told.owner,
         is_transient=True,
     )
-
-
-def _note(
-    trace: Trace, code: str, status: Status, subject: str, evidence: str, reference: str
-) -> None:
-    trace.findings.append(Finding(code, status, subject, evidence, reference))

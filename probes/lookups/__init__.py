@@ -1,1 +1,1 @@
-"""DNS questions with a meaning."""
+"""DNS look-ups for mail: MX hosts, DNSSEC, DANE, DKIM keys and organisational domains."""

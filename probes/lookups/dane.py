@@ -1,4 +1,4 @@
-"""DANE for SMTP, RFC 7672: where a host's TLSA records are, and what they say of a chain."""
+"""DANE for SMTP, RFC 7672: the look-up of a host's TLSA records, and their match with a chain."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,9 +21,9 @@ MAX_TLSA = 64
 class TlsaSet:
     """The TLSA records of one host.
 
-    `base` is the name they were looked up under, `state` the security of the answer and of the
-    addresses it belongs to. `unreadable` are records that are none. `failure` says why the look-up
-    failed; None where it did not. `lifetime` is for how many seconds others may keep the answer.
+    `base` is the name of the look-up, `state` the DNSSEC state of the answer and of the host's
+    addresses. `unreadable` are malformed records. `failure` is the reason of a failed look-up, else
+    None. `lifetime` is the number of seconds for which the answer may be reused.
     """
 
     base: str
@@ -36,23 +36,23 @@ class TlsaSet:
 
     @property
     def is_published(self) -> bool:
-        """Whether there is anything at all, signed or not."""
+        """True if there are any records, signed or not."""
         return bool(self.records or self.unreadable)
 
     @property
     def applies(self) -> bool:
-        """Whether a sender that honours DANE heeds them."""
+        """True if a sender that supports DANE has to use them."""
         return self.is_published and self.state is Dnssec.SECURE
 
     @property
     def usable(self) -> tuple[TlsaRecord, ...]:
-        """Those a sender can compare with a certificate."""
+        """The records that a sender can compare with a certificate."""
         return tuple(record for record in self.records if record.problem is None)
 
 
 @dataclass(frozen=True, slots=True)
 class DaneVerdict:
-    """Which of the usable records match a chain, which do not, and why those of usage 2 do not."""
+    """The usable records that match a chain, the others, and the reasons for those of usage 2."""
 
     matched: tuple[TlsaRecord, ...]
     unmatched: tuple[TlsaRecord, ...]
@@ -62,7 +62,7 @@ class DaneVerdict:
 async def find_tlsa(
     resolver: Resolver, host: str, port: int, addresses: Answer[str], state: ResolverState
 ) -> TlsaSet:
-    """The records of `host`, whose look-up of addresses was `addresses` (after `settled`)."""
+    """Look up the records of `host`; `addresses` is its address look-up (after `settled`)."""
     secure = state_of(addresses, state)
     target = addresses.canonical_name or host
     if target != host and secure is Dnssec.SECURE:
@@ -108,7 +108,7 @@ def _read(base: str, name: str, state: Dnssec, answer: Answer[Any]) -> TlsaSet:
 def judge(
     records: Sequence[TlsaRecord], chain_der: Sequence[bytes], names: Sequence[str], now: datetime
 ) -> DaneVerdict:
-    """Hold usable records to a served chain; `names` are those the certificate may be for."""
+    """Compare usable records with a served chain; `names` are the valid certificate names."""
     chain = read_chain(chain_der)
     matched: list[TlsaRecord] = []
     unmatched: list[TlsaRecord] = []
@@ -127,7 +127,7 @@ def _problem(
     if not chain:
         return "no certificate was served"
     if record.usage == Usage.DANE_EE:
-        # RFC 7672 §3.1.1: the key is all; neither names nor dates are looked at
+        # RFC 7672 §3.1.1: only the key counts; names and dates are not checked
         is_it = record.speaks_of(chain[0].der, chain[0].public_key)
         return None if is_it else "it is not the server's certificate"
     return _anchor_problem(record, chain, names, now)
@@ -136,11 +136,14 @@ def _problem(
 def _anchor_problem(
     record: TlsaRecord, chain: Sequence[Certificate], names: Sequence[str], now: datetime
 ) -> str | None:
-    """RFC 7672 §3.1.2: an authority in the served chain, then all that PKIX asks."""
+    """The problem of a trust anchor record, RFC 7672 §3.1.2; None without one.
+
+    The authority must be in the served chain, and the chain must pass PKIX validation.
+    """
     leaf, *others = chain
     served = [one.der for one in others if record.speaks_of(one.der, one.public_key)]
     if record.selector == 0 and record.matching == 0:
-        served.append(record.data)  # the whole certificate stands in the DNS
+        served.append(record.data)  # the record has the whole certificate
     if not served:
         return "no authority in the served chain is it"
     problems = [vouched_by([one.der for one in chain], anchor, now) for anchor in served]

@@ -1,4 +1,4 @@
-"""The public keys that signatures name, asked of DNS: a verdict needs them before it is made."""
+"""Look-up of the public keys that signatures name, before the signatures are verified."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -16,10 +16,10 @@ _Answer = Sequence[str] | KeyUnavailable
 
 
 async def keys_for(message: bytes, resolver: Resolver) -> KeyLookup:
-    """A look-up that knows what stands at every name the message's signatures point to.
+    """A look-up that knows the records at every key name of the message's signatures.
 
-    The names, a bounded number, are asked side by side. What could not be asked, or was not
-    answered in time, raises KeyUnavailable when it is looked up: it is no verdict on the signature.
+    The names, a bounded number, are queried in parallel. A name without an answer in time raises
+    KeyUnavailable when it is looked up: it is no verdict on the signature.
     """
     names = await asyncio.to_thread(key_names, message)
     found: dict[str, _Answer] = dict.fromkeys(names, KeyUnavailable("no answer in time"))
@@ -28,7 +28,7 @@ async def keys_for(message: bytes, resolver: Resolver) -> KeyLookup:
             for name in names:
                 tasks.start(_find(name, resolver, found))
     except TimeoutError:
-        pass  # what is missing says so itself
+        pass  # a missing name raises KeyUnavailable
     return _lookup_in(found)
 
 
@@ -50,7 +50,7 @@ async def _ask(name: str, resolver: Resolver) -> _Answer:
     try:
         answer = await resolver.query(name, "TXT")
     except RecordError:
-        return ()  # no domain name: nothing can stand there
+        return ()  # no domain name: it has no records
     if answer.status in (DnsStatus.ANSWERED, DnsStatus.NXDOMAIN, DnsStatus.NO_DATA):
         return [text.decode("utf-8", "replace") for text in answer.records]
     return KeyUnavailable(answer.explain())

@@ -1,4 +1,4 @@
-"""What our resolver can say about DNSSEC, and what it said: tested first, then believed."""
+"""DNSSEC as our resolver reports it: the resolver is tested before its answers count."""
 
 import asyncio
 import secrets
@@ -22,15 +22,15 @@ class Dnssec(StrEnum):
     INSECURE = "insecure"
     BOGUS = "bogus"
     UNTESTABLE = "untestable"
-    """Our resolver does not validate, or has no answer: nothing is known."""
+    """Our resolver does not validate, or has no answer: the state is not known."""
 
 
 @dataclass(frozen=True, slots=True)
 class ResolverState:
-    """What our own resolver is worth.
+    """The properties of our own resolver.
 
-    `validates` and `rewrites_nxdomain` are None where the test had no outcome; `proof` says in
-    words how the first is known.
+    `validates` and `rewrites_nxdomain` are None if the test had no outcome; `proof` is the evidence
+    for the first, in words.
     """
 
     validates: bool | None
@@ -38,16 +38,16 @@ class ResolverState:
     rewrites_nxdomain: bool | None
 
     def having_heard(self, answers: Iterable[Answer[Any]]) -> "ResolverState":
-        """The same, after answers some of which may carry the AD flag that was missing so far."""
+        """The state after further answers, some of which may carry an AD flag missing so far."""
         if self.validates is None and any(answer.authenticated for answer in answers):
             return replace(self, validates=True, proof="it says that an answer is authenticated")
         return self
 
 
 async def examine(resolver: Resolver, broken_name: str | None) -> ResolverState:
-    """Ask for what tells: a name whose signatures are broken, the root, a name nobody has.
+    """Test the resolver: a name with broken signatures, or the root, and a name that cannot exist.
 
-    Without `broken_name` the AD flag of the root zone has to do, RFC 4035 §3.2.3.
+    Without `broken_name` the test is the AD flag of the root zone, RFC 4035 §3.2.3.
     """
     nobody = f"mailcanary-{secrets.token_hex(8)}.invalid"  # RFC 6761 §6.4: it cannot exist
     (validates, proof), missing = await asyncio.gather(
@@ -77,13 +77,14 @@ async def _by_root(resolver: Resolver) -> tuple[bool | None, str]:
 
 
 async def settled(resolver: Resolver, answer: Answer[RecordT]) -> Answer[RecordT]:
-    """`answer`, a failure being told apart: bogus where the data can be had without validation.
+    """The answer, with a validation failure marked as bogus.
 
-    And still not with it: a server that failed for a moment is asked in vain only once.
+    SERVFAIL is bogus if the data is available without validation and, on a second query, still not
+    with it. A server that failed for a moment is thus not mistaken for bogus data.
     """
     if answer.status is not DnsStatus.SERVFAIL:
         return answer
-    # RFC 4035 §3.2.2: with CD set the resolver hands out what did not validate
+    # RFC 4035 §3.2.2: with CD set the resolver returns data that did not validate
     unchecked = await resolver.ask(answer.server, answer.name, answer.rdtype, check_disabled=True)
     if unchecked.status not in _SPOKEN:
         return answer
@@ -103,7 +104,7 @@ async def addresses_of(resolver: Resolver, host: str) -> tuple[Answer[str], Answ
 
 
 def state_of(answer: Answer[Any], resolver: ResolverState) -> Dnssec:
-    """What `answer` (after `settled`) says of the name, as far as our resolver can be believed."""
+    """The state of `answer` (after `settled`), as far as our resolver is reliable."""
     if answer.status is DnsStatus.DNSSEC_BOGUS:
         return Dnssec.BOGUS
     if answer.status not in _SPOKEN or resolver.validates is not True:

@@ -1,4 +1,4 @@
-"""The look-up that evaluations of records are given, made of the resolver."""
+"""The look-up for evaluations of records, on top of the resolver."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from probes.records import RecordError
 from probes.records.looked_up import LookedUp, LookupStatus
 
 MAX_QUESTIONS = 1000
-"""Different questions one run may ask; what comes later fails."""
+"""Different queries of one run; any further query fails."""
 
 _MAX_AT_ONCE = 16
 
@@ -25,7 +25,7 @@ _IS_SPECIAL = frozenset('\\"();@$')
 
 @dataclass(slots=True)
 class Lookups:
-    """A Lookup that asks every question of a run once; the next one who asks gets the same answer.
+    """A Lookup that sends every query of a run once; later callers get the same answer.
 
     Names are plain text, see `probes.records.looked_up.Lookup`.
     """
@@ -72,7 +72,7 @@ def _looked_up(answer: Answer[Any]) -> LookedUp:
 
 
 def _presentation(name: str) -> str:
-    """The master file form, RFC 1035 §5.1: what is no plain character is escaped."""
+    """The name in master file form, RFC 1035 §5.1, with special characters escaped."""
     octets = name.encode("utf-8", "surrogatepass")
     return "".join(
         f"\\{octet:03}" if not 0x21 <= octet <= 0x7E or chr(octet) in _IS_SPECIAL else chr(octet)

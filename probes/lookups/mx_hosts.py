@@ -1,4 +1,4 @@
-"""Which hosts take a domain's mail, and where they are."""
+"""The hosts that take a domain's mail, and their addresses."""
 
 import asyncio
 from collections.abc import Iterable
@@ -18,8 +18,8 @@ _ABSENCE = frozenset({DnsStatus.ANSWERED, DnsStatus.NO_DATA, DnsStatus.NXDOMAIN}
 class MxHosts:
     """A domain's hosts, lowest preference first, each once.
 
-    `is_implicit` says that there is no MX record and the domain itself is the host. `answer` is
-    the look-up of the MX records.
+    `is_implicit` is True without an MX record: the domain itself is then the host. `answer` is the
+    look-up of the MX records.
     """
 
     hosts: tuple[MxRecord, ...]
@@ -29,7 +29,7 @@ class MxHosts:
 
 @dataclass(frozen=True, slots=True)
 class MxHost:
-    """One host with the look-ups of its A and AAAA records, `addresses` being both as one."""
+    """One host with the look-ups of its A and AAAA records; `addresses` combines both."""
 
     record: MxRecord
     addresses: Answer[str]
@@ -37,28 +37,28 @@ class MxHost:
 
     @property
     def half_failed(self) -> Answer[str] | None:
-        """The look-up that failed (not: found nothing) while the other one found addresses."""
+        """The look-up that failed (not: found nothing), if the other one found addresses."""
         if self.addresses.status is not DnsStatus.ANSWERED:
             return None
         return next((answer for answer in self.lookups if answer.status not in _ABSENCE), None)
 
 
 async def find_mx(resolver: Resolver, domain: str) -> MxHosts:
-    """The hosts that take mail for `domain`.
+    """Find the hosts that take mail for `domain`.
 
-    Raises NetError: null_mx where the domain takes no mail, the resolver's reason where it has no
-    hosts or they cannot be known.
+    Raises NetError: null_mx if the domain takes no mail, the resolver's reason if it has no hosts
+    or they cannot be found.
     """
     return hosts_in(await mx_records(resolver, domain), domain)
 
 
 async def mx_records(resolver: Resolver, domain: str) -> Answer[MxRecord]:
-    """The look-up of the MX records, bogus ones being told from a server that fails."""
+    """Look up the MX records; bogus data is told from a failing server."""
     return await settled(resolver, await resolver.mx(domain))
 
 
 def hosts_in(answer: Answer[MxRecord], domain: str) -> MxHosts:
-    """The hosts that the look-up of `domain`'s MX records names; raises as `find_mx` does."""
+    """The hosts in the answer to `domain`'s MX look-up; raises like `find_mx`."""
     if answer.status is DnsStatus.NO_DATA:
         # RFC 5321 §5.1: an empty list of MXs, and only that, makes the domain its own host
         return MxHosts((MxRecord(0, answer.canonical_name or domain),), True, answer)
@@ -70,9 +70,9 @@ def hosts_in(answer: Answer[MxRecord], domain: str) -> MxHosts:
 
 
 async def find_addresses(resolver: Resolver, hosts: Iterable[MxRecord]) -> tuple[MxHost, ...]:
-    """Every host's addresses, all looked up side by side; no outcome is an exception."""
+    """Look up every host's addresses in parallel; no outcome raises."""
     records = tuple(hosts)
-    if len(records) == 1:  # as most domains have: no task is needed
+    if len(records) == 1:  # the usual case: no task is needed
         return (await _find_address(resolver, records[0]),)
     return tuple(await asyncio.gather(*(_find_address(resolver, record) for record in records)))
 

@@ -1,4 +1,4 @@
-"""Whose names a message bears, asked of DNS: alignment is judged by organisation."""
+"""Organisational Domains of the names in a message; alignment compares them."""
 
 import asyncio
 from collections.abc import Iterable, Iterator
@@ -21,15 +21,15 @@ LONGEST = 10.0
 """Seconds that all look-ups for one message may take together."""
 
 MAX_DOMAINS = 16
-"""Domains of one message whose organisation is asked for, those that DMARC compares first."""
+"""Domains of one message that are looked up; the identifiers that DMARC compares come first."""
 
 _MAX_FIELDS = 20
 
 
 async def organisations_for(message: bytes, resolver: Resolver) -> OrganisationalDomain:
-    """The Organizational Domain (RFC 9989 §4.10.2) of every domain the message names.
+    """The Organizational Domain (RFC 9989 §4.10.2) of every domain in the message.
 
-    Where no DMARC record tells, or none in time, the last two labels stand in for it.
+    Without a DMARC record, or without an answer in time, the last two labels are used.
     """
     domains = await asyncio.to_thread(named_domains, message)
     lookup = Lookups(resolver)
@@ -39,7 +39,7 @@ async def organisations_for(message: bytes, resolver: Resolver) -> Organisationa
             for domain in domains:
                 tasks.start(_find(domain, lookup, known))
     except TimeoutError:
-        pass  # what is missing has its stand-in
+        pass  # a missing domain falls back to its last two labels
 
     def organisation(domain: str) -> str:
         name = domain.lower().rstrip(".")
@@ -49,7 +49,7 @@ async def organisations_for(message: bytes, resolver: Resolver) -> Organisationa
 
 
 def named_domains(message: bytes) -> tuple[str, ...]:
-    """The author's, the signers', the envelope senders' and the relays' domains, each once."""
+    """The domains of the author, the signers, the envelope senders and the relays, each once."""
     raw = read_message(message)
     author = author_domain(raw)
     names = (*(() if author is None else (author,)), *_signers(raw), *_senders(raw), *_relays(raw))

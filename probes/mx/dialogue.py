@@ -5,9 +5,11 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from probes.catalogue import mx, smtp_answers
 from probes.net.smtp_refusal import is_greylisting
 from probes.records.reply import Reply
 from probes.result import Finding, Part, Phase, PhaseTiming, ProbeFailure, Status, one_line
+from probes.subject import Subject
 
 LEAST_SIZE = 64 * 1024
 """Octets of a message that every server has to take, RFC 5321 §4.5.3.1.7."""
@@ -21,7 +23,7 @@ _COMMANDS = frozenset({Phase.EHLO, Phase.STARTTLS, Phase.MAIL, Phase.RCPT})
 
 
 def dialogue_findings(
-    where: str, facts: Mapping[str, Any], timings: Sequence[PhaseTiming], slow: float
+    where: Subject, facts: Mapping[str, Any], timings: Sequence[PhaseTiming], slow: float
 ) -> Iterator[Finding]:
     """Of a session that came to its end; `slow` are the seconds from which on a reply is slow."""
     clear = frozenset(facts.get("ehlo.clear_extensions", ()))
@@ -32,58 +34,53 @@ def dialogue_findings(
     name = str(facts.get("ehlo.name", ""))
     if "." not in name.rstrip(".") and not name.startswith("["):
         evidence = one_line(f"it calls itself {name!r}")
-        code = "smtp.ehlo.name_not_qualified"
-        yield Finding(code, Status.NOTICE, where, evidence, "RFC 5321 §4.1.1.1")
+        yield smtp_answers.EHLO_NAME_NOT_QUALIFIED.found(Status.NOTICE, where, evidence)
     size = facts.get("ehlo.size_limit")
     if size is not None and size < LEAST_SIZE:
         evidence = f"SIZE {size}"
-        yield Finding("smtp.size.too_small", Status.WARNING, where, evidence, "RFC 5321 §4.5.3.1.7")
+        yield smtp_answers.SIZE_TOO_SMALL.found(Status.WARNING, where, evidence)
     yield from slowness(where, timings, slow)
 
 
-def _starttls(where: str, clear: frozenset[str], facts: Mapping[str, Any]) -> Iterator[Finding]:
+def _starttls(where: Subject, clear: frozenset[str], facts: Mapping[str, Any]) -> Iterator[Finding]:
     if facts.get("starttls.offered"):
         return
     masked = sorted(keyword for keyword in clear if _MASKED.fullmatch(keyword))
     if masked:
         evidence = f"EHLO shows {masked[0]} where STARTTLS would stand"
-        yield Finding("smtp.starttls.masked", Status.WARNING, where, evidence, "RFC 3207 §6")
+        yield smtp_answers.STARTTLS_MASKED.found(Status.WARNING, where, evidence)
     else:
         evidence = f"EHLO shows {', '.join(sorted(clear)) or 'no extensions'}"
-        yield Finding(
-            "smtp.starttls.not_offered", Status.WARNING, where, one_line(evidence), "RFC 7435 §3"
-        )
+        yield smtp_answers.STARTTLS_NOT_OFFERED.found(Status.WARNING, where, one_line(evidence))
 
 
 def _under_tls(
-    where: str, clear: frozenset[str], now: frozenset[str], facts: Mapping[str, Any]
+    where: Subject, clear: frozenset[str], now: frozenset[str], facts: Mapping[str, Any]
 ) -> Iterator[Finding]:
     if "STARTTLS" in now:
         evidence = "EHLO under TLS shows STARTTLS"
-        yield Finding(
-            "smtp.starttls.offered_again", Status.NOTICE, where, evidence, "RFC 3207 §4.2"
-        )
+        yield smtp_answers.STARTTLS_OFFERED_AGAIN.found(Status.NOTICE, where, evidence)
     lost = sorted(clear - now - {"STARTTLS"})
     if lost:
         evidence = one_line("offered in clear and not under TLS: " + ", ".join(lost))
-        yield Finding("smtp.extensions.lost", Status.NOTICE, where, evidence, "RFC 3207 §4.2")
+        yield smtp_answers.EXTENSIONS_LOST.found(Status.NOTICE, where, evidence)
     before, after = facts.get("ehlo.clear_name"), facts.get("ehlo.name")
     if before != after:
         evidence = one_line(f"{before!r} in clear, {after!r} under TLS")
-        yield Finding("smtp.ehlo.name_changed", Status.NOTICE, where, evidence, "RFC 5321 §4.1.1.1")
+        yield smtp_answers.EHLO_NAME_CHANGED.found(Status.NOTICE, where, evidence)
 
 
-def slowness(where: str, timings: Sequence[PhaseTiming], slow: float) -> Iterator[Finding]:
+def slowness(where: Subject, timings: Sequence[PhaseTiming], slow: float) -> Iterator[Finding]:
     """A pause before the greeting alone, or every answer drawn out; `timings` of answers only."""
     greeting = max((t.seconds for t in timings if t.phase is Phase.GREETING), default=0.0)
     answers = [t.seconds for t in timings if t.phase in _COMMANDS]
     drawn_out = [*answers, greeting] if greeting >= slow else answers
     if answers and len(drawn_out) > 1 and min(drawn_out) >= slow:
         evidence = f"each of {len(drawn_out)} answers took {min(drawn_out):.1f} s or more"
-        yield Finding("smtp.tarpit", Status.WARNING, where, evidence, "RFC 5321 §4.5.3.2")
+        yield smtp_answers.TARPIT.found(Status.WARNING, where, evidence)
     elif greeting >= slow and max(answers, default=0.0) < slow:
         evidence = f"the greeting took {greeting:.1f} s, no other answer did"
-        yield Finding("smtp.greeting.paused", Status.INFO, where, evidence, "RFC 5321 §4.5.3.2.1")
+        yield smtp_answers.GREETING_PAUSED.found(Status.INFO, where, evidence)
 
 
 def answered(
@@ -94,22 +91,22 @@ def answered(
     return timings[:-1] if is_mute else timings
 
 
-def refusal_findings(where: str, phase: Phase, failure: ProbeFailure) -> Iterator[Finding]:
+def refusal_findings(where: Subject, phase: Phase, failure: ProbeFailure) -> Iterator[Finding]:
     """What kind of refusal a reply is, by its codes, its phase and its words."""
     reply = failure.reply
     if reply is None or reply.code < 400:
         return
     evidence = one_line(f"{phase}: {reply}")
     if is_rate_limit(reply):
-        yield Finding("smtp.rate_limited", Status.WARNING, where, evidence, "RFC 5321 §4.5.3.1.10")
+        yield smtp_answers.RATE_LIMITED.found(Status.WARNING, where, evidence)
     elif is_greylisting(reply):
-        yield Finding("smtp.greylisted", Status.INFO, where, evidence, "RFC 6647 §2.1")
+        yield smtp_answers.GREYLISTED.found(Status.INFO, where, evidence)
     elif reply.code == 421:
-        yield Finding("smtp.service_closing", Status.WARNING, where, evidence, "RFC 5321 §3.8")
+        yield smtp_answers.SERVICE_CLOSING.found(Status.WARNING, where, evidence)
     elif phase is Phase.GREETING and reply.code == 521:
-        yield Finding("smtp.greeting.no_mail", Status.FAILURE, where, evidence, "RFC 7504 §3")
+        yield smtp_answers.GREETING_NO_MAIL.found(Status.FAILURE, where, evidence)
     elif phase is Phase.GREETING and reply.code >= 500:
-        yield Finding("smtp.greeting.rejected", Status.FAILURE, where, evidence, "RFC 5321 §3.1")
+        yield smtp_answers.GREETING_REJECTED.found(Status.FAILURE, where, evidence)
 
 
 def is_rate_limit(reply: Reply) -> bool:
@@ -132,7 +129,7 @@ def differing_certificates(parts: Sequence[Part]) -> Iterator[Finding]:
             is_chance = len({part.facts["tls.trusted"] for part in here}) > 1
             status = Status.WARNING if is_chance else Status.INFO
             evidence = "; ".join(map(_certificate, list(by_certificate.values())[:_NAMED]))
-            yield Finding("mx.certificates_differ", status, host, evidence, "")
+            yield mx.CERTIFICATES_DIFFER.found(status, host, evidence)
 
 
 def _certificate(parts: Sequence[Part]) -> str:
@@ -152,4 +149,4 @@ def inconsistent_starttls(parts: Sequence[Part]) -> Iterator[Finding]:
         if len(set(offers.values())) > 1:
             without = sorted(str(address) for address, is_there in offers.items() if not is_there)
             evidence = f"offered, but not at {', '.join(without[:_NAMED])}"
-            yield Finding("mx.starttls_inconsistent", Status.WARNING, host, evidence, "RFC 3207 §6")
+            yield mx.STARTTLS_INCONSISTENT.found(Status.WARNING, host, evidence)

@@ -7,9 +7,12 @@ from ipaddress import ip_address
 from typing import Any
 
 from probes.canary.trust import last_two_labels
+from probes.catalogue import smtp_answers
+from probes.catalogue.entry import Entry
 from probes.mx.dialogue import refusal_findings
 from probes.net.smtp_session import SmtpSession
 from probes.result import Finding, Phase, ProbeFailure, Reason, Status, one_line
+from probes.subject import Subject
 from probes.trace import Trace
 
 
@@ -47,7 +50,7 @@ async def ask_recipients(
     session: SmtpSession,
     mail_from: str,
     recipients: tuple[tuple[Question, str], ...],
-    where: str,
+    where: Subject,
     trace: Trace,
     *,
     own_names: Iterable[str] = (),
@@ -66,7 +69,7 @@ async def ask_recipients(
         if question is Question.OPEN_RELAY and (objection := _is_at_home(recipient, own_names))
     }
     trace.findings.extend(
-        Finding("rcpt.not_asked", Status.INFO, where, one_line(objection), "RFC 5321 §7.9")
+        smtp_answers.RCPT_NOT_ASKED.found(Status.INFO, where, one_line(objection))
         for objection in objections.values()
     )
     asked = [pair for pair in recipients if pair[0] not in objections]
@@ -98,7 +101,7 @@ def _is_at_home(recipient: str, own_names: Iterable[str]) -> str:
     return f"{recipient} may be the server's own recipient: our EHLO name is too near to its names"
 
 
-async def _mail(session: SmtpSession, mail_from: str, where: str, trace: Trace) -> bool:
+async def _mail(session: SmtpSession, mail_from: str, where: Subject, trace: Trace) -> bool:
     """True where the sender is taken; without that nobody can be asked for."""
     with trace.phase(Phase.MAIL):
         try:
@@ -113,16 +116,16 @@ async def _mail(session: SmtpSession, mail_from: str, where: str, trace: Trace) 
     return True
 
 
-def _sender_refused(where: str, mail_from: str, failure: ProbeFailure) -> Finding:
+def _sender_refused(where: Subject, mail_from: str, failure: ProbeFailure) -> Finding:
     evidence = one_line(f"MAIL FROM:<{mail_from}> was answered {failure.reply}")
     status = Status.FAILURE if failure.reason is Reason.REJECTED else Status.WARNING
     # RFC 5321 §4.5.5: bounces have the null sender, which a server has to take
     section = "RFC 5321 §3.3" if mail_from else "RFC 5321 §4.5.5"
-    return Finding("rcpt.sender_refused", status, where, evidence, section)
+    return smtp_answers.RCPT_SENDER_REFUSED.found(status, where, evidence, reference=section)
 
 
 async def _rcpt(
-    session: SmtpSession, question: Question, recipient: str, where: str, trace: Trace
+    session: SmtpSession, question: Question, recipient: str, where: Subject, trace: Trace
 ) -> Asked:
     with trace.phase(Phase.RCPT):
         try:
@@ -139,44 +142,31 @@ async def _rcpt(
     return Asked(question, recipient, answer, str(reply))
 
 
-def _judge(where: str, asked: Asked) -> Finding:
+def _judge(where: Subject, asked: Asked) -> Finding:
     evidence = one_line(f"RCPT TO:<{asked.recipient}> was answered {asked.said}")
     if asked.answer is Answer.UNDECIDED:
-        return Finding("rcpt.undecided", Status.INFO, where, evidence, "RFC 5321 §3.5.3")
-    status = _STATUS.get((asked.question, asked.answer), Status.INFO)
-    reference = _REFERENCE[asked.question]
-    return Finding(_CODES[asked.question, asked.answer], status, where, evidence, reference)
+        return smtp_answers.RCPT_UNDECIDED.found(Status.INFO, where, evidence)
+    entry, status = _JUDGED[asked.question, asked.answer]
+    return entry.found(status, where, evidence)
 
 
-_CODES = {
-    (Question.RECIPIENT, Answer.ACCEPTED): "rcpt.accepted",
-    (Question.RECIPIENT, Answer.REFUSED): "rcpt.refused",
-    (Question.POSTMASTER, Answer.ACCEPTED): "rcpt.postmaster_accepted",
-    (Question.POSTMASTER, Answer.REFUSED): "rcpt.postmaster_refused",
-    (Question.CATCH_ALL, Answer.ACCEPTED): "rcpt.catch_all",
-    (Question.CATCH_ALL, Answer.REFUSED): "rcpt.unknown_refused",
-    (Question.OPEN_RELAY, Answer.ACCEPTED): "rcpt.open_relay",
-    (Question.OPEN_RELAY, Answer.REFUSED): "rcpt.relay_refused",
-}
-_STATUS = {
-    (Question.RECIPIENT, Answer.REFUSED): Status.FAILURE,
-    (Question.POSTMASTER, Answer.REFUSED): Status.WARNING,
-    (Question.CATCH_ALL, Answer.ACCEPTED): Status.NOTICE,
-    (Question.OPEN_RELAY, Answer.ACCEPTED): Status.FAILURE,
-}
-_REFERENCE = {
-    Question.RECIPIENT: "RFC 5321 §3.3",
-    Question.POSTMASTER: "RFC 5321 §4.5.1",
-    Question.CATCH_ALL: "",
-    Question.OPEN_RELAY: "RFC 5321 §7.9",
+_JUDGED: Mapping[tuple[Question, Answer], tuple[Entry, Status]] = {
+    (Question.RECIPIENT, Answer.ACCEPTED): (smtp_answers.RCPT_ACCEPTED, Status.INFO),
+    (Question.RECIPIENT, Answer.REFUSED): (smtp_answers.RCPT_REFUSED, Status.FAILURE),
+    (Question.POSTMASTER, Answer.ACCEPTED): (smtp_answers.RCPT_POSTMASTER_ACCEPTED, Status.INFO),
+    (Question.POSTMASTER, Answer.REFUSED): (smtp_answers.RCPT_POSTMASTER_REFUSED, Status.WARNING),
+    (Question.CATCH_ALL, Answer.ACCEPTED): (smtp_answers.RCPT_CATCH_ALL, Status.NOTICE),
+    (Question.CATCH_ALL, Answer.REFUSED): (smtp_answers.RCPT_UNKNOWN_REFUSED, Status.INFO),
+    (Question.OPEN_RELAY, Answer.ACCEPTED): (smtp_answers.RCPT_OPEN_RELAY, Status.FAILURE),
+    (Question.OPEN_RELAY, Answer.REFUSED): (smtp_answers.RCPT_RELAY_REFUSED, Status.INFO),
 }
 
 
 def asked_for(code: str, facts: Mapping[str, Any]) -> str | None:
     """The recipient a finding with this code is about, of the facts of its session."""
-    questions = [question for (question, _), of in _CODES.items() if of == code]
-    if code == "rcpt.undecided":
+    questions = [question for (question, _), (of, _) in _JUDGED.items() if of.code == code]
+    if code == smtp_answers.RCPT_UNDECIDED.code:
         questions = [q for q in Question if facts.get(f"rcpt.{q}") == Answer.UNDECIDED]
-    elif code == "rcpt.not_asked":
+    elif code == smtp_answers.RCPT_NOT_ASKED.code:
         questions = [Question.OPEN_RELAY]
     return next((facts.get(f"rcpt.{question}.asked") for question in questions), None)

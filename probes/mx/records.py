@@ -5,11 +5,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from ipaddress import ip_address
 
+from probes.catalogue import mx, tls_policies
 from probes.lookups.mx_hosts import MxHost
 from probes.net.dns_answer import Answer, DnsStatus
 from probes.records.mx import MxRecord
 from probes.records.special_addresses import special_use
 from probes.result import NOTHING, Aspect, Finding, Status, one_line
+from probes.subject import Subject
 from probes.trace import Trace
 
 _SHOWN = 5
@@ -21,18 +23,18 @@ def record_findings(domain: str, answer: Answer[MxRecord]) -> Iterator[Finding]:
     records = answer.records
     if answer.status is DnsStatus.NO_DATA:
         evidence = f"no MX record; {answer.canonical_name or domain} itself is the host"
-        yield Finding("mx.implicit", Status.NOTICE, domain, evidence, "RFC 5321 §5.1")
+        yield mx.IMPLICIT.found(Status.NOTICE, domain, evidence)
     if answer.status is DnsStatus.DNSSEC_BOGUS:
         evidence = answer.explain()
-        yield Finding("dnssec.bogus", Status.FAILURE, domain, evidence, "RFC 7672 §2.1.1")
+        yield tls_policies.DNSSEC_BOGUS.found(Status.FAILURE, domain, evidence)
     yield from _null_findings(domain, records)
     counted = Counter(record.exchange for record in records)
     for exchange in [name for name, count in counted.items() if count > 1][:_SHOWN]:
         evidence = f"{one_line(exchange)} is named {counted[exchange]} times"
-        yield Finding("mx.records_duplicate", Status.NOTICE, domain, evidence, "RFC 5321 §5.1")
+        yield mx.RECORDS_DUPLICATE.found(Status.NOTICE, domain, evidence)
     for record in [record for record in records if _is_address(record.exchange)][:_SHOWN]:
         evidence = f"MX {record.preference} {one_line(record.exchange)}: an address is no name"
-        yield Finding("mx.host_is_address", Status.FAILURE, domain, evidence, "RFC 1035 §3.3.9")
+        yield mx.HOST_IS_ADDRESS.found(Status.FAILURE, domain, evidence)
 
 
 def remember_mx(trace: Trace, domain: str, answer: Answer[MxRecord]) -> None:
@@ -48,10 +50,10 @@ def _null_findings(domain: str, records: Sequence[MxRecord]) -> Iterator[Finding
     nulls = [record for record in records if record.exchange == "."]
     if nulls and len(records) > 1:
         evidence = f"`MX {nulls[0].preference} .` stands beside {len(records) - 1} other records"
-        yield Finding("mx.null_with_others", Status.WARNING, domain, evidence, "RFC 7505 §3")
+        yield mx.NULL_WITH_OTHERS.found(Status.WARNING, domain, evidence)
     elif nulls and nulls[0].preference != 0:
         evidence = f"`MX {nulls[0].preference} .`: the preference is not 0"
-        yield Finding("mx.null_preference", Status.NOTICE, domain, evidence, "RFC 7505 §3")
+        yield mx.NULL_PREFERENCE.found(Status.NOTICE, domain, evidence)
 
 
 def host_findings(hosts: Sequence[MxHost]) -> Iterator[Finding]:
@@ -61,7 +63,7 @@ def host_findings(hosts: Sequence[MxHost]) -> Iterator[Finding]:
         found = {answer.canonical_name for answer in host.lookups if answer.canonical_name}
         for target in sorted(found - {name})[:1]:
             evidence = one_line(f"it is an alias (CNAME) of {target}")
-            yield Finding("mx.host_is_cname", Status.WARNING, name, evidence, "RFC 2181 §10.3")
+            yield mx.HOST_IS_CNAME.found(Status.WARNING, name, evidence)
     yield from _shared(hosts)
 
 
@@ -73,7 +75,7 @@ def _shared(hosts: Iterable[MxHost]) -> Iterator[Finding]:
     for address, sharing in list(names.items())[:64]:
         if len(set(sharing)) > 1:
             evidence = one_line("is the address of " + ", ".join(sharing[:_SHOWN]))
-            yield Finding("mx.addresses_shared", Status.INFO, address, evidence, "RFC 5321 §5.1")
+            yield mx.ADDRESSES_SHARED.found(Status.INFO, address, evidence)
 
 
 def unresolved_finding(host: MxHost) -> Finding:
@@ -81,10 +83,10 @@ def unresolved_finding(host: MxHost) -> Finding:
     answer = host.addresses
     status = Status.UNTESTABLE if answer.is_ours else Status.WARNING
     name = host.record.exchange
-    return Finding("mx.host_unresolved", status, name, answer.explain(), "RFC 5321 §5.1")
+    return mx.HOST_UNRESOLVED.found(status, name, answer.explain())
 
 
-def special_findings(where: str, address: str, *, is_reached: bool) -> Iterator[Finding]:
+def special_findings(where: Subject, address: str, *, is_reached: bool) -> Iterator[Finding]:
     """An address that is no host's on the Internet.
 
     One that took our connection serves somebody (an internal mail path); one that did not is what
@@ -94,7 +96,7 @@ def special_findings(where: str, address: str, *, is_reached: bool) -> Iterator[
     if use is not None:
         status = Status.NOTICE if is_reached else Status.WARNING
         evidence = f"{address} is reserved: {use}; nobody on the Internet reaches a host there"
-        yield Finding("mx.host_special_address", status, where, evidence, "RFC 6890 §2.2")
+        yield mx.HOST_SPECIAL_ADDRESS.found(status, where, evidence)
 
 
 @lru_cache(maxsize=4096)

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Protocol
 
+from probes.catalogue import mx, smtp
 from probes.net import Net, SessionOutcome
 from probes.net.address_limiter import Slot
 from probes.net.smtp_session import SmtpSession
@@ -22,6 +23,7 @@ from probes.result import (
     one_line,
 )
 from probes.sessions.submission import source_for, untrusted
+from probes.subject import Subject
 from probes.trace import Trace
 
 _STARTTLS = frozenset({Phase.STARTTLS, Phase.TLS})
@@ -66,7 +68,7 @@ async def mx_session(
     As between relays, any certificate is taken (RFC 7435); what it is worth stands in the facts.
     """
     name = options.ehlo_name or net.ehlo_name
-    where = f"{host} [{address}]"
+    where = Subject.place(host, address)
     with trace.phase(Phase.CONNECT):
         session = await SmtpSession.connect(
             net.dialer,
@@ -90,20 +92,20 @@ async def mx_session(
                 await session.starttls()
             with trace.phase(Phase.TLS):
                 facts = await session.handshake(net.trust.recording, host)
-            trace.facts.update(facts.as_facts())
-            trace.remember(Aspect.CERTIFICATE, where, facts.summary)
+            trace.facts.note(facts.as_facts())
+            trace.remember(Aspect.CERTIFICATE, str(where), facts.summary)
             if not facts.trusted:  # no sender that verifies nothing minds, others do: RFC 7435 §3
                 trace.findings.append(untrusted(facts, "starttls", Status.NOTICE, where))
             await _ehlo(session, name, trace)  # RFC 3207 §4.2
         if session.offer is not None:
             offered = _capabilities(session.offer, has_starttls=is_offered)
-            trace.remember(Aspect.CAPABILITIES, where, offered)
+            trace.remember(Aspect.CAPABILITIES, str(where), offered)
         if net.met is not None and use_tls:
             net.met.spoke(host, address, options.port, SessionOutcome(session.tls, session.offer))
         yield session
 
 
-async def in_clear_where_tls_fails(attempt: Attempt, where: str, trace: Trace) -> None:
+async def in_clear_where_tls_fails(attempt: Attempt, where: Subject, trace: Trace) -> None:
     """`attempt` with TLS where it is offered; once more without where TLS comes to nothing.
 
     As an opportunistic sender does it, RFC 7435 §3. A failed TLS is a finding, and never the end.
@@ -124,9 +126,9 @@ def is_starttls(failure: ProbeFailure, current: Phase) -> bool:
     return (failure.phase or current) in _STARTTLS
 
 
-def starttls_failed(where: str, detail: str) -> Finding:
+def starttls_failed(where: Subject, detail: str) -> Finding:
     """The finding for a server that offers STARTTLS and gets nowhere with it."""
-    return Finding("smtp.starttls.failed", Status.WARNING, where, one_line(detail), "RFC 7435 §3")
+    return smtp.STARTTLS_FAILED.found(Status.WARNING, where, one_line(detail))
 
 
 @asynccontextmanager
@@ -142,11 +144,11 @@ async def at_most(seconds: float, trace: Trace) -> AsyncIterator[asyncio.Timeout
         raise ProbeFailure(Reason.TIMEOUT, detail, phase=trace.current) from error
 
 
-def address_unusable(subject: str, owner: Owner, detail: str) -> Finding:
+def address_unusable(subject: Subject, owner: Owner, detail: str) -> Finding:
     """The finding for an address that did not do while another one did."""
     is_ours = owner in (Owner.MONITOR, Owner.US, Owner.OUR_DNS)
     status = Status.UNTESTABLE if is_ours else Status.WARNING
-    return Finding("mx.address_unusable", status, subject, detail, "RFC 5321 §5.1", owner)
+    return mx.ADDRESS_UNUSABLE.found(status, subject, detail, owner=owner)
 
 
 def _capabilities(offer: Ehlo, *, has_starttls: bool) -> str:

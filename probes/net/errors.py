@@ -138,7 +138,7 @@ def net_error(error: BaseException, doing: str, rows: tuple[Row, ...] = ()) -> N
 
 
 class mapped:  # noqa: N801 - used as a statement: `with mapped("..."):`
-    """Slot what the system and the libraries raise inside into NetError; all else passes on."""
+    """Turn what the system and the libraries raise inside into NetError; all else passes on."""
 
     __slots__ = ("_doing", "_rows")
 

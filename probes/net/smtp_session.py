@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Literal, Self, cast
 
+from probes.catalogue import smtp
+from probes.catalogue.entry import Entry
 from probes.net.address_limiter import Slot
 from probes.net.dial import Dialer
 from probes.net.errors import NetError, mapped
@@ -143,7 +145,7 @@ class SmtpSession:
         except ProbeFailure as failure:
             if not or_helo or failure.reply is None or failure.reply.code not in _EHLO_UNKNOWN:
                 raise
-            self._note("smtp.ehlo.refused", str(failure.reply), "RFC 5321 §3.2")
+            self._note(smtp.EHLO_REFUSED, str(failure.reply))
             reply = await self._command(Phase.EHLO, (250,), b"HELO", encoded)
             self.offer = parse_helo(reply)
             return self.offer
@@ -354,9 +356,7 @@ class SmtpSession:
             injected = bytes(wire.stray)[self._stray_noted :]
             self._stray_noted = wire.stray_total
             evidence = f"after the 220: {injected[:200]!r}"
-            self._note(
-                "smtp.starttls.plaintext_injected", evidence, "RFC 3207 §4.2", Status.FAILURE
-            )
+            self._note(smtp.STARTTLS_PLAINTEXT_INJECTED, evidence, Status.FAILURE)
             raise ProbeFailure(
                 Reason.VALIDATION_FAILURE, f"plaintext was injected before TLS, {evidence}"
             )
@@ -369,12 +369,10 @@ class SmtpSession:
         fresh = bytes(wire.stray)[self._stray_noted :]
         self._stray_noted = wire.stray_total
         if wire.closing is None:
-            self._note("smtp.unsolicited_reply", repr(fresh[:200]), "RFC 5321 §4.2")
+            self._note(smtp.UNSOLICITED_REPLY, repr(fresh[:200]))
 
-    def _note(
-        self, code: str, evidence: str, reference: str, status: Status = Status.WARNING
-    ) -> None:
-        self.findings.append(Finding(code, status, self._where, evidence, reference))
+    def _note(self, entry: Entry, evidence: str, status: Status = Status.WARNING) -> None:
+        self.findings.append(entry.found(status, self._where, evidence))
 
 
 @contextmanager

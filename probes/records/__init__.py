@@ -1,4 +1,4 @@
-"""Pure readers and writers of the standards' texts: no I/O, no clock."""
+"""Readers and writers of the texts that the standards define: pure, without I/O or a clock."""
 
 
 class RecordError(ValueError):

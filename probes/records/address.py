@@ -20,7 +20,7 @@ _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\Z")
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """One mailbox: `local_part` as it was written, quotes included.
+    """One mailbox: `local_part` as written, quotes included.
 
     `domain` is in lower case A-labels, or an address literal with its brackets and the address in
     canonical form (`[192.0.2.1]`, `[IPv6:2001:db8::1]`).
@@ -31,14 +31,14 @@ class Address:
 
     @property
     def literal(self) -> str | None:
-        """The IP address where the domain is an address literal, RFC 5321 §4.1.3."""
+        """The IP address if the domain is an address literal, RFC 5321 §4.1.3; else None."""
         if not self.domain.startswith("["):
             return None
         return self.domain[1:-1].removeprefix("IPv6:")
 
     @property
     def needs_smtputf8(self) -> bool:
-        """True when the address cannot be said without SMTPUTF8, RFC 6531 §3.4."""
+        """True if the address can only be sent with SMTPUTF8, RFC 6531 §3.4."""
         return not self.local_part.isascii()
 
     def __str__(self) -> str:

@@ -1,7 +1,7 @@
 """Authentication-Results and ARC-Authentication-Results, RFC 8601 and RFC 8617 §4.1.1.
 
-Read as receivers write them: without an authserv-id (Microsoft 365), without semicolons between
-results, with properties that have no type, with a bare domain among the results.
+Accepts the forms that receivers write: without an authserv-id (Microsoft 365), without semicolons
+between results, with properties that have no type, with a bare domain among the results.
 """
 
 import re
@@ -12,7 +12,7 @@ from itertools import groupby
 from probes.records.header_words import Item, Kind, header_items, header_text, unquoted
 
 MAX_RESULTS = 200
-"""Results of one field that are read; the words of the others are kept in `unparsed`."""
+"""Results of one field that are read; the words of the others are in `unparsed`."""
 
 _MAX_GLUED = 1024
 _KEYWORD = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,62}[A-Za-z0-9])?")
@@ -37,8 +37,10 @@ _METHODS = frozenset(
         "vbr",
     ]
 )
-"""IANA's registered methods and the one of Microsoft 365; others are believed at the beginning of
-a result only."""
+"""Methods registered with IANA, and the one of Microsoft 365.
+
+Any other method is accepted at the beginning of a result only.
+"""
 
 _RESULTS = frozenset(
     [
@@ -63,12 +65,12 @@ _RESULTS = frozenset(
 _NO_METHODS = frozenset(
     ("action", "client-ip", "envelope-from", "from", "helo", "identity", "reason", "receiver")
 )
-"""Properties that some receivers set apart by a semicolon, as if they were results."""
+"""Properties that some receivers put after a semicolon, as if they were results."""
 
 
 @dataclass(frozen=True, slots=True)
 class Property:
-    """One `ptype.name=value`, RFC 8601 §2.2; `ptype` is None where only `name=value` is written.
+    """One `ptype.name=value`, RFC 8601 §2.2; `ptype` is None if only `name=value` is written.
 
     `ptype` and `name` are in lower case, the value as written without its quotes.
     """
@@ -80,10 +82,10 @@ class Property:
 
 @dataclass(frozen=True, slots=True)
 class MethodResult:
-    """What one method said: `method` and `result` in lower case (`dkim`, `pass`).
+    """The result of one method: `method` and `result` in lower case (`dkim`, `pass`).
 
-    `version` is the method's, None where none is written, which means 1 (RFC 8601 §2.2).
-    `comments` are the remarks behind the method, in order, up to the next result.
+    `version` is the method's; None if the field has none, which means 1 (RFC 8601 §2.2). `comments`
+    are the comments behind the method, in order, up to the next result.
     """
 
     method: str
@@ -101,10 +103,12 @@ class MethodResult:
 
 @dataclass(frozen=True, slots=True)
 class AuthenticationResults:
-    """One field. `authserv_id` is None where the receiver left it out, `version` where it is
-    implied (RFC 8601 §2.2: 1), `instance` where there is no `i=` of ARC.
+    """One field as read.
 
-    `is_none` is True for the word `none`: no method was tried. `comments` are the remarks before
+    `authserv_id` is None if the receiver left it out. `version` is None if the field has none,
+    which means 1 (RFC 8601 §2.2). `instance` is None without the `i=` of ARC.
+
+    `is_none` is True for the word `none`: no method was tried. `comments` are the comments before
     the first result; `unparsed` are words that belong to no result.
     """
 
@@ -120,7 +124,7 @@ class AuthenticationResults:
 
 @dataclass(slots=True)
 class _Draft:
-    """A result while its words are still coming in."""
+    """A result that is not read to its end yet."""
 
     method: str
     version: int | None
@@ -130,7 +134,7 @@ class _Draft:
     comments: list[str] = field(default_factory=list)
 
     def add(self, name: str, value: str) -> None:
-        """One assignment behind the result, RFC 8601 §2.2 reasonspec or propspec."""
+        """Add one assignment behind the result: a reasonspec or propspec of RFC 8601 §2.2."""
         if name.lower() == "reason" and self.reason is None:
             self.reason = value
             return
@@ -146,7 +150,7 @@ class _Draft:
 
 @dataclass(slots=True)
 class _Reader:
-    """Takes the segments between semicolons in order and remembers what they said."""
+    """Reads the segments between semicolons in order and keeps their results."""
 
     authserv_id: str | None = None
     version: int | None = None
@@ -157,9 +161,9 @@ class _Reader:
     unparsed: list[str] = field(default_factory=list)
 
     def head(self, items: list[Item]) -> list[Item]:
-        """Take authserv-id and version off the first segment; what is left is returned.
+        """Read authserv-id and version from the first segment; return the other items.
 
-        A first word that assigns something is no authserv-id: it was left out.
+        A first word that is an assignment is no authserv-id: the receiver left it out.
         """
         names = [item for item in items if item.kind is Kind.WORD]
         if not names or _ASSIGNMENT.fullmatch(names[0].text):
@@ -172,7 +176,7 @@ class _Reader:
         return [item for item in items if item not in taken]
 
     def segment(self, items: Iterable[Item]) -> None:
-        """One result with its properties; more than one where semicolons are missing."""
+        """Read one result with its properties; several results if semicolons are missing."""
         is_first = True
         for item in items:
             if item.kind is Kind.COMMENT:
@@ -207,7 +211,7 @@ class _Reader:
 def parse_authentication_results(value: str) -> AuthenticationResults:
     """Read one field value, folded or not; any text gives a value.
 
-    Of a longer text the first 64 KiB are read, of more results the first MAX_RESULTS.
+    Only the first 64 KiB of a text and the first MAX_RESULTS results are read.
     """
     segments = [_glued(segment) for segment in _segments(header_items(header_text(value)))]
     reader = _Reader()
@@ -252,7 +256,7 @@ def _glued(items: list[Item]) -> list[Item]:
 
 
 def _belongs(before: str, word: str) -> bool:
-    """True where a word goes on with what the word before it began."""
+    """True if a word continues the word before it."""
     if len(before) > _MAX_GLUED:
         return False
     name, equals, value = before.partition("=")
@@ -262,7 +266,11 @@ def _belongs(before: str, word: str) -> bool:
 
 
 def _begins_result(method: str, value: str, *, is_first: bool) -> bool:
-    """`method=result`: anything alike begins a segment, within one only what is well known."""
+    """True if `method=result` begins a result.
+
+    At the start of a segment any keywords do; within a segment only a known method with a known
+    result.
+    """
     if not _KEYWORD.fullmatch(method) or not _KEYWORD.fullmatch(value):
         return False
     if method in _METHODS:
@@ -281,7 +289,7 @@ def _is_only(items: Iterable[Item], name: str) -> bool:
 
 
 def _instance(items: Iterable[Item]) -> int | None:
-    """RFC 8617 §4.2.1: 1 to 50; larger ones are read all the same, up to four digits."""
+    """The instance, RFC 8617 §4.2.1: 1 to 50; larger numbers of up to four digits are read too."""
     number = next(_assigned(items), "")
     return int(number) if re.fullmatch(r"[0-9]{1,4}", number) else None
 

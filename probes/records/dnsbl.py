@@ -1,4 +1,4 @@
-"""DNS block lists, RFC 5782: what to ask, and what an answer is worth."""
+"""DNS block lists, RFC 5782: query names, and the meaning of the answers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,9 +12,9 @@ MAX_CODES = 16
 """Addresses of one answer that are kept."""
 
 _LISTED = IPv4Network("127.0.0.0/8")
-# In use at the larger lists for "you may not ask": wrong zone, open resolver, too many questions.
+# Used by the larger lists to refuse a query: wrong zone, open resolver, too many queries.
 _REFUSALS = IPv4Network("127.255.255.0/24")
-# RFC 5782 §5: what every list of addresses has, and what none may have
+# RFC 5782 §5: the entry every list of addresses has, and the one none may have
 TEST_ENTRY = {4: "127.0.0.2", 6: "::ffff:7f00:2"}
 NO_ENTRY = {4: "127.0.0.1", 6: "::ffff:7f00:1"}
 # RFC 5782 §5: the same of lists of domains
@@ -26,32 +26,34 @@ REFUSALS = {
     "127.255.255.254": "questions through a public resolver are refused",
     "127.255.255.255": "too many questions",
 }
-"""What the usual refusal codes mean; others of 127.255.255.0/24 are refusals as well."""
+"""Meanings of the usual refusal codes; others of 127.255.255.0/24 are refusals as well."""
 
 DOMAIN_REFUSALS = {
     "127.0.0.1": "the list refuses to answer",
     "127.0.1.255": "the list has no addresses",
 }
-"""What lists of domains say, besides those, to a question that they do not answer."""
+"""Further refusal codes of lists of domains."""
 
 
 class Listing(StrEnum):
-    """What a list says of one entry."""
+    """The answer of a list about one entry."""
 
     LISTED = "listed"
     NOT_LISTED = "not_listed"
     REFUSED = "refused"
-    """The list would not answer us: neither listed nor not."""
+    """The list refused to answer us: neither listed nor not."""
     ODD = "odd"
     """Addresses outside of 127.0.0.0/8: not a list's answer, RFC 5782 §2.3."""
     FAILED = "failed"
-    """Nothing was learnt."""
+    """The look-up failed."""
 
 
 @dataclass(frozen=True, slots=True)
 class ListAnswer:
-    """One question to a list. `codes` are the A records, at most MAX_CODES; `lifetime` is for how
-    many seconds others may go by the same answer, None where that is not known."""
+    """The answer to one query; `codes` are its A records, at most MAX_CODES.
+
+    `lifetime` is the number of seconds for which the answer may be reused, None if not known.
+    """
 
     listing: Listing
     codes: tuple[str, ...] = ()
@@ -60,9 +62,9 @@ class ListAnswer:
 
 
 def query_name(ip: str, zone: str) -> str:
-    """Octets (RFC 5782 §2.1) or nibbles (RFC 5782 §2.4), reversed, in front of the zone.
+    """The query name: reversed octets (RFC 5782 §2.1) or nibbles (§2.4), then the zone.
 
-    An IPv4-mapped address is asked for as IPv6, as the test entries are. Raises RecordError.
+    An IPv4-mapped address is queried as IPv6, like the test entries. Raises RecordError.
     """
     try:
         address = ip_address(ip)
@@ -72,7 +74,7 @@ def query_name(ip: str, zone: str) -> str:
 
 
 def domain_query_name(domain: str, zone: str) -> str:
-    """The domain as it is, in front of the zone, RFC 5782 §3."""
+    """The query name: the domain unchanged, then the zone, RFC 5782 §3."""
     return f"{domain.lower().rstrip('.')}.{zone}"
 
 
@@ -83,7 +85,7 @@ def _reversed(address: IPv4Address | IPv6Address) -> str:
 
 
 def read_domain_answer(found: LookedUp) -> ListAnswer:
-    """What the outcome of the A look-up of a `domain_query_name` means."""
+    """Read the outcome of the A look-up of a `domain_query_name`."""
     answer = read_answer(found)
     for code in answer.codes:
         if code in DOMAIN_REFUSALS and answer.listing is Listing.LISTED:
@@ -92,7 +94,7 @@ def read_domain_answer(found: LookedUp) -> ListAnswer:
 
 
 def read_answer(found: LookedUp) -> ListAnswer:
-    """What the outcome of the A look-up of a `query_name` means."""
+    """Read the outcome of the A look-up of a `query_name`."""
     if found.failed:
         return ListAnswer(Listing.FAILED, detail=found.detail)
     codes = tuple(str(code) for code in found.records[:MAX_CODES])
@@ -110,10 +112,10 @@ def read_answer(found: LookedUp) -> ListAnswer:
 
 @dataclass(frozen=True, slots=True)
 class ListHealth:
-    """Whether a list is to be believed. `problem` is "" for one that is.
+    """The health of a list; `problem` is "" for a healthy one.
 
-    `is_supported` is False for a list without the test entry of that address family though it
-    answers: it has none of those addresses.
+    `is_supported` is False if the list answers but lacks the test entry of that address family: it
+    has no addresses of that family.
     """
 
     problem: str = ""
@@ -121,12 +123,12 @@ class ListHealth:
 
     @property
     def is_healthy(self) -> bool:
-        """True when the test entries are as they have to be."""
+        """True if the test entries are as RFC 5782 §5 requires."""
         return not self.problem
 
 
 def health(test_entry: ListAnswer, no_entry: ListAnswer, *, version: int) -> ListHealth:
-    """RFC 5782 §5: 127.0.0.2 is listed on every list that works, 127.0.0.1 on none."""
+    """Judge a list by RFC 5782 §5: a working list has 127.0.0.2 and not 127.0.0.1."""
     for name, answer in ((TEST_ENTRY[version], test_entry), (NO_ENTRY[version], no_entry)):
         if answer.listing in (Listing.REFUSED, Listing.ODD, Listing.FAILED):
             return ListHealth(f"{name}: {answer.detail or answer.listing}")
@@ -141,9 +143,9 @@ def health(test_entry: ListAnswer, no_entry: ListAnswer, *, version: int) -> Lis
 def domain_health(
     test_entry: ListAnswer, no_entry: ListAnswer, address_entry: ListAnswer
 ) -> ListHealth:
-    """RFC 5782 §5: TEST is listed on every list of domains that works, INVALID on none.
+    """Judge a list of domains by RFC 5782 §5: a working one has TEST and not INVALID.
 
-    `address_entry` is 127.0.0.2, which has to do where a list of both does not know TEST.
+    `address_entry` is the answer for 127.0.0.2; it suffices for a combined list without TEST.
     """
     for name, answer in ((TEST_DOMAIN, test_entry), (NO_DOMAIN, no_entry)):
         if answer.listing in (Listing.REFUSED, Listing.ODD, Listing.FAILED):
@@ -157,10 +159,10 @@ def domain_health(
 
 
 def without_key(zone: str) -> str:
-    """A zone whose first label is a customer's key, as it may be shown."""
+    """The zone for display, without a first label that is a customer's key."""
     return f"***.{zone.partition('.')[2]}"
 
 
 def reasons(texts: Sequence[str]) -> str:
-    """The TXT records of a listing as one line for people, RFC 5782 §2.1."""
+    """The TXT records of a listing, on one line for people, RFC 5782 §2.1."""
     return " / ".join(text.strip()[:200] for text in texts[:3])

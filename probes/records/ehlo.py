@@ -1,4 +1,4 @@
-"""The answer to EHLO and HELO, RFC 5321 §4.1.1.1: who answers and which extensions it offers."""
+"""The reply to EHLO and HELO, RFC 5321 §4.1.1.1: the server's name and its extensions."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,11 +12,11 @@ _NONE: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class Ehlo:
-    """What a server said of itself.
+    """The server's description of itself.
 
-    `name` is the first word of its first line, "" where there is none. `extensions` maps each
-    keyword in upper case to its parameters as sent; a keyword said twice has the parameters of
-    both. `is_esmtp` is False for the answer to HELO, which offers nothing.
+    `name` is the first word of its first line, "" if there is none. `extensions` maps each keyword
+    in upper case to its parameters as sent; a repeated keyword has the parameters of both.
+    `is_esmtp` is False for the reply to HELO, which offers nothing.
     """
 
     reply: Reply
@@ -25,12 +25,12 @@ class Ehlo:
     is_esmtp: bool = True
 
     def offers(self, keyword: str) -> bool:
-        """True when the extension was offered; `keyword` in any case."""
+        """True if the extension was offered; `keyword` in any case."""
         return keyword.upper() in self.extensions
 
     @property
     def size_limit(self) -> int | None:
-        """The largest message in octets, RFC 1870 §3; None where none is stated or it is 0."""
+        """The largest message in octets, RFC 1870 §3; None if no limit or 0 is given."""
         text = next(iter(self.extensions.get("SIZE", ())), "")
         if not (text.isascii() and text.isdigit() and len(text) <= 20):
             return None
@@ -44,12 +44,11 @@ class Ehlo:
 
 @lru_cache(maxsize=256)
 def parse_ehlo(reply: Reply) -> Ehlo:
-    """Read the lines of a positive answer to EHLO; never raises.
-
-    A server says the same every time: the latest answers are remembered, which are values.
+    """Read the lines of a positive reply to EHLO; never raises.
 
     Keywords are compared without regard to case (RFC 5321 §2.4). A line that is no `ehlo-line` is
-    left out: it stands in `reply`.
+    left out; it is still in `reply`. A server repeats the same reply, so the latest results are
+    cached; they are immutable.
     """
     extensions: dict[str, tuple[str, ...]] = {}
     for line in reply.lines[1:]:
@@ -63,12 +62,12 @@ def parse_ehlo(reply: Reply) -> Ehlo:
 
 
 def parse_helo(reply: Reply) -> Ehlo:
-    """Read a positive answer to HELO, which names the server and offers nothing."""
+    """Read a positive reply to HELO, which names the server and offers nothing."""
     return Ehlo(reply, server_name(reply), _NONE, is_esmtp=False)
 
 
 def server_name(reply: Reply) -> str:
-    """The first word of a greeting or of an answer to EHLO: the server's name for itself."""
+    """The first word of a greeting or of a reply to EHLO: the server's name for itself."""
     words = reply.lines[0].split(None, 1) if reply.lines else []
     return words[0] if words else ""
 

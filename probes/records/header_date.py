@@ -1,4 +1,4 @@
-"""Dates of header fields: RFC 5322 §3.3, its obsolete forms (§4.3), and those nobody specified."""
+"""Dates of header fields: RFC 5322 §3.3, its obsolete forms (§4.3), and non-standard ones."""
 
 import re
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ _FORMS = (
 _NUMERIC_ZONE = re.compile(r"(?:[a-z]{2,3}\s?)?([+-])(\d{1,2}):?(\d{2})?", _FLAGS)
 _WEEKDAY = re.compile(r"(?:mon|tue|wed|thu|fri|sat|sun)[a-z]{0,6}[\s,]*\Z", _FLAGS)
 
-# RFC 5322 §4.3 names UT to PDT; the others are what relays write, where the world agrees on them
+# RFC 5322 §4.3 names UT to PDT; relays write the others, and their meaning is not in dispute
 _NAMED_ZONES = {
     **dict.fromkeys(("ut", "utc", "gmt", "z", "wet"), 0.0),
     **{"edt": -4, "est": -5, "cdt": -5, "cst": -6, "mdt": -6, "mst": -7, "pdt": -7, "pst": -8},
@@ -49,10 +49,10 @@ _NAMED_ZONES = {
 
 @dataclass(frozen=True, slots=True)
 class HeaderDate:
-    """An instant that was read. `start` is the offset of the date, its weekday included.
+    """A date as an instant; `start` is the offset of the date, its weekday included.
 
-    `has_zone` is False where no zone was told, or one that nobody can know (RFC 5322 §4.3 has it
-    read as UTC): `at` is then the local time with UTC's name on it.
+    `has_zone` is False without a zone or with an unknown one, which counts as UTC (RFC 5322 §4.3).
+    `at` is then the local time labelled as UTC.
     """
 
     at: datetime
@@ -61,7 +61,7 @@ class HeaderDate:
 
 
 def parse_header_date(value: str) -> HeaderDate | None:
-    """The first date in a field value, comments allowed; None where there is none to be read."""
+    """The first date in a field value, comments allowed; None if there is no readable one."""
     text = header_text(value)
     items = header_items(text)
     found = find_date(masked_comments(text, items))
@@ -71,7 +71,7 @@ def parse_header_date(value: str) -> HeaderDate | None:
 
 
 def find_date(text: str) -> HeaderDate | None:
-    """The first date in a text without comments; of a long text only the last 2048 signs count."""
+    """The first date in a text without comments; only the last 2048 characters are searched."""
     skipped = max(0, len(text) - _MAX_DATE)
     tail = text[skipped:]
     matches = [match for match in (form.search(tail) for form in _FORMS) if match is not None]
@@ -85,7 +85,7 @@ def find_date(text: str) -> HeaderDate | None:
 
 
 def with_zone_of(date: HeaderDate, comments: list[str]) -> HeaderDate:
-    """A date without a zone, in the zone that the first of its comments names: `(PST)`."""
+    """The date in the zone that the first of its comments names, `(PST)`, if it has none."""
     if date.has_zone or not comments:
         return date
     zone, is_known = _zone(comments[0].strip())
@@ -121,7 +121,7 @@ def _first(said: dict[str, str | None], *names: str) -> str:
 
 
 def _full_year(text: str) -> int:
-    """RFC 5322 §4.3: two digits are 1950 to 2049, three count from 1900."""
+    """The year in full, RFC 5322 §4.3: two digits are 1950 to 2049, three count from 1900."""
     year = int(text)
     if len(text) == 2:
         return year + (2000 if year < 50 else 1900)
@@ -129,19 +129,19 @@ def _full_year(text: str) -> int:
 
 
 def _hour(hour: int, half: str) -> int:
-    """The hour on a clock of 24; `half` is `a`, `p` or empty."""
+    """The hour from 0 to 23; `half` is `a`, `p` or empty."""
     if not half or hour > 12:
         return hour
     return hour % 12 + (12 if half == "p" else 0)
 
 
 def _second(second: int) -> int:
-    """A leap second is the second before it; datetime has none."""
+    """The second; a leap second becomes the second before it, as datetime has none."""
     return 59 if second == 60 else second
 
 
 def _zone(text: str) -> tuple[tzinfo | None, bool]:
-    """The zone, UTC where it is unknown; whether it is known. None for an offset that is none."""
+    """The zone, UTC if it is unknown, and True if it is known; None for an invalid offset."""
     if not text:
         return UTC, False
     if text[-1].isalpha():

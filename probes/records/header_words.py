@@ -1,4 +1,4 @@
-"""Words, comments and semicolons of structured header fields, RFC 5322 §3.2, well formed or not."""
+"""Words, comments and semicolons of structured header fields, RFC 5322 §3.2, valid or not."""
 
 import re
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from enum import StrEnum
 from probes.records.mime_parts import decode_words
 
 MAX_HEADER_VALUE = 64 * 1024
-"""Characters of one field value that are read; what follows them is ignored."""
+"""Characters of one field value that are read; the rest is ignored."""
 
 _OUTSIDE = re.compile(
     r'\s+|"(?:[^"\\]|\\.){0,998}"|<[^<>()\s"]{1,998}>|[^\s()";\\<]+|\\.|.', re.DOTALL
@@ -17,7 +17,7 @@ _QUOTED_PAIR = re.compile(r"\\(.)", re.DOTALL)
 
 
 class Kind(StrEnum):
-    """What one item of a structured field is."""
+    """The kind of one item of a structured field."""
 
     WORD = "word"
     COMMENT = "comment"
@@ -38,7 +38,7 @@ class Item:
 
 
 _Span = tuple[Kind, int, int]
-"""Kind, start and end of an item to be."""
+"""Kind, start and end of a future item."""
 
 
 def header_text(value: str) -> str:
@@ -48,7 +48,7 @@ def header_text(value: str) -> str:
 
 
 def header_items(text: str) -> tuple[Item, ...]:
-    """Everything but white space, in order. A `(` that is never closed is a sign of a word."""
+    """The words, comments and semicolons in order; an unclosed `(` is part of a word."""
     spans, unclosed = _scan(text, frozenset())
     if unclosed:
         spans, _ = _scan(text, unclosed)
@@ -56,7 +56,7 @@ def header_items(text: str) -> tuple[Item, ...]:
 
 
 def masked_comments(text: str, items: tuple[Item, ...]) -> str:
-    """The text with a space for every sign of a comment: same length, same offsets."""
+    """The text with its comments replaced by spaces: same length, same offsets."""
     pieces: list[str] = []
     position = 0
     for item in items:
@@ -86,9 +86,10 @@ def _item(text: str, kind: Kind, start: int, end: int) -> Item:
 
 
 def _scan(text: str, literal: frozenset[int]) -> tuple[list[_Span], frozenset[int]]:
-    """Spans of items, and where the parentheses stand that were never closed.
+    """The spans of items, and the offsets of the parentheses that were never closed.
 
-    Those in `literal` open nothing; what is open at the end of this second look is a comment.
+    Parentheses in `literal` open nothing. A comment still open at the end of this second scan ends
+    with the text.
     """
     spans: list[_Span] = []
     opened: list[int] = []
@@ -110,7 +111,7 @@ def _scan(text: str, literal: frozenset[int]) -> tuple[list[_Span], frozenset[in
 
 
 def _add(spans: list[_Span], sign: str, start: int, end: int) -> None:
-    """A sign outside of comments; what touches the word before it belongs to that word."""
+    """Add a character outside of comments; a word that it touches is extended."""
     if sign == ";":
         spans.append((Kind.SEMICOLON, start, end))
     elif spans and spans[-1][0] is Kind.WORD and spans[-1][2] == start:

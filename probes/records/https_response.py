@@ -7,7 +7,7 @@ from dataclasses import dataclass
 class HttpsResponse:
     """One response as received: header names in lower case, in order; the body not decoded.
 
-    `is_whole` is False where the body was longer than what was to be kept of it.
+    `is_whole` is False if the body was cut at the limit.
     """
 
     status: int
@@ -16,5 +16,5 @@ class HttpsResponse:
     is_whole: bool
 
     def header(self, name: str) -> str | None:
-        """The first field of that name (in lower case), None where there is none."""
+        """The first field of that name (in lower case), None if there is none."""
         return next((value for known, value in self.headers if known == name), None)

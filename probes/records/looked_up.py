@@ -1,4 +1,4 @@
-"""What an evaluation that needs the DNS is given: one look-up, injected, and what became of it."""
+"""The input of evaluations that need the DNS: one injected look-up, and its outcome."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -7,13 +7,13 @@ from typing import Any
 
 
 class LookupStatus(StrEnum):
-    """How a look-up ended, as far as SPF, DMARC and block lists tell outcomes apart."""
+    """The outcome of a look-up, in the detail that SPF, DMARC and block lists need."""
 
     FOUND = "found"
     NXDOMAIN = "nxdomain"
     NO_DATA = "no_data"
     FAILED = "failed"
-    """Nothing was learnt about the name: SERVFAIL, bogus, refused, silence. RFC 7208 §2.6.6."""
+    """No answer about the name: SERVFAIL, bogus, refused, silence. RFC 7208 §2.6.6."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +21,10 @@ class LookedUp:
     """One outcome; `records` is empty unless `status` is `found`.
 
     Records are `bytes` for TXT (the strings of one record joined without a space), `str` for A,
-    AAAA and PTR, `MxRecord` for MX. `detail` says for people why a look-up failed, `failure` in a
-    word (`servfail`, `timeout`); `is_ours` is True where our own resolver is why. `lifetime` is for
-    how many seconds others may keep this outcome, None where the answer does not say.
+    AAAA and PTR, `MxRecord` for MX. `detail` explains a failed look-up to people, `failure` names
+    it in a word (`servfail`, `timeout`). `is_ours` is True if our own resolver is the cause.
+    `lifetime` is the number of seconds for which the outcome may be reused, None if the answer
+    gives none.
     """
 
     status: LookupStatus
@@ -40,12 +41,12 @@ class LookedUp:
 
     @property
     def failed(self) -> bool:
-        """True when nothing was learnt about the name."""
+        """True if the look-up gave no answer about the name."""
         return self.status is LookupStatus.FAILED
 
 
 Lookup = Callable[[str, str], Awaitable[LookedUp]]
-"""Looks up a name and a record type (`TXT`, `A`, `AAAA`, `MX`, `PTR`); no outcome is an exception.
+"""Looks up a name and a record type (`TXT`, `A`, `AAAA`, `MX`, `PTR`); never raises for an outcome.
 
 Names are in text, labels separated by dots without a dot at the end, nothing escaped: any other
 character belongs to its label. No label is empty or longer than 63 octets.
@@ -58,12 +59,12 @@ _MAX_LABEL = 63
 
 
 def is_domain_name(name: str) -> bool:
-    """True for what can be asked for: no empty or long label, not too long in all."""
+    """True for a name that can be queried: no empty or long label, not too long in all."""
     octets = name.encode("utf-8", "surrogatepass")
     labels = octets.split(b".")
     return len(octets) <= MAX_NAME and all(0 < len(label) <= _MAX_LABEL for label in labels)
 
 
 def texts(found: LookedUp) -> tuple[str, ...]:
-    """The TXT records as text, octet by octet: what is not ASCII stays visible as such."""
+    """The TXT records as text, octet by octet, so that non-ASCII octets stay visible."""
     return tuple(record.decode("latin-1") for record in found.records)

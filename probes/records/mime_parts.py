@@ -1,6 +1,6 @@
-"""The parts of a MIME message (RFC 2045, RFC 2046), read within bounds; any bytes give parts.
+"""The parts of a MIME message (RFC 2045, RFC 2046), within limits; any bytes give parts.
 
-The standard library's parser follows any depth of nesting and keeps every part; reports come from
+The standard library's parser follows any depth of nesting and keeps every part. Reports come from
 strangers, so this reader stops at MAX_DEPTH, MAX_PARTS and MAX_MESSAGE.
 """
 
@@ -12,7 +12,7 @@ from html import unescape
 from itertools import islice, pairwise
 
 MAX_MESSAGE = 16 * 1024 * 1024
-"""Octets of a message that are read; what follows them is ignored."""
+"""Octets of a message that are read; the rest is ignored."""
 
 MAX_PARTS = 100
 MAX_DEPTH = 8
@@ -41,7 +41,7 @@ _BREAKING_TAGS = frozenset(
     ("br", "p", "div", "tr", "li", "td", "th", "h1", "h2", "h3", "h4", "pre", "table", "ul", "hr")
 )
 _NO_CHARACTER = re.compile(r"&#(?:[0-9]{8,}|[xX][0-9A-Fa-f]{8,});?")
-"""A numeric reference of more digits than any character has; int() refuses the longest of them."""
+"""A numeric reference with more digits than any character has; int() refuses very long ones."""
 
 _HIDING_TAGS = frozenset(("style", "script", "title"))
 
@@ -53,7 +53,7 @@ class Header:
     fields: tuple[tuple[str, str], ...] = ()
 
     def get(self, name: str) -> str:
-        """The first value of a field, "" where there is none; `name` in lower case."""
+        """The first value of a field, "" if there is none; `name` in lower case."""
         return next((value for known, value in self.fields if known == name), "")
 
     def all(self, name: str) -> list[str]:
@@ -63,7 +63,7 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One entity. `body` is as transferred; of a multipart it is empty, its parts follow it.
+    """One entity; `body` is as transferred. A multipart has an empty body, and its parts follow it.
 
     `media_type` is in lower case; parameters have lower-case names.
     """
@@ -76,11 +76,11 @@ class Part:
 
     @property
     def is_text(self) -> bool:
-        """True for text meant for people, headers that were returned excepted."""
+        """True for text meant for people; a returned header is not."""
         return self.media_type.startswith("text/") and not self.media_type.endswith("-headers")
 
     def content(self) -> bytes:
-        """The body with its transfer encoding (RFC 2045 §6) undone as far as it can be."""
+        """The body with its transfer encoding (RFC 2045 §6) undone as far as possible."""
         encoding = self.header.get("content-transfer-encoding").strip().lower()
         if encoding == "base64":
             return _base64(self.body)
@@ -97,7 +97,7 @@ class Part:
 
 
 def read_parts(message: bytes) -> tuple[Part, ...]:
-    """The message itself first, then its parts, each before its own parts.
+    """The message itself, then its parts, each before its own parts.
 
     A message inside a message (message/rfc822) is one part and is not entered.
     """
@@ -108,13 +108,13 @@ def read_parts(message: bytes) -> tuple[Part, ...]:
 
 
 def split_header(data: bytes) -> tuple[Header, bytes]:
-    """A header and what follows its empty line; all of it is body where no field comes first."""
+    """Split header and body at the empty line; without a field at the start all of it is body."""
     header, begin = _header(data, 0, len(data))
     return header, data[begin:]
 
 
 def parse_fields(text: str) -> Header:
-    """Fields out of the lines of a header; lines that are neither field nor continuation go."""
+    """Read the lines of a header; lines that are neither field nor continuation are dropped."""
     lines: list[list[str]] = []
     for line in text.replace("\r\n", "\n").split("\n"):
         if line[:1] in (" ", "\t") and lines:
@@ -126,7 +126,7 @@ def parse_fields(text: str) -> Header:
 
 
 def media_type(value: str) -> tuple[str, dict[str, str]]:
-    """Type and parameters of a Content-Type value, RFC 2045 §5; text/plain for what is none."""
+    """Type and parameters of a Content-Type value, RFC 2045 §5; text/plain for an invalid one."""
     match = _MEDIA_TYPE.match(value)
     if match is None:
         return "text/plain", {}
@@ -138,12 +138,12 @@ def media_type(value: str) -> tuple[str, dict[str, str]]:
 
 
 def decode_words(value: str) -> str:
-    """A header value with its encoded words (RFC 2047 §2) decoded where they can be."""
+    """A header value with its encoded words (RFC 2047 §2) decoded if possible."""
     return _ENCODED_WORD.sub(_word, value)
 
 
 def decode_charset(data: bytes, name: str) -> str:
-    """`data` in the charset `name`; UTF-8 with replacements where that is not one of ours."""
+    """Decode `data` from the charset `name`; UTF-8 with replacements for an unknown one."""
     known = _CHARSET.fullmatch(name.strip().lower())
     if known is None:
         return data.decode("utf-8", "replace")
@@ -154,7 +154,7 @@ def decode_charset(data: bytes, name: str) -> str:
 
 
 def _parts(data: bytes, start: int, end: int, depth: int) -> Iterator[Part]:
-    """The entity between two offsets and everything in it; no copy is made of a multipart."""
+    """The entity between two offsets and its parts; a multipart is not copied."""
     header, begin = _header(data, start, end)
     kind, parameters = media_type(header.get("content-type"))
     spans: list[tuple[int, int]] = []
@@ -169,7 +169,7 @@ def _parts(data: bytes, start: int, end: int, depth: int) -> Iterator[Part]:
 
 
 def _header(data: bytes, start: int, end: int) -> tuple[Header, int]:
-    """The header that begins at `start` and where the body begins."""
+    """The header that begins at `start`, and the offset of the body."""
     limit = min(end, start + MAX_HEADER)
     if data[start : start + 1] == b"\n" or data[start : start + 2] == b"\r\n":
         return Header(), data.find(b"\n", start) + 1
@@ -182,7 +182,7 @@ def _header(data: bytes, start: int, end: int) -> tuple[Header, int]:
 
 
 def _spans(data: bytes, start: int, end: int, boundary: str) -> list[tuple[int, int]]:
-    """Where the parts of a multipart stand, RFC 2046 §5.1.1; a missing last delimiter is borne."""
+    """The spans of the parts of a multipart, RFC 2046 §5.1.1; the last delimiter may be missing."""
     mark = boundary.rstrip().encode("utf-8", "replace") or _first_delimiter(data, start, end)
     if not mark:
         return []
@@ -199,14 +199,14 @@ def _spans(data: bytes, start: int, end: int, boundary: str) -> list[tuple[int, 
 
 
 def _before_line_end(data: bytes, position: int, end: int) -> int:
-    """The line end before a delimiter belongs to the delimiter, RFC 2046 §5.1.1."""
+    """The offset before the line end that belongs to the delimiter, RFC 2046 §5.1.1."""
     if position >= end:
         return position
     return position - (2 if data[position - 2 : position] == b"\r\n" else 1)
 
 
 def _first_delimiter(data: bytes, start: int, end: int) -> bytes:
-    """The delimiter of a multipart that does not name it: its first line, if that begins so."""
+    """The delimiter of a multipart without a boundary: its first line, if it looks like one."""
     match = _BOUNDARY_LINE.match(data, start, min(end, start + 4096))
     mark = b"" if match is None else match[1].rstrip(b" \t")
     return mark if len(mark) <= _MAX_BOUNDARY else b""
@@ -231,7 +231,7 @@ def _without_tags(html: str) -> str:
 
 
 def _visible(pieces: Iterable[str]) -> Iterator[str]:
-    """The text between tags, a line break for every tag that makes one."""
+    """The text between tags, with a line break for every block tag."""
     hidden_in = ""
     for index, piece in enumerate(pieces):
         tag, closed, text = piece.partition(">") if index else ("", ">", piece)
@@ -246,5 +246,5 @@ def _visible(pieces: Iterable[str]) -> Iterator[str]:
 
 
 def _address_in(tag: str) -> str:
-    """An address that was written in angle brackets without escaping them is no tag."""
+    """The address in angle brackets that were not escaped: it is no tag."""
     return f"<{tag}>" if "@" in tag and " " not in tag and "=" not in tag else ""

@@ -1,4 +1,4 @@
-"""MTA-STS, RFC 8461: the record that announces a policy, the policy, and which hosts it covers."""
+"""MTA-STS, RFC 8461: the TXT record, the policy, and the matching of MX hosts."""
 
 import re
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ MAX_MX_PATTERNS = 1000
 """Patterns of one policy; no domain has more hosts."""
 
 LONGEST_MAX_AGE = 31_557_600
-"""Seconds, a year: RFC 8461 §3.2 allows no more."""
+"""Seconds, a year: the maximum of RFC 8461 §3.2."""
 
 _RECORD_BYTES = 4096
 _VERSION = "v=STSv1"
@@ -29,7 +29,7 @@ _PATTERN = re.compile(r"(?:\*\.)?(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z
 
 
 class StsMode(StrEnum):
-    """What a sender does with mail it cannot send as the policy wants."""
+    """The mode of a policy: the sender's action if mail cannot be sent as the policy requires."""
 
     ENFORCE = "enforce"
     TESTING = "testing"
@@ -38,7 +38,7 @@ class StsMode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class StsRecord:
-    """The TXT record: `id` changes whenever the policy does. `extensions` as they stand."""
+    """The TXT record: `id` changes whenever the policy does; `extensions` are as written."""
 
     id: str
     extensions: tuple[str, ...] = ()
@@ -46,9 +46,9 @@ class StsRecord:
 
 @dataclass(frozen=True, slots=True)
 class StsPolicy:
-    """A valid policy; `mx` are patterns in lower case, `max_age` seconds it may be kept.
+    """A valid policy; `mx` are patterns in lower case, `max_age` is its lifetime in seconds.
 
-    `repeated` are the names of fields that stand more than once, of which the first counts.
+    `repeated` are the names of repeated fields, of which the first counts.
     """
 
     mode: StsMode
@@ -59,13 +59,13 @@ class StsPolicy:
 
 
 def is_sts_record(text: bytes) -> bool:
-    """Whether a TXT record counts as one; all others are discarded."""
+    """True if a TXT record is an MTA-STS record; all others are discarded."""
     # RFC 8461 §3.1: records that do not begin with "v=STSv1;" are discarded
     return re.match(rb"v=STSv1[ \t]*;", text) is not None
 
 
 def is_nearly_sts_record(text: bytes) -> bool:
-    """Whether a TXT record was meant as one and is none: senders discard it."""
+    """True if a TXT record resembles an MTA-STS record but is none: senders discard it."""
     return not is_sts_record(text) and _NEARLY.search(text) is not None
 
 
@@ -75,7 +75,7 @@ def parse_sts_record(text: bytes) -> StsRecord:
     if fields[0] != _VERSION:
         raise RecordError(f"it does not begin with {_VERSION}; but with {fields[0][:80]!r}")
     if len(fields) > 1 and not fields[-1]:
-        fields.pop()  # RFC 8461 §3.1: a last semicolon may stand
+        fields.pop()  # RFC 8461 §3.1: a final semicolon is allowed
     ids = [field.removeprefix("id=") for field in fields[1:] if field.startswith("id=")]
     others = tuple(field for field in fields[1:] if not field.startswith("id="))
     if len(ids) != 1:
@@ -89,7 +89,7 @@ def parse_sts_record(text: bytes) -> StsRecord:
 
 
 def parse_sts_policy(body: bytes) -> StsPolicy:
-    """Read a policy. Raises RecordError for what makes a sender treat it as invalid."""
+    """Read a policy. Raises RecordError if a sender has to treat it as invalid."""
     if len(body) > MAX_POLICY:
         raise RecordError(f"a policy of more than {MAX_POLICY} octets")
     values, mx, repeated = _fields(_text(body))
@@ -105,7 +105,7 @@ def parse_sts_policy(body: bytes) -> StsPolicy:
 
 
 def matches_mx(pattern: str, host: str) -> bool:
-    """Whether a pattern covers a host."""
+    """True if a pattern covers a host."""
     pattern, host = pattern.lower().rstrip("."), host.lower().rstrip(".")
     if pattern.startswith("*."):
         # RFC 8461 §4.1: the wildcard stands for exactly one left-most label
@@ -115,12 +115,12 @@ def matches_mx(pattern: str, host: str) -> bool:
 
 
 def covers(policy: StsPolicy, host: str) -> bool:
-    """Whether any pattern of the policy covers a host."""
+    """True if any pattern of the policy covers a host."""
     return any(matches_mx(pattern, host) for pattern in policy.mx)
 
 
 def _fields(text: str) -> tuple[dict[str, str], tuple[str, ...], tuple[str, ...]]:
-    """The first value of every field but mx, all mx patterns, and what stood twice."""
+    """The first value of every field but mx, all mx patterns, and the names of repeated fields."""
     values: dict[str, str] = {}
     patterns: list[str] = []
     repeated: dict[str, None] = {}

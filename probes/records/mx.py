@@ -1,4 +1,4 @@
-"""MX records and the order in which they are used, RFC 5321 §5.1 and RFC 7505."""
+"""MX records and their order of use, RFC 5321 §5.1 and RFC 7505."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ def by_preference(records: Iterable[MxRecord]) -> tuple[MxRecord, ...]:
 
 
 def is_null_mx(records: Sequence[MxRecord]) -> bool:
-    """True when the domain says that it takes no mail: the root as its only exchange."""
+    """True if the domain declares that it takes no mail: the root as its only exchange."""
     # RFC 7505 §3
     return len(records) == 1 and records[0].exchange == "."
 
@@ -31,7 +31,7 @@ def is_null_mx(records: Sequence[MxRecord]) -> bool:
 def hosts_of(records: Iterable[MxRecord]) -> tuple[MxRecord, ...]:
     """The hosts to try: each once, at its lowest preference, without the root.
 
-    A root among other exchanges breaks RFC 7505 §3 and names no host.
+    A root among other exchanges violates RFC 7505 §3 and names no host.
     """
     best: dict[str, MxRecord] = {}
     for record in by_preference(records):

@@ -1,7 +1,7 @@
 """A message as its octets: header fields in order with nothing decoded, and the body.
 
-Signatures (RFC 6376) and the search for what a relay changed need the octets that were folded and
-encoded; `mime_parts` reads what they mean.
+Signatures (RFC 6376) and the comparison with the sent message need the octets as folded and
+encoded; `mime_parts` decodes them.
 """
 
 import re
@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 MAX_MESSAGE = 16 * 1024 * 1024
-"""Octets of a message that are read; what follows them is ignored."""
+"""Octets of a message that are read; the rest is ignored."""
 
 MAX_HEADER = 1024 * 1024
 """Octets of a header that are read."""
@@ -32,12 +32,12 @@ class RawField:
 
     @property
     def raw_value(self) -> bytes:
-        """What follows the colon; all of it where there is no name."""
+        """The octets after the colon; the whole field if it has no name."""
         return self.raw.partition(b":")[2] if self.name else self.raw
 
     @property
     def value(self) -> str:
-        """The value unfolded (RFC 5322 §2.2.3), undecoded; octets that are not UTF-8 are marked."""
+        """The value unfolded (RFC 5322 §2.2.3), undecoded; invalid UTF-8 octets are marked."""
         return _FOLD.sub(b"", self.raw_value).decode("utf-8", "replace").strip()
 
 
@@ -45,7 +45,7 @@ class RawField:
 class RawMessage:
     """Fields from the top down, and the body with CRLF line ends.
 
-    `is_cut` is True where the message or its header was longer than what is read.
+    `is_cut` is True if the message or its header exceeded its limit.
     """
 
     fields: tuple[RawField, ...]
@@ -64,8 +64,8 @@ class RawMessage:
 def read_message(message: bytes) -> RawMessage:
     """Split a message at its first empty line; any octets give a RawMessage.
 
-    Bare LF is read as a line end, as copies that were stored in files have it. A mailbox's
-    `From ` line before the header is dropped.
+    A bare LF counts as a line end, because copies stored in files have it. An mbox `From ` line
+    before the header is dropped.
     """
     data = message[:MAX_MESSAGE].replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
     is_cut = len(message) > MAX_MESSAGE

@@ -1,8 +1,8 @@
-"""Received header fields, RFC 5321 §4.4, as relays really write them.
+"""Received header fields, RFC 5321 §4.4, in the forms that relays write.
 
-The standard's grammar is kept by few. What is read here is what they have in common: clauses that
-begin with a keyword, comments beside them, and a date at the end; whatever fits in no clause is
-kept in `unparsed`.
+Few relays keep to the standard's grammar. This module reads the common elements: clauses that begin
+with a keyword, comments beside them, and a date at the end. Words outside of any clause are in
+`unparsed`.
 """
 
 import re
@@ -24,7 +24,7 @@ from probes.records.received_peer import host_address, read_peer, tls_cipher, tl
 
 _CLAUSES = ("from", "by", "via", "with", "id", "for", "tls")
 _SPOKEN = ("from", "via", "with")
-"""Clauses whose value may be several words: `mail pickup service`, `Microsoft SMTP Server`."""
+"""Clauses with values of several words: `mail pickup service`, `Microsoft SMTP Server`."""
 
 _SEMICOLONS_TRIED = 8
 
@@ -39,19 +39,19 @@ _INVOKED = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """One hop as the relay that wrote the field described it; None where it said nothing readable.
+    """One hop as its relay described it; None for a value that is missing or unreadable.
 
-    `from_name` is what the peer called itself, `from_reverse` the name the relay found for its
-    address, `from_address` and `by_address` IP addresses in canonical form. `protocol` is what
-    stands after `with`, `with_type` the registered type in it (RFC 3848: ESMTPS and the like).
-    `tls_version` is spelled as Python's ssl does (`TLSv1.3`), or `TLS` where only that is told.
-    `id_` and `for_` are one word each, `for_` without angle brackets. `invoked_by` names a local
-    submitter: `userid 1000` (Postfix), `uid 89`, `alias`, `network` (qmail), an address (Sendmail).
+    `from_name` is the peer's EHLO name, `from_reverse` the name the relay found for its address.
+    `from_address` and `by_address` are IP addresses in canonical form. `protocol` is the value of
+    `with`, `with_type` the registered type in it (RFC 3848: ESMTPS and the like). `tls_version` has
+    the spelling of Python's ssl (`TLSv1.3`), or is `TLS` if the version is not given. `id_` and
+    `for_` are one word each, `for_` without angle brackets. `invoked_by` names a local submitter:
+    `userid 1000` (Postfix), `uid 89`, `alias`, `network` (qmail), an address (Sendmail).
 
-    `date` is aware and keeps the zone that was written; where `has_zone` is False no zone is known
-    and the local time was read as UTC. `date_text` is all that stands where the date belongs.
-    `comments` are the parenthesised remarks in order, without their outer brackets; `unparsed` are
-    the words that belong to no clause, in order.
+    `date` is aware and keeps the zone that was written. If `has_zone` is False no zone is known,
+    and the local time counts as UTC. `date_text` is the whole text in the place of the date.
+    `comments` are the comments in order, without their outer brackets; `unparsed` are the words
+    that belong to no clause, in order.
     """
 
     raw: str
@@ -77,7 +77,7 @@ class Received:
 
 @dataclass(slots=True)
 class _Clauses:
-    """The items of the first clause of each name, and the words that belong to none."""
+    """The items of the first clause of each name, and the words outside of clauses."""
 
     items: dict[str, list[Item]] = field(default_factory=dict)
     stray: list[str] = field(default_factory=list)
@@ -92,7 +92,7 @@ class _Clauses:
 def parse_received(value: str) -> Received:
     """Read one field value, folded or not; any text gives a Received.
 
-    Also what Gmail writes into X-Received. Of a longer text the first 64 KiB are read.
+    Gmail's X-Received has the same form. Only the first 64 KiB of a text are read.
     """
     text = header_text(value)
     items = header_items(text)
@@ -128,10 +128,10 @@ def parse_received(value: str) -> Received:
 
 
 def _date(text: str, items: tuple[Item, ...]) -> tuple[HeaderDate | None, int]:
-    """The date, and where the clauses end.
+    """The date, and the end of the clauses.
 
-    The date is what follows the last semicolon that a date follows; without one it is looked for
-    in the whole text, as some relays forget the semicolon.
+    The date comes after the last semicolon that precedes one. Some relays leave the semicolon out:
+    the date is then searched for in the whole text.
     """
     masked = masked_comments(text, items)
     semicolons = [item for item in items if item.kind is Kind.SEMICOLON]
@@ -150,7 +150,7 @@ def _comments_after(items: tuple[Item, ...], position: int) -> list[str]:
 
 
 def _clauses(items: Sequence[Item]) -> _Clauses:
-    """Sort the items; the first clause of a name counts, a second one is kept as stray words."""
+    """Sort the items by clause; of a repeated clause the first counts, the rest is unparsed."""
     clauses = _Clauses()
     current: list[Item] | None = None
     name = ""
@@ -177,7 +177,7 @@ def _clauses(items: Sequence[Item]) -> _Clauses:
 
 
 def _is_name(items: Sequence[Item], index: int) -> bool:
-    """True for a keyword that a peer called itself: after `from`, that clause still to come."""
+    """True for a keyword that is the peer's own name: after `from`, with its own clause later."""
     if index != 1 or items[0].text.lower() != "from" or items[0].kind is not Kind.WORD:
         return False
     later = {item.text.lower() for item in items[2:] if item.kind is Kind.WORD}
@@ -189,13 +189,13 @@ def _first_word(clauses: _Clauses, name: str) -> str | None:
 
 
 def _late_id(items: Sequence[Item], end: int) -> str | None:
-    """The id where Courier writes it: behind the date."""
+    """The id behind the date, as Courier writes it; None without one."""
     words = [item.text for item in items if item.kind is Kind.WORD and item.start >= end]
     return next((word for key, word in pairwise(words) if key.lower() == "id"), None)
 
 
 def _recipient(clauses: _Clauses) -> str | None:
-    """RFC 5321 §4.4: a path or a mailbox."""
+    """The recipient, RFC 5321 §4.4: a path or a mailbox."""
     word = _first_word(clauses, "for")
     return None if word is None else word.rstrip(",").removeprefix("<").removesuffix(">") or None
 
@@ -205,7 +205,7 @@ def _with_type(words: list[str]) -> str | None:
 
 
 def _tls_clause(clauses: _Clauses) -> tuple[str, ...]:
-    """RFC 8314 §4.3: the cipher suite as a clause of its own."""
+    """The words of the cipher suite clause, RFC 8314 §4.3."""
     suite = _first_word(clauses, "tls")
     return () if suite is None else (f"cipher={suite}",)
 

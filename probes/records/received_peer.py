@@ -1,5 +1,7 @@
-"""Who a Received field says handed the message over, and over which TLS: the parts that no standard
-orders, read from the words and comments that relays put them in."""
+"""The sending peer and the TLS session in a Received field.
+
+No standard orders these parts; they are read from the words and comments in which relays put them.
+"""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -35,10 +37,10 @@ _CIPHERS = tuple(
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """The relay that handed the message over; None for what the field does not tell.
+    """The relay that handed the message over; None for a value that the field lacks.
 
-    `name` is its EHLO name as said, `reverse` the name found for its address, `address` in
-    canonical form; `unparsed` are the words that are none of these.
+    `name` is its EHLO name as sent, `reverse` the name found for its address, `address` in
+    canonical form; `unparsed` are the other words.
     """
 
     name: str | None = None
@@ -63,7 +65,7 @@ def read_peer(clause: Sequence[Item]) -> Peer:
 
 
 def host_address(name: str | None, comments: Iterable[str]) -> str | None:
-    """The address of the relay that wrote the field: told beside its name, or instead of it."""
+    """The address of the relay that wrote the field: beside its name, or instead of it."""
     for comment in comments:
         address = literal_in(comment) or canonical_address(comment)
         if address is not None:
@@ -89,9 +91,9 @@ def canonical_address(text: str) -> str | None:
 
 
 def tls_version(texts: Iterable[str]) -> str | None:
-    """The protocol version in the spelling of `ssl` (TLSv1.3); bare `TLS` where none is told.
+    """The protocol version in the spelling of `ssl` (TLSv1.3); bare `TLS` if none is given.
 
-    `TLSv1/SSLv3` is what some relays write for every version they know; it is kept as it is.
+    Some relays write `TLSv1/SSLv3` for every version they know; it is kept unchanged.
     """
     is_plain = False
     for text in texts:
@@ -115,7 +117,7 @@ def tls_cipher(texts: Iterable[str]) -> str | None:
 
 
 def _said_name(words: list[str], comments: list[str]) -> str | None:
-    """What follows HELO, EHLO or LHLO, the way qmail, Exim, Yahoo and Zimbra tell it."""
+    """The name after HELO, EHLO or LHLO, as qmail, Exim, Yahoo and Zimbra write it."""
     for text in (*comments, " ".join(words)):
         match = _EHLO.search(text)
         if match is not None:
@@ -144,9 +146,9 @@ def _address_in(word: str) -> str | None:
 
 
 def _peer_address(words: list[str], comments: list[str]) -> str | None:
-    """A literal in a comment first, then a bare address there, then the name itself.
+    """The peer's address: a literal in a comment, then a bare address there, then its name.
 
-    What the peer called itself counts least: it may say any address it likes.
+    The peer's own name comes last, because a peer may claim any address.
     """
     candidates: tuple[Iterator[str | None], ...] = (
         map(literal_in, comments),
@@ -158,6 +160,6 @@ def _peer_address(words: list[str], comments: list[str]) -> str | None:
 
 
 def _bare_address(word: str) -> str | None:
-    """An address without brackets, perhaps as ident@address or with a port behind it."""
+    """An address without brackets, also as ident@address or with a port behind it."""
     plain = word.rpartition("@")[2].strip(",")
     return canonical_address(plain) or canonical_address(_PORT.sub("", plain))

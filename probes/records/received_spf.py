@@ -1,4 +1,4 @@
-"""Received-SPF header fields, RFC 7208 §9.1, and the shorter forms that receivers write."""
+"""Received-SPF header fields, RFC 7208 §9.1, and the shorter forms of some receivers."""
 
 import re
 from collections.abc import Iterable
@@ -8,18 +8,20 @@ from probes.records.header_words import Item, Kind, header_items, header_text, u
 from probes.records.received_peer import canonical_address
 
 MAX_PROPERTIES = 100
-"""Properties of one field that are read; the others are kept in `unparsed`."""
+"""Properties of one field that are read; the others are in `unparsed`."""
 
 _PROPERTY = re.compile(r"([A-Za-z][\w.-]{0,63})=(.*)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class ReceivedSpf:
-    """What one receiver found. `result` is its first word in lower case (`pass`, `softfail`, also
-    the `error` and `unknown` of older drafts), None where the field has no such word.
+    """The SPF result of one receiver.
+
+    `result` is its first word in lower case (`pass`, `softfail`, also the `error` and `unknown` of
+    older drafts). It is None if the field has no such word.
 
     `properties` are the key-value pairs in order, keys in lower case, values without quotes;
-    `client_ip` is in canonical form. `comments` are the remarks, `unparsed` the words left over.
+    `client_ip` is in canonical form. `comments` are the comments, `unparsed` the words left over.
     """
 
     raw: str
@@ -37,7 +39,7 @@ class ReceivedSpf:
 
 
 def parse_received_spf(value: str) -> ReceivedSpf:
-    """Read one field value, folded or not; any text gives a value, of which 64 KiB are read."""
+    """Read the first 64 KiB of a field value, folded or not; any text gives a value."""
     items = header_items(header_text(value))
     words = [item.text for item in items if item.kind is Kind.WORD]
     has_result = bool(words) and "=" not in words[0]
@@ -63,7 +65,7 @@ def parse_received_spf(value: str) -> ReceivedSpf:
 
 
 def _pairs(words: Iterable[str]) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
-    """The key-value pairs, semicolons between them or not, and the words that are none."""
+    """The key-value pairs, with or without semicolons between them, and the other words."""
     pairs: list[tuple[str, str]] = []
     rest: list[str] = []
     for word in words:

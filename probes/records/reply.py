@@ -11,7 +11,7 @@ _LINE = re.compile(r"([2-5][0-9][0-9])(?:([- ])(.*))?\Z", re.DOTALL)
 _ENHANCED = re.compile(r"([245])\.([0-9]{1,3})\.([0-9]{1,3})(?=[ \t]|\Z)")
 
 MAX_LINE = 2048
-"""Octets of one reply line with its CRLF; RFC 5321 §4.5.3.1.5 grants 512."""
+"""Octets of one reply line with its CRLF; the limit of RFC 5321 §4.5.3.1.5 is 512."""
 
 MAX_LINES = 128
 MAX_BYTES = 32 * 1024
@@ -29,12 +29,12 @@ class Reply:
 
     @property
     def is_positive(self) -> bool:
-        """2yz and 3yz, RFC 5321 §4.2.1."""
+        """True for 2yz and 3yz, RFC 5321 §4.2.1."""
         return self.code < 400
 
     @property
     def is_transient(self) -> bool:
-        """4yz: the client may try again, RFC 5321 §4.2.1."""
+        """True for 4yz: the client may try again, RFC 5321 §4.2.1."""
         return 400 <= self.code < 500
 
     @property
@@ -47,7 +47,7 @@ class Reply:
 
 
 def split_line(line: str) -> tuple[int, bool, str]:
-    """Code, whether it is the last line of its reply, and the text of one reply line.
+    """Split one reply line into its code, True for the last line of a reply, and its text.
 
     Raises RecordError for anything that is not `Reply-line`, RFC 5321 §4.2. A bare code without a
     space is accepted as a last line, as §4.2.1 asks of clients.
@@ -86,7 +86,7 @@ def _enhanced(code: int, text: str) -> EnhancedCode | None:
 
 
 class ReplyAssembler:
-    """Puts one reply together from bytes in whatever pieces they come; bounded in every way.
+    """Assembles one reply from pieces of bytes of any size; bounded in every way.
 
     After a reply or a RecordError, `rest` holds the bytes that followed it.
     """
@@ -102,14 +102,14 @@ class ReplyAssembler:
 
     @property
     def has_begun(self) -> bool:
-        """True when a part of a reply has been read and its end has not."""
+        """True if a reply has begun and has not ended."""
         return bool(self._buffer or self._lines)
 
     def feed(self, data: bytes) -> Reply | None:
-        """Take the next bytes; the Reply once its last line is complete.
+        """Take the next bytes; return the Reply once its last line is complete.
 
-        Raises RecordError as soon as it is certain that no reply comes of it: a line that is none,
-        a second code, or more than MAX_LINE, MAX_LINES or MAX_BYTES.
+        Raises RecordError as soon as no valid reply is possible: an invalid line, a second code, or
+        more than MAX_LINE, MAX_LINES or MAX_BYTES.
         """
         if not self._lines and not self._buffer and len(data) < MAX_LINE:
             known = _whole(data)
@@ -131,7 +131,7 @@ class ReplyAssembler:
         return None
 
     def _take(self, line: bytes) -> bool:
-        """Keep one line; True when it ends the reply."""
+        """Keep one line; True if it ends the reply."""
         self._size += len(line) + 1
         if len(line) >= MAX_LINE:
             raise RecordError(f"an SMTP reply line longer than {MAX_LINE} octets")
@@ -154,10 +154,10 @@ class ReplyAssembler:
 
 @lru_cache(maxsize=256)
 def _whole(data: bytes) -> Reply | None:
-    """The reply that `data` is, no more and no less; None where it is anything else.
+    """Read `data` as exactly one reply; None if it is anything else.
 
-    Servers repeat themselves: a reply that came before, octet for octet, is not read again. Raises
-    RecordError, which is not remembered.
+    Servers repeat themselves, so replies are cached by their octets. Raises RecordError, which is
+    not cached.
     """
     if not data.endswith(b"\n"):
         return None
@@ -167,10 +167,10 @@ def _whole(data: bytes) -> Reply | None:
 
 
 def printable(line: bytes) -> str:
-    """A line as text for people: UTF-8 where it is (RFC 6531 §3.7.4), all else as `\\xNN`.
+    """A line as text for people: valid UTF-8 as such (RFC 6531 §3.7.4), other octets as `\\xNN`.
 
-    What is not printable (control characters, other kinds of space) is written as an escape, so
-    that a reply cannot steer the terminal or the page that shows it.
+    Unprintable characters (control characters, other kinds of space) are written as escapes. So a
+    reply cannot control the terminal or the page that shows it.
     """
     text = line.decode("utf-8", "backslashreplace")
     if text.isprintable():

@@ -1,4 +1,4 @@
-"""What an SMTP client writes: paths, parameters and content, RFC 5321 §4.1.1 and §4.5.2."""
+"""SMTP client text: paths, parameters and content, RFC 5321 §4.1.1 and §4.5.2."""
 
 import re
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ MAX_COMMAND = 512
 
 
 def path(address: str) -> bytes:
-    """`<address>` as MAIL and RCPT take it; "" is the null reverse-path, RFC 5321 §4.5.5.
+    """`<address>` for MAIL and RCPT; "" is the null reverse-path, RFC 5321 §4.5.5.
 
     Raises RecordError for a control character, and for an address that would end its own path.
     """
@@ -35,10 +35,10 @@ def parameters(pairs: Iterable[tuple[str, str | int | None]]) -> tuple[bytes, ..
 
 
 def stuffed(content: bytes) -> bytes:
-    """Content as it goes on the wire, the final dot included.
+    """The content as sent, the final dot included.
 
-    Every line ends in CRLF and only lines do: a bare CR or LF would let one server see an end of
-    data that another does not (RFC 5321 §2.3.8). A leading dot is doubled (§4.5.2).
+    Every line ends in CRLF, and there is no other CR or LF: servers differ on the end of data after
+    a bare one (RFC 5321 §2.3.8). A leading dot is doubled (§4.5.2).
     """
     crlf = content.count(b"\r\n")
     if content.count(b"\n") != crlf or content.count(b"\r") != crlf:

@@ -1,4 +1,4 @@
-"""IP addresses that are no host's on the Internet: the special-purpose registries of RFC 6890."""
+"""IP addresses that are no Internet hosts: the special-purpose registries of RFC 6890."""
 
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
@@ -46,7 +46,7 @@ _TABLE: tuple[tuple[IPv4Network | IPv6Network, str], ...] = tuple(
 
 
 _METADATA = frozenset({"100.100.100.200", "192.0.0.192", "fd00:ec2::254"})
-"""Where clouds have their metadata service beside 169.254.0.0/16."""
+"""Addresses of cloud metadata services beside 169.254.0.0/16."""
 
 _NAT64 = ip_network("64:ff9b::/96")  # RFC 6052 §2.1
 
@@ -54,9 +54,9 @@ _NAT64 = ip_network("64:ff9b::/96")  # RFC 6052 §2.1
 def is_link_local_or_metadata(address: str) -> bool:
     """True for the local link, multicast, the unspecified address and metadata services.
 
-    What answers there speaks to this machine as to no other: no document of somebody else's is
-    fetched from it. Loopback and private addresses may be those of an internal mail domain. An
-    IPv4 address within IPv6 (RFC 4291 §2.5.5, RFC 6052) is judged as itself.
+    A host there may answer this machine as no other, so documents of strangers are never fetched
+    from it. Loopback and private addresses may belong to an internal mail domain. An IPv4 address
+    within IPv6 (RFC 4291 §2.5.5, RFC 6052) is judged as itself.
     """
     known = ip_address(address)
     if isinstance(known, IPv6Address):
@@ -69,15 +69,15 @@ def is_link_local_or_metadata(address: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def special_use(address: str) -> str | None:
-    """What an address is reserved for; None for one that can be anybody's host.
+    """The special purpose of an address; None for an ordinary one.
 
-    An IPv4 address within IPv6 (RFC 4291 §2.5.5) is judged as what it stands for. Raises
-    ValueError for what is no IP address.
+    An IPv4 address within IPv6 (RFC 4291 §2.5.5) is judged as the IPv4 address. Raises ValueError
+    for any text that is no IP address.
     """
     parsed = ip_address(address)
     if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped is not None:
         return special_use(str(parsed.ipv4_mapped)) or "an IPv4 address within IPv6"
-    for network, name in _TABLE:  # the first that fits is the most specific one
+    for network, name in _TABLE:  # the first match is the most specific one
         if parsed.version == network.version and parsed in network:
             return name
     return None

@@ -11,7 +11,7 @@ MAX_TEXT = 128 * 1024
 
 
 class Usage(IntEnum):
-    """What the record vouches for, RFC 7218 §2.1."""
+    """The certificate usage, RFC 7218 §2.1."""
 
     PKIX_TA = 0
     PKIX_EE = 1
@@ -24,7 +24,7 @@ _DIGESTS = {1: ("sha256", 32), 2: ("sha512", 64)}
 
 @dataclass(frozen=True, slots=True)
 class TlsaRecord:
-    """One record; its numbers are kept as they came, also where nobody knows them."""
+    """One record; its numbers are kept as received, unknown ones included."""
 
     usage: int
     selector: int
@@ -33,7 +33,7 @@ class TlsaRecord:
 
     @property
     def problem(self) -> str | None:
-        """Why a sender has to treat it as unusable; None for a usable one."""
+        """The reason to treat it as unusable; None for a usable record."""
         if self.usage in (Usage.PKIX_TA, Usage.PKIX_EE):
             # RFC 7672 §3.1.3: usages 0 and 1 are not for SMTP
             return f"usage {self.usage} is not for SMTP"
@@ -49,7 +49,7 @@ class TlsaRecord:
         return None
 
     def speaks_of(self, certificate: bytes, public_key: bytes) -> bool:
-        """Whether its data is that of a certificate (DER) or its SubjectPublicKeyInfo (DER)."""
+        """True if its data matches a certificate (DER) or its SubjectPublicKeyInfo (DER)."""
         selected = certificate if self.selector == 0 else public_key
         if self.matching == 0:
             return self.data == selected  # RFC 6698 §2.1.3

@@ -1,4 +1,4 @@
-"""TLS reporting, RFC 8460: the record that says where senders report failed TLS to."""
+"""TLS reporting, RFC 8460: the TXT record with the addresses for reports of failed TLS."""
 
 import re
 from dataclasses import dataclass
@@ -18,20 +18,20 @@ _HTTPS = re.compile(r"https://[^\s,;!/]+(?:/[^\s,;!]*)?\Z", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class TlsRptRecord:
-    """Where reports go: `mailto:` and `https:` URIs as written."""
+    """A TLSRPT record: the `mailto:` and `https:` URIs for reports, as written."""
 
     rua: tuple[str, ...]
     extensions: tuple[str, ...] = ()
 
 
 def is_tlsrpt_record(text: bytes) -> bool:
-    """Whether a TXT record counts as one; all others are discarded."""
+    """True if a TXT record is a TLSRPT record; all others are discarded."""
     # RFC 8460 §3: records that do not begin with "v=TLSRPTv1;" are discarded
     return re.match(rb"v=TLSRPTv1[ \t]*;", text) is not None
 
 
 def is_nearly_tlsrpt_record(text: bytes) -> bool:
-    """Whether a TXT record was meant as one and is none: senders discard it."""
+    """True if a TXT record resembles a TLSRPT record but is none: senders discard it."""
     return not is_tlsrpt_record(text) and _NEARLY.search(text) is not None
 
 

@@ -1,5 +1,7 @@
-"""The encodings of addresses and envelope identifiers in DSNs: xtext (RFC 3461 §4) and the forms
-of the `utf-8` address type (RFC 6533 §3)."""
+"""The encodings of addresses and envelope identifiers in DSNs.
+
+They are xtext (RFC 3461 §4) and the forms of the `utf-8` address type (RFC 6533 §3).
+"""
 
 import re
 
@@ -18,12 +20,12 @@ MAX_ORCPT = 500
 
 
 def encode_xtext(text: str) -> str:
-    """`text` as an ENVID or ORCPT value; what is not ASCII goes as the octets of its UTF-8."""
+    """Encode `text` as an ENVID or ORCPT value; non-ASCII text as its UTF-8 octets."""
     return "".join(chr(octet) if octet in _PLAIN else f"+{octet:02X}" for octet in text.encode())
 
 
 def original_recipient(address: str) -> str | None:
-    """`type;address` as the ORCPT parameter takes it; None where that is longer than MAX_ORCPT.
+    """`type;address` for the ORCPT parameter; None if that is longer than MAX_ORCPT.
 
     An address beyond ASCII is of the type `utf-8`, in the form any server can pass on
     (utf-8-addr-xtext, RFC 6533 §3).
@@ -36,9 +38,9 @@ def original_recipient(address: str) -> str | None:
 
 
 def decode_xtext(text: str) -> str:
-    """The text behind an ENVID or ORCPT value.
+    """Decode an ENVID or ORCPT value.
 
-    Raises RecordError for what is not xtext (RFC 3461 §4) and for octets that are not UTF-8.
+    Raises RecordError if it is not xtext (RFC 3461 §4) or its octets are not UTF-8.
     """
     if _XTEXT.match(text) is None:
         raise RecordError(f"not xtext: {text[:80]!r}")
@@ -49,11 +51,11 @@ def decode_xtext(text: str) -> str:
 
 
 def undo_xtext(text: str) -> str:
-    """`text` decoded where it can only be xtext, as it is otherwise.
+    """Decode `text` if it can only be xtext; otherwise return it unchanged.
 
-    A report says the decoded value; some relays say what they were given. `+2B` cannot be told
-    from a literal plus and two digits by itself, so it is decoded only when every plus sign stands
-    for an octet that had to be encoded and the result is printable.
+    A report has the decoded value, but some relays write the encoded one. `+2B` alone may also be a
+    literal plus and two digits. So the text is decoded only if two conditions hold. Every plus sign
+    encodes an octet that requires it, and the result is printable.
     """
     octets = [int(pair, 16) for pair in _HEX.findall(text)]
     if not octets or len(octets) != text.count("+") or _PLAIN.intersection(octets):
@@ -66,9 +68,9 @@ def undo_xtext(text: str) -> str:
 
 
 def decode_utf8_address(text: str) -> str:
-    """The address behind an address of type `utf-8`, RFC 6533 §3.
+    """Decode an address of type `utf-8`, RFC 6533 §3.
 
-    `\\x{HEX}` stands for one code point; anything that is no code point stays as it is written.
+    `\\x{HEX}` stands for one code point; an invalid one stays as written.
     """
     return _UNICODE.sub(_character, text)
 

@@ -16,6 +16,7 @@ from probes.records.mx import MxRecord, delivery_order
 from probes.result import Owner, Phase, ProbeFailure, Reason, owner_of
 from probes.sessions.slots import session_slot
 from probes.sessions.submission import give_content, give_envelope, host_addresses
+from probes.subject import Subject
 from probes.trace import Trace
 
 _TRANSACTION = frozenset({Phase.MAIL, Phase.RCPT, Phase.DATA})
@@ -58,7 +59,7 @@ async def hand_over(net: Net, target: DirectRoute, canary: Canary, trace: Trace)
         try:
             addresses = await host_addresses(net, record.exchange, trace)
         except ProbeFailure as failure:
-            failures.append(_noted(failure, record.exchange, trace))
+            failures.append(_noted(failure, Subject.of(record.exchange), trace))
             continue
         for address in addresses:
             if len(failures) >= target.max_addresses:
@@ -68,7 +69,7 @@ async def hand_over(net: Net, target: DirectRoute, canary: Canary, trace: Trace)
             except ProbeFailure as failure:
                 if _is_final(failure, trace.current):
                     raise
-                failures.append(_noted(failure, f"{record.exchange} [{address}]", trace))
+                failures.append(_noted(failure, Subject.place(record.exchange, address), trace))
     raise min(failures, key=_rank)
 
 
@@ -96,7 +97,7 @@ async def _deliver(
     if target.tls == "required":
         await attempt(use_tls=True)
     else:
-        await in_clear_where_tls_fails(attempt, f"{name} [{address}]", trace)
+        await in_clear_where_tls_fails(attempt, Subject.place(name, address), trace)
 
 
 async def _attempt(
@@ -129,7 +130,7 @@ def _is_final(failure: ProbeFailure, current: Phase) -> bool:
     return phase in _TRANSACTION and reply is not None and reply.code >= 500
 
 
-def _noted(failure: ProbeFailure, subject: str, trace: Trace) -> ProbeFailure:
+def _noted(failure: ProbeFailure, subject: Subject, trace: Trace) -> ProbeFailure:
     """The failure with its phase written down, and a finding for the address it is about."""
     failure.phase = failure.phase or trace.current
     owner = failure.owner or owner_of(failure.phase, failure.reason)

@@ -35,7 +35,7 @@ async def fetch(
     async with await _connect(net, addresses, port, trace) as session:
         with trace.phase(Phase.TLS):
             facts = await session.handshake(net.trust.with_ca(ca_file).verifying, host)
-        trace.facts.update(facts.as_facts())
+        trace.facts.note(facts.as_facts())
         with trace.phase(Phase.HTTPS):
             response = await session.get(authority, target, max_body=max_body)
     trace.facts["https.status"] = response.status

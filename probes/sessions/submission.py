@@ -8,6 +8,7 @@ from typing import Literal
 
 from probes.canary.envelope import DsnRequest
 from probes.canary.message import Canary
+from probes.catalogue import smtp
 from probes.lookups.dnssec import addresses_of
 from probes.net import Net
 from probes.net.dial import canonical
@@ -15,8 +16,9 @@ from probes.net.dns_answer import merged
 from probes.net.smtp_session import SmtpSession
 from probes.net.tls import TlsFacts
 from probes.options import FilePath, Host, IpAddress, Port, Secret, option
-from probes.result import Aspect, Finding, Owner, Phase, ProbeFailure, Status
+from probes.result import Aspect, Finding, Owner, Phase, ProbeFailure, Reason, Status
 from probes.sessions.slots import session_slot
+from probes.subject import Subject
 from probes.trace import Trace
 
 _NOT_UNDERSTOOD = frozenset({500, 501, 504, 555})
@@ -146,9 +148,7 @@ async def _said(
     with trace.phase(phase):
         await say(None)
     subject, evidence = str(trace.facts.get("address", "")), f"{phase}: {reply}"
-    trace.findings.append(
-        Finding("smtp.dsn.refused", Status.WARNING, subject, evidence, "RFC 3461 §4")
-    )
+    trace.findings.append(smtp.DSN_REFUSED.found(Status.WARNING, subject, evidence))
     return False
 
 
@@ -167,12 +167,8 @@ async def say_quit(session: SmtpSession, trace: Trace) -> None:
             await session.quit()
     except ProbeFailure as failure:
         trace.findings.append(
-            Finding(
-                "smtp.quit.failed",
-                Status.NOTICE,
-                str(trace.facts.get("address", "")),
-                failure.detail,
-                "RFC 5321 §4.1.1.10",
+            smtp.QUIT_FAILED.found(
+                Status.NOTICE, str(trace.facts.get("address", "")), failure.detail
             )
         )
 
@@ -211,7 +207,7 @@ def _unusable(host: str, failure: ProbeFailure) -> Finding:
     is_ours = failure.owner is Owner.MONITOR
     status = Status.UNTESTABLE if is_ours else Status.WARNING
     owner = failure.to_failure(Phase.CONNECT).owner
-    return Finding("smtp.address_unusable", status, host, failure.detail, "RFC 5321 §5.1", owner)
+    return smtp.ADDRESS_UNUSABLE.found(status, host, failure.detail, owner=owner)
 
 
 async def _ehlo(session: SmtpSession, name: str, trace: Trace) -> None:
@@ -230,23 +226,19 @@ async def _handshake(
         trust = net.trust.with_ca(server.ca_file)
         context = trust.verifying if server.verify else trust.recording
         facts = await session.handshake(context, server.host)
-    trace.facts.update(facts.as_facts())
+    trace.facts.note(facts.as_facts())
     trace.remember(Aspect.CERTIFICATE, server.host, facts.summary)
     if not facts.trusted:
         trace.findings.append(untrusted(facts, server.tls))
 
 
 def untrusted(
-    facts: TlsFacts, tls: str, status: Status = Status.WARNING, where: str | None = None
+    facts: TlsFacts, tls: str, status: Status = Status.WARNING, where: Subject | None = None
 ) -> Finding:
     """A certificate that did not stop the session and would stop one that verifies.
 
     `where` is given where other addresses of the same host may have other certificates.
     """
-    return Finding(
-        f"smtp.{tls}.{facts.untrusted_reason}",
-        status,
-        where or facts.server_name,
-        facts.detail,
-        "RFC 8460 §4.3",
-    )
+    table = smtp.IMPLICIT_CERTIFICATES if tls == "implicit" else smtp.STARTTLS_CERTIFICATES
+    entry = table[facts.untrusted_reason or Reason.CERTIFICATE_NOT_TRUSTED]
+    return entry.found(status, where or facts.server_name, facts.detail)

@@ -1,15 +1,14 @@
 """The command line as a person meets it: exit codes, one-line errors, no traceback."""
 
-import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.support.processes import completed, mailcanary
+
 pytestmark = pytest.mark.slow("starts the program as a process")
 
-CLI = [sys.executable, "-m", "exporter.cli"]
 GOOD = """\
 ehlo_name: probe.sender.test
 resolvers: ["127.0.0.1:1"]
@@ -23,19 +22,6 @@ jobs:
   mx: {kind: mx, domain: reader.test, deadline: 2s}
   hand-over: {kind: submission, host: 127.0.0.1, port: 1, tls: none, deadline: 2s}
 """
-
-
-def mailcanary(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    root = Path(__file__).parents[2]
-    return subprocess.run(
-        [*CLI, *arguments],
-        capture_output=True,
-        text=True,
-        timeout=30,
-        cwd=cwd or root,
-        env={**os.environ, "PYTHONPATH": str(root)},
-        check=False,
-    )
 
 
 @pytest.fixture
@@ -71,10 +57,7 @@ def test_help_loads_nothing_heavy() -> None:
         "heavy = {'dns', 'aiosmtplib', 'sqlalchemy', 'pydantic', 'rich', 'uvicorn', 'probes'}\n"
         "sys.exit(' '.join(heavy & set(sys.modules)) or 0)"
     )
-    root = Path(__file__).parents[2]
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, cwd=root, check=False
-    )
+    done = completed(sys.executable, "-c", script)
     assert (done.returncode, done.stderr) == (0, "")
 
 

@@ -1,4 +1,4 @@
-"""The loops on which lies are told."""
+"""The event loops on which faults are met."""
 
 import asyncio
 import os
@@ -13,7 +13,7 @@ def pytest_asyncio_loop_factories(
 ) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
     """The service's event loop; with MAILCANARY_EVERY_LOOP set, asyncio's own as well.
 
-    Connections end and TLS fails differently on them, but every lie twice takes six minutes.
+    Connections end and TLS fails differently on them, but every fault twice takes six minutes.
     """
     uv = {"uvloop": uvloop.new_event_loop}
     if "MAILCANARY_EVERY_LOOP" in os.environ:

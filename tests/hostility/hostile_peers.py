@@ -1,7 +1,7 @@
-"""A process full of liars beside a healthy mail world: the service is alone in its own.
+"""A process with every hostile peer and a healthy mail world; the service has its own process.
 
 `python -m tests.hostility.hostile_peers FOLDER` writes FOLDER/config.yaml (the healthy world's) and
-FOLDER/ca.pem (the liars' authority), says one line of JSON, lie -> port, and plays until its
+FOLDER/ca.pem (the peers' authority), says one line of JSON, fault -> port, and serves until its
 standard input ends.
 """
 
@@ -25,14 +25,14 @@ from probes.options import Port
 
 LOOPBACK = "127.0.0.1"
 UNCONFIGURED = frozenset({ProbeUnderTest.DIRECT, ProbeUnderTest.FETCH})
-"""Scenes that no kind of a configuration plays, or that need port 25 of an address of its own."""
+"""Probes that no kind of a configuration runs, or that need port 25 of an address of their own."""
 
-PLAYED = [fault for fault in FAULTS.values() if fault.under_test not in UNCONFIGURED]
+SERVED = [fault for fault in FAULTS.values() if fault.under_test not in UNCONFIGURED]
 
 
 @dataclass(frozen=True, slots=True)
 class HostilePeer:
-    """One lie's server; what it says of its domain in DNS stands under a domain of its own."""
+    """The server of one fault; its records in DNS stand under a domain of its own."""
 
     fault: Fault
     name: str
@@ -43,24 +43,24 @@ class HostilePeer:
         return f"{self.name}.test"
 
 
-def cast_of(ports: Mapping[str, int]) -> list[HostilePeer]:
-    """The liars at these ports, by their lies' names."""
+def peers_at(ports: Mapping[str, int]) -> list[HostilePeer]:
+    """Return the peers at these ports; `ports` is by the name of the fault."""
     return [
-        HostilePeer(fault, f"lie{number}", Port(ports[fault.name]))
-        for number, fault in enumerate(PLAYED)
+        HostilePeer(fault, f"fault{number}", Port(ports[fault.name]))
+        for number, fault in enumerate(SERVED)
     ]
 
 
 @asynccontextmanager
 async def _hostile_peers(authority: Authority, dns: DnsServer) -> AsyncIterator[dict[str, int]]:
-    """Every lie that a configuration can meet, all of them at once, and `dns` lying along."""
+    """Serve every fault that a configuration can meet at once; `dns` has those of DNS."""
     ports = {}
     async with AsyncExitStack() as stack:
-        for fault in PLAYED:
+        for fault in SERVED:
             server = (fault.server or well_mannered(fault.under_test))(authority)
             ports[fault.name] = (await stack.enter_async_context(server)).port
         dns.load(DOMAIN, _on_loopback(ZONE))
-        for peer in cast_of(ports):
+        for peer in peers_at(ports):
             dns.load(peer.domain, _on_loopback(peer.fault.zone))
             dns.faults.update(_faults(peer))
         yield ports
@@ -79,8 +79,8 @@ def _faults(peer: HostilePeer) -> Mapping[tuple[str, str], DnsFault]:
     }
 
 
-async def play(folder: Path) -> None:
-    """Until standard input ends."""
+async def serve(folder: Path) -> None:
+    """Serve until standard input ends."""
     async with MailWorld() as world, _hostile_peers(Authority(folder), world.dns) as ports:
         ledger = str(folder / "ledger.sqlite")
         text = world.config_text(ledger=ledger, listen=f"{LOOPBACK}:0")
@@ -91,4 +91,4 @@ async def play(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    uvloop.run(play(Path(sys.argv[1])))
+    uvloop.run(serve(Path(sys.argv[1])))

@@ -1,4 +1,4 @@
-"""Every lie in the catalogue, told to the real probe: what is said of it, and what it costs us."""
+"""Every fault of the testbed against the real probe: the result, and the cost for us."""
 
 import asyncio
 
@@ -12,7 +12,7 @@ from tests.servers.certificates import Authority
 pytestmark = pytest.mark.slow("waits for what servers never say")
 
 MEMORY = 48 * 1024 * 1024
-"""Bytes a run may take at its peak, its lying server's included. Every bound on what is read is far
+"""Bytes a run may take at its peak, that of its server included. Every bound on what is read is far
 below; without one, a flood comes to hundreds of megabytes."""
 
 HOLD = 0.5
@@ -21,11 +21,13 @@ HOLD = 0.5
 SLOWER = 25
 PAUSE = 0.5
 """A neighbour's slowest run takes so many times its usual time, and so many seconds, at the most;
-it shares its processor with the liar, and the machine with who knows whom."""
+it shares its processor with the hostile server, and the machine with others."""
 
 
 @pytest.mark.parametrize("name", FAULTS)
-async def test_a_lie_is_told_apart_and_harms_nobody(name: str, authority: Authority) -> None:
+async def test_a_fault_is_recognised_and_harms_nothing_else(
+    name: str, authority: Authority
+) -> None:
     fault = FAULTS[name]
     before, tasks = sockets(), asyncio.all_tasks()
     async with (
@@ -49,7 +51,7 @@ async def test_a_lie_is_told_apart_and_harms_nobody(name: str, authority: Author
     assert asyncio.all_tasks() == tasks
 
 
-def test_there_are_lies_about_every_protocol_and_every_name_says_which() -> None:
+def test_there_are_faults_of_every_protocol_and_every_name_says_which() -> None:
     spoken = [name.partition(":")[0] for name in FAULTS]
     assert {protocol: spoken.count(protocol) >= 20 for protocol in spoken} == dict.fromkeys(
         ("DNS", "SMTP", "IMAP", "HTTPS"), True

@@ -1,4 +1,4 @@
-"""The whole service among liars: it measures the one healthy path as if they were not there."""
+"""The whole service among hostile peers: it measures the one healthy path as if there were none."""
 
 import asyncio
 import json
@@ -35,10 +35,10 @@ from probes.kinds.submission import SubmissionTarget
 from probes.mailboxes.imap.watch import ImapMailbox
 from probes.options import Domain, EmailAddress, FilePath, Host, Seconds, Secret
 from probes.routes.submission import SubmissionRoute
-from tests.hostility.hostile_peers import LOOPBACK, PLAYED, HostilePeer, cast_of
+from tests.hostility.hostile_peers import LOOPBACK, SERVED, HostilePeer, peers_at
 from tests.hostility.watching import settled, sockets
 
-pytestmark = pytest.mark.slow("a service among liars runs for half a minute")
+pytestmark = pytest.mark.slow("a service among hostile peers runs for half a minute")
 
 HEALTHY = "healthy"
 WANTED = 6
@@ -48,7 +48,7 @@ EVERY, DEADLINE = 4.0, 4.0
 
 
 class UnderFire:
-    """A configuration with its healthy path alone, to which liars are added."""
+    """A configuration with its healthy path alone, to which hostile peers are added."""
 
     def __init__(self, config: Config, ca_file: Path) -> None:
         # they share our machine: arriving is what counts, not when
@@ -62,8 +62,8 @@ class UnderFire:
             config,
             service=replace(
                 config.service,
-                max_concurrent=len(PLAYED),
-                max_concurrent_per_host=len(PLAYED),
+                max_concurrent=len(SERVED),
+                max_concurrent_per_host=len(SERVED),
             ),
         )
 
@@ -142,8 +142,8 @@ class Watch:
 
 
 @asynccontextmanager
-async def theatre(folder: Path) -> AsyncIterator[list[HostilePeer]]:
-    """Liars and the healthy world in a process of their own, which must end without a bug."""
+async def hostile_peers(folder: Path) -> AsyncIterator[list[HostilePeer]]:
+    """Run the peers and the healthy world in their own process, which must end without a bug."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "tests.hostility.hostile_peers", str(folder)),
         stdin=asyncio.subprocess.PIPE,
@@ -152,7 +152,7 @@ async def theatre(folder: Path) -> AsyncIterator[list[HostilePeer]]:
     assert process.stdin is not None
     assert process.stdout is not None
     try:
-        yield cast_of(json.loads(await process.stdout.readline()))
+        yield peers_at(json.loads(await process.stdout.readline()))
     finally:
         process.stdin.close()
         try:
@@ -164,14 +164,14 @@ async def theatre(folder: Path) -> AsyncIterator[list[HostilePeer]]:
     assert code == 0
 
 
-async def test_a_service_among_liars_keeps_its_one_healthy_path(tmp_path: Path) -> None:
+async def test_a_service_among_hostile_peers_keeps_its_one_healthy_path(tmp_path: Path) -> None:
     before = sockets()
     watch = Watch()
     async with AsyncExitStack() as stack:
-        cast = await stack.enter_async_context(theatre(tmp_path))
+        peers = await stack.enter_async_context(hostile_peers(tmp_path))
         text = (tmp_path / "config.yaml").read_text()
         fire = UnderFire(parse(text, "config.yaml", {}), tmp_path / "ca.pem")
-        for peer in cast:
+        for peer in peers:
             fire.add(peer)
         ledger = await Ledger.open(fire.config().service.ledger, SYSTEM_CLOCK)
         stack.push_async_callback(ledger.close)
@@ -181,7 +181,7 @@ async def test_a_service_among_liars_keeps_its_one_healthy_path(tmp_path: Path) 
         running = asyncio.create_task(service.run(stop, at_once=True))
         async with asyncio.timeout(40):
             await watch.enough.wait()
-        telling = {peer.name for peer in cast if _must_show(peer, fire)}
+        telling = {peer.name for peer in peers if _must_show(peer, fire)}
         failed = await _scraped_until(f"{url}/metrics", telling)
         healthy = await _get(f"{url}/-/healthy")
         stop.set()
@@ -189,16 +189,16 @@ async def test_a_service_among_liars_keeps_its_one_healthy_path(tmp_path: Path) 
     assert [(change.outcome, change.record.failure) for change in watch.others] == []
     assert healthy.status_code == 200, healthy.text
     assert HEALTHY not in failed
-    assert [peer.fault.name for peer in cast if "unexpected" in failed.get(peer.name, ())] == []
-    assert [peer.fault.name for peer in cast if peer.name in telling - failed.keys()] == []
+    assert [peer.fault.name for peer in peers if "unexpected" in failed.get(peer.name, ())] == []
+    assert [peer.fault.name for peer in peers if peer.name in telling - failed.keys()] == []
     await settled()
     assert sockets() <= before
 
 
 def _must_show(peer: HostilePeer, fire: UnderFire) -> bool:
-    """A liar that stops what is done by the clock.
+    """True if its fault stops something that the service does by the clock.
 
-    A mailbox may not have come to its lie yet, and one that is only slow the service has time for.
+    A mailbox may not have met its fault yet, and the service has time for a peer that is only slow.
     """
     is_slow = any(fault.delay for fault in peer.fault.dns.values())
     return peer.fault.verdict.phase is not None and peer.name not in fire.mailboxes and not is_slow

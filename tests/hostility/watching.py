@@ -1,4 +1,4 @@
-"""What is looked at while a lie is told: memory, the loop, what stays open, and the neighbour."""
+"""Measurements while a probe meets a fault: memory, the loop, open files, and a neighbour."""
 
 import asyncio
 import gc
@@ -18,15 +18,15 @@ from exporter.testbed.servers.certificates import Authority
 from probes.net.tls import TrustStore
 from probes.result import ProbeResult
 
-TRUTH = Fault("the truth", ProbeUnderTest.MX, fine())
+HEALTHY = Fault("no fault", ProbeUnderTest.MX, fine())
 
 
 class Neighbour:
-    """A healthy probe of a healthy server, again and again, on the loop where a lie is told."""
+    """A healthy probe of a healthy server, again and again, on the loop where a fault is met."""
 
     def __init__(self, authority: Authority, trust: TrustStore) -> None:
         self.results: list[ProbeResult] = []
-        self._stage = Harness(TRUTH, authority, trust)
+        self._harness = Harness(HEALTHY, authority, trust)
         self._task: asyncio.Task[None] | None = None
         self._news = asyncio.Condition()
 
@@ -47,7 +47,7 @@ class Neighbour:
         return max(result.seconds for result in self.results)
 
     async def __aenter__(self) -> Self:
-        await self._stage.__aenter__()
+        await self._harness.__aenter__()
         self._task = asyncio.create_task(self._live(), name="neighbour")
         return self
 
@@ -61,11 +61,11 @@ class Neighbour:
             self._task.cancel()
             with suppress(asyncio.CancelledError):
                 await self._task
-        await self._stage.__aexit__(kind, error, traceback)
+        await self._harness.__aexit__(kind, error, traceback)
 
     async def _live(self) -> None:
         while True:
-            result = await self._stage.run()
+            result = await self._harness.run()
             async with self._news:
                 self.results.append(result)
                 self._news.notify_all()
@@ -73,7 +73,7 @@ class Neighbour:
 
 
 class Pulse:
-    """How long the loop was held at one go: processor time between two beats, not the machine's.
+    """The longest time the loop was held at one go: our processor time between two beats.
 
     Other processes of a busy machine do not count; every callback of this loop does, and so does
     the collector of garbage. What was collected before the first test is kept away from it (see

@@ -2,17 +2,17 @@
 
 import base64
 import json
-from datetime import UTC, datetime
 
 import pytest
 
 from probes.canary.bounce import BouncedCanary, FoundIn, bounced_token
 from probes.canary.envelope import tagged_sender
-from probes.canary.message import MessageOptions, compose, new_token, recognise_body
+from probes.canary.message import new_token, recognise_body
 from probes.options import EmailAddress
 from probes.records.bounces.reason import BounceReason
 from tests.integration.chain import layout
 from tests.integration.chain.chain import Chain
+from tests.support.messages import composed
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -55,8 +55,8 @@ def bounce(
     """The token of a canary and the first message that came back for it, as it was delivered."""
     token = new_token()
     sender = EmailAddress(layout.SENDER)
-    options = MessageOptions(sender, EmailAddress(recipient), text=text)
-    content = base64.b64encode(compose(options, token, datetime.now(UTC)).content).decode()
+    message = composed(sender, recipient, token, text=text)
+    content = base64.b64encode(message.content).decode()
     envelope = tagged_sender(sender, token) if is_tagged else sender
     mail = tuple(option.replace("TOKEN", token) for option in mail)
     order = json.dumps([content, token, envelope, recipient, (mail, rcpt)])

@@ -4,24 +4,24 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 
 import pytest
 
 from exporter.testbed.servers.dns_server import DnsServer
-from probes.canary.message import Canary, MessageOptions, compose, new_token
+from probes.canary.message import Canary
 from probes.clock import SYSTEM_CLOCK
 from probes.kinds import mx, submission
 from probes.net import Net
 from probes.net.dial import Dialer
 from probes.net.resolver import Resolver
-from probes.options import Domain, EmailAddress, Host, IpAddress, Port
+from probes.options import Domain, Host, IpAddress, Port
 from probes.result import Phase, PhaseTiming, ProbeResult, Reason
 from probes.routes import direct
 from probes.run import run_once
 from tests.servers.certificates import Authority
 from tests.servers.postfix import Postfix, postfix
 from tests.servers.real import require, require_root_and_namespaces
+from tests.support.messages import composed
 
 pytestmark = pytest.mark.real("postfix")
 
@@ -98,8 +98,7 @@ async def network(server: Postfix, authority: Authority) -> AsyncIterator[Net]:
 
 
 def canary(to: str = "canary", sender: str = "a@sender.test", subject: str = "probe") -> Canary:
-    options = MessageOptions(EmailAddress(sender), EmailAddress(f"{to}@mx.test"), subject=subject)
-    return compose(options, new_token(), datetime.now(UTC))
+    return composed(sender, f"{to}@mx.test", subject=subject)
 
 
 async def handed_over(

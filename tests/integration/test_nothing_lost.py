@@ -19,7 +19,7 @@ from tests.integration.nothing_lost.mailbox import Snapshot, Stored
 from tests.integration.nothing_lost.proof import Book, Row
 from tests.integration.nothing_lost.rig import Life, Scrape
 from tests.integration.nothing_lost.story import run
-from tests.servers.ports import reserved_port
+from tests.support.ports import reserved_port
 from tests.support.serving import QUIET, serving
 
 LEAST = 200

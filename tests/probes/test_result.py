@@ -24,6 +24,7 @@ from probes.result import (
     owner_of,
     to_json,
 )
+from probes.subject import Subject
 
 AT = datetime(2026, 5, 6, 7, 8, 9, tzinfo=UTC)
 
@@ -92,7 +93,7 @@ def test_a_result_as_json_has_words_for_enums_and_says_whether_it_is_ok() -> Non
         Phase.RCPT, Reason.REJECTED, "no", Owner.THEIR_MX, False, Reply(550, ("no",), (5, 1, 1))
     )
     part = Part("a.test", None, (PhaseTiming(Phase.EHLO, 0.5, 0.25),), failure, (), {})
-    finding = Finding("smtp.x", Status.WARNING, "a.test", "it is so", "RFC 5321 §4.2")
+    finding = Finding("smtp.x", Status.WARNING, Subject.of("a.test"), "it is so", "RFC 5321 §4.2")
     result = ProbeResult(
         "mx", AT, 1.5, (), None, (finding,), (part,), {"tls.names": ("a.test", "b.test"), "n": None}
     )

@@ -44,13 +44,13 @@ def raising(error: BaseException) -> Callable[[], Awaitable[object]]:
 async def test_work_that_ends_well_gives_a_good_result_with_what_was_noted() -> None:
     async def work(trace: Trace) -> None:
         with trace.phase(Phase.CONNECT):
-            trace.facts["connect.port"] = 25
+            trace.facts["dns.serial"] = 25
 
     result = await run(work)
     assert result.ok
     assert result.kind == "test"
     assert [timing.phase for timing in result.timings] == [Phase.CONNECT]
-    assert result.facts == {"connect.port": 25}
+    assert result.facts == {"dns.serial": 25}
     assert result.seconds >= result.timings[0].seconds >= 0
     assert result.started_at.utcoffset() is not None
 
@@ -143,7 +143,7 @@ async def test_a_failure_is_the_result_with_the_phase_it_was_raised_in() -> None
 
 async def test_what_was_learnt_before_a_failure_survives_it() -> None:
     async def work(trace: Trace) -> None:
-        trace.facts["dns.mx"] = ("a.test",)
+        trace.facts["mx.hosts"] = ("a.test",)
         with trace.phase(Phase.DNS_MX):
             pass
         with trace.phase(Phase.CONNECT):
@@ -151,7 +151,7 @@ async def test_what_was_learnt_before_a_failure_survives_it() -> None:
 
     result = await run(work)
     assert [timing.phase for timing in result.timings] == [Phase.DNS_MX, Phase.CONNECT]
-    assert result.facts == {"dns.mx": ("a.test",)}
+    assert result.facts == {"mx.hosts": ("a.test",)}
 
 
 async def test_a_failure_in_a_task_group_is_no_bug() -> None:

@@ -21,8 +21,9 @@ from pathlib import Path
 
 import trustme
 
-from tests.servers.ports import reserved_port
 from tests.servers.real import program
+from tests.support.ports import reserved_port
+from tests.support.waiting import listens
 
 PASSWORD = "wrapped-secret"
 _NUMBERS = count(1)
@@ -203,14 +204,7 @@ def _group(gid: int) -> str:
 async def _accepting(dovecot: Dovecot, process: subprocess.Popen[bytes]) -> None:
     """Wait until both ports take connections."""
     for port in (dovecot.plain_port, dovecot.tls_port):
-        while True:
+        while not await listens(port):
             if process.poll() is not None:
                 raise RuntimeError(f"dovecot ended: {(dovecot.home / 'log').read_text()}")
-            try:
-                _, writer = await asyncio.open_connection("127.0.0.1", port)
-            except ConnectionRefusedError:
-                await asyncio.sleep(0.02)
-                continue
-            writer.close()
-            await writer.wait_closed()
-            break
+            await asyncio.sleep(0.02)

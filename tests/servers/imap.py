@@ -1,4 +1,4 @@
-"""The scripted IMAP server of the liars, with the words in which its tests speak."""
+"""The scripted IMAP server of the testbed and its steps, under the names of its tests."""
 
 from functools import partial
 
@@ -25,7 +25,7 @@ UpgradeTls = StartTls
 Reset = partial(Close, reset=True)
 
 
-def Drip(line: str, size: int = 1) -> Send:  # noqa: N802 - an act like the others
+def Drip(line: str, size: int = 1) -> Send:  # noqa: N802 - a step like the others
     """A line, `size` octets at a time, each a write of its own."""
     return Send(f"{line}\r\n".encode("latin-1"), 0.0, size)
 

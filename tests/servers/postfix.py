@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.servers.ports import reserved_port
 from tests.servers.real import program
+from tests.support.ports import reserved_port
 
 _MAIN = """
 compatibility_level = 3.6

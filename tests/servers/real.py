@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.places import ROOT
+
 SEARCH_PATH = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"))
 """Debian keeps daemons in directories that are not on an ordinary user's PATH."""
 
-_ROOT = Path(__file__).resolve().parents[2]
-UNPACKED = _ROOT / ".cache" / "debian"
+UNPACKED = ROOT / ".cache" / "debian"
 """Where `./run test` unpacks a package that cannot be installed beside the others."""
 
 SKIP_PREFIX = "real server missing: "
@@ -77,7 +78,7 @@ def needs(*packages: str) -> pytest.MarkDecorator:
 
 def _is_there(proof: str) -> bool:
     if proof.startswith(".cache/debian/"):
-        return (_ROOT / proof).exists()
+        return (ROOT / proof).exists()
     if proof.startswith("/"):
         return Path(proof).exists()
     return shutil.which(proof, path=SEARCH_PATH) is not None

@@ -1,4 +1,4 @@
-"""The scripted SMTP server of the liars, under the name tests know it by."""
+"""The scripted SMTP server of the testbed and its steps, for tests."""
 
 from exporter.testbed.servers.script import (
     Close,

@@ -1,47 +1,21 @@
-"""A ledger on a scratch file with clocks moved by hand, and the lives the tests lead in it."""
+"""A ledger on a scratch file, with a clock that the test moves, and what canaries do in it."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 from exporter.ledger.ledger import Ledger
 from exporter.model import Change
 from probes.canary.lifecycle import Event
-from probes.clock import Clock, Instant
+from probes.clock import Instant
 from probes.mailboxes import Placement, Sighting
 from probes.result import Failure, Owner, Phase, PhaseTiming, ProbeResult, Reason
+from tests.support.clock import FakeClock
 
 BEGIN = datetime(2026, 3, 4, 5, 6, 7, 891011, tzinfo=UTC)
 LATE, LOST = 60.0, 900.0
-
-
-@dataclass
-class Hands:
-    """Both clocks, moved by hand."""
-
-    utc: datetime = BEGIN
-    monotonic: float = 5000.0
-
-    def clock(self) -> Clock:
-        return Clock(monotonic=lambda: self.monotonic, utc=lambda: self.utc)
-
-    def now(self) -> Instant:
-        return Instant(self.utc, self.monotonic)
-
-    def elapse(self, seconds: float) -> Instant:
-        self.utc += timedelta(seconds=seconds)
-        self.monotonic += seconds
-        return self.now()
-
-    def step(self, seconds: float) -> None:
-        """Somebody sets the calendar."""
-        self.utc += timedelta(seconds=seconds)
-
-    def restart(self) -> None:
-        """A new process: its monotonic clock begins anywhere."""
-        self.monotonic = 7.0
 
 
 def sighting(
@@ -84,7 +58,7 @@ class Rig:
     """One open ledger and what a test does with it."""
 
     ledger: Ledger
-    hands: Hands
+    time: FakeClock
     ticks: dict[str, int] = field(default_factory=dict)
 
     async def plan(self, token: str, path: str = "p", mailbox: str = "m") -> None:
@@ -93,7 +67,7 @@ class Rig:
 
     async def happen(self, token: str, event: Event, *, why: Failure | None = None) -> Change:
         outcome = None if event is Event.SEND_STARTED else result(why)
-        change = await self.ledger.record(token, event, self.hands.now(), result=outcome)
+        change = await self.ledger.record(token, event, self.time.now(), result=outcome)
         assert change is not None
         return change
 
@@ -101,7 +75,7 @@ class Rig:
         """Plan, send and hand over; the sending takes a second."""
         await self.plan(token, path, mailbox)
         await self.happen(token, Event.SEND_STARTED)
-        self.hands.elapse(1.0)
+        self.time.elapse(1.0)
         await self.happen(token, Event.HANDED_OVER)
 
     async def see(self, copy: Sighting) -> Change:
@@ -111,10 +85,10 @@ class Rig:
 
 
 @asynccontextmanager
-async def opened(path: Path, hands: Hands | None = None) -> AsyncIterator[Rig]:
-    hands = hands or Hands()
-    ledger = await Ledger.open(str(path), hands.clock())
+async def opened(path: Path, time: FakeClock | None = None) -> AsyncIterator[Rig]:
+    time = time or FakeClock(BEGIN)
+    ledger = await Ledger.open(str(path), time.clock)
     try:
-        yield Rig(ledger, hands)
+        yield Rig(ledger, time)
     finally:
         await ledger.close()

@@ -1,7 +1,7 @@
-"""What the metric tests are made of: a clock to turn, finished values, a reader of expositions."""
+"""What the metric tests are made of: finished values, a reader of expositions."""
 
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
@@ -24,32 +24,11 @@ from exporter.model import (
 )
 from probes.canary.lifecycle import Event, Outcome, State
 from probes.canary.message import MessageOptions
-from probes.clock import Clock
 from probes.options import EmailAddress, Host, IpAddress, Port
 from probes.result import Failure, Part, Phase, PhaseTiming, ProbeResult, Reason, owner_of
+from tests.support.clock import START
 
-START = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 TOKEN = "mailcanary-a"
-
-
-@dataclass
-class TurnedClock:
-    """A clock that stands still until it is turned."""
-
-    monotonic: float = 1000.0
-    utc: datetime = START
-    clock: Clock = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.clock = Clock(lambda: self.monotonic, lambda: self.utc)
-
-    def pass_time(self, seconds: float) -> None:
-        self.monotonic += seconds
-        self.utc += timedelta(seconds=seconds)
-
-    def step(self, seconds: float) -> None:
-        """Somebody set the wall clock."""
-        self.utc += timedelta(seconds=seconds)
 
 
 def read_openmetrics(text: str) -> list[Metric]:

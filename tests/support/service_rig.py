@@ -15,8 +15,8 @@ from exporter.model import CanaryRecord, Change
 from exporter.service.service import Service
 from probes.canary.lifecycle import Outcome
 from probes.clock import SYSTEM_CLOCK
-from tests.integration.nothing_lost.rig import fetch
 from tests.support.demo_clients import PATIENCE
+from tests.support.pages import fetch
 
 
 @dataclass

@@ -1,19 +1,16 @@
 """`mailcanary serve` as a process of its own, for tests of what its user sees."""
 
 import asyncio
-import os
-import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from signal import SIGKILL, Signals
+from signal import Signals
+from typing import Literal
 
-from tests.integration.nothing_lost.rig import fetch
-
-ROOT = Path(__file__).parents[2]
-PATIENCE = 40.0
-"""Seconds; a process that has to load everything first, on a busy machine."""
+from tests.support.pages import fetch
+from tests.support.processes import MAILCANARY, PATIENCE, started
+from tests.support.waiting import answered, until
 
 QUIET = """\
 ehlo_name: watcher.sender.test
@@ -53,10 +50,7 @@ class Serving:
 
     async def until(self, is_so: Callable[[], object]) -> None:
         """Wait until it is so; an end of the service is an error."""
-        async with asyncio.timeout(PATIENCE):
-            while not is_so():
-                assert self.process.returncode is None, self.log.read_text()
-                await asyncio.sleep(0.05)
+        await until(lambda: is_so() or self._has_ended(), within=PATIENCE, every=0.05)
 
     async def values(self, name: str) -> dict[str, float]:
         """A metric's samples: labels as the exposition has them -> value."""
@@ -75,11 +69,17 @@ class Serving:
 
     async def until_counted(self, outcome: str, at_least: float) -> float:
         """Wait for so many canaries with this outcome."""
-        async with asyncio.timeout(PATIENCE):
-            while (count := await self.counted(outcome)) < at_least:
-                assert self.process.returncode is None, self.log.read_text()
-                await asyncio.sleep(0.1)
-        return count
+
+        async def enough() -> float:
+            count = await self.counted(outcome)
+            return count if count >= at_least else self._has_ended()
+
+        return await answered(enough, within=PATIENCE, every=0.1)
+
+    def _has_ended(self) -> Literal[False]:
+        """Return False while the service runs; its end is an error."""
+        assert self.process.returncode is None, self.log.read_text()
+        return False
 
 
 @asynccontextmanager
@@ -88,7 +88,7 @@ async def serving(
     port: int,
     *,
     before: Sequence[str] = (),
-    environ: Mapping[str, str] | None = None,
+    environ: Mapping[str, str] = {},
     stderr: int | None = None,
 ) -> AsyncIterator[Serving]:
     """Run the service; `before` are the words in front of its command.
@@ -97,17 +97,11 @@ async def serving(
     """
     log = config.with_suffix(".log")
     with log.open("ab") as book:
-        process = await asyncio.create_subprocess_exec(
-            *(*before, sys.executable, "-m", "exporter.cli", "serve", "--config", str(config)),
-            cwd=ROOT,
-            env={**os.environ, **(environ or {})},
-            stdout=book,
-            stderr=book if stderr is None else stderr,
-        )
-    try:
-        yield Serving(process, port, log)
-    finally:
-        if process.returncode is None:
-            with suppress(ProcessLookupError):
-                process.send_signal(SIGKILL)
-            await process.wait()
+        out = book.fileno()
+        async with started(
+            *(*before, *MAILCANARY, "serve", "--config", str(config)),
+            stdout=out,
+            stderr=out if stderr is None else stderr,
+            environ=environ,
+        ) as process:
+            yield Serving(process, port, log)

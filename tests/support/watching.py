@@ -7,15 +7,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from probes.canary.message import MessageOptions, compose, new_token
-from probes.clock import SYSTEM_CLOCK
 from probes.mailboxes import Content, Cursor, Look, News, Place, Sighting
 from probes.mailboxes.imap.watch import ImapMailbox, watch
 from probes.net import Net
-from probes.net.dial import Dialer
-from probes.net.resolver import Resolver
-from probes.net.tls import TrustStore
-from probes.options import EmailAddress
+from tests.support.messages import composed
 
 _T = TypeVar("_T", Look, Sighting, Cursor, Content)
 
@@ -77,17 +72,10 @@ class Told:
         await self.until(lambda told: len(told.of(Look)) >= wanted)
 
 
-def net(trust: TrustStore) -> Net:
-    """A Net whose resolver is never asked: targets name addresses."""
-    resolver = Resolver((("127.0.0.1", 9),))
-    return Net(resolver, Dialer(), trust, SYSTEM_CLOCK, "probe.test")
-
-
 def canary(token: str | None = None) -> tuple[str, bytes]:
     """A token and the message that bears it."""
-    token = token or new_token()
-    options = MessageOptions(EmailAddress("a@sender.test"), EmailAddress("b@rcpt.test"))
-    return token, compose(options, token, datetime.now(UTC)).content
+    message = composed(token=token)
+    return message.token, message.content
 
 
 @asynccontextmanager

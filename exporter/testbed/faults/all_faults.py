@@ -1,4 +1,4 @@
-"""Every lie there is: one table, to be told to the real probes one by one or all at once."""
+"""All faults in one table, for the real probes to meet one by one or all at once."""
 
 from collections.abc import Mapping
 
@@ -12,7 +12,7 @@ from exporter.testbed.faults.smtp_faults import smtp_faults
 def _named(*faults: Fault) -> Mapping[str, Fault]:
     named = {fault.name: fault for fault in faults}
     if len(named) != len(faults):
-        raise ValueError("two lies of one name")
+        raise ValueError("two faults of one name")
     return named
 
 

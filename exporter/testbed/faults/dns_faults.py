@@ -1,4 +1,4 @@
-"""Lies of DNS servers, told to the kind `mx`."""
+"""Faults of DNS servers, met by the kind `mx`."""
 
 from collections.abc import Iterator
 

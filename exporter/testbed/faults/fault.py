@@ -1,4 +1,4 @@
-"""What a lie is: how one server misbehaves towards one real probe, and what must be said of it."""
+"""A fault: how one server misbehaves towards one real probe, and what the result has to say."""
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
@@ -27,7 +27,7 @@ USER, PASSWORD = "canary", "correct horse"
 
 
 class ProbeUnderTest(StrEnum):
-    """Which real probe is lied to."""
+    """The real probe that meets the fault."""
 
     MX = "mx"
     """Kind `mx`: the domain's hosts, up to EHLO under TLS."""
@@ -85,7 +85,7 @@ def found(result: ProbeResult) -> frozenset[str]:
 
 
 def fine(*findings: str, **facts: Any) -> Verdict:
-    """The lie must not stop the run; `facts` by their dotted name with `_` for the first dot."""
+    """The fault must not stop the run; `facts` by their dotted name with `_` for the first dot."""
     named = {name.replace("_", ".", 1): value for name, value in facts.items()}
     return Verdict(findings=frozenset(findings), facts=named)
 
@@ -104,14 +104,14 @@ class Listening(Protocol):
 
 
 ServerFactory = Callable[[Authority], AbstractAsyncContextManager[Listening]]
-"""Makes the server of a lie; the authority issues its certificates."""
+"""Makes the server that has a fault; the authority issues its certificates."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
     """One behaviour. `name` is a sentence: "SMTP: the greeting never comes".
 
-    `server` is what the scene's probe talks to (None: a well-mannered one), `zone` the records of
+    `server` is what the probe talks to (None: a well-mannered one), `zone` the records of
     DOMAIN, `dns` the DNS server's by (name, type). `patience` is how many seconds the probe
     waits for one address or one answer, where it has such an option.
     """

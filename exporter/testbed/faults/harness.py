@@ -1,11 +1,11 @@
-"""Where lies are told: a real probe, a real network stack, and one server that is not what it says.
+"""A real probe with a real network stack against one server that has a fault.
 
-    async with Harness(lie, authority) as stage:
-        result = await stage.run()
-    assert not lie.verdict.objections(result)
+    async with Harness(fault, authority) as harness:
+        result = await harness.run()
+    assert not fault.verdict.objections(result)
 
-A stage is whole in itself: its own DNS server, its own loopback ports, addresses of RFC 5737 that
-are redirected there. Nothing leaves the machine.
+A harness is complete in itself: its own DNS server, its own loopback ports, addresses of RFC
+5737 that are redirected there. Nothing leaves the machine.
 """
 
 import asyncio
@@ -51,11 +51,11 @@ from probes.sessions import https as fetch
 from probes.trace import Trace
 
 DEADLINE = 3.0
-"""How many times the stage's patience a run may take."""
+"""A run may take the harness's patience so many times."""
 
 UNHURRIED = 6.0
-"""How many times a lie's patience a probe waits that is to come to an end by itself: a machine with
-much else to do is not a liar."""
+"""A probe that is to end by itself waits a fault's patience so many times: a busy machine is not a
+fault."""
 
 TOKEN = "mailcanary-abcdefghijklmnopqrstuvwxyz"  # noqa: S105 - no secret
 PAGE = "/policy.txt"
@@ -63,7 +63,7 @@ CONTENT = f"Subject: a canary\r\nX-Mailcanary: {TOKEN}\r\n\r\n.dots\r\n".encode(
 
 
 class Harness:
-    """A lie's world. `server` is who lies (or is lied about); `net` reaches nothing else."""
+    """The world of one fault. `server` has it, or its DNS does; `net` reaches no other."""
 
     server: Listening
     dns: DnsServer
@@ -113,7 +113,7 @@ class Harness:
         return DEADLINE * self.patience
 
     async def run(self) -> ProbeResult:
-        """The real probe against the lie."""
+        """Run the real probe against the fault."""
         under_test = self.fault.under_test
         work = _PROBES[under_test](self.net, Seconds(self.patience))
         return await run_once(under_test, work, clock=self.net.clock, deadline=self.deadline)
@@ -234,7 +234,7 @@ _PROBES: Mapping[ProbeUnderTest, Callable[[Net, Seconds], Work]] = {
 }
 
 
-# Well-mannered servers, from which a lie departs
+# Servers without a fault, from which each fault departs
 
 
 def mail_server(authority: Authority, on: Mapping[str, Steps] | None = None) -> Script:
@@ -278,7 +278,7 @@ def mailbox_server(authority: Authority, answers: Answers | None = None) -> Imap
 
 
 def web_server(authority: Authority, *acts: Steps) -> HttpsPeer:
-    """An HTTPS server; the acts, one after the other, are its answer."""
+    """An HTTPS server; the steps, one after the other, are its answer."""
     answer = tuple(act for some in acts for act in some) or page(b"version: STSv1\n")
     return HttpsPeer({PAGE: answer}, context=authority.context(*HOSTS))
 
@@ -286,7 +286,7 @@ def web_server(authority: Authority, *acts: Steps) -> HttpsPeer:
 def well_mannered(
     under_test: ProbeUnderTest,
 ) -> Callable[[Authority], AbstractAsyncContextManager[Listening]]:
-    """The server that a scene's probe finds where nobody lies."""
+    """Return the server that the probe meets where there is no fault."""
     if under_test is ProbeUnderTest.MAILBOX:
         return mailbox_server
     if under_test is ProbeUnderTest.IDLE:

@@ -1,4 +1,4 @@
-"""Lies of HTTPS servers, told to a fetch of one document."""
+"""Faults of HTTPS servers, met by a fetch of one document."""
 
 import ssl
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""Lies of IMAP servers, told to the mailbox `imap` while it waits for a canary."""
+"""Faults of IMAP servers, met by the mailbox `imap` while it waits for a canary."""
 
 import ssl
 from collections.abc import Callable, Iterable, Iterator

@@ -1,4 +1,4 @@
-"""Lies of SMTP servers, told to the kinds and routes that speak to them."""
+"""Faults of SMTP servers, met by the kinds and routes that speak to them."""
 
 import ssl
 from collections.abc import Callable, Iterator, Mapping

@@ -1,4 +1,4 @@
-"""Certificates for liars: good ones, and wrong in every way that has a name."""
+"""Certificates for the testbed: good ones, and wrong in every way that has a name."""
 
 import ssl
 import tempfile

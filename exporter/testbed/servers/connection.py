@@ -1,4 +1,4 @@
-"""One client being served: hears every line the moment it comes, performs acts."""
+"""One client being served: hears every line the moment it comes, performs steps."""
 
 import asyncio
 import socket
@@ -118,7 +118,7 @@ class Connection:
         return line
 
     async def answer(self, acts: Steps, fill: Mapping[str, str] | None = None) -> None:
-        """Perform `acts` after the line's latency."""
+        """Perform the steps after the line's latency."""
         if self._line.latency:
             await asyncio.sleep(self._line.latency)
         await self.perform(acts, fill)

@@ -30,7 +30,7 @@ NOT_FOUND = page(b"no such page\n", status="404 Not Found")
 
 
 class HttpsPeer(Peer):
-    """Serves `pages` (request target -> acts) under TLS; `requests` are the targets it was asked.
+    """Serves `pages` (request target -> steps) under TLS; `requests` are the targets it was asked.
 
     `greeting` is done before the first request is read. Without `context` it speaks in clear.
     """

@@ -1,4 +1,4 @@
-"""DKIM keys for the zones of liars: good ones, short ones, and one that is far too small."""
+"""DKIM keys for the testbed's zones: good ones, short ones, and one that is far too small."""
 
 from base64 import b64encode
 from dataclasses import dataclass

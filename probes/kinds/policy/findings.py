@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
+from probes.catalogue import tls_policies as policies
 from probes.kinds.policy.consequences import DaneState, StsState, TlsState
 from probes.kinds.policy.hosts import Host, Visit
 from probes.kinds.policy.records import Sts
@@ -17,23 +18,17 @@ _NOT_TLS = {TlsState.NOT_OFFERED: "is not offered", TlsState.FAILED: "fails"}
 def resolver_findings(resolver: ResolverState, name: str) -> Iterator[Finding]:
     """What our own resolver cannot do: then nothing is said of the domain's DNSSEC."""
     if resolver.validates is not True:
-        yield Finding(
-            "dnssec.resolver_not_validating",
-            Status.UNTESTABLE,
-            name,
-            resolver.proof,
-            "RFC 4035 §4.9.3",
-        )
+        yield policies.DNSSEC_RESOLVER_NOT_VALIDATING.found(Status.UNTESTABLE, name, resolver.proof)
     if resolver.rewrites_nxdomain:
         evidence = "it has an answer for a name under .invalid, which cannot exist"
-        yield Finding("dnssec.resolver_rewrites", Status.WARNING, name, evidence, "RFC 6761 §6.4")
+        yield policies.DNSSEC_RESOLVER_REWRITES.found(Status.WARNING, name, evidence)
 
 
 def dnssec_finding(domain: str, state: Dnssec) -> Iterator[Finding]:
     """The state of the domain's MX records."""
     if state is Dnssec.INSECURE:
         evidence = "its MX records are not signed: DANE cannot protect its mail"
-        yield Finding("dnssec.insecure", Status.INFO, domain, evidence, "RFC 7672 §2.2.1")
+        yield policies.DNSSEC_INSECURE.found(Status.INFO, domain, evidence)
 
 
 def sts_findings(sts: Sts, visits: Sequence[Visit]) -> Iterator[Finding]:
@@ -46,19 +41,17 @@ def sts_findings(sts: Sts, visits: Sequence[Visit]) -> Iterator[Finding]:
     for name in names:
         if not covers(policy, name):
             evidence = f"none of {', '.join(policy.mx[:8])} matches it"
-            yield Finding("sts.host_not_covered", status, name, evidence, "RFC 8461 §4.1")
+            yield policies.STS_HOST_NOT_COVERED.found(status, name, evidence)
     for pattern in policy.mx:
         if not any(matches_mx(pattern, name) for name in names):
             evidence = "no MX host matches the pattern"
-            yield Finding("sts.pattern_unused", Status.NOTICE, pattern, evidence, "RFC 8461 §4.1")
+            yield policies.STS_PATTERN_UNUSED.found(Status.NOTICE, pattern, evidence)
     for visit in visits:
         if visit.tls is not None and not visit.tls.trusted:
-            yield Finding(
-                "sts.host_untrusted", status, visit.subject, visit.tls.detail, "RFC 8461 §4.2"
-            )
+            yield policies.STS_HOST_UNTRUSTED.found(status, visit.subject, visit.tls.detail)
         elif visit.tls_state in _NOT_TLS:
             evidence = f"STARTTLS {_NOT_TLS[visit.tls_state]}"
-            yield Finding("sts.host_untrusted", status, visit.subject, evidence, "RFC 8461 §4.2")
+            yield policies.STS_HOST_UNTRUSTED.found(status, visit.subject, evidence)
 
 
 def dane_findings(hosts: Sequence[Host], visits: Sequence[Visit]) -> Iterator[Finding]:
@@ -70,11 +63,9 @@ def dane_findings(hosts: Sequence[Host], visits: Sequence[Visit]) -> Iterator[Fi
     without = [name for name in without if name not in {host.name for host in with_records}]
     if with_records and without:
         evidence = f"other hosts of the domain have them; {', '.join(without[:8])} not"
-        yield Finding("dane.partial", Status.NOTICE, without[0], evidence, "RFC 7672 §2.2")
+        yield policies.DANE_PARTIAL.found(Status.NOTICE, without[0], evidence)
     if hosts and not any(host.tlsa.is_published or host.tlsa.failure for host in hosts):
-        yield Finding(
-            "dane.absent", Status.INFO, hosts[0].tlsa.name, "no TLSA record", "RFC 7672 §2.2"
-        )
+        yield policies.DANE_ABSENT.found(Status.INFO, hosts[0].tlsa.name, "no TLSA record")
     for visit in visits:
         yield from _match_findings(visit)
 
@@ -86,19 +77,19 @@ def _record_findings(host: Host) -> Iterator[Finding]:
         status = Status.FAILURE if is_heeded else Status.NOTICE
         status = Status.UNTESTABLE if tlsa.state is Dnssec.UNTESTABLE else status
         evidence = tlsa.failure or "bogus"
-        yield Finding("dane.lookup_failed", status, tlsa.name, evidence, "RFC 7672 §2.1.2")
+        yield policies.DANE_LOOKUP_FAILED.found(status, tlsa.name, evidence)
     if tlsa.is_published and tlsa.state is Dnssec.INSECURE:
         evidence = "TLSA records without DNSSEC: nobody heeds them"
-        yield Finding("dane.not_signed", Status.WARNING, tlsa.name, evidence, "RFC 7672 §2.2")
+        yield policies.DANE_NOT_SIGNED.found(Status.WARNING, tlsa.name, evidence)
     problems = [f"{record.problem}" for record in tlsa.records if record.problem]
     for problem in (*tlsa.unreadable, *problems):
         status = Status.NOTICE if tlsa.usable else Status.WARNING
-        yield Finding("dane.unusable", status, tlsa.name, problem, "RFC 7672 §3.1")
+        yield policies.DANE_UNUSABLE.found(status, tlsa.name, problem)
     odd = [record for record in tlsa.usable if (record.usage, record.selector) not in _USUAL]
     odd += [record for record in tlsa.usable if record.matching != 1 and record not in odd]
     for record in odd:
         evidence = f"{record.usage} {record.selector} {record.matching} is not 3 1 1 or 2 0 1"
-        yield Finding("dane.unusual", Status.NOTICE, tlsa.name, evidence, "RFC 7672 §3.1")
+        yield policies.DANE_UNUSUAL.found(Status.NOTICE, tlsa.name, evidence)
 
 
 _USUAL = {(3, 1), (2, 0), (2, 1)}
@@ -108,16 +99,14 @@ def _match_findings(visit: Visit) -> Iterator[Finding]:
     tlsa, verdict = visit.host.tlsa, visit.dane
     if tlsa.applies and visit.tls_state in _NOT_TLS:
         evidence = f"TLSA records exist and STARTTLS {_NOT_TLS[visit.tls_state]}"
-        yield Finding("dane.no_starttls", Status.FAILURE, visit.subject, evidence, "RFC 7672 §2.2")
+        yield policies.DANE_NO_STARTTLS.found(Status.FAILURE, visit.subject, evidence)
     if verdict is None or not tlsa.applies:
         return
     if visit.dane_state is DaneState.MISMATCH:
-        yield Finding(
-            "dane.mismatch", Status.FAILURE, visit.subject, verdict.detail, "RFC 7672 §2.2"
-        )
+        yield policies.DANE_MISMATCH.found(Status.FAILURE, visit.subject, verdict.detail)
     elif verdict.unmatched:
         evidence = f"{len(verdict.matched)} records match; the next or an old key: {verdict.detail}"
-        yield Finding("dane.rollover", Status.INFO, visit.subject, evidence, "RFC 7671 §8.1")
+        yield policies.DANE_ROLLOVER.found(Status.INFO, visit.subject, evidence)
 
 
 def certificate_findings(
@@ -130,9 +119,7 @@ def certificate_findings(
             yield from _expiry(visit, one, depth, now, margin)
             for weakness in one.weaknesses:
                 evidence = f"{one.subject}: {weakness}"
-                yield Finding(
-                    "tls.weak_certificate", Status.WARNING, visit.subject, evidence, "RFC 9325 §4.5"
-                )
+                yield policies.TLS_WEAK_CERTIFICATE.found(Status.WARNING, visit.subject, evidence)
 
 
 def _expiry(
@@ -140,12 +127,13 @@ def _expiry(
 ) -> Iterator[Finding]:
     if one.not_after - now > margin:
         return
-    code = "tls.intermediate_expires" if depth else "tls.certificate_expires"
+    is_leaf = depth == 0
+    entry = policies.TLS_CERTIFICATE_EXPIRES if is_leaf else policies.TLS_INTERMEDIATE_EXPIRES
     ended = "ended" if one.not_after < now else "ends"
     evidence = (
         f"{one.subject} {ended} on {one.not_after:%F %H:%M}Z ({_distance(one.not_after - now)})"
     )
-    yield Finding(code, Status.WARNING, visit.subject, evidence, "RFC 5280 §4.1.2.5")
+    yield entry.found(Status.WARNING, visit.subject, evidence)
 
 
 def _distance(left: timedelta) -> str:

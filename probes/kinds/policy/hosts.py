@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from probes.catalogue import mx
 from probes.kinds.policy.consequences import DaneState, HostView, TlsState
 from probes.lookups.dane import DaneVerdict, TlsaSet, find_tlsa, judge
 from probes.lookups.dnssec import Dnssec, ResolverState
@@ -21,6 +22,7 @@ from probes.records.mx import MxRecord
 from probes.result import Failure, Finding, Phase, ProbeFailure, Reason, Status
 from probes.sessions.slots import exclusive_visit, session_slot, sharing_failure
 from probes.sessions.submission import say_quit
+from probes.subject import Subject
 from probes.tasks import TaskSet
 from probes.trace import Trace
 
@@ -62,14 +64,14 @@ class Visit:
     dane: DaneVerdict | None = None
 
     @property
-    def subject(self) -> str:
-        """Host and address for people."""
-        return self.host.name if self.address is None else f"{self.host.name} [{self.address}]"
+    def subject(self) -> Subject:
+        """The subject of a finding about it."""
+        return Subject.place(self.host.name, self.address)
 
     def view(self, policy: StsPolicy | None) -> HostView:
         """The same as the table of consequences wants it."""
         return HostView(
-            self.subject,
+            str(self.subject),
             self.tls_state,
             is_trusted=self.tls is not None and self.tls.trusted,
             sts_covers=policy is not None and covers(policy, self.host.name),
@@ -163,7 +165,7 @@ async def visit_all(
 
 def _left_out(domain: str, count: int) -> Finding:
     evidence = f"{count} addresses were not probed"
-    return Finding("mx.hosts_left_out", Status.INFO, domain, evidence, "RFC 5321 §5.1")
+    return mx.HOSTS_LEFT_OUT.found(Status.INFO, domain, evidence)
 
 
 def _no_address(host: Host, trace: Trace) -> Visit:
@@ -201,11 +203,11 @@ async def _visit(
                 raise
             finally:
                 visit = _judged(net, domain, visit)
-                part.facts.update(_facts(net, visit))
+                part.facts.note(_facts(net, visit))
     return replace(visit, failure=failure)
 
 
-def _said(subject: str, failure: Failure, error: ProbeFailure) -> Iterator[Finding]:
+def _said(subject: Subject, failure: Failure, error: ProbeFailure) -> Iterator[Finding]:
     """The finding that says what a failure means, as the kind `mx` has it."""
     if is_starttls(error, failure.phase):
         yield starttls_failed(subject, failure.detail)

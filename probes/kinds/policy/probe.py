@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
+from probes.catalogue import mx, tls_policies
 from probes.kinds.policy.consequences import (
     Consequence,
     DaneState,
@@ -30,7 +31,7 @@ from probes.lookups.mx_hosts import MxHosts, hosts_in, mx_records
 from probes.mx.records import remember_mx
 from probes.net import Net
 from probes.options import Count, Domain, Host, IpAddress, Port, Seconds, option
-from probes.result import NOTHING, Aspect, Finding, Owner, Phase, ProbeFailure, Reason, Status
+from probes.result import NOTHING, Aspect, Owner, Phase, ProbeFailure, Reason, Status
 from probes.tasks import TaskSet
 from probes.trace import MAX_PARTS, Trace
 
@@ -70,10 +71,10 @@ def host(target: PolicyTarget) -> str:
 async def probe(net: Net, target: PolicyTarget, trace: Trace) -> None:
     """Fails when a sender that honours what the domain publishes could not deliver."""
     resolver = await examine(net.resolver, target.broken_name)
-    mx = await _find_mx(net, target.domain, trace)
-    resolver = resolver.having_heard([mx.answer])
-    state = state_of(mx.answer, resolver)
-    server = "{}:{}".format(*mx.answer.server)
+    mx_hosts = await _find_mx(net, target.domain, trace)
+    resolver = resolver.having_heard([mx_hosts.answer])
+    state = state_of(mx_hosts.answer, resolver)
+    server = "{}:{}".format(*mx_hosts.answer.server)
     trace.facts["dnssec.resolver_validates"] = resolver.validates
     trace.facts["dnssec.mx"] = state.value
     trace.findings.extend(resolver_findings(resolver, server))
@@ -83,7 +84,7 @@ async def probe(net: Net, target: PolicyTarget, trace: Trace) -> None:
             find_sts(net, target.domain, target.policy_timeout, trace), name="MTA-STS"
         )
         group.start(find_tlsrpt(net, target.domain, trace), name="TLS-RPT")
-        visiting = group.start(_visits(net, target, mx, resolver, trace), name="hosts")
+        visiting = group.start(_visits(net, target, mx_hosts, resolver, trace), name="hosts")
     sts, visits = policy.result(), visiting.result()
     trace.findings.extend(sts_findings(sts, visits))
     margin = timedelta(seconds=target.expiry_margin)
@@ -108,16 +109,16 @@ async def _find_mx(net: Net, domain: str, trace: Trace) -> MxHosts:
         with trace.phase(Phase.DNS_MX):
             answer = await mx_records(net.resolver, domain)
             remember_mx(trace, domain, answer)
-            mx = hosts_in(answer, domain)
+            mx_hosts = hosts_in(answer, domain)
     except ProbeFailure as failure:
         _tell(consequences(DomainView(_mx_state(failure))), trace)
         if failure.reason is Reason.DNSSEC_BOGUS:
             trace.findings.append(
-                Finding("dnssec.bogus", Status.FAILURE, domain, failure.detail, "RFC 7672 §2.1.1")
+                tls_policies.DNSSEC_BOGUS.found(Status.FAILURE, domain, failure.detail)
             )
         raise
-    trace.facts["mx.hosts"] = tuple(record.exchange for record in mx.hosts)
-    return mx
+    trace.facts["mx.hosts"] = tuple(record.exchange for record in mx_hosts.hosts)
+    return mx_hosts
 
 
 def _mx_state(failure: ProbeFailure) -> MxState:
@@ -128,20 +129,18 @@ def _mx_state(failure: ProbeFailure) -> MxState:
 
 
 async def _visits(
-    net: Net, target: PolicyTarget, mx: MxHosts, resolver: ResolverState, trace: Trace
+    net: Net, target: PolicyTarget, mx_hosts: MxHosts, resolver: ResolverState, trace: Trace
 ) -> tuple[Visit, ...]:
     with trace.phase(Phase.DNS_ADDRESS):
-        hosts = await find_hosts(net, mx.hosts[: target.max_hosts], target.port, resolver)
+        hosts = await find_hosts(net, mx_hosts.hosts[: target.max_hosts], target.port, resolver)
     for host in hosts:
         if host.tlsa.failure is None:
             records = sorted(map(str, host.tlsa.records)) + sorted(host.tlsa.unreadable)
             value = ", ".join(records) or NOTHING
             trace.remember(Aspect.TLSA, host.name, value, host.tlsa.lifetime)
-    if len(mx.hosts) > len(hosts):
-        evidence = f"{len(mx.hosts) - len(hosts)} hosts were not probed"
-        trace.findings.append(
-            Finding("mx.hosts_left_out", Status.INFO, target.domain, evidence, "RFC 5321 §5.1")
-        )
+    if len(mx_hosts.hosts) > len(hosts):
+        evidence = f"{len(mx_hosts.hosts) - len(hosts)} hosts were not probed"
+        trace.findings.append(mx.HOSTS_LEFT_OUT.found(Status.INFO, target.domain, evidence))
     visits = await visit_all(net, target, target.domain, hosts, trace, _WITHOUT_HOSTS)
     trace.findings.extend(dane_findings(hosts, visits))
     return visits

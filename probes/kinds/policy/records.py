@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from probes.catalogue import tls_policies
+from probes.catalogue.entry import Entry
 from probes.kinds.policy.consequences import StsState
 from probes.mx.session import at_most
 from probes.net import Net
@@ -36,6 +38,36 @@ _ABSENT = (DnsStatus.NXDOMAIN, DnsStatus.NO_DATA)
 
 
 @dataclass(frozen=True, slots=True)
+class _Record:
+    """What is found about one type of TXT record, and the fact of how long its look-up took."""
+
+    absent: Entry
+    ignored: Entry
+    multiple: Entry
+    syntax: Entry
+    lookup_failed: Entry
+    lookup_seconds: str
+
+
+_STS = _Record(
+    tls_policies.STS_ABSENT,
+    tls_policies.STS_RECORD_IGNORED,
+    tls_policies.STS_RECORD_MULTIPLE,
+    tls_policies.STS_RECORD_SYNTAX,
+    tls_policies.STS_LOOKUP_FAILED,
+    "sts.lookup_seconds",
+)
+_TLSRPT = _Record(
+    tls_policies.TLSRPT_ABSENT,
+    tls_policies.TLSRPT_RECORD_IGNORED,
+    tls_policies.TLSRPT_RECORD_MULTIPLE,
+    tls_policies.TLSRPT_RECORD_SYNTAX,
+    tls_policies.TLSRPT_LOOKUP_FAILED,
+    "tlsrpt.lookup_seconds",
+)
+
+
+@dataclass(frozen=True, slots=True)
 class Sts:
     """What a sender without an older copy finds; `policy` is None where there is none to honour.
 
@@ -50,7 +82,7 @@ class Sts:
 
 async def find_sts(net: Net, domain: str, timeout: float, trace: Trace) -> Sts:
     """Record, policy and what is wrong with them; no outcome is an exception."""
-    answer = await _txt(net, f"_mta-sts.{domain}", trace)
+    answer = await _txt(net, f"_mta-sts.{domain}", _STS, trace)
     if isinstance(answer, Finding):
         trace.findings.append(answer)
         is_ours = answer.status is Status.UNTESTABLE
@@ -58,12 +90,12 @@ async def find_sts(net: Net, domain: str, timeout: float, trace: Trace) -> Sts:
     texts = [text for text in answer.records if is_sts_record(text)]
     _remember(trace, Aspect.STS_RECORD, domain, answer, texts)
     if not texts:
-        finding = _absent(answer, "sts", "RFC 8461 §3.1", is_nearly_sts_record)
+        finding = _absent(answer, _STS, is_nearly_sts_record)
         trace.findings.append(finding)
-        if finding.code == "sts.record_ignored":
+        if finding.code == tls_policies.STS_RECORD_IGNORED.code:
             return _none("senders discard its record")
         return Sts(StsState.ABSENT, why="no record")
-    record = _read_one(texts, parse_sts_record, answer.name, "sts", "RFC 8461 §3.1", trace)
+    record = _read_one(texts, parse_sts_record, answer.name, _STS, trace)
     if record is None:
         return _none("senders cannot use its record" if len(texts) == 1 else "several records")
     trace.facts["sts.id"] = record.id
@@ -77,35 +109,32 @@ def _none(why: str, *, is_known: bool = True) -> Sts:
 
 async def find_tlsrpt(net: Net, domain: str, trace: Trace) -> None:
     """Where reports go, as a fact, and what is wrong with the record."""
-    answer = await _txt(net, f"_smtp._tls.{domain}", trace)
+    answer = await _txt(net, f"_smtp._tls.{domain}", _TLSRPT, trace)
     if isinstance(answer, Finding):
         trace.findings.append(answer)
         return
     texts = [text for text in answer.records if is_tlsrpt_record(text)]
     _remember(trace, Aspect.TLSRPT, domain, answer, texts)
     if not texts:
-        trace.findings.append(_absent(answer, "tlsrpt", "RFC 8460 §3", is_nearly_tlsrpt_record))
+        trace.findings.append(_absent(answer, _TLSRPT, is_nearly_tlsrpt_record))
         return
-    record = _read_one(texts, parse_tlsrpt_record, answer.name, "tlsrpt", "RFC 8460 §3", trace)
+    record = _read_one(texts, parse_tlsrpt_record, answer.name, _TLSRPT, trace)
     if record is not None:
         trace.facts["tlsrpt.rua"] = record.rua
 
 
-async def _txt(net: Net, name: str, trace: Trace) -> Answer[bytes] | Finding:
+async def _txt(net: Net, name: str, about: _Record, trace: Trace) -> Answer[bytes] | Finding:
     """The TXT records of a name, none being an answer; a failed look-up is a finding."""
-    area = "sts" if name.startswith("_mta-sts.") else "tlsrpt"
-    code = f"{area}.lookup_failed"
-    reference = "RFC 8461 §3.1" if area == "sts" else "RFC 8460 §3"
     began = trace.clock.monotonic()
     try:
         answer = await net.resolver.query(name, "TXT")
     except RecordError as error:  # the domain's name leaves no room for it
-        return Finding(code, Status.INFO, name, str(error), reference)
-    trace.facts[f"{area}.lookup_seconds"] = trace.clock.monotonic() - began
+        return about.lookup_failed.found(Status.INFO, name, str(error))
+    trace.facts[about.lookup_seconds] = trace.clock.monotonic() - began
     if answer.status in (DnsStatus.ANSWERED, *_ABSENT):
         return answer
     status = Status.UNTESTABLE if answer.is_ours else Status.WARNING
-    return Finding(code, status, name, answer.explain(), reference)
+    return about.lookup_failed.found(status, name, answer.explain())
 
 
 def _remember(
@@ -115,38 +144,32 @@ def _remember(
     trace.remember(aspect, domain, value or NOTHING, answer.lifetime)
 
 
-def _absent(
-    answer: Answer[bytes], area: str, reference: str, is_nearly: Callable[[bytes], bool]
-) -> Finding:
+def _absent(answer: Answer[bytes], about: _Record, is_nearly: Callable[[bytes], bool]) -> Finding:
     """None at all, or one that was meant as a record: there, another one is no remedy."""
     nearly = next(filter(is_nearly, answer.records), None)
     if nearly is not None:
         evidence = f"senders discard {nearly[:200].decode('latin-1')!r}"
-        return Finding(f"{area}.record_ignored", Status.FAILURE, answer.name, evidence, reference)
+        return about.ignored.found(Status.FAILURE, answer.name, evidence)
     evidence = f"no such TXT record ({answer.status})"
-    return Finding(f"{area}.absent", Status.INFO, answer.name, evidence, reference)
+    return about.absent.found(Status.INFO, answer.name, evidence)
 
 
 def _read_one(
     texts: Sequence[bytes],
     read: Callable[[bytes], RecordT],
     name: str,
-    area: str,
-    reference: str,
+    about: _Record,
     trace: Trace,
 ) -> RecordT | None:
     """The one valid record; of several, or of a broken one, a sender takes none."""
     if len(texts) > 1:
         evidence = f"{len(texts)} records: senders take none of them"
-        trace.findings.append(
-            Finding(f"{area}.record_multiple", Status.FAILURE, name, evidence, reference)
-        )
+        trace.findings.append(about.multiple.found(Status.FAILURE, name, evidence))
         return None
     try:
         return read(texts[0])
     except RecordError as error:
-        finding = Finding(f"{area}.record_syntax", Status.FAILURE, name, str(error), reference)
-        trace.findings.append(finding)
+        trace.findings.append(about.syntax.found(Status.FAILURE, name, str(error)))
         return None
 
 
@@ -174,7 +197,7 @@ def _unfetched(host: str, failure: ProbeFailure | None, part: Trace, trace: Trac
     evidence = f"{broken.phase} {broken.reason}: {broken.detail}"
     status = Status.UNTESTABLE if broken.is_untestable else Status.FAILURE
     trace.findings.append(
-        Finding("sts.policy_fetch", status, host, evidence, "RFC 8461 §3.3", broken.owner)
+        tls_policies.STS_POLICY_FETCH.found(status, host, evidence, owner=broken.owner)
     )
     why = f"it cannot be fetched: {broken.detail}"
     return _none(why, is_known=not broken.is_untestable)
@@ -197,16 +220,14 @@ async def _policy_addresses(net: Net, host: str, part: Trace) -> tuple[str, ...]
 def _read_policy(domain: str, host: str, response: HttpsResponse, trace: Trace) -> Sts:
     objection = _objection(response)
     if objection is not None:
-        trace.findings.append(
-            Finding("sts.policy_fetch", Status.FAILURE, host, objection, "RFC 8461 §3.3")
-        )
+        trace.findings.append(tls_policies.STS_POLICY_FETCH.found(Status.FAILURE, host, objection))
         return _none(f"it cannot be fetched: {objection}")
     try:
         policy = parse_sts_policy(response.body)
     except RecordError as error:
         trace.remember(Aspect.STS_POLICY, domain, _on_one_line(response.body))
         trace.findings.append(
-            Finding("sts.policy_invalid", Status.FAILURE, host, str(error), "RFC 8461 §3.2")
+            tls_policies.STS_POLICY_INVALID.found(Status.FAILURE, host, str(error))
         )
         return _none(f"it cannot be read: {error}")
     trace.remember(Aspect.STS_POLICY, domain, _on_one_line(response.body), policy.max_age)
@@ -214,8 +235,7 @@ def _read_policy(domain: str, host: str, response: HttpsResponse, trace: Trace) 
     trace.facts["sts.max_age"] = policy.max_age
     trace.facts["sts.mx"] = policy.mx
     trace.findings.extend(
-        Finding("sts.policy_lint", Status.NOTICE, host, said, "RFC 8461 §3.2")
-        for said in _lint(policy)
+        tls_policies.STS_POLICY_LINT.found(Status.NOTICE, host, said) for said in _lint(policy)
     )
     if policy.mode is StsMode.NONE:
         return Sts(StsState.ABSENT, why="mode none")

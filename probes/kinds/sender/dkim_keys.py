@@ -6,6 +6,8 @@ from datetime import datetime
 from typing import NoReturn
 
 from probes.canary.dkim_selectors import LearntSelector
+from probes.catalogue import dkim_keys
+from probes.catalogue.entry import Entry
 from probes.kinds.sender.looked_up import not_looked_up, remember_texts
 from probes.records import RecordError
 from probes.records.looked_up import LookedUp, Lookup, texts
@@ -89,20 +91,20 @@ def _judge(part: Trace, name: str, found: LookedUp) -> None:
     part.facts["dkim.key_type"] = record.key_type
     part.facts["dkim.flags"] = record.flags
     if record.is_revoked:
-        _fail(part, "dkim.key_revoked", name, "p= is empty", "RFC 6376 §3.6.1")
+        _fail(part, dkim_keys.KEY_REVOKED, name, "p= is empty")
     try:
         bits = key_bits(record)
     except RecordError as error:
-        _fail(part, "dkim.key_malformed", name, str(error), "RFC 6376 §6.1.2")
+        _fail(part, dkim_keys.KEY_MALFORMED, name, str(error))
     part.facts["dkim.key_bits"] = bits
     part.findings.extend(_remarks(name, record, bits))
     if record.key_type == "rsa" and bits < WEAK_RSA_BITS:
-        _fail(part, "dkim.key_weak", name, f"{bits} bits", "RFC 8301 §3.2")
+        _fail(part, dkim_keys.KEY_WEAK, name, f"{bits} bits")
 
 
-def _fail(part: Trace, code: str, name: str, evidence: str, reference: str) -> NoReturn:
-    is_missing = code == "dkim.key_missing"
-    part.findings.append(Finding(code, Status.FAILURE, name, evidence, reference))
+def _fail(part: Trace, entry: Entry, name: str, evidence: str) -> NoReturn:
+    is_missing = entry is dkim_keys.KEY_MISSING
+    part.findings.append(entry.found(Status.FAILURE, name, evidence))
     reason = Reason.RECORD_MISSING if is_missing else Reason.RECORD_SYNTAX
     raise ProbeFailure(reason, evidence, owner=Owner.THEIR_DNS, is_transient=False)
 
@@ -110,37 +112,34 @@ def _fail(part: Trace, code: str, name: str, evidence: str, reference: str) -> N
 def _record(part: Trace, name: str, found: LookedUp) -> KeyRecord:
     if found.failed:
         status = Status.UNTESTABLE if found.is_ours else Status.FAILURE
-        part.findings.append(
-            Finding("dkim.lookup_failed", status, name, found.detail, "RFC 6376 §6.1.2")
-        )
+        part.findings.append(dkim_keys.LOOKUP_FAILED.found(status, name, found.detail))
         detail = f"TXT of {name}: {found.detail}"
         raise not_looked_up(found.failure, detail, is_ours=found.is_ours)
     records = texts(found)
     if not records:
-        _fail(part, "dkim.key_missing", name, f"TXT: {found.status}", "RFC 6376 §3.6.2.2")
+        _fail(part, dkim_keys.KEY_MISSING, name, f"TXT: {found.status}")
     if len(records) > 1:
         evidence = f"{len(records)} TXT records"
-        part.findings.append(
-            Finding("dkim.key_multiple", Status.WARNING, name, evidence, "RFC 6376 §3.6.2.2")
-        )
+        part.findings.append(dkim_keys.KEY_MULTIPLE.found(Status.WARNING, name, evidence))
     problems: list[str] = []
     for text in records:
         try:
             return parse_key_record(text)
         except RecordError as error:
             problems.append(str(error))
-    _fail(part, "dkim.key_malformed", name, "; ".join(problems[:3]), "RFC 6376 §3.6.1")
+    _fail(part, dkim_keys.KEY_MALFORMED, name, "; ".join(problems[:3]))
 
 
 def _remarks(name: str, record: KeyRecord, bits: int) -> Iterator[Finding]:
     if record.key_type == "rsa" and WEAK_RSA_BITS <= bits < ADVISED_RSA_BITS:
         evidence = f"{bits} bits, {ADVISED_RSA_BITS} are advised"
-        yield Finding("dkim.key_short", Status.NOTICE, name, evidence, "RFC 8301 §3.2")
+        yield dkim_keys.KEY_SHORT.found(Status.NOTICE, name, evidence)
     if "y" in record.flags:
-        yield Finding("dkim.key_testing", Status.NOTICE, name, "t=y", "RFC 6376 §3.6.1")
+        yield dkim_keys.KEY_TESTING.found(Status.NOTICE, name, "t=y")
     if record.hashes and "sha256" not in record.hashes:
         evidence = f"h={':'.join(record.hashes)[:80]}"
-        yield Finding("dkim.key_unsuitable", Status.FAILURE, name, evidence, "RFC 6376 §6.1.2")
+        yield dkim_keys.KEY_UNSUITABLE.found(Status.FAILURE, name, evidence)
     if not {"*", "email"} & set(record.services):
         evidence = f"s={':'.join(record.services)[:80]}"
-        yield Finding("dkim.key_unsuitable", Status.FAILURE, name, evidence, "RFC 6376 §3.6.1")
+        section = "RFC 6376 §3.6.1"
+        yield dkim_keys.KEY_UNSUITABLE.found(Status.FAILURE, name, evidence, reference=section)

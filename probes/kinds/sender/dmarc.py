@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from typing import NoReturn
 
+from probes.catalogue import dmarc
 from probes.kinds.sender.looked_up import not_looked_up, remember_texts
 from probes.records.dmarc.discovery import (
     Discovery,
@@ -20,9 +21,6 @@ from probes.trace import Trace
 
 MAX_DESTINATIONS = 8
 """Domains of report addresses that are asked whether they agree."""
-
-_RECORD = "RFC 9989 §4.7"
-_DISCOVERY = "RFC 9989 §4.10.1"
 
 
 async def probe_dmarc(
@@ -78,17 +76,15 @@ async def _absent(found: Discovery, evidence: str, lookup: Lookup) -> Finding:
     """None anywhere, or one at the domain itself, where nobody looks for it."""
     beside = filter(is_dmarc, texts(await lookup(found.domain, "TXT")))
     if misplaced := next(beside, None):
-        code = "dmarc.record_misplaced"
-        return Finding(code, Status.FAILURE, found.domain, misplaced[:200], _DISCOVERY)
-    code = "dmarc.record_missing"
-    return Finding(code, Status.FAILURE, found.domain, evidence[:400], _DISCOVERY)
+        return dmarc.RECORD_MISPLACED.found(Status.FAILURE, found.domain, misplaced[:200])
+    return dmarc.RECORD_MISSING.found(Status.FAILURE, found.domain, evidence[:400])
 
 
 def _look_up_failed(step: WalkStep, theirs: Status) -> Finding:
     """With status `theirs`, unless it is our own resolver that failed."""
     status = Status.UNTESTABLE if step.is_ours else theirs
     subject = f"_dmarc.{step.domain}"
-    return Finding("dmarc.lookup_failed", status, subject, step.detail, _DISCOVERY)
+    return dmarc.LOOKUP_FAILED.found(status, subject, step.detail)
 
 
 def _about_walk(found: Discovery) -> Iterator[Finding]:
@@ -96,27 +92,25 @@ def _about_walk(found: Discovery) -> Iterator[Finding]:
         subject = f"_dmarc.{step.domain}"
         if step.count > 1:
             evidence = f"{step.count} DMARC records: none of them counts"
-            yield Finding(
-                "dmarc.record_multiple", Status.FAILURE, subject, evidence, "RFC 9989 §4.10"
-            )
+            yield dmarc.RECORD_MULTIPLE.found(Status.FAILURE, subject, evidence)
         if step.ignored:
             status = Status.FAILURE if found.record is None else Status.WARNING
             evidence = f"{step.ignored[0][:200]!r} does not begin with v=DMARC1;"
-            yield Finding("dmarc.record_ignored", status, subject, evidence, "RFC 9989 §4.8")
+            yield dmarc.RECORD_IGNORED.found(status, subject, evidence)
 
 
 def _about_policy(found: Discovery, record: DmarcRecord) -> Iterator[Finding]:
     subject = f"_dmarc.{found.found_at}"
     if not record.is_applied:
         problems = "; ".join(text for _, text in record.problems)[:300]
-        yield Finding("dmarc.not_applied", Status.FAILURE, subject, problems, _DISCOVERY)
+        yield dmarc.NOT_APPLIED.found(Status.FAILURE, subject, problems)
         return
     if found.policy is Policy.NONE:
         evidence = f"{found.tag}=none holds for {found.domain}"
-        yield Finding("dmarc.policy_none", Status.NOTICE, subject, evidence, _RECORD)
+        yield dmarc.POLICY_NONE.found(Status.NOTICE, subject, evidence)
     if record.is_testing:
         evidence = f"t=y: {found.policy} is not applied"
-        yield Finding("dmarc.testing", Status.NOTICE, subject, evidence, _RECORD)
+        yield dmarc.TESTING.found(Status.NOTICE, subject, evidence)
     yield from _about_weaker(subject, record)
 
 
@@ -126,22 +120,20 @@ def _about_weaker(subject: str, record: DmarcRecord) -> Iterator[Finding]:
     for tag, policy in (("sp", record.subdomain_policy), ("np", record.nonexistent_policy)):
         if policy is not None and order.index(policy) < own:
             evidence = f"{tag}={policy} is weaker than p={record.policy}"
-            yield Finding("dmarc.subdomains_weaker", Status.NOTICE, subject, evidence, _RECORD)
+            yield dmarc.SUBDOMAINS_WEAKER.found(Status.NOTICE, subject, evidence)
 
 
 def _about_tags(found: Discovery, record: DmarcRecord) -> Iterator[Finding]:
     subject = f"_dmarc.{found.found_at}"
     for _, problem in record.problems[:10]:
-        yield Finding("dmarc.tag_invalid", Status.WARNING, subject, problem, "RFC 9989 §4.8")
+        yield dmarc.TAG_INVALID.found(Status.WARNING, subject, problem)
     if record.unknown:
         evidence = ", ".join(record.unknown)[:200]
-        yield Finding("dmarc.tag_unknown", Status.INFO, subject, evidence, _RECORD)
+        yield dmarc.TAG_UNKNOWN.found(Status.INFO, subject, evidence)
     for name, value in record.retired:
-        yield Finding("dmarc.tag_retired", Status.INFO, subject, f"{name}={value[:40]}", _RECORD)
+        yield dmarc.TAG_RETIRED.found(Status.INFO, subject, f"{name}={value[:40]}")
     for difference in older_readers_differ(found):
-        yield Finding(
-            "dmarc.older_readers_differ", Status.INFO, subject, difference, "RFC 7489 §6.3"
-        )
+        yield dmarc.OLDER_READERS_DIFFER.found(Status.INFO, subject, difference)
 
 
 async def _about_alignment(
@@ -163,9 +155,7 @@ async def _about_alignment(
         elif is_strict or walk.organisational_domain != found.organisational_domain:
             mode = "strictly" if is_strict else "relaxed"
             evidence = f"{method} authenticates {identifier}, {mode} not {found.domain}"
-            findings.append(
-                Finding("dmarc.unaligned", Status.WARNING, found.domain, evidence, "RFC 9989 §4.4")
-            )
+            findings.append(dmarc.UNALIGNED.found(Status.WARNING, found.domain, evidence))
     return findings
 
 
@@ -174,19 +164,18 @@ async def _about_reports(found: Discovery, record: DmarcRecord, lookup: Lookup) 
     findings: list[Finding] = []
     if not any(uri.domain for uri in record.aggregate):
         evidence = "no rua= with an address"
-        findings.append(Finding("dmarc.reports_missing", Status.NOTICE, subject, evidence, _RECORD))
+        findings.append(dmarc.REPORTS_MISSING.found(Status.NOTICE, subject, evidence))
     sized = [uri.text for uri in (*record.aggregate, *record.failure) if uri.size is not None]
     if sized:
         evidence = ", ".join(sized)[:200]
-        findings.append(
-            Finding("dmarc.report_size_retired", Status.INFO, subject, evidence, "RFC 9989 §4.6")
-        )
+        findings.append(dmarc.REPORT_SIZE_RETIRED.found(Status.INFO, subject, evidence))
     for destination in _destinations((*record.aggregate, *record.failure)):
         findings += await _about_destination(found, destination, lookup)
         if await _takes_no_mail(destination, lookup):
             evidence = f"{destination} has no MX record to take mail by and no address"
-            code = "dmarc.reports_undeliverable"
-            findings.append(Finding(code, Status.WARNING, destination, evidence, "RFC 9989 §4.7"))
+            findings.append(
+                dmarc.REPORTS_UNDELIVERABLE.found(Status.WARNING, destination, evidence)
+            )
     return findings
 
 
@@ -217,6 +206,5 @@ async def _about_destination(found: Discovery, destination: str, lookup: Lookup)
         status = Status.UNTESTABLE if agreed.is_ours else Status.NOTICE
     else:
         return []
-    code = "dmarc.reports_unauthorised"
     subject = f"{ours}._report._dmarc.{destination}"
-    return [Finding(code, status, subject, evidence[:400], "RFC 9990 §4")]
+    return [dmarc.REPORTS_UNAUTHORISED.found(status, subject, evidence[:400])]

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 
+from probes.catalogue import sender
+from probes.catalogue.entry import Entry
 from probes.options import Secret
 from probes.records.dnsbl import (
     NO_DOMAIN,
@@ -25,12 +27,9 @@ from probes.records.dnsbl import (
     reasons,
 )
 from probes.records.looked_up import Lookup, is_domain_name, texts
-from probes.result import Aspect, Finding, Owner, Phase, ProbeFailure, Reason, Status
+from probes.result import Aspect, Owner, Phase, ProbeFailure, Reason, Status
+from probes.subject import Subject
 from probes.trace import Trace
-
-_TEST = "RFC 5782 §5"
-_ENTRY = "RFC 5782 §2.1"
-_DOMAIN_ENTRY = "RFC 5782 §3"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +58,14 @@ async def probe_list(
                 listed += [ip for ip in ours if await _is_ip_listed(part, asked, ip, unhealthy)]
             elif not state.is_supported:
                 part.findings.append(
-                    _finding("dnsbl.family_unsupported", Status.INFO, block_list, "no IPv6 entries")
+                    sender.DNSBL_FAMILY_UNSUPPORTED.found(
+                        Status.INFO, block_list.shown, "no IPv6 entries"
+                    )
                 )
             else:
                 unhealthy.append(state.problem)
         part.facts["dnsbl.listed"] = tuple(listed)
-        _judge(part, "dnsbl.list_unhealthy", block_list, listed, unhealthy)
+        _judge(part, sender.DNSBL_LIST_UNHEALTHY, block_list, listed, unhealthy)
 
 
 async def probe_domain_list(
@@ -82,7 +83,7 @@ async def probe_domain_list(
                 one for one in domains if await _is_domain_listed(part, asked, one, unhealthy)
             ]
         part.facts["rhsbl.listed"] = tuple(listed)
-        _judge(part, "rhsbl.list_unhealthy", block_list, listed, unhealthy)
+        _judge(part, sender.RHSBL_LIST_UNHEALTHY, block_list, listed, unhealthy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,8 +153,8 @@ async def _is_ip_listed(part: Trace, asked: _Asked, ip: str, unhealthy: list[str
     if not _is_listing(part, asked, ip, answer, unhealthy):
         return False
     evidence = _evidence(asked, answer, await asked.ip_reason(ip))
-    where = f"{ip} at {asked.block_list.shown}"
-    part.findings.append(Finding("dnsbl.listed", Status.FAILURE, where, evidence, _ENTRY))
+    where = Subject.listing(ip, asked.block_list.shown)
+    part.findings.append(sender.DNSBL_LISTED.found(Status.FAILURE, where, evidence))
     return True
 
 
@@ -162,8 +163,8 @@ async def _is_domain_listed(part: Trace, asked: _Asked, domain: str, unhealthy: 
     if not _is_listing(part, asked, domain, answer, unhealthy):
         return False
     evidence = _evidence(asked, answer, await asked.domain_reason(domain))
-    where = f"{domain} at {asked.block_list.shown}"
-    part.findings.append(Finding("rhsbl.listed", Status.FAILURE, where, evidence, _DOMAIN_ENTRY))
+    where = Subject.listing(domain, asked.block_list.shown)
+    part.findings.append(sender.RHSBL_LISTED.found(Status.FAILURE, where, evidence))
     return True
 
 
@@ -176,8 +177,8 @@ def _is_listing(
         return False
     is_listed = answer.listing is Listing.LISTED
     value = f"listed ({', '.join(answer.codes)})" if is_listed else "not listed"
-    where = f"{subject} at {asked.block_list.shown}"
-    part.remember(Aspect.LISTING, where, value, answer.lifetime)
+    where = Subject.listing(subject, asked.block_list.shown)
+    part.remember(Aspect.LISTING, str(where), value, answer.lifetime)
     return is_listed
 
 
@@ -187,18 +188,18 @@ def _evidence(asked: _Asked, answer: ListAnswer, reason: str) -> str:
 
 
 def _judge(
-    part: Trace, code: str, block_list: BlockList, listed: Sequence[str], unhealthy: Sequence[str]
+    part: Trace,
+    entry: Entry,
+    block_list: BlockList,
+    listed: Sequence[str],
+    unhealthy: Sequence[str],
 ) -> None:
     """A listing stands even where another question failed."""
     if unhealthy:
         detail = "; ".join(unhealthy)[:400]
-        part.findings.append(_finding(code, Status.UNTESTABLE, block_list, detail))
+        part.findings.append(entry.found(Status.UNTESTABLE, block_list.shown, detail))
     if listed:
         detail = f"{', '.join(listed)} listed at {block_list.shown}"
         raise ProbeFailure(Reason.LISTED, detail, owner=Owner.THEIR_FILTER, is_transient=False)
     if unhealthy:
         raise ProbeFailure(Reason.LIST_UNHEALTHY, unhealthy[0])
-
-
-def _finding(code: str, status: Status, block_list: BlockList, evidence: str) -> Finding:
-    return Finding(code, status, block_list.shown, evidence, _TEST)

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from probes.canary.dkim_selectors import LearntSelector
+from probes.catalogue import sender
 from probes.kinds.sender.dkim_keys import probe_key, selectors_of
 from probes.kinds.sender.dmarc import probe_dmarc
 from probes.kinds.sender.lists import BlockList, probe_domain_list, probe_list
@@ -155,7 +156,7 @@ def _note_unexamined(trace: Trace, reasons: Mapping[str, str]) -> None:
     """What is looked at as a fact; a finding for everything that is not, with the reason."""
     trace.facts["sender.examined"] = ("spf", "dmarc", *(a for a, why in reasons.items() if not why))
     trace.findings.extend(
-        Finding("sender.not_examined", Status.INFO, _ASPECTS[aspect], why, "")
+        sender.NOT_EXAMINED.found(Status.INFO, _ASPECTS[aspect], why)
         for aspect, why in reasons.items()
         if why
     )
@@ -163,7 +164,7 @@ def _note_unexamined(trace: Trace, reasons: Mapping[str, str]) -> None:
 
 def _left_out(target: SenderTarget, names: tuple[str, ...]) -> Finding:
     evidence = f"not probed: {', '.join(names)[:200]}"
-    return Finding("sender.left_out", Status.INFO, target.domain, evidence, "")
+    return sender.LEFT_OUT.found(Status.INFO, target.domain, evidence)
 
 
 def _judge(trace: Trace) -> None:

@@ -4,10 +4,12 @@ import re
 from ipaddress import ip_address
 from typing import NoReturn
 
+from probes.catalogue import sender
+from probes.catalogue.entry import Entry
 from probes.kinds.sender.looked_up import not_looked_up
 from probes.records.looked_up import LookedUp, Lookup
 from probes.records.looked_up import is_domain_name as is_name
-from probes.result import Finding, Owner, Phase, ProbeFailure, Reason, Status
+from probes.result import Owner, Phase, ProbeFailure, Reason, Status
 from probes.trace import Trace
 
 MAX_NAMES = 10
@@ -15,8 +17,6 @@ MAX_NAMES = 10
 
 _NUMBERS = re.compile(r"\d+")
 _GENERIC = re.compile(r"(?:^|[.-])(?:dynamic|dyn|dhcp|dsl|adsl|cable|pool|ppp|dialup)(?:[.-]|\d)")
-_IPREV = "RFC 8601 §3"
-_EHLO = "RFC 5321 §4.1.4"
 
 
 async def probe_reverse(trace: Trace, ip: str, ehlo_name: str | None, lookup: Lookup) -> None:
@@ -29,20 +29,20 @@ async def probe_reverse(trace: Trace, ip: str, ehlo_name: str | None, lookup: Lo
         if ehlo_name is not None:
             await _probe_ehlo_name(part, ip, ehlo_name, lookup)
         found = await lookup(pointer, "PTR")
-        _require_answer(part, "rdns.lookup_failed", ip, found)
+        _require_answer(part, ip, found)
         names = tuple(found.records[:MAX_NAMES])
         part.facts["rdns.names"] = names
         if not names:
             evidence = f"PTR of {pointer}: {found.status}"
-            _fail(part, "rdns.missing", Reason.RECORD_MISSING, ip, evidence)
+            _fail(part, sender.RDNS_MISSING, ip, evidence)
         confirmed = [name for name in names if await _has_address(part, name, ip, lookup)]
         part.facts["rdns.confirmed"] = tuple(confirmed)
         if not confirmed:
             evidence = f"{', '.join(names)} does not lead back to {ip}"
-            _fail(part, "rdns.unconfirmed", Reason.RECORD_MISSING, ip, evidence[:400])
+            _fail(part, sender.RDNS_UNCONFIRMED, ip, evidence[:400])
         generic = next((name for name in confirmed if is_generic(name, ip)), None)
         if generic is not None:
-            part.findings.append(Finding("rdns.generic", Status.NOTICE, ip, generic, _IPREV))
+            part.findings.append(sender.RDNS_GENERIC.found(Status.NOTICE, ip, generic))
 
 
 def is_generic(name: str, ip: str) -> bool:
@@ -60,29 +60,25 @@ async def _probe_ehlo_name(part: Trace, ip: str, ehlo_name: str, lookup: Lookup)
     part.facts["ehlo_name"] = ehlo_name
     if ehlo_name.startswith("["):
         evidence = f"it calls itself {ehlo_name}"
-        part.findings.append(
-            Finding("ehlo.literal", Status.NOTICE, ip, evidence, "RFC 5321 §4.1.3")
-        )
+        part.findings.append(sender.EHLO_LITERAL.found(Status.NOTICE, ip, evidence))
         return
     found = await lookup(ehlo_name, _address_type(ip))
     if found.failed:
         status = Status.UNTESTABLE if found.is_ours else Status.WARNING
-        part.findings.append(Finding("ehlo.lookup_failed", status, ehlo_name, found.detail, _EHLO))
+        part.findings.append(sender.EHLO_LOOKUP_FAILED.found(status, ehlo_name, found.detail))
     elif not found.records:
         evidence = f"{_address_type(ip)}: {found.status}"
-        part.findings.append(
-            Finding("ehlo.unresolvable", Status.WARNING, ehlo_name, evidence, _EHLO)
-        )
+        part.findings.append(sender.EHLO_UNRESOLVABLE.found(Status.WARNING, ehlo_name, evidence))
     elif not _has(found, ip):
         evidence = f"it has {', '.join(found.records[:5])}, not {ip}"
-        part.findings.append(Finding("ehlo.elsewhere", Status.NOTICE, ehlo_name, evidence, _EHLO))
+        part.findings.append(sender.EHLO_ELSEWHERE.found(Status.NOTICE, ehlo_name, evidence))
 
 
 async def _has_address(part: Trace, name: str, ip: str, lookup: Lookup) -> bool:
     if not is_name(name):
         return False
     found = await lookup(name, _address_type(ip))
-    _require_answer(part, "rdns.lookup_failed", ip, found)
+    _require_answer(part, ip, found)
     return _has(found, ip)
 
 
@@ -94,15 +90,15 @@ def _address_type(ip: str) -> str:
     return "AAAA" if ":" in ip else "A"
 
 
-def _require_answer(part: Trace, code: str, ip: str, found: LookedUp) -> None:
+def _require_answer(part: Trace, ip: str, found: LookedUp) -> None:
     if not found.failed:
         return
     status = Status.UNTESTABLE if found.is_ours else Status.FAILURE
-    part.findings.append(Finding(code, status, ip, found.detail, _IPREV))
+    part.findings.append(sender.RDNS_LOOKUP_FAILED.found(status, ip, found.detail))
     detail = f"names of {ip}: {found.detail}"
     raise not_looked_up(found.failure, detail, is_ours=found.is_ours)
 
 
-def _fail(part: Trace, code: str, reason: Reason, ip: str, evidence: str) -> NoReturn:
-    part.findings.append(Finding(code, Status.FAILURE, ip, evidence, _IPREV))
-    raise ProbeFailure(reason, evidence, owner=Owner.THEIR_DNS, is_transient=False)
+def _fail(part: Trace, entry: Entry, ip: str, evidence: str) -> NoReturn:
+    part.findings.append(entry.found(Status.FAILURE, ip, evidence))
+    raise ProbeFailure(Reason.RECORD_MISSING, evidence, owner=Owner.THEIR_DNS, is_transient=False)

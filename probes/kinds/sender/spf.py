@@ -1,16 +1,18 @@
 """The SPF part of kind `sender`: the policy itself, and what it says of every sending address."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import NoReturn
 
+from probes.catalogue import spf
+from probes.catalogue.entry import Entry
 from probes.kinds.sender.looked_up import not_looked_up, remember_texts
 from probes.records import RecordError
 from probes.records.looked_up import LookedUp, Lookup, texts
 from probes.records.spf.check_host import DEFAULT_LIMITS, check_host
-from probes.records.spf.cost import SpfCost, worst_case
-from probes.records.spf.lint import lint
+from probes.records.spf.cost import SpfCost, Trouble, worst_case
+from probes.records.spf.lint import Flaw, lint
 from probes.records.spf.record import SpfRecord, SpfResult, is_nearly_spf, is_spf, parse_spf
 from probes.records.spf.verdict import SpfVerdict
 from probes.result import Aspect, Finding, Owner, Phase, ProbeFailure, Reason, Status
@@ -24,26 +26,29 @@ _MAX_TROUBLES = 20
 _UNKNOWN = "unknown"
 """What %{h} stands for where the EHLO name is not known, as RFC 7208 §7.3 has it for %{p}."""
 
-_STATUS = {
-    "spf.all_missing": Status.NOTICE,
-    "spf.terms_after_all": Status.NOTICE,
-    "spf.redirect_ignored": Status.WARNING,
-    "spf.all_permissive": Status.FAILURE,
-    "spf.all_neutral": Status.NOTICE,
-    "spf.ptr_used": Status.NOTICE,
-    "spf.network_wide": Status.WARNING,
-    "spf.term_repeated": Status.NOTICE,
-    "spf.modifier_unknown": Status.INFO,
-    "spf.record_long": Status.INFO,
+FLAWS: Mapping[Flaw, tuple[Entry, Status]] = {
+    Flaw.ALL_MISSING: (spf.ALL_MISSING, Status.NOTICE),
+    Flaw.TERMS_AFTER_ALL: (spf.TERMS_AFTER_ALL, Status.NOTICE),
+    Flaw.REDIRECT_IGNORED: (spf.REDIRECT_IGNORED, Status.WARNING),
+    Flaw.ALL_PERMISSIVE: (spf.ALL_PERMISSIVE, Status.FAILURE),
+    Flaw.ALL_NEUTRAL: (spf.ALL_NEUTRAL, Status.NOTICE),
+    Flaw.PTR_USED: (spf.PTR_USED, Status.NOTICE),
+    Flaw.NETWORK_WIDE: (spf.NETWORK_WIDE, Status.WARNING),
+    Flaw.TERM_REPEATED: (spf.TERM_REPEATED, Status.NOTICE),
+    Flaw.MODIFIER_UNKNOWN: (spf.MODIFIER_UNKNOWN, Status.INFO),
+    Flaw.RECORD_LONG: (spf.RECORD_LONG, Status.INFO),
 }
-_TROUBLE = {
-    "spf.include_missing": Status.FAILURE,
-    "spf.include_broken": Status.FAILURE,
-    "spf.include_permissive": Status.FAILURE,
-    "spf.mx_too_many": Status.FAILURE,
-    "spf.term_void": Status.NOTICE,
-    "spf.lookup_failed": Status.WARNING,
+"""The entry of each flaw of a record, and how bad it is."""
+
+TROUBLES: Mapping[Trouble, tuple[Entry, Status]] = {
+    Trouble.INCLUDE_MISSING: (spf.INCLUDE_MISSING, Status.FAILURE),
+    Trouble.INCLUDE_BROKEN: (spf.INCLUDE_BROKEN, Status.FAILURE),
+    Trouble.INCLUDE_PERMISSIVE: (spf.INCLUDE_PERMISSIVE, Status.FAILURE),
+    Trouble.MX_TOO_MANY: (spf.MX_TOO_MANY, Status.FAILURE),
+    Trouble.TERM_VOID: (spf.TERM_VOID, Status.NOTICE),
+    Trouble.LOOKUP_FAILED: (spf.LOOKUP_FAILED, Status.WARNING),
 }
+"""The entry of each trouble that an evaluation ends in, and how bad it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +72,8 @@ async def probe_policy(trace: Trace, domain: str, lookup: Lookup) -> None:
         record = _only_record(part, domain, found)
         part.facts["spf.record"] = record.text[:_MAX_TEXT]
         for remark in lint(record):
-            evidence = remark.evidence[:300]
-            status = _STATUS[remark.code]
-            part.findings.append(Finding(remark.code, status, domain, evidence, remark.reference))
+            entry, status = FLAWS[remark.flaw]
+            part.findings.append(entry.found(status, domain, remark.evidence[:300]))
         cost = await worst_case(domain, record, lookup)
         part.facts["spf.worst_case_lookups"] = cost.lookups
         part.facts["spf.worst_case_void_lookups"] = max(cost.voids)
@@ -96,9 +100,7 @@ async def _probe_helo(part: Trace, ip: str, helo: str, lookup: Lookup) -> None:
     part.facts["spf.helo_result"] = verdict.result
     if verdict.result in (SpfResult.FAIL, SpfResult.PERMERROR):
         evidence = f"{verdict.result} for {ip}: {(verdict.matched or verdict.problem)[:300]}"
-        part.findings.append(
-            Finding("spf.helo_fails", Status.WARNING, helo, evidence, "RFC 7208 §2.3")
-        )
+        part.findings.append(spf.HELO_FAILS.found(Status.WARNING, helo, evidence))
 
 
 def _only_record(part: Trace, domain: str, found: LookedUp) -> SpfRecord:
@@ -110,13 +112,11 @@ def _only_record(part: Trace, domain: str, found: LookedUp) -> SpfRecord:
         _no_record(part, domain, found)
     if len(records) > 1:
         evidence = " | ".join(text[:100] for text in records[:4])
-        _fail(
-            part, "spf.record_multiple", Reason.RECORD_MULTIPLE, domain, evidence, "RFC 7208 §4.5"
-        )
+        _fail(part, spf.RECORD_MULTIPLE, Reason.RECORD_MULTIPLE, domain, evidence)
     try:
         return parse_spf(records[0])
     except RecordError as error:
-        _fail(part, "spf.record_syntax", Reason.RECORD_SYNTAX, domain, str(error), "RFC 7208 §4.6")
+        _fail(part, spf.RECORD_SYNTAX, Reason.RECORD_SYNTAX, domain, str(error))
 
 
 def _no_record(part: Trace, domain: str, found: LookedUp) -> NoReturn:
@@ -124,27 +124,25 @@ def _no_record(part: Trace, domain: str, found: LookedUp) -> NoReturn:
     nearly = next(filter(is_nearly_spf, texts(found)), None)
     if nearly is not None:
         evidence = f"{nearly[:200]!r} does not begin with v=spf1 and a space"
-        _fail(part, "spf.record_ignored", Reason.RECORD_SYNTAX, domain, evidence, "RFC 7208 §4.5")
+        _fail(part, spf.RECORD_IGNORED, Reason.RECORD_SYNTAX, domain, evidence)
     evidence = f"TXT of {domain}: {found.status}, none begins with v=spf1"
-    _fail(part, "spf.record_missing", Reason.RECORD_MISSING, domain, evidence, "RFC 7208 §4.5")
+    _fail(part, spf.RECORD_MISSING, Reason.RECORD_MISSING, domain, evidence)
 
 
 def _about_cost(domain: str, cost: SpfCost) -> Iterator[Finding]:
     evidence = f"{cost.lookups} terms that need look-ups, in {len(cost.domains)} policies"
     if cost.loops:
-        yield Finding(
-            "spf.loop", Status.FAILURE, domain, f"{cost.loops} leads to itself", "RFC 7208 §4.6.4"
-        )
+        yield spf.LOOP.found(Status.FAILURE, domain, f"{cost.loops} leads to itself")
     if cost.lookups > _LOOKUPS:
-        yield Finding("spf.cost_too_high", Status.WARNING, domain, evidence, "RFC 7208 §4.6.4")
+        yield spf.COST_TOO_HIGH.found(Status.WARNING, domain, evidence)
     elif cost.lookups >= _LOOKUPS - 1:
-        yield Finding("spf.cost_high", Status.NOTICE, domain, evidence, "RFC 7208 §4.6.4")
+        yield spf.COST_HIGH.found(Status.NOTICE, domain, evidence)
     if max(cost.voids) > _VOIDS:
         is_any = min(cost.voids) > _VOIDS
         clients = "" if is_any else f" for clients over {_family_of(cost)}"
         evidence = f"{max(cost.voids)} terms find nothing{clients}, {_VOIDS} are allowed"
         status = Status.WARNING if is_any else Status.NOTICE
-        yield Finding("spf.voids_too_many", status, domain, evidence, "RFC 7208 §4.6.4")
+        yield spf.VOIDS_TOO_MANY.found(status, domain, evidence)
 
 
 def _family_of(cost: SpfCost) -> str:
@@ -154,10 +152,9 @@ def _family_of(cost: SpfCost) -> str:
 
 def _about_troubles(cost: SpfCost) -> Iterator[Finding]:
     for one in cost.troubles[:_MAX_TROUBLES]:
-        status = _TROUBLE[one.code]
-        if one.is_ours:
-            status = Status.UNTESTABLE
-        yield Finding(one.code, status, one.subject, one.evidence[:400], one.reference)
+        entry, theirs = TROUBLES[one.trouble]
+        status = Status.UNTESTABLE if one.is_ours else theirs
+        yield entry.found(status, one.subject, one.evidence[:400])
 
 
 def _take_down(part: Trace, verdict: SpfVerdict) -> None:
@@ -188,7 +185,7 @@ def _require_pass(part: Trace, question: SpfQuestion, verdict: SpfVerdict) -> No
         reason = Reason.RECORD_SYNTAX
         if verdict.lookups > _LOOKUPS or verdict.void_lookups > DEFAULT_LIMITS.voids:
             reason = Reason.TOO_MANY_LOOKUPS
-        _fail(part, "spf.permerror", reason, subject, verdict.problem, "RFC 7208 §2.6.7")
+        _fail(part, spf.PERMERROR, reason, subject, verdict.problem)
     else:
         matched = " > ".join(verdict.path) or "nothing in the policy matches"
         evidence = f"{result} for {question.ip}: {matched}"
@@ -200,26 +197,29 @@ def _not_authorised(part: Trace, subject: str, evidence: str, result: SpfResult)
     reference = f"RFC 7208 §2.6.{section}"
     if result is SpfResult.NEUTRAL:
         part.findings.append(
-            Finding("spf.not_authorised", Status.WARNING, subject, evidence[:400], reference)
+            spf.NOT_AUTHORISED.found(Status.WARNING, subject, evidence[:400], reference=reference)
         )
         return
-    _fail(
-        part, "spf.not_authorised", Reason.AUTHENTICATION_FAILED, subject, evidence[:400], reference
-    )
+    reason = Reason.AUTHENTICATION_FAILED
+    _fail(part, spf.NOT_AUTHORISED, reason, subject, evidence[:400], reference)
 
 
 def _look_up_failed(
     part: Trace, subject: str, failed: LookedUp | SpfVerdict, detail: str
 ) -> NoReturn:
     status = Status.UNTESTABLE if failed.is_ours else Status.FAILURE
-    part.findings.append(
-        Finding("spf.lookup_failed", status, subject, detail[:400], "RFC 7208 §2.6.6")
-    )
+    part.findings.append(spf.LOOKUP_FAILED.found(status, subject, detail[:400]))
     raise not_looked_up(failed.failure, detail, is_ours=failed.is_ours)
 
 
 def _fail(
-    part: Trace, code: str, reason: Reason, subject: str, evidence: str, reference: str
+    part: Trace,
+    entry: Entry,
+    reason: Reason,
+    subject: str,
+    evidence: str,
+    reference: str | None = None,
 ) -> NoReturn:
-    part.findings.append(Finding(code, Status.FAILURE, subject, evidence[:400], reference))
+    found = entry.found(Status.FAILURE, subject, evidence[:400], reference=reference)
+    part.findings.append(found)
     raise ProbeFailure(reason, evidence, owner=Owner.THEIR_DNS, is_transient=False)

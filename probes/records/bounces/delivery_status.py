@@ -1,7 +1,7 @@
 """The fields of message/delivery-status, RFC 3464 §2, and message/global-delivery-status, RFC 6533.
 
-Read as relays write them: empty lines too many or too few, types left out, remarks, addresses in
-angle brackets, replies over several lines that are not indented.
+Accepts the forms that relays write: too many or too few empty lines, missing types, comments,
+addresses in angle brackets, replies over several lines that are not indented.
 """
 
 import re
@@ -27,7 +27,7 @@ ABOUT_RECIPIENT = frozenset(
         "remote-mta",
     )
 )
-"""Fields that make a group one about a recipient."""
+"""Fields that mark a group as one about a recipient."""
 
 _ONE_A_RECIPIENT = ("final-recipient", "original-recipient", "action")
 _FIELD = re.compile(r"([A-Za-z][A-Za-z0-9-]{0,60})[ \t]*:(?!//)[ \t]*(.*)", re.DOTALL)
@@ -39,9 +39,10 @@ _BRACKETED = re.compile(r"<([^<>]{1,1000})>")
 def field_groups(text: str) -> list[dict[str, str]]:
     """Groups of fields, RFC 3464 §2.1: one about the message, one for each recipient.
 
-    A group ends with an empty line, and where a recipient's field comes a second time, because some
-    relays leave the empty line out. Of a repeated other field the first counts. A line that is no
-    field continues the one before it: not every relay indents a reply of several lines.
+    A group ends at an empty line. It also ends where a recipient's field comes a second time,
+    because some relays leave the empty line out. Of any other repeated field the first counts. A
+    line that is no field continues the line before it: some relays do not indent a reply of several
+    lines.
     """
     groups: list[dict[str, list[str]]] = [{}]
     last: list[str] = []
@@ -71,7 +72,7 @@ def _values(group: dict[str, list[str]]) -> dict[str, str]:
 
 
 def recipient_groups(groups: list[dict[str, str]]) -> list[dict[str, str]]:
-    """Recipient groups, those put together that an empty line too many has torn apart."""
+    """Recipient groups, with those joined that an extra empty line separates."""
     joined: list[dict[str, str]] = []
     for group in groups:
         names_somebody = "final-recipient" in group or "original-recipient" in group
@@ -92,7 +93,7 @@ def message_fields(groups: list[dict[str, str]]) -> dict[str, str]:
 
 
 def read_recipient(group: dict[str, str]) -> BouncedRecipient:
-    """RFC 3464 §2.3."""
+    """Read the fields of one recipient, RFC 3464 §2.3."""
     final_type, final = _typed_address(group.get("final-recipient", ""))
     original_type, original = _typed_address(group.get("original-recipient", ""))
     kind, diagnostic = _typed(group.get("diagnostic-code", ""))
@@ -115,7 +116,7 @@ def read_recipient(group: dict[str, str]) -> BouncedRecipient:
 
 
 def _typed(value: str) -> tuple[str | None, str]:
-    """`type; text`, RFC 3464 §2.1.2; the type in lower case, None where it is left out."""
+    """Split `type; text`, RFC 3464 §2.1.2; the type in lower case, None if it is left out."""
     match = _TYPED.match(value)
     return (match[1].lower(), match[2].strip()) if match is not None else (None, value.strip())
 
@@ -130,13 +131,13 @@ def _typed_address(value: str) -> tuple[str | None, str | None]:
 
 
 def bare_address(text: str) -> str:
-    """An address without the angle brackets, display name and prefix some put around it."""
+    """The address without angle brackets, display name and prefix."""
     match = _BRACKETED.search(text)
     return (match[1] if match is not None else text).strip(" \t\r\n<>\"'").removeprefix("smtp:")
 
 
 def address_of(value: str) -> str | None:
-    """The address in a To field with one; None where there is none."""
+    """The address in a To field; None if there is none."""
     text = bare_address(value[:_MAX_VALUE])
     return one_line(text) if "@" in text else None
 
@@ -150,13 +151,16 @@ def _action(value: str) -> Action | None:
 
 
 def _status(value: str) -> EnhancedCode | None:
-    """RFC 3464 §2.3.4; a remark may follow the code."""
+    """The status code, RFC 3464 §2.3.4; a comment may follow it."""
     match = _STATUS.search(value)
     return (int(match[1]), int(match[2]), int(match[3])) if match is not None else None
 
 
 def most_telling(status: EnhancedCode | None, said: EnhancedCode | None) -> EnhancedCode | None:
-    """The report's status, unless it is X.0.0 and the reply of the same class says more."""
+    """The report's status; the reply's code if the status is missing or says less.
+
+    A status X.0.0 says less than a reply's code of the same class.
+    """
     if status is None:
         return said
     is_empty = status[1:] == (0, 0)
@@ -164,7 +168,7 @@ def most_telling(status: EnhancedCode | None, said: EnhancedCode | None) -> Enha
 
 
 def mta_name(value: str | None) -> str | None:
-    """The name in an MTA field, RFC 3464 §2.2.2: `dns; NAME`, without remarks and final dot."""
+    """The name in an MTA field, RFC 3464 §2.2.2: `dns; NAME`, without comments and final dot."""
     if value is None:
         return None
     _, text = _typed(value)
@@ -178,7 +182,7 @@ def shown(value: str | None) -> str | None:
 
 
 def read_date(value: str | None) -> datetime | None:
-    """RFC 5322 §3.3; a date without a zone is read as UTC."""
+    """Read a date, RFC 5322 §3.3; without a zone it counts as UTC."""
     if value is None:
         return None
     try:

@@ -1,8 +1,8 @@
-"""Delivery status notifications, RFC 3464 (and RFC 6533), and every other way mail comes back.
+"""Delivery status notifications, RFC 3464 (and RFC 6533), and bounces in any other form.
 
-A report is a multipart/report (RFC 6522) of three parts: text for people, message/delivery-status
-or message/global-delivery-status, and the returned message or its header. Each of them is missing,
-mislabelled or moved somewhere else in what some relays send.
+A report is a multipart/report (RFC 6522) of three parts. The first is text for people. The second
+is message/delivery-status or message/global-delivery-status. The third is the returned message or
+its header. Some relays leave a part out, mislabel it or put it elsewhere.
 """
 
 import re
@@ -79,11 +79,11 @@ _LIST_FIELDS = ("list-id", "list-post", "list-unsubscribe", "x-mailman-version")
 
 
 def parse_dsn(message: bytes) -> Bounce | None:
-    """What a bounce says; None for a message that is none.
+    """Read a bounce; None for any other message.
 
-    Any bytes are read, the first 16 MiB of them. None are automatic answers (RFC 3834), read
-    receipts (RFC 8098), complaints (RFC 5965), TLS and DMARC reports, and everything people write.
-    A notice of delay, of relaying or of delivery is a Bounce with that action.
+    Any bytes are accepted; the first 16 MiB are read. Not bounces are automatic answers (RFC 3834),
+    read receipts (RFC 8098), complaints (RFC 5965), TLS and DMARC reports, and mail from people. A
+    notice of delay, of relaying or of delivery is a Bounce with that action.
     """
     parts = read_parts(message)
     status = [part for part in parts if part.media_type in _STATUS_PARTS]
@@ -100,7 +100,7 @@ def parse_dsn(message: bytes) -> Bounce | None:
 def _report(
     header: Header, groups: list[dict[str, str]], explanation: str, returned: bytes
 ) -> Bounce:
-    """A machine-readable report; what its fields leave open is taken from its text."""
+    """Read a machine-readable report; its text supplies values that its fields lack."""
     about = recipient_groups([group for group in groups if ABOUT_RECIPIENT.intersection(group)])
     recipients = [read_recipient(group) for group in about[:MAX_RECIPIENTS]]
     is_late = is_delay(explanation, decode_words(header.get("subject")))
@@ -126,7 +126,7 @@ def _report(
 
 
 def _free_text(top: Part, explanation: str, returned: bytes) -> Bounce | None:
-    """A bounce in words, or in the fields of RFC 3464 that something turned into plain text."""
+    """Read a bounce in prose, or with RFC 3464 fields that were turned into plain text."""
     header = top.header
     sender = _sender(header)
     has_subject_of_an_answer = _ANSWER_SUBJECT.match(sender.subject) is not None
@@ -155,7 +155,7 @@ def _free_text(top: Part, explanation: str, returned: bytes) -> Bounce | None:
 def _told(
     header: Header, sender: Sender, explanation: str, returned: bytes
 ) -> tuple[TextRecipient, ...]:
-    """Whom a text is about; one without an address where it names nobody."""
+    """The recipients in the text; a single one without an address if none is named."""
     to = address_of(header.get("to")) or ""
     found = recipients_in(explanation, named=sender.failed_recipients, sender=to)
     if found:
@@ -178,14 +178,14 @@ def _of_text(one: TextRecipient, action: Action | None) -> BouncedRecipient:
 
 
 def _judged_by_text(one: BouncedRecipient, explanation: str) -> BouncedRecipient:
-    """With a reason out of the prose, where codes and reply have none."""
+    """The recipient with a reason from the prose, if codes and reply give none."""
     if one.reason is not BounceReason.UNKNOWN or one.reply_code is not None:
         return one
     return replace(one, reason=judge_explanation(explanation))
 
 
 def _is_other_report(parts: tuple[Part, ...]) -> bool:
-    """A report about something else than delivery, RFC 6522 §3."""
+    """True for a report about something other than delivery, RFC 6522 §3."""
     about = parts[0].parameters.get("report-type", "delivery-status").lower()
     if parts[0].media_type == "multipart/report" and about != "delivery-status":
         return True
@@ -193,7 +193,7 @@ def _is_other_report(parts: tuple[Part, ...]) -> bool:
 
 
 def _claims_report(top: Part) -> bool:
-    """A delivery report by its own words; some are sent without the part that makes them one."""
+    """True if the Content-Type announces a delivery report; some lack the machine-readable part."""
     about = top.parameters.get("report-type", "").lower()
     return top.media_type == "multipart/report" and about == "delivery-status"
 
@@ -214,9 +214,9 @@ def _texts(parts: tuple[Part, ...]) -> tuple[str, bytes]:
 
 
 def _for_people(text: str) -> str:
-    """Without the lines somebody quotes, and with control characters written as escapes.
+    """The text without quoted lines, control characters written as escapes.
 
-    `>>>` is no quotation: it is what Sendmail says it sent.
+    `>>>` does not begin a quoted line: Sendmail marks the commands that it sent this way.
     """
     lines = [line for line in text.split("\n") if line[:1] != ">" or line[:2] == ">>"]
     return "\n".join(map(printable_line, lines)).strip()
@@ -241,7 +241,7 @@ def _sender(header: Header) -> Sender:
 
 
 def _is_answer(header: Header) -> bool:
-    """An automatic answer by its own words, or mail of a list; RFC 3834 §5, RFC 2919."""
+    """True for an automatic answer or list mail by its header fields; RFC 3834 §5, RFC 2919."""
     submitted = header.get("auto-submitted").lower()
     if submitted.startswith("auto-replied") and ("vacation" in submitted or "away" in submitted):
         return True
@@ -251,7 +251,7 @@ def _is_answer(header: Header) -> bool:
 
 
 def _only_recipient(header: Header, returned: bytes) -> str | None:
-    """Whom the returned message was for, where that is one address; else who is named in ours."""
+    """The one recipient that our header names, else the one in the returned header; else None."""
     named = _sender(header).failed_recipients
     if len(named) == 1:
         return named[0]
@@ -274,10 +274,10 @@ def _message_id(message: dict[str, str], returned: bytes) -> str | None:
 def _completed(
     one: BouncedRecipient, said: dict[str, QuotedReply], *, is_late: bool
 ) -> BouncedRecipient:
-    """With the reply from the text, where the fields have none, and the action, if it is left out.
+    """The recipient with the reply and the action, if the fields lack them.
 
-    An action nobody named is read from the class of the status; class 4 without a word of delay is
-    a delivery that was given up.
+    The reply comes from the text. A missing action follows from the class of the status: class 4
+    without a word of delay is a delivery that was given up.
     """
     action = one.action
     if action is None and one.status is not None:

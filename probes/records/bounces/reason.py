@@ -1,13 +1,14 @@
-"""Why mail came back, as one of ten classes: a documented judgement from codes and words.
+"""The reason of a bounce, one of ten classes: a documented judgement from codes and words.
 
-What is asked, in this order, and the first answer counts:
+The sources, in this order; the first that gives an answer counts:
 
-1. the enhanced code in the reply itself, where its meaning leaves no doubt (X.1.1, X.2.2, X.7.26);
-2. the words of the reply (_WORDS): most servers say 550 or 5.7.1 for everything and mean the text;
-3. the Status field, where its meaning leaves no doubt: it is second to the words because the
-   relay that writes the report makes one up when the reply has none;
-4. the enhanced codes whose meaning is broad (X.7.1: some policy), then the reply code;
-5. a code of class 4, or a notice of delay, with nothing else to go by: `temporary`.
+1. the enhanced code in the reply itself, if its meaning leaves no doubt (X.1.1, X.2.2, X.7.26);
+2. the words of the reply (_WORDS): most servers use 550 or 5.7.1 for everything, and only the
+   text tells the reason;
+3. the Status field, if its meaning leaves no doubt: it comes after the words because the
+   reporting relay makes one up if the reply has none;
+4. the enhanced codes with a broad meaning (X.7.1: some policy), then the reply code;
+5. a code of class 4, or a notice of delay, without anything else: `temporary`.
 """
 
 import re
@@ -18,13 +19,14 @@ from probes.records.reply import EnhancedCode
 
 
 class BounceReason(StrEnum):
-    """What kept the message out; the value is the word in metrics and JSON.
+    """The reason of a refusal; the value is the word in metrics and JSON.
 
-    `policy`: a rule about who may send what to whom. `reputation`: what is thought of the sending
-    address or domain, block lists included. `authentication`: SPF, DKIM, DMARC, ARC, reverse DNS or
-    SMTP AUTH. `content`: what the message says or holds. `routing`: no way to the mailbox's server
-    (no such domain, nobody answers, a loop, a server that does not take mail for the domain).
-    `temporary`: the server said "later", to the end or so far. `unknown`: nothing was understood.
+    `policy`: a rule about permitted senders, content or recipients. `reputation`: the standing of
+    the sending address or domain, block lists included. `authentication`: SPF, DKIM, DMARC, ARC,
+    reverse DNS or SMTP AUTH. `content`: the text or the attachments of the message. `routing`: no
+    way to the mailbox's server (no such domain, no answer, a loop, a server that does not take mail
+    for the domain). `temporary`: the server said "later", to the end or so far. `unknown`: no
+    reason was recognised.
     """
 
     UNKNOWN_USER = "unknown_user"
@@ -41,7 +43,7 @@ class BounceReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class _Code:
-    """Enhanced codes (RFC 3463 §3, RFC 7372 §3) of one subject; `details` None for all others."""
+    """Enhanced codes (RFC 3463 §3, RFC 7372 §3) of one subject; `details` is None for the rest."""
 
     subject: int
     details: frozenset[int] | None
@@ -95,7 +97,7 @@ _LISTS = re.compile(
     r"spamhaus|spamcop|barracudacentral|sorbs\.net|uceprotect|surbl|invaluement|senderscore|"
     r"talosintelligence|mailspike|abusix|\b(?:dns|rh|u|s|p|x|c)?bls?\.[a-z0-9-]+\.[a-z]"
 )
-"""Names of lists, which are sought before host names are taken out of the text."""
+"""Names of block lists; the search for them comes before host names are removed from the text."""
 
 _EXCHANGE = (
     (BounceReason.SIZE, re.compile(r"\b[a-z.]{1,40}sizelimit")),
@@ -105,19 +107,19 @@ _EXCHANGE = (
     (BounceReason.ROUTING, re.compile(r"\b(?:smtpsend\.)?dns\.[a-z]|\brouting\.|\bhop ?count")),
     (BounceReason.TEMPORARY, re.compile(r"\bqueue\.expired")),
 )
-"""The dotted words of Microsoft Exchange, which look like host names."""
+"""Dotted words of Microsoft Exchange; they look like host names."""
 
 _NAMES = re.compile(
     r"<[^<>\s]{0,320}>|(?<![^\s<>\"'])[^\s<>\"']{1,320}@[^\s<>\"']{1,255}"
     r"|https?://[^\s<>\"']{0,2000}"
     r"|(?<![\w.-])[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63}){1,10}(?![\w-])"
 )
-"""Addresses, links and host names: what they are called says nothing about the reason."""
+"""Addresses, links and host names: the words in them say nothing about the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Words:
-    """`passing` rows are asked only where no code says the refusal is permanent."""
+    """Words of one reason; `passing` rows apply only if no code says the refusal is permanent."""
 
     reason: BounceReason
     pattern: re.Pattern[str]
@@ -249,7 +251,7 @@ _WORDS = (
         r"permission|closed (?:group|list)|moderat|rejected (?:by|due|for|because)",
     ),
 )
-"""The words servers use, most telling first; asked of the text in lower case, names taken out."""
+"""Words of servers, most telling first; matched in lower case, after names are removed."""
 
 
 _TELLING = frozenset(
@@ -269,8 +271,8 @@ def judge_reason(
 ) -> BounceReason:
     """The class of a refusal, see above.
 
-    `text` is the reply, or whatever stands in for it; `said` the enhanced code within it; `status`
-    the report's own; `code` the reply code. At most 4,000 characters are read.
+    `text` is the reply or its substitute, `said` the enhanced code within it. `status` is the
+    report's own code, `code` the reply code. At most 4,000 characters are read.
     """
     is_permanent = _is_permanent(said, status, code)
     return (
@@ -285,16 +287,19 @@ def judge_reason(
 
 
 def judge_explanation(text: str) -> BounceReason:
-    """The class of a refusal that only prose speaks of; `unknown` for most.
+    """The class of a refusal that only prose explains; `unknown` for most.
 
-    Prose is full of advice ("try again later", "see the attachment", "ask for permission"), so only
-    words that name a cause by themselves are listened to.
+    Prose is full of advice ("try again later", "see the attachment", "ask for permission"). So only
+    words that name a cause by themselves count.
     """
     return _by_words(text[:4000].lower(), is_permanent=True, among=_TELLING) or BounceReason.UNKNOWN
 
 
 def _is_permanent(said: EnhancedCode | None, status: EnhancedCode | None, code: int | None) -> bool:
-    """The reply's own class first: a report calls the last of many 4yz a failure of class 5."""
+    """True if the refusal is permanent; the reply's own class comes first.
+
+    A report calls the last of many 4yz replies a failure of class 5.
+    """
     if said is not None:
         return said[0] == 5
     if code is not None:
@@ -312,7 +317,7 @@ def _by_code(rows: tuple[_Code, ...], code: EnhancedCode | None) -> BounceReason
 
 
 def _by_broad_code(code: EnhancedCode | None) -> BounceReason | None:
-    """Class 4 with a policy nobody names is the server's "later": it says so to everybody."""
+    """The reason of a broad code; class 4 with an unnamed policy is the server's usual "later"."""
     reason = _by_code(_BROAD_CODES, code)
     if reason is BounceReason.POLICY and code is not None and code[0] == 4:
         return BounceReason.TEMPORARY

@@ -1,4 +1,4 @@
-"""The SMTP reply within the diagnostic text of a bounce, as the relays of the world quote it."""
+"""The SMTP reply within the diagnostic text of a bounce, as relays quote it."""
 
 import re
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ _SPACE = re.compile(r"\s+")
 
 @dataclass(frozen=True, slots=True)
 class QuotedReply:
-    """What a diagnostic text quotes; `text` is on one line, "" where there was nothing."""
+    """The reply in a diagnostic text; `text` is on one line, "" if there was none."""
 
     text: str
     code: int | None = None
@@ -50,14 +50,14 @@ class QuotedReply:
 
 
 def read_quoted(text: str) -> QuotedReply:
-    """Read a whole diagnostic, of which the first 4,000 characters; everything of it is kept."""
+    """Read a whole diagnostic; its first 4,000 characters are kept."""
     text = text[:_MAX_TEXT]
     code, enhanced, _ = _codes(text)
     return QuotedReply(one_line(text), code, enhanced, quoted_remote(text))
 
 
 def find_quoted(text: str) -> QuotedReply | None:
-    """The reply somewhere in an explanation, up to the end of its paragraph; None without codes."""
+    """The reply within an explanation, up to the end of its paragraph; None without codes."""
     text = text[:_MAX_TEXT]
     code, enhanced, start = _codes(text)
     if code is None and enhanced is None:
@@ -70,7 +70,7 @@ def find_quoted(text: str) -> QuotedReply | None:
 
 
 def unquoted(text: str) -> str:
-    """A shortened text on one line, without what is left of the marks around it."""
+    """The text shortened, on one line, without incomplete quotes and brackets at its ends."""
     line = one_line(text).strip(" :;#*")[:500]
     for opened, closed in ("<>", "()"):
         if line.count(closed) > line.count(opened):
@@ -82,22 +82,22 @@ def unquoted(text: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """`text` with every run of space as one space, what is not printable written as an escape."""
+    """`text` with every run of space as one space and unprintable characters as escapes."""
     return printable_line(_SPACE.sub(" ", text).strip())
 
 
 def printable_line(line: str) -> str:
-    """A line with its tabs, everything else that is not printable written as an escape."""
+    """The line with its tabs; any other unprintable character as an escape."""
     if line.isprintable():
         return line
     return "".join(c if c.isprintable() or c == "\t" else ascii(c)[1:-1] for c in line)
 
 
 def _codes(text: str) -> tuple[int | None, EnhancedCode | None, int]:
-    """Reply code, enhanced code and where they begin.
+    """Reply code, enhanced code and their offset.
 
-    Two that stand together are taken together, even where their classes differ ("550 4.4.7" is what
-    becomes of a message that expired); two that do not must agree.
+    Two adjacent codes are a pair, even if their classes differ: "550 4.4.7" reports an expired
+    message. Two separate codes must have the same class.
     """
     pairs = list(_BOTH.finditer(text))
     # a transcript quotes the replies to the earlier commands first
@@ -119,7 +119,7 @@ def _triple(match: re.Match[str] | None, first: int) -> EnhancedCode | None:
 
 
 def quoted_remote(text: str) -> str | None:
-    """The name or address of the host a text says it heard from; None where it names none."""
+    """The name or address of the host that gave the reply; None if the text names none."""
     line = one_line(text[:_MAX_TEXT])
     for pattern in _REMOTE:
         match = pattern.search(line)

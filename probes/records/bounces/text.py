@@ -1,8 +1,8 @@
-"""Bounces in free text: what servers wrote before RFC 3464, and some write to this day.
+"""Bounces in free text, as servers wrote them before RFC 3464 and some still do.
 
-There is no standard to follow, so there are habits: an opening everybody knows the server by, the
-address alone on its line with the reason under it, and the returned message behind a line that says
-so. Each habit is a row in a table here.
+There is no standard, only common forms. One is an opening that is typical of a server. Another is
+the address alone on its line, with the reason under it. A third is a line that announces the
+returned message. Each form is a row in a table here.
 """
 
 import re
@@ -45,7 +45,7 @@ _RETURNED = _any(
     r"^[ \t]*your message (?:reads|begins|follows)[^\n]{0,20}:[ \t]*$",
     flags=re.IGNORECASE | re.MULTILINE,
 )
-"""The line behind which the returned message stands."""
+"""The line before the returned message."""
 
 _NAME = (
     r"(?:Return-Path|Received|From|To|Cc|Date|Subject|Message-ID|MIME-Version|Reply-To|Sender"
@@ -53,7 +53,7 @@ _NAME = (
 )
 _REST = r":[^\n]{0,2000}(?:\n[ \t][^\n]{0,2000}){0,50}"
 _RAW_HEADER = re.compile(rf"^{_NAME}{_REST}(?:\n{_NAME}{_REST}){{2}}", re.IGNORECASE | re.MULTILINE)
-"""Three header fields on end, not indented: the returned message without a word before it."""
+"""Three consecutive header fields, not indented: a returned message that no line announces."""
 
 _OPENINGS = _any(
     r"this is the (?:[\w.-]{1,40} )?(?:mail system|program|mail delivery (?:system|agent)) at",
@@ -79,7 +79,7 @@ _OPENINGS = _any(
     r"recipients? (?:of your message )?(?:could not|cannot|couldn't) be (?:reached|delivered)",
     r"error has occurred while attempting to deliver a message",
 )
-"""Sentences that only a mail server says, in lower case with single spaces."""
+"""Sentences that only mail servers write, in lower case with single spaces."""
 
 _FAILURE = _any(
     r"(?:could|can) ?(?:not|n't) (?:be )?(?:deliver|reach|sent|relay)",
@@ -138,13 +138,13 @@ _ALONE = re.compile(
     rf"{_AFTER}",
     re.IGNORECASE,
 )
-"""The address that opens its line, and nothing behind it that makes a sentence of it."""
+"""An address at the start of its line, without a sentence behind it."""
 
 _AFTER_A_NAME = re.compile(
     rf"[ \t]{{0,40}}[^\s<>@:()][^<>@:()\n]{{0,80}}[<('\"]{{1,2}}({_ADDRESS})[>)'\"]{{1,2}}"
     r"[ \t]*(?:$|<mailto:)"
 )
-"""A display name and its address, and nothing else on the line."""
+"""A display name and its address, alone on the line."""
 
 _LABELLED = re.compile(
     r"[ \t|*-]{0,40}(?:the )?(?:(?:final|original|failed|rejected|invalid|unknown|affected) )?"
@@ -158,7 +158,7 @@ _REMARKED = re.compile(
     rf"[a-z][\w' ]{{1,60}}:[ \t]{{0,20}}[<\"'(]?({_ADDRESS})[>\"')]?[ \t]*$",
     re.IGNORECASE,
 )
-"""A remark and the address it is about: "User mailbox exceeds allowed size: ADDRESS" (IMail)."""
+"""A remark and its address: "User mailbox exceeds allowed size: ADDRESS" (IMail)."""
 
 _LABEL = re.compile(
     r"(?:(?<![\w-])[\w-]+ )?(?:to|recipients?|address|user|mailbox|failed)\s*[:=]?\Z",
@@ -191,7 +191,7 @@ _NAMED_AT_START = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class TextRecipient:
-    """An address an explanation names, and the lines that belong to it."""
+    """An address in an explanation, and the reply that belongs to it."""
 
     address: str
     reply: QuotedReply
@@ -199,7 +199,7 @@ class TextRecipient:
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """What the header of a message says about who wrote it; decoded, in lower case."""
+    """The sender of a message by its header; decoded, in lower case."""
 
     subject: str
     author: str
@@ -208,12 +208,12 @@ class Sender:
 
 
 def is_mail_system(author: str) -> bool:
-    """True for a name or address that mail servers write under, in lower case."""
+    """True for the name or address of a mail system; `author` is in lower case."""
     return _DAEMON.search(author) is not None
 
 
 def split_returned(text: str) -> tuple[str, str]:
-    """The explanation and the returned message; the latter "" where none can be told."""
+    """The explanation and the returned message; the latter "" if none is found."""
     mark = _RETURNED.search(text)
     raw = _RAW_HEADER.search(text, 1)
     if raw is not None and (mark is None or raw.start() < mark.start()):
@@ -224,12 +224,12 @@ def split_returned(text: str) -> tuple[str, str]:
 
 
 def is_bounce_text(explanation: str, sender: Sender, *, has_returned: bool) -> bool:
-    """True where a mail server tells of mail that was not delivered.
+    """True if a mail server reports a message that was not delivered.
 
-    No single habit is enough: a person forwards a bounce, a robot mentions one. An opening that
-    only servers use counts twice, recipients named in the header too; besides count words of
-    failure, the returned message, a daemon's name, an empty return path, the subject and a reply
-    code. Three are asked for, some of them about the text and some about the sender.
+    No single sign is enough: a person may forward a bounce, a program may mention one. An opening
+    that only servers use counts twice, and so do recipients named in the header. These count once:
+    words of failure, the returned message, a daemon's name, an empty return path, the subject, a
+    reply code. Three are required, some about the text and some about the sender.
     """
     words = _squeezed(explanation)
     told = (
@@ -248,7 +248,7 @@ def is_bounce_text(explanation: str, sender: Sender, *, has_returned: bool) -> b
 
 
 def is_delay(explanation: str, subject: str) -> bool:
-    """True where the text says that delivery is still being tried."""
+    """True if the text reports that delivery is still being tried."""
     words = _squeezed(f"{subject.lower()} {explanation}")
     return _DELAY.search(words) is not None and _FINAL.search(words) is None
 
@@ -256,11 +256,11 @@ def is_delay(explanation: str, subject: str) -> bool:
 def recipients_in(
     explanation: str, *, named: tuple[str, ...] = (), sender: str = ""
 ) -> tuple[TextRecipient, ...]:
-    """The recipients an explanation speaks of, each with what is said about it.
+    """The recipients in an explanation, each with the reply about it.
 
-    `named` are known ones (X-Failed-Recipients, Final-Recipient), which need only be found in the
-    text; `sender` is who the bounce went to, who is named as the failed recipient only where
-    nobody else is.
+    `named` are known recipients (X-Failed-Recipients, Final-Recipient); only their places in the
+    text are searched for. `sender` is the recipient of the bounce; it counts as a failed recipient
+    only if no other is named.
     """
     lines = [line[:_MAX_LINE] for line in islice(explanation.splitlines(), _MAX_LINES)]
     places = _places_of(lines, named) if named else _places(lines, sender)
@@ -272,7 +272,7 @@ def recipients_in(
 
 
 def reporting_site(explanation: str) -> str | None:
-    """The host that says it wrote the explanation."""
+    """The host that wrote the explanation, by its own words; None if it names none."""
     match = _SITE.search(_squeezed(explanation))
     return next((group for group in match.groups() if group), None) if match else None
 
@@ -282,7 +282,7 @@ def _squeezed(text: str) -> str:
 
 
 def _places(lines: list[str], sender: str) -> dict[str, int]:
-    """Addresses and the numbers of their lines, by the most telling habit that finds any."""
+    """Addresses and their line numbers, from the most reliable form that finds any."""
     for habit in _HABITS:
         found: dict[str, int] = {}
         for number, line in enumerate(lines):
@@ -311,13 +311,13 @@ def _in_a_sentence(line: str) -> str | None:
 
 
 def _address(match: re.Match[str] | None) -> str | None:
-    """The group that took part, where it has a domain of more than one label."""
+    """The matched address, if its domain has more than one label."""
     found = next((group for group in match.groups() if group), "") if match else ""
     return found if "." in found.rpartition("@")[2] else None
 
 
 def _without_bystanders(found: dict[str, int], sender: str) -> dict[str, int]:
-    """Without the addresses one is told to write to, unless there are no others."""
+    """The addresses without contact addresses and the sender, unless there are no others."""
     kept = {
         address: number
         for address, number in found.items()
@@ -332,9 +332,9 @@ def _places_of(lines: list[str], named: tuple[str, ...]) -> dict[str, int]:
 
 
 def _place_of(lines: list[str], address: str) -> int:
-    """The line that is about an address rather than one that mentions it, if there is one.
+    """The line about an address, else the first that mentions it, else the number of lines.
 
-    The whole text is about nobody in particular.
+    Without an address it is the first line: the whole text applies.
     """
     if not address:
         return 0
@@ -347,7 +347,7 @@ def _place_of(lines: list[str], address: str) -> int:
 
 
 def _reply_of(lines: list[str], start: int, starts: list[int], explanation: str) -> QuotedReply:
-    """What is said about the recipient named on line `start`: up to the next recipient's line."""
+    """The reply about the recipient on line `start`, up to the next recipient's line."""
     end = next((other for other in starts if other > start), len(lines))
     block = lines[start : min(end, start + _MAX_BLOCK_LINES)]
     if block:
@@ -363,9 +363,9 @@ def _reply_of(lines: list[str], start: int, starts: list[int], explanation: str)
 
 
 def _words_about(lines: list[str], start: int, text: str, explanation: str) -> str:
-    """The reason where no code gives it.
+    """The reason in words, if no code gives it.
 
-    Behind the word for it, after the address, right above it, or in front of it.
+    It is searched for behind a label, after the address, in the line above, and before the address.
     """
     reason = _REASON_LINE.search(text) or _REASON_LINE.search(explanation)
     if reason is not None:

@@ -1,4 +1,4 @@
-"""What a bounce says, whoever wrote it."""
+"""The contents of a bounce, independent of its form."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,7 +9,7 @@ from probes.records.reply import EnhancedCode
 
 
 class Action(StrEnum):
-    """What was done for a recipient, RFC 3464 §2.3.3."""
+    """The action for a recipient, RFC 3464 §2.3.3."""
 
     FAILED = "failed"
     DELAYED = "delayed"
@@ -20,16 +20,17 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class BouncedRecipient:
-    """One recipient as a bounce speaks of it; None for what it does not say.
+    """One recipient in a bounce; None for a value that the bounce does not give.
 
-    `recipient` is the address the mail could not be delivered to (Final-Recipient), which behind an
-    alias is not the one we sent to: that is `original_recipient` (ORCPT, RFC 3461 §4.2), where it
-    was asked for. `address_type` is the type of `recipient` in lower case (`rfc822`, `utf-8`,
-    `x400`), None outside of reports. `status` is the Status field; where that is missing or says
-    only X.0.0, the enhanced code in the reply. `reply` is the diagnostic text on one line and
-    `reply_code` the SMTP code in it; `diagnostic_type` says what kind of text it is (`smtp`,
-    `x-postfix`). `remote_mta` is the name or address of who refused, without type and remarks.
-    `reason` is None where nothing went wrong.
+    `recipient` is the address that could not be reached (Final-Recipient). Behind an alias it
+    differs from the address we sent to: that is `original_recipient` (ORCPT, RFC 3461 §4.2), if it
+    was requested. `address_type` is the type of `recipient` in lower case (`rfc822`, `utf-8`,
+    `x400`), None outside of reports.
+
+    `status` is the Status field; if that is missing or only X.0.0, the enhanced code in the reply.
+    `reply` is the diagnostic text on one line and `reply_code` the SMTP code in it.
+    `diagnostic_type` is the type of that text (`smtp`, `x-postfix`). `remote_mta` is the name or
+    address of the refusing host, without type and comments. `reason` is None if nothing went wrong.
     """
 
     recipient: str | None
@@ -48,12 +49,12 @@ class BouncedRecipient:
 
 @dataclass(frozen=True, slots=True)
 class Bounce:
-    """A message that tells what became of another one.
+    """A message that reports the fate of another one.
 
-    `is_report` is True where it is machine readable (RFC 3464), False for free text. `returned` is
-    as much of the message it is about as came back, transfer encoding undone; it may be empty.
-    `explanation` is the text for people, shortened, control characters escaped. `envid` is the
-    envelope identifier (RFC 3461 §4.4) as the report writes it.
+    `is_report` is True if it is machine readable (RFC 3464), False for free text. `returned` is the
+    returned part of the original message, transfer encoding undone; it may be empty. `explanation`
+    is the text for people, shortened, control characters escaped. `envid` is the envelope
+    identifier (RFC 3461 §4.4) as the report writes it.
     """
 
     recipients: tuple[BouncedRecipient, ...]
@@ -68,12 +69,12 @@ class Bounce:
 
     @property
     def failed(self) -> tuple[BouncedRecipient, ...]:
-        """The recipients that were given up; a bounce without any settles nothing."""
+        """The recipients with a failed delivery; a bounce without any settles nothing."""
         return tuple(one for one in self.recipients if one.action is Action.FAILED)
 
     @property
     def delayed(self) -> tuple[BouncedRecipient, ...]:
-        """The recipients for whom it has not been given up yet."""
+        """The recipients for which delivery is still being tried."""
         return tuple(one for one in self.recipients if one.action is Action.DELAYED)
 
     @property

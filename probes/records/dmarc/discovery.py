@@ -1,4 +1,7 @@
-"""Which DMARC record holds for a domain: the tree walk of RFC 9989 §4.10, look-ups injected."""
+"""Discovery of the DMARC record of a domain: the tree walk of RFC 9989 §4.10.
+
+The DNS look-ups are injected.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Iterator
@@ -9,14 +12,15 @@ from probes.records.dmarc.record import DmarcRecord, Policy, is_dmarc, is_nearly
 from probes.records.looked_up import LookedUp, Lookup, LookupStatus, texts
 
 MOST_QUESTIONS = 8
-"""RFC 9989 §4.10: names above this many labels are shortened, so that no walk asks more."""
+"""The limit of RFC 9989 §4.10: longer names are shortened, so that no walk asks more."""
 
 
 @dataclass(frozen=True, slots=True)
 class WalkStep:
-    """One name that was asked. `count` is how many DMARC records it has; several count as none.
+    """One name of the walk.
 
-    `ignored` are texts that were meant as records, where it has none that counts as one.
+    `count` is its number of DMARC records; several count as none. `ignored` are texts that resemble
+    a record, if no record counts.
     """
 
     domain: str
@@ -31,20 +35,20 @@ class WalkStep:
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """One walk from a domain towards the root, as far as it went."""
+    """One walk from a domain towards the root, up to its end."""
 
     domain: str
     steps: tuple[WalkStep, ...]
 
     @property
     def failed(self) -> WalkStep | None:
-        """The step whose look-up failed: what stands there and above is not known."""
+        """The step with a failed look-up: the records there and above are not known."""
         last = self.steps[-1]
         return last if last.status is LookupStatus.FAILED else None
 
     @property
     def organisational_domain(self) -> str:
-        """RFC 9989 §4.10.2; the domain itself where no record was found."""
+        """The Organizational Domain, RFC 9989 §4.10.2; the domain itself if no record was found."""
         found = [step for step in self.steps if step.record is not None]
         for step in found:
             if step.record is None:
@@ -56,12 +60,12 @@ class Walk:
         return found[-1].domain if found else self.domain
 
     def at(self, domain: str) -> DmarcRecord | None:
-        """The record of one of the walk's names."""
+        """The record of one of the walk's names; None without one."""
         return next((step.record for step in self.steps if step.domain == domain), None)
 
 
 class Source(StrEnum):
-    """Whose record it is that holds, RFC 9989 §4.10.1."""
+    """The owner of the record that applies, RFC 9989 §4.10.1."""
 
     DOMAIN = "domain"
     ORGANISATION = "organisation"
@@ -70,12 +74,11 @@ class Source(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Discovery:
-    """What holds for one author domain.
+    """The DMARC policy of one author domain.
 
-    `record` is None where there is none, or where a look-up failed before it was found
-    (`walk.failed`). `policy` is what receivers are asked to do, None where DMARC is not applied;
-    `tag` is the tag that says so. `exists` is None where nobody needed to know whether the domain
-    exists (np=).
+    `record` is None if there is none, or if a look-up failed before it was found (`walk.failed`).
+    `policy` is the policy that receivers are asked to apply, None if DMARC does not apply. `tag` is
+    the tag that states it. `exists` is None if the existence of the domain did not matter (np=).
     """
 
     domain: str
@@ -90,7 +93,7 @@ class Discovery:
 
 
 async def walk_up(domain: str, lookup: Lookup) -> Walk:
-    """Ask from `domain` (lower case A-labels, no final dot) up to the top label."""
+    """Query the names from `domain` (lower case A-labels, no final dot) up to the top label."""
     steps: list[WalkStep] = []
     for name in _names(domain):
         step = _step(name, await lookup(f"_dmarc.{name}", "TXT"))
@@ -101,7 +104,7 @@ async def walk_up(domain: str, lookup: Lookup) -> Walk:
 
 
 async def discover(domain: str, lookup: Lookup) -> Discovery:
-    """The policy that holds for mail in the name of `domain`."""
+    """Find the policy for mail with the author domain `domain`."""
     walk = await walk_up(domain, lookup)
     organisation = walk.organisational_domain
     if walk.failed is not None and walk.at(domain) is None:
@@ -118,7 +121,7 @@ async def discover(domain: str, lookup: Lookup) -> Discovery:
 
 
 def older_readers_differ(discovery: Discovery) -> Iterator[str]:
-    """What a receiver that reads RFC 7489 still would do otherwise, a sentence each."""
+    """The differences for a receiver that still reads RFC 7489, a sentence each."""
     record = discovery.record
     if record is None:
         return
@@ -146,7 +149,7 @@ _RETIRED = {
 
 
 def _names(domain: str) -> Iterator[str]:
-    """RFC 9989 §4.10: the domain, then at most seven labels and fewer."""
+    """The names of the walk, RFC 9989 §4.10: the domain, then at most seven labels and fewer."""
     labels = domain.split(".")
     yield domain
     start = max(1, len(labels) - (MOST_QUESTIONS - 1))
@@ -155,7 +158,7 @@ def _names(domain: str) -> Iterator[str]:
 
 
 def _is_last(step: WalkStep) -> bool:
-    """RFC 9989 §4.10: psd=n and psd=y end a walk."""
+    """True for a record that ends a walk: psd=n or psd=y, RFC 9989 §4.10."""
     return step.record is not None and step.record.psd != "u"
 
 
@@ -204,6 +207,9 @@ async def _holding(
 
 
 async def _exists(domain: str, lookup: Lookup) -> bool:
-    """RFC 9989 §3.2: a name without A, AAAA and MX records does not exist; in doubt it does."""
+    """True if the domain exists, RFC 9989 §3.2: it has an A, AAAA or MX record.
+
+    True also if a look-up fails.
+    """
     asked: list[Awaitable[LookedUp]] = [lookup(domain, rdtype) for rdtype in ("A", "AAAA", "MX")]
     return not all(found.is_void for found in await asyncio.gather(*asked))

@@ -1,6 +1,6 @@
-"""DMARC records as text, RFC 9989 §4.7, §4.8: read tag by tag, nothing looked up.
+"""DMARC records as text, RFC 9989 §4.7, §4.8: read tag by tag, without look-ups.
 
-`dmarc_discovery` finds the record that holds for a domain.
+`discovery` finds the record of a domain.
 """
 
 import re
@@ -16,10 +16,10 @@ MAX_RECORD = 65_535
 """Octets of one record; DNS carries no more."""
 
 MAX_REPORT_URIS = 20
-"""Report addresses of one tag that are read; the others are a problem of the record."""
+"""Report addresses of one tag that are read; any more are a problem of the record."""
 
 _MAX_TAGS = 100
-# RFC 9989 §4.8: the version stands first, its value in exactly these letters
+# RFC 9989 §4.8: the version comes first, its value in exactly these letters
 _VERSION = re.compile(r"[vV][ \t]*=[ \t]*DMARC1[ \t]*(?:;|\Z)")
 _NEARLY = re.compile(
     r"dmarc[ \t]*1|v\s*=\s*dmarc|(?:^|;)\s*p\s*=\s*(?:none|quarantine|reject)\b", re.I
@@ -29,11 +29,11 @@ _TAG_NAME = re.compile(r"[ \t]*[pP][ \t]*=")
 _SIZE = re.compile(r"(.*)!([0-9]{1,15}[kmgtKMGT]?)")
 
 RETIRED = frozenset({"pct", "rf", "ri"})
-"""Tags of RFC 7489 §6.3 that RFC 9989 no longer has."""
+"""Tags of RFC 7489 §6.3 that RFC 9989 dropped."""
 
 
 class Policy(StrEnum):
-    """What a domain wants done with mail that fails, least first."""
+    """The policy of a domain for mail that fails, weakest first."""
 
     NONE = "none"
     QUARANTINE = "quarantine"
@@ -42,9 +42,9 @@ class Policy(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ReportUri:
-    """One address for reports. `domain` is None where no mail can go, and `problem` says why.
+    """One address for reports; `domain` is None if it is unusable, and `problem` says why.
 
-    `size` is the limit behind `!`, which RFC 9989 no longer has; None without one.
+    `size` is the limit behind `!`, which RFC 9989 dropped; None without one.
     """
 
     text: str
@@ -55,10 +55,10 @@ class ReportUri:
 
 @dataclass(frozen=True, slots=True)
 class DmarcRecord:
-    """One record, broken tags left out as RFC 9989 §4.7 has it.
+    """One record, without its broken tags as RFC 9989 §4.7 requires.
 
-    The policies are None where the tag is missing or broken. `problems` is what is wrong with
-    which tag; `retired` are tags only older readers heed, `unknown` those nobody does.
+    The policies are None if the tag is missing or broken. `problems` are pairs of a tag and its
+    fault. `retired` are tags that only older readers use, `unknown` tags that none uses.
     """
 
     text: str
@@ -78,28 +78,28 @@ class DmarcRecord:
 
     @property
     def is_policy_broken(self) -> bool:
-        """True when p=, sp= or np= is there and says nothing that is known."""
+        """True if p=, sp= or np= has an unknown value."""
         return any(tag in ("p", "sp", "np") for tag, _ in self.problems)
 
     @property
     def is_applied(self) -> bool:
-        """False for a record receivers do as if it were not there, RFC 9989 §4.10.1."""
+        """False for a record that receivers treat as absent, RFC 9989 §4.10.1."""
         return not self.is_policy_broken or any(uri.domain for uri in self.aggregate)
 
     @property
     def is_policy_in_front(self) -> bool:
-        """RFC 7489 §6.4: p= stands behind the version, where it is there at all."""
+        """True if p= directly follows the version or is missing, RFC 7489 §6.4."""
         first = self.text.split(";")[1:2]
         return self.policy is None or not first or _TAG_NAME.match(first[0]) is not None
 
     @property
     def is_seen_by_older_readers(self) -> bool:
-        """RFC 7489 §6.6.3: without a valid p= there has to be an address for reports."""
+        """True if RFC 7489 readers accept it: a valid p= or a report address, RFC 7489 §6.6.3."""
         has_policy = self.policy is not None and not self.is_policy_broken
         return has_policy or any(uri.domain for uri in self.aggregate)
 
     def policy_for(self, *, is_own: bool, exists: bool = True) -> tuple[Policy, str]:
-        """What holds for the domain itself or for one below it, and the tag that says so."""
+        """The policy for the domain itself or for a subdomain, and the tag that states it."""
         if self.is_policy_broken:
             return Policy.NONE, "p"
         own = (self.policy or Policy.NONE, "p")
@@ -111,17 +111,17 @@ class DmarcRecord:
 
 
 def is_dmarc(text: str) -> bool:
-    """True for a record of the version everybody reads; all others are to be ignored."""
+    """True for a record of version DMARC1; all others are ignored."""
     return _VERSION.match(text) is not None
 
 
 def is_nearly_dmarc(text: str) -> bool:
-    """True for a text that was meant as a record and is none: receivers do not see it."""
+    """True for a text that resembles a record but is none: receivers do not see it."""
     return not is_dmarc(text) and _NEARLY.search(text) is not None
 
 
 def parse_dmarc(text: str) -> DmarcRecord:
-    """Read one record. Raises RecordError for what is no DMARC record at all."""
+    """Read one record. Raises RecordError for a text that is no DMARC record at all."""
     if not is_dmarc(text):
         raise RecordError(f"no DMARC record: {text[:40]!r}")
     if len(text) > MAX_RECORD:
@@ -150,7 +150,7 @@ _KNOWN = RETIRED | {"p", "sp", "np", "psd", "t", "adkim", "aspf", "rua", "ruf", 
 
 
 def _tags(text: str, problems: list[tuple[str, str]]) -> dict[str, str]:
-    """Every tag behind the version, of one that is there twice the first."""
+    """The tags behind the version; of a repeated tag the first."""
     pieces = text.split(";")[1:]
     if len(pieces) > _MAX_TAGS:
         problems.append(("", f"{len(pieces)} tags: only the first {_MAX_TAGS} are read"))
@@ -184,7 +184,7 @@ def _word(
     words: tuple[str, ...],
     problems: list[tuple[str, str]],
 ) -> str:
-    """One of `words`; the first of them where the tag is missing or broken."""
+    """The tag's value, one of `words`; the first of them if the tag is missing or broken."""
     value = tags.get(name, words[0]).lower()
     if "".join(value.split()) in words:
         return "".join(value.split())
@@ -193,7 +193,7 @@ def _word(
 
 
 def _failure_options(tags: Mapping[str, str], problems: list[tuple[str, str]]) -> str:
-    """RFC 9989 §4.7: each option at most once, and not both 0 and 1."""
+    """The value of fo=, RFC 9989 §4.7: each option at most once, and not both 0 and 1."""
     value = "".join(tags.get("fo", "0").lower().split())
     options = value.split(":")
     is_known = set(options) <= {"0", "1", "d", "s"} and not {"0", "1"} <= set(options)
@@ -217,7 +217,7 @@ def _uris(
 
 
 def _uri(text: str) -> ReportUri:
-    """RFC 9989 §4.6: mailto is what every receiver has to know."""
+    """Read one report URI; mailto is the only scheme every receiver knows, RFC 9989 §4.6."""
     sized = _SIZE.fullmatch(text)
     plain, size = (sized[1], sized[2]) if sized is not None else (text, None)
     scheme, colon, address = plain.partition(":")

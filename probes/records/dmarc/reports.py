@@ -1,4 +1,4 @@
-"""May DMARC reports go where a record wants them? RFC 9990 §4, as in RFC 7489 §7.1 before."""
+"""Authorisation of DMARC report addresses in other domains: RFC 9990 §4, RFC 7489 §7.1."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -9,20 +9,23 @@ from probes.records.looked_up import Lookup, is_domain_name, texts
 
 
 class Authorisation(StrEnum):
-    """What becomes of a report address in another domain."""
+    """The authorisation of a report address in another domain."""
 
     SAME_ORGANISATION = "same_organisation"
-    """Nobody has to agree."""
+    """No authorisation is needed."""
     AUTHORISED = "authorised"
     REFUSED = "refused"
-    """Nothing there agrees: receivers send no report."""
+    """No record authorises it: receivers send no report."""
     UNKNOWN = "unknown"
     """The look-up failed."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReportAuthorisation:
-    """`name` is where the agreement stands or would have to stand, "" where none is needed."""
+    """The authorisation of one destination.
+
+    `name` is the name of the record that gives or would give it, "" if none is needed.
+    """
 
     destination: str
     status: Authorisation
@@ -34,7 +37,7 @@ class ReportAuthorisation:
 async def authorisation(
     policy_domain: str, destination: str, lookup: Lookup
 ) -> ReportAuthorisation:
-    """Whether `destination` takes reports about the domain whose record names it."""
+    """The authorisation of `destination` to receive reports about `policy_domain`."""
     if destination == policy_domain:
         return ReportAuthorisation(destination, Authorisation.SAME_ORGANISATION)
     theirs, ours = await walk_up(destination, lookup), await walk_up(policy_domain, lookup)
@@ -47,7 +50,7 @@ async def authorisation(
 
 
 def _unknown(destination: str, failed: WalkStep) -> ReportAuthorisation:
-    """Whose organisation it is could not be looked up: whether it has to agree is not known."""
+    """The result of a failed organisation look-up: the need for a record is not known."""
     name = f"_dmarc.{failed.domain}"
     return ReportAuthorisation(
         destination, Authorisation.UNKNOWN, name, failed.detail, failed.is_ours

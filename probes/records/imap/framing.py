@@ -1,8 +1,8 @@
-"""Where an IMAP response ends: lines and literals, RFC 3501 §4.3 and §7, from bytes as they come.
+"""Framing of IMAP responses: lines and literals, RFC 3501 §4.3 and §7, from bytes as they come.
 
-A `Raw` response is what stands between the line ends and literals, in turn: the text of the first
-line, then for every literal its octets and the text that follows it. The literal's `{n}` is not
-part of the text, so a response without literals is a tuple of one.
+A `Raw` response has texts and literals in turn: the text of the first line, then for every literal
+its octets and the text that follows it. The literal's `{n}` is not part of the text, so a response
+without literals is a tuple of one.
 """
 
 import re
@@ -15,16 +15,16 @@ MAX_LINE = 64 * 1024
 """Octets of one line, literals aside."""
 
 MAX_SEARCH_LINE = 4 * 1024 * 1024
-"""Octets of a SEARCH or ESEARCH line, which has no literal to break it: 300,000 long UIDs."""
+"""Octets of a SEARCH or ESEARCH line, which has no literals: 300,000 long UIDs."""
 
 MAX_LITERAL = 16 * 1024 * 1024
-"""The largest literal that can be asked for."""
+"""The largest literal that can be requested."""
 
 MAX_LITERALS = 256
 """Literals in one response."""
 
 SMALL_LITERAL = 64 * 1024
-"""The largest literal unless more was asked for: a mailbox name, an ID value."""
+"""The largest literal without such a request: a mailbox name, an ID value."""
 
 _LITERAL = re.compile(rb"~?\{([0-9]{1,10})\+?\}\Z")
 _PROSE = re.compile(rb"\+|[^ ]++ (?:OK|NO|BAD|BYE|PREAUTH)(?: |\Z)", re.IGNORECASE)
@@ -32,9 +32,9 @@ _SEARCH = re.compile(rb"\* E?SEARCH(?:[ \r]|\Z)", re.IGNORECASE)
 
 
 class Framer:
-    """Collects octets and gives them back as whole responses; linear in the octets fed.
+    """Splits a stream of octets into whole responses, in time linear in the octets.
 
-    `max_literal` may be changed between responses. Raises RecordError for what breaks a bound;
+    `max_literal` may be changed between responses. Raises RecordError if a limit is exceeded;
     nothing more can be read after that.
     """
 
@@ -48,11 +48,11 @@ class Framer:
 
     @property
     def is_empty(self) -> bool:
-        """True when every octet fed has been given back."""
+        """True if no octets are left over."""
         return not self._buffer and not self._pieces
 
     def feed(self, data: bytes) -> None:
-        """Add what was received."""
+        """Add received octets."""
         self._buffer += data
 
     def next(self) -> Raw | None:
@@ -87,9 +87,9 @@ class Framer:
             raise RecordError(f"an IMAP line of more than {length - 1} octets")
 
     def _line_ended(self, line: bytes) -> Raw | None:
-        """The whole response, or None when the line announces a literal."""
+        """The whole response, or None if the line announces a literal."""
         is_prose = not self._pieces and _PROSE.match(line)
-        # RFC 3501 §9: resp-text has no literals, whatever it ends with.
+        # RFC 3501 §9: resp-text has no literals, even if it ends like one.
         literal = _LITERAL.search(line[-16:]) if line[-1:] == b"}" and not is_prose else None
         if literal is None:
             raw = (*self._pieces, line)

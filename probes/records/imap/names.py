@@ -11,7 +11,7 @@ _UNPRINTABLE = re.compile(r"[^\x20-\x7e]+")
 
 
 def decode_name(wire: str) -> str:
-    """The mailbox name in Unicode. Raises RecordError for what is not modified UTF-7."""
+    """Decode a mailbox name to Unicode. Raises RecordError if it is not modified UTF-7."""
     if not wire.isascii():
         raise RecordError("a mailbox name with octets above 127")
     if "&" in _SHIFTED.sub("", wire):

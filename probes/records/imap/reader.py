@@ -1,7 +1,7 @@
 """The reader of IMAP responses, RFC 3501 §7 and RFC 9051 §7.
 
-`read_response` takes one whole response (see `imap_framing`) and never looks at another one, so
-what a server says out of turn is read like anything else.
+`read_response` takes one whole response (see `framing`) and keeps no state between responses. So an
+unsolicited response is read like any other.
 """
 
 import re
@@ -34,7 +34,7 @@ from probes.records.imap.responses import (
 from probes.records.imap.values import Value, read_values
 
 MAX_NUMBERS = 500_000
-"""Message numbers one search may answer with."""
+"""Message numbers accepted in the answer to one search."""
 
 _NUMBER = re.compile(r"[0-9]{1,19}")
 _TAG = re.compile(rb"[^\x00-\x20\x7f-\xff(){%*\"\\+]{1,64}")
@@ -52,7 +52,7 @@ _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct",
 
 
 def read_response(raw: Raw) -> Response:
-    """One response. Raises RecordError for what RFC 3501 §9 does not know as one."""
+    """Read one response. Raises RecordError if RFC 3501 §9 has no such response."""
     line = raw[0]
     if line[:1] == b"+":
         return Continuation(_text(line[1:].removeprefix(b" ")))
@@ -128,7 +128,7 @@ def _read_fetch(sequence: int, values: tuple[Value, ...]) -> Fetch:
 
 
 def _labels(value: Value) -> tuple[str, ...] | None:
-    """Names as those of folders, in modified UTF-7."""
+    """Decode labels, which are in modified UTF-7 like mailbox names."""
     return tuple(map(_mailbox, value)) if isinstance(value, tuple) else None
 
 
@@ -168,7 +168,7 @@ def _read_search(raw: Raw) -> Search:
 
 
 def _read_esearch(raw: Raw) -> Search:
-    """RFC 4731 §3.1; only ALL matters here, absent when nothing was found."""
+    """Read an ESEARCH response, RFC 4731 §3.1; only ALL is used, absent if nothing was found."""
     values = list(read_values(raw))
     tag = None
     if values and isinstance(values[0], tuple):
@@ -261,7 +261,7 @@ def _word(value: Value) -> str:
 
 
 def _mailbox(value: Value) -> str:
-    # RFC 3501 §5.1: INBOX in any case is the same folder. A folder may be called "NIL".
+    # RFC 3501 §5.1: INBOX in any case is the same folder. A folder may have the name "NIL".
     wire = "NIL" if value is None else _text(_octets(value))
     try:
         name = decode_name(wire)

@@ -1,4 +1,4 @@
-"""What an IMAP server says, RFC 3501 §7 and RFC 9051 §7, as frozen values."""
+"""IMAP responses, RFC 3501 §7 and RFC 9051 §7, as frozen values."""
 
 import re
 from collections.abc import Mapping
@@ -21,25 +21,25 @@ class Condition(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """A response code such as `[UIDNEXT 12]`; `text` is what follows its name (in capitals)."""
+    """A response code such as `[UIDNEXT 12]`: `name` in upper case, `text` the rest."""
 
     name: str
     text: str
 
     @property
     def number(self) -> int | None:
-        """Its argument, None when that is not one number."""
+        """The argument as a number; None if it is not one number."""
         return int(self.text) if _NUMBER.fullmatch(self.text) else None
 
     @property
     def words(self) -> tuple[str, ...]:
-        """Its arguments, parentheses aside."""
+        """The arguments, without parentheses."""
         return tuple(self.text.replace("(", " ").replace(")", " ").split())
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """A status response; `tag` is None when untagged."""
+    """A status response; `tag` is None for an untagged one."""
 
     tag: str | None
     condition: Condition
@@ -53,39 +53,39 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class Continuation:
-    """The server asks for more, RFC 3501 §7.5; in AUTHENTICATE `text` is base64."""
+    """A continuation request, RFC 3501 §7.5; in AUTHENTICATE `text` is base64."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Exists:
-    """So many messages are in the folder now."""
+    """The number of messages in the folder."""
 
     count: int
 
 
 @dataclass(frozen=True, slots=True)
 class Recent:
-    """So many messages have the \\Recent flag."""
+    """The number of messages with the \\Recent flag."""
 
     count: int
 
 
 @dataclass(frozen=True, slots=True)
 class Expunge:
-    """The message with this sequence number is gone; the ones after it moved up."""
+    """The removal of the message with this sequence number; the later ones moved up by one."""
 
     sequence: int
 
 
 @dataclass(frozen=True, slots=True)
 class Fetch:
-    """What was said about one message; None = not said.
+    """The data of one message; None for an item that was not sent.
 
-    `sections` has the octets by section specification in capitals without `BODY[...]`, a partial's
-    origin aside (`HEADER`, `TEXT`, `` for the whole message); None for a section said to be NIL.
-    `internal_date` is also None when it cannot be read. `labels` are Gmail's, decoded.
+    `sections` has the octets by section specification in upper case, without `BODY[...]` and the
+    origin of a partial. Keys are `HEADER`, `TEXT`, or `` for the whole message. A section that is
+    NIL has None. `internal_date` is also None if it is invalid. `labels` are Gmail's, decoded.
     """
 
     sequence: int
@@ -99,31 +99,31 @@ class Fetch:
 
 @dataclass(frozen=True, slots=True)
 class Capability:
-    """What the server can do, in capitals."""
+    """The server's capabilities, in upper case."""
 
     names: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
 class Enabled:
-    """What ENABLE switched on, RFC 5161 §3.2."""
+    """The extensions that ENABLE switched on, RFC 5161 §3.2."""
 
     names: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
 class Flags:
-    """The flags a folder knows."""
+    """The flags that a folder defines."""
 
     names: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A folder. `attributes` are in small letters, special uses (RFC 6154) among them.
+    """A folder; `attributes` are in lower case, special uses (RFC 6154) included.
 
-    `delimiter` is None in a flat name space. `name` is decoded, or as sent where it is not
-    modified UTF-7.
+    `delimiter` is None in a flat name space. `name` is decoded, or as sent if it is not modified
+    UTF-7.
     """
 
     attributes: frozenset[str]
@@ -133,7 +133,7 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """Message numbers in the order in which they were said, from SEARCH or ESEARCH's ALL."""
+    """Message numbers in the order of the response, from SEARCH or ESEARCH's ALL."""
 
     numbers: tuple[int, ...]
     tag: str | None = None
@@ -141,7 +141,7 @@ class Search:
 
 @dataclass(frozen=True, slots=True)
 class FolderStatus:
-    """The answer to STATUS; items in capitals."""
+    """The answer to STATUS; items in upper case."""
 
     name: str
     items: Mapping[str, int]
@@ -149,7 +149,7 @@ class FolderStatus:
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """What a quota root holds, RFC 9208 §4.2.1: resource in capitals -> (used, limit).
+    """The resources of a quota root, RFC 9208 §4.2.1: resource in upper case -> (used, limit).
 
     STORAGE counts 1024 octets, MESSAGE messages.
     """
@@ -160,14 +160,14 @@ class Quota:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What the server says it is, RFC 2971; empty for NIL."""
+    """The server's identification, RFC 2971; empty for NIL."""
 
     fields: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Other:
-    """An untagged response this project has no use for; RFC 3501 §7 wants it borne."""
+    """An untagged response without a use here; RFC 3501 §7 requires clients to accept it."""
 
     name: str
 

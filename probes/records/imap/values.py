@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from probes.records import RecordError
 
 MAX_DEPTH = 32
-"""Parentheses inside parentheses."""
+"""Nesting of parentheses."""
 
 Value = str | bytes | None | tuple["Value", ...]
 """An atom or number as str, a quoted string or literal as bytes, NIL as None, a list as tuple."""
@@ -23,7 +23,7 @@ _ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
 
 
 def read_values(raw: Sequence[bytes]) -> tuple[Value, ...]:
-    """The atoms, strings and lists of a text with literals. Raises RecordError."""
+    """Read the atoms, strings and lists of a text with literals. Raises RecordError."""
     stack: list[list[Value]] = [[]]
     for index, piece in enumerate(raw):
         if index % 2:

@@ -1,6 +1,6 @@
-"""ARC sets, RFC 8617 §4: what each handler on the way said it saw, grouped by instance.
+"""ARC sets, RFC 8617 §4: the claims of each ARC handler, grouped by instance.
 
-Nothing is verified here: a seal that was read is a claim.
+Nothing is verified here: a seal is read as a claim.
 """
 
 import re
@@ -15,7 +15,7 @@ from probes.records.authentication_results import (
 from probes.records.tag_list import TagList, parse_tag_list
 
 MAX_ARC_FIELDS = 3 * 50
-"""RFC 8617 §4.2.1: fifty sets of three fields; of more, the first are read."""
+"""RFC 8617 §4.2.1: fifty sets of three fields; only the first ones are read."""
 
 _RESULTS = "arc-authentication-results"
 _SIGNATURE = "arc-message-signature"
@@ -24,10 +24,11 @@ _SEAL = "arc-seal"
 
 @dataclass(frozen=True, slots=True)
 class ArcSignature:
-    """An ARC-Message-Signature or an ARC-Seal: the tags that name the signer; None if left out.
+    """The tags of an ARC-Message-Signature or an ARC-Seal; None for a missing tag.
 
     `chain_validation` is the seal's `cv=` in lower case (`none`, `pass`, `fail`); a signature has
-    none. `signed_fields` are the names in `h=`, in lower case. `timestamp` is in seconds of Unix.
+    none. `signed_fields` are the names in `h=`, in lower case. `timestamp` is in seconds since
+    1970.
     """
 
     raw: str
@@ -43,7 +44,7 @@ class ArcSignature:
 
 @dataclass(frozen=True, slots=True)
 class ArcSet:
-    """The fields of one instance, in the order of the header. A sound set has one of each."""
+    """The fields of one instance, in the order of the header; a valid set has one of each."""
 
     instance: int
     results: tuple[AuthenticationResults, ...] = ()
@@ -63,9 +64,11 @@ class ArcSet:
 
 @dataclass(frozen=True, slots=True)
 class ArcChain:
-    """All sets by instance, lowest first. `missing` are the instances below the highest that have
-    no field at all; `unplaced` are the values of fields without a usable `i=`, `ignored` counts
-    fields beyond MAX_ARC_FIELDS."""
+    """All sets by instance, lowest first.
+
+    `missing` are the instances below the highest that have no field at all. `unplaced` are the
+    values of fields without a usable `i=`. `ignored` counts fields beyond MAX_ARC_FIELDS.
+    """
 
     sets: tuple[ArcSet, ...] = ()
     missing: tuple[int, ...] = ()
@@ -74,13 +77,13 @@ class ArcChain:
 
     @property
     def is_complete(self) -> bool:
-        """True when every instance from 1 on has its three fields, once, and nothing is left."""
+        """True if every instance from 1 on has exactly its three fields, and none is left over."""
         is_whole = all(arc_set.is_complete for arc_set in self.sets)
         return bool(self.sets) and is_whole and not (self.missing or self.unplaced or self.ignored)
 
 
 def arc_sets(headers: Iterable[tuple[str, str]]) -> ArcChain:
-    """Group the ARC fields among (name, value) pairs; other fields are passed over."""
+    """Group the ARC fields among (name, value) pairs; other fields are ignored."""
     fields = [(name.strip().lower(), value) for name, value in headers]
     arc = [(name, value) for name, value in fields if name in (_RESULTS, _SIGNATURE, _SEAL)]
     read = [(name, _parsed(name, value)) for name, value in islice(arc, MAX_ARC_FIELDS)]
@@ -117,7 +120,7 @@ def _parsed(name: str, value: str) -> AuthenticationResults | ArcSignature:
 
 
 def _instance(field: AuthenticationResults | ArcSignature) -> int:
-    """RFC 8617 §4.2.1: 1 to 50; 0 for a field that says no such number."""
+    """The instance, RFC 8617 §4.2.1: 1 to 50; 0 for a field without such a number."""
     return field.instance if field.instance is not None and field.instance <= 50 else 0
 
 

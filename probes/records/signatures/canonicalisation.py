@@ -1,6 +1,6 @@
-"""What a DKIM signature is computed over: the canonical forms of RFC 6376 §3.4.
+"""The input of a DKIM signature: the canonical forms of RFC 6376 §3.4.
 
-Every step is linear in the message's length, whatever white space a stranger puts into it.
+Every step is linear in the message's length, for any white space in a hostile message.
 """
 
 import re
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from probes.records.raw_message import RawField
 
-# The value of b= counts as empty, whatever folds are in it, RFC 6376 §3.5.
+# The value of b= counts as empty, its folds included, RFC 6376 §3.5.
 _TAG_START = re.compile(rb"[ \t\r\n]*b[ \t\r\n]*=")
 
 
@@ -36,10 +36,10 @@ def canonical_field(field: RawField, algorithm: str) -> bytes:
 def signed_fields(
     fields: Sequence[RawField], signature: RawField, names: Sequence[str], algorithm: str
 ) -> bytes:
-    """The header octets under a signature: the fields it names, then itself without its value.
+    """The signed header octets: the fields that the signature names, then itself without its value.
 
-    RFC 6376 §5.4.2: of fields with one name the last is taken first; a name that has no field
-    left counts as nothing.
+    RFC 6376 §5.4.2: of fields with the same name the last is taken first. A name without a
+    remaining field adds nothing.
     """
     left: dict[str, list[RawField]] = {}
     for field in fields:
@@ -51,7 +51,7 @@ def signed_fields(
 
 
 def _squeezed(line: bytes) -> bytes:
-    """Every run of spaces and tabs as one space."""
+    """The line with every run of spaces and tabs as one space."""
     if b"\t" not in line and b"  " not in line:
         return line
     pieces = line.replace(b"\t", b" ").split(b" ")
@@ -60,7 +60,7 @@ def _squeezed(line: bytes) -> bytes:
 
 
 def _without_value(raw: bytes) -> bytes:
-    """The signature field with an empty b=, everything else as it stands."""
+    """The signature field with an empty b=, otherwise unchanged."""
     name, colon, value = raw.partition(b":")
     tags = value.split(b";")
     for index, tag in enumerate(tags):

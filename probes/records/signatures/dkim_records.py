@@ -1,4 +1,4 @@
-"""DKIM signatures and key records as text, RFC 6376, RFC 8463: read, not judged.
+"""DKIM signatures and key records as text, RFC 6376, RFC 8463.
 
 `dkim_verification` judges them.
 """
@@ -21,10 +21,10 @@ _ALGORITHMS = ("simple", "relaxed")
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """One DKIM-Signature, RFC 6376 §3.5. Domain and selector are in lower case, `identity` is i=.
+    """One DKIM-Signature, RFC 6376 §3.5; domain and selector are in lower case, `identity` is i=.
 
-    `signed_names` is h= in order and lower case; `body_length` is l=, octets of the canonical body
-    that are covered, None for all of them. `signed_at` and `expires_at` are aware UTC.
+    `signed_names` is h= in order and lower case. `body_length` is l=, the number of covered octets
+    of the canonical body, None for all of them. `signed_at` and `expires_at` are aware UTC.
     """
 
     algorithm: str
@@ -42,13 +42,13 @@ class Signature:
 
     @property
     def key_name(self) -> str:
-        """Where the key record stands, RFC 6376 §3.6.2.1."""
+        """The name of the key record, RFC 6376 §3.6.2.1."""
         return f"{self.selector}._domainkey.{self.domain}"
 
 
 @dataclass(frozen=True, slots=True)
 class KeyRecord:
-    """One key record, RFC 6376 §3.6.1. `key` is p= decoded, empty for a key that was revoked.
+    """One key record, RFC 6376 §3.6.1; `key` is p= decoded, empty for a revoked key.
 
     `hashes` are the permitted ones, empty for any; `flags` those of t= (`y` testing, `s` strict).
     """
@@ -62,14 +62,14 @@ class KeyRecord:
 
     @property
     def is_revoked(self) -> bool:
-        """An empty p=: the owner says that this key is no longer good."""
+        """True for an empty p=: the owner has revoked the key."""
         return not self.key
 
 
 def parse_tags(text: str) -> dict[str, str]:
-    """A tag list, RFC 6376 §3.2: names to values without the space around them.
+    """Read a tag list, RFC 6376 §3.2: names to values without the space around them.
 
-    Raises RecordError for what is no tag, and for a tag that is there twice.
+    Raises RecordError for an invalid tag and for a repeated one.
     """
     tags: dict[str, str] = {}
     pieces = text[:_MAX_RECORD].split(";")
@@ -88,7 +88,7 @@ def parse_tags(text: str) -> dict[str, str]:
 
 
 def parse_signature(value: str) -> Signature:
-    """The value of a DKIM-Signature field. Raises RecordError, RFC 6376 §6.1.1."""
+    """Read the value of a DKIM-Signature field. Raises RecordError, RFC 6376 §6.1.1."""
     tags = parse_tags(value)
     for name in ("v", "a", "b", "bh", "d", "h", "s"):
         if not tags.get(name):
@@ -125,7 +125,7 @@ def parse_signature(value: str) -> Signature:
 
 
 def parse_key_record(text: str) -> KeyRecord:
-    """The text of one TXT record. Raises RecordError, RFC 6376 §3.6.1, §6.1.2."""
+    """Read the text of one TXT record. Raises RecordError, RFC 6376 §3.6.1, §6.1.2."""
     tags = parse_tags(text)
     if "v" in tags and (tags["v"] != "DKIM1" or next(iter(tags)) != "v"):
         raise RecordError("v= is not DKIM1, or not the first tag")
@@ -153,7 +153,7 @@ def _host(tags: dict[str, str], name: str) -> str:
 
 
 def _forms(text: str) -> tuple[str, str]:
-    """c=: the form of the header, then of the body, which is `simple` where it is not told."""
+    """The canonical forms of c=: the header's, then the body's, `simple` if it is not given."""
     header_form, _, body_form = text.lower().partition("/")
     forms = (header_form.strip(), body_form.strip() or "simple")
     if forms[0] not in _ALGORITHMS or forms[1] not in _ALGORITHMS:
@@ -182,7 +182,7 @@ def _number(tags: dict[str, str], name: str) -> int | None:
 
 
 def _instant(tags: dict[str, str], name: str) -> datetime | None:
-    """Seconds since 1970; what no calendar reaches is read as its last day."""
+    """The time of a tag in seconds since 1970; one beyond the calendar becomes its last day."""
     seconds = _number(tags, name)
     if seconds is None:
         return None

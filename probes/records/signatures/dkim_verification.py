@@ -1,7 +1,7 @@
 """Our own verdict on every DKIM signature of a message, RFC 6376 §6, RFC 8301, RFC 8463.
 
-Nothing here looks anything up: the keys come from a callable, so that they may have been fetched
-before, or be the ones that stood there when the message was made.
+This module makes no look-ups: a callable supplies the keys. They may have been fetched before, or
+be the keys of the time when the message was made.
 """
 
 import hashlib
@@ -33,13 +33,13 @@ MAX_SIGNATURES = 16
 """Signatures of one message that are verified, from the top; RFC 6376 §6.1 allows a limit."""
 
 WEAK_RSA_BITS = 1024
-"""RFC 8301 §3.2: keys below this are not to be accepted."""
+"""RFC 8301 §3.2: shorter keys are not accepted."""
 
 _MAX_RSA_BITS = 8192
 
 
 class DkimStatus(StrEnum):
-    """What became of one signature."""
+    """The status of one signature."""
 
     PASS = "pass"  # noqa: S105 - a verdict
     BODY_CHANGED = "body_changed"
@@ -57,20 +57,20 @@ class DkimStatus(StrEnum):
 
 
 class KeyUnavailable(Exception):
-    """The key could not be looked up just now; whether there is one is not known."""
+    """The key could not be looked up just now; its existence is not known."""
 
 
 KeyLookup = Callable[[str], Sequence[str]]
-"""The texts of the TXT records at a name, none for a name without any; may raise KeyUnavailable."""
+"""Returns the TXT records at a name as texts, none without any; may raise KeyUnavailable."""
 
 
 @dataclass(frozen=True, slots=True)
 class DkimVerdict:
-    """Our own judgement of one signature.
+    """Our own verdict on one signature.
 
-    `position` counts the message's DKIM-Signature fields from the top, 0 first; `fields_above` is
-    how many header fields stand over it. The two `is_…_intact` are None where that was not looked
-    at; both may be False in a verdict that is called after the body.
+    `position` counts the message's DKIM-Signature fields from the top, 0 first. `fields_above` is
+    the number of header fields above it. `is_body_intact` and `is_header_intact` are None if they
+    were not checked. Both may be False: the status then names the body.
     """
 
     status: DkimStatus
@@ -85,18 +85,18 @@ class DkimVerdict:
 
     @property
     def is_pass(self) -> bool:
-        """True for a signature that proves what it signed."""
+        """True if the signature is valid."""
         return self.status is DkimStatus.PASS
 
     @property
     def label(self) -> str:
-        """`d=example.test s=2026` for people; d=? where the signature could not be read."""
+        """`d=example.test s=2026` for people; d=? for an unreadable signature."""
         signature = self.signature
         return "d=?" if signature is None else f"d={signature.domain} s={signature.selector}"
 
     @property
     def result(self) -> str:
-        """The word of RFC 8601 §2.7.1 for it."""
+        """The result as a word of RFC 8601 §2.7.1."""
         if self.status in (DkimStatus.BODY_CHANGED, DkimStatus.HEADER_CHANGED):
             return "fail"
         if self.status is DkimStatus.KEY_UNAVAILABLE:
@@ -107,7 +107,7 @@ class DkimVerdict:
 
 
 def key_names(message: bytes) -> tuple[str, ...]:
-    """The names whose TXT records `verify` will ask for, each once, in order."""
+    """The names of the TXT records that `verify` needs, each once, in order."""
     names: dict[str, None] = {}
     for field in read_message(message).all(SIGNATURE_FIELD)[:MAX_SIGNATURES]:
         try:
@@ -118,15 +118,15 @@ def key_names(message: bytes) -> tuple[str, ...]:
 
 
 def verify(message: bytes, lookup: KeyLookup, at: datetime) -> tuple[DkimVerdict, ...]:
-    """A verdict on every signature, from the top down; `at` is when it counts for x=.
+    """Verify every signature, from the top down; `at` is the time of the check against x=.
 
-    Never raises for what stands in the message or in a record, RFC 6376 §6.1.
+    No content of the message or of a record raises an exception, RFC 6376 §6.1.
     """
     return verify_raw(read_message(message), lookup, at)
 
 
 def verify_raw(message: RawMessage, lookup: KeyLookup, at: datetime) -> tuple[DkimVerdict, ...]:
-    """The same for a message that was read already."""
+    """Verify the signatures of a message that was read already."""
     found = [(i, one) for i, one in enumerate(message.fields) if one.name == SIGNATURE_FIELD]
     bodies: dict[str, bytes] = {}
     return tuple(
@@ -136,7 +136,7 @@ def verify_raw(message: RawMessage, lookup: KeyLookup, at: datetime) -> tuple[Dk
 
 
 class _Stopped(Exception):
-    """The verdict is clear before the signature was tried."""
+    """A verdict that is clear without trying the signature."""
 
     def __init__(self, status: DkimStatus, detail: str, key_bits: int | None = None) -> None:
         super().__init__(detail)
@@ -150,7 +150,7 @@ _PublicKey = RSAPublicKey | Ed25519PublicKey
 
 @dataclass(frozen=True, slots=True)
 class _Verifier:
-    """One signature of one message; `bodies` are the canonical forms made so far, shared by all."""
+    """One signature of one message; `bodies` are the canonical forms so far, shared by all."""
 
     message: RawMessage
     field: RawField
@@ -213,14 +213,17 @@ class _Verifier:
         return hashlib.sha256(body).digest() == signature.body_hash
 
     def _header(self, signature: Signature) -> bytes:
-        """A second From that nobody signed counts as damage: readers may show it, §8.15."""
+        """The signed header octets, with one more From: RFC 6376 §8.15.
+
+        An added From that is not signed then breaks the signature. Readers may show that field.
+        """
         names = (*signature.signed_names, "from")
         return signed_fields(self.message.fields, self.field, names, signature.header_form)
 
 
 def _refuse_algorithm(signature: Signature) -> None:
     if signature.algorithm == "rsa-sha1":
-        # RFC 8301 §3.1: not to be used, whatever it would prove
+        # RFC 8301 §3.1: must not be used, valid or not
         raise _Stopped(DkimStatus.ALGORITHM_OBSOLETE, "rsa-sha1 proves nothing any more")
     if signature.algorithm not in ("rsa-sha256", "ed25519-sha256"):
         detail = f"a={signature.algorithm[:40]} is no algorithm we know"
@@ -234,7 +237,7 @@ def _refuse_expired(signature: Signature, at: datetime) -> None:
 
 
 def _key_record(signature: Signature, lookup: KeyLookup) -> KeyRecord:
-    """The one record at the key's name; of several the first that can be read, §3.6.2.2."""
+    """The record at the key's name; of several the first readable one, RFC 6376 §3.6.2.2."""
     try:
         texts = lookup(signature.key_name)
     except KeyUnavailable as error:
@@ -267,7 +270,7 @@ def _public_key(record: KeyRecord) -> tuple[_PublicKey, int]:
 
 
 def key_bits(record: KeyRecord) -> int:
-    """The size of a key record's key. Raises RecordError where there is none to verify with."""
+    """The size of a record's key in bits. Raises RecordError if the key is unusable."""
     try:
         return _public_key(record)[1]
     except _Stopped as stop:
@@ -275,7 +278,7 @@ def key_bits(record: KeyRecord) -> int:
 
 
 def _refuse_unsuitable(signature: Signature, record: KeyRecord, bits: int) -> None:
-    """RFC 6376 §6.1.2: what the record does not permit."""
+    """Stop if the key record does not permit the signature, RFC 6376 §6.1.2."""
     problem = ""
     if signature.algorithm != f"{record.key_type}-sha256":
         problem = f"the key is for {record.key_type}, the signature is {signature.algorithm}"

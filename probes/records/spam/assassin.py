@@ -1,4 +1,4 @@
-"""X-Spam-* of SpamAssassin and those who write alike (amavis, Exim, cPanel), and MailScanner's."""
+"""X-Spam-* of SpamAssassin and similar writers (amavis, Exim, cPanel), and MailScanner's fields."""
 
 import re
 
@@ -23,9 +23,9 @@ _SCANNER_SCORE = re.compile(r"\bscore=([-+\d.]{1,20}), {0,4}required ([-+\d.]{1,
 
 
 def x_spam(fields: Fields) -> SpamVerdict:
-    """`Yes, score=5.2 required=5.0 tests=... autolearn=no version=4.0.0` and its companions.
+    """`Yes, score=5.2 required=5.0 tests=... autolearn=no version=4.0.0` and related fields.
 
-    The system is `spamassassin` where something only it writes is there, else `x-spam`: many
+    The system is `spamassassin` if a field that only it writes is there, else `x-spam`: many
     filters put a bare flag or score into the same fields.
     """
     status = fields.get("x-spam-status", "x-old-spam-status") or ""
@@ -46,7 +46,7 @@ def x_spam(fields: Fields) -> SpamVerdict:
 
 
 def mailscanner(fields: Fields) -> SpamVerdict:
-    """`not spam, SpamAssassin (not cached, score=-1.9, required 6, ...)`, in any site's name."""
+    """`not spam, SpamAssassin (not cached, score=-1.9, required 6, ...)`, under any site's name."""
     text = next((value for _, value in fields.named(_SCANNER_CHECK)), "")
     match = _SCANNER_SCORE.search(text)
     verdict = text.lower().lstrip()
@@ -62,7 +62,7 @@ def mailscanner(fields: Fields) -> SpamVerdict:
 
 
 def _score(fields: Fields, said: dict[str, str]) -> float | None:
-    """The score as told; else the level, which is the score without its fraction."""
+    """The score as written; else the level, which is the score without its fraction."""
     told = first_number(said.get("score"), said.get("hits"), fields.get("x-spam-score"))
     level = _LEVEL.fullmatch(fields.get("x-spam-level", "x-spam-bar") or "")
     return float(len(level[1])) if told is None and level is not None else told

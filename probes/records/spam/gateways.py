@@ -1,4 +1,4 @@
-"""Verdicts of gateways and mailbox providers that fit in a few lines each."""
+"""Verdicts of gateways and mailbox providers with simple fields."""
 
 import re
 
@@ -26,7 +26,7 @@ _VADE_SPAM = re.compile(r"(?:spam|phishing|scam|malware|suspect)", re.IGNORECASE
 
 
 def gmail(fields: Fields) -> SpamVerdict:
-    """Gmail's own marks, seen in exports and groups; in delivered mail they are opaque."""
+    """Gmail's own labels, seen in exports and groups; in delivered mail they are opaque."""
     marks = [yes_or_no(fields.get(name)) for name in ("x-gm-spam", "x-gm-phishy")]
     labels = fields.get("x-gmail-labels")
     names = [name.strip(' "').lower() for name in (labels or "").split(",")]
@@ -52,17 +52,17 @@ def proofpoint(fields: Fields) -> SpamVerdict:
 
 
 def _proofpoint_rule(rule: str) -> bool | None:
-    """Sites put their own words before it: `inbound_notspam`, `quarantine_spam`."""
+    """The verdict of a rule; sites put words of their own before it: `inbound_notspam`."""
     if rule.endswith(("notspam", "safe")):
         return False
     return True if rule.endswith(("spam", "phish", "malware")) else None
 
 
 def mimecast(fields: Fields) -> SpamVerdict:
-    """X-Mimecast-Spam-Score, a bare number, and the mark of a spam signature that matched."""
+    """X-Mimecast-Spam-Score, a bare number, and the flag of a matching spam signature."""
     return SpamVerdict(
         "mimecast",
-        # no signature is no verdict: the score may have held it back all the same
+        # no signature is no verdict: the score may still have held the message
         is_spam=True if yes_or_no(fields.get("x-mimecast-spam-signature")) else None,
         score=number(fields.get("x-mimecast-spam-score")),
         details=fields.others("x-mimecast-spam-score"),
@@ -73,7 +73,7 @@ def mimecast(fields: Fields) -> SpamVerdict:
 def barracuda(fields: Fields) -> SpamVerdict:
     """`No, SCORE=0.50 using ... scores of TAG_LEVEL=3.5 QUARANTINE_LEVEL=1000.0 KILL_LEVEL=9.0`.
 
-    The threshold is the level from which on mail is tagged as spam.
+    The threshold is the level from which mail is tagged as spam.
     """
     status = fields.get("x-barracuda-spam-status")
     said = pairs(status)
@@ -105,7 +105,7 @@ def bogofilter(fields: Fields) -> SpamVerdict:
 
 
 def vade(fields: Fields) -> SpamVerdict:
-    """X-VR-SPAMSTATE: OK or the class of what it is; X-VR-SPAMSCORE: 0 to hundreds."""
+    """X-VR-SPAMSTATE: OK or the class of the message; X-VR-SPAMSCORE: 0 to hundreds."""
     state = fields.get("x-vr-spamstate", "x-vade-spamstate") or ""
     is_spam = True if _VADE_SPAM.match(state) else None
     return SpamVerdict(
@@ -119,7 +119,7 @@ def vade(fields: Fields) -> SpamVerdict:
 
 
 def ironport(fields: Fields) -> SpamVerdict:
-    """Cisco's result is opaque; that it was examined, and the sender's reputation, can be read."""
+    """Cisco's result is opaque; readable are the fact of a scan and the sender's reputation."""
     reputation = number(fields.get("x-sbrs"))
     details = fields.others() | ({} if reputation is None else {"reputation": str(reputation)})
     return SpamVerdict("ironport", details=details, raw=fields.raw)

@@ -1,4 +1,4 @@
-"""What Exchange and Microsoft 365 write: X-Forefront-Antispam-Report, SCL, BCL, where it went."""
+"""Exchange and Microsoft 365: X-Forefront-Antispam-Report, SCL, BCL, mailbox delivery."""
 
 import re
 
@@ -22,10 +22,10 @@ _FILTERED = {
     "SKN": False,
     "SKQ": False,
 }
-"""SFV, how filtering ended: content, block and allow lists of tenant and user, release."""
+"""SFV, the filter's result: content, block and allow lists of tenant and user, release."""
 
 _SPAM_LEVEL = 5
-"""The spam confidence level from which on mail is taken for spam; it goes from -1 to 9."""
+"""The spam confidence level from which mail counts as spam; the range is -1 to 9."""
 
 _DESTINATIONS = {"I": "inbox", "J": "junk", "C": "custom", "D": "deleted"}
 
@@ -66,7 +66,7 @@ _READ = (
 
 
 def _listed(text: str | None) -> dict[str, str]:
-    """`NAME:value;` lists; of a name that stands twice the first counts."""
+    """Read `NAME:value;` lists; of a repeated name the first counts."""
     found: dict[str, str] = {}
     for match in _FIELD.finditer(text or ""):
         found.setdefault(match[1], match[2].strip())

@@ -28,7 +28,7 @@ _ACTIONS = {
     "rewrite subject": True,
     "reject": True,
 }
-"""rspamd's actions; greylisting is asked of the unknown, not of spam."""
+"""rspamd's actions; greylisting applies to unknown senders and is no verdict."""
 
 
 def rspamd(fields: Fields) -> SpamVerdict:
@@ -58,7 +58,7 @@ def rspamd(fields: Fields) -> SpamVerdict:
 
 
 def _score(fields: Fields, *told: str | None) -> float | None:
-    """The score as told; else the bar, one sign a point, `/` for nearly none."""
+    """The score as written; else the bar, one character a point, `/` for nearly none."""
     score = first_number(*told, fields.get("x-rspamd-score"), fields.get("x-spam-score"))
     bar = _BAR.fullmatch((fields.get("x-spamd-bar") or "").strip())
     if score is not None or bar is None:

@@ -1,4 +1,4 @@
-"""What one filter said about a message, and the small texts that filters say it in."""
+"""The verdict of one spam filter, and readers of the short texts in its fields."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,11 +17,11 @@ _NO = frozenset(("no", "false", "ham", "0", "notspam", "not"))
 
 @dataclass(frozen=True, slots=True)
 class SpamVerdict:
-    """One filter's word. `system` is a name of ours (`spamassassin`, `microsoft`, ...).
+    """The verdict of one filter; `system` is our name for it (`spamassassin`, `microsoft`, ...).
 
-    `is_spam` is None where the filter does not say, never a guess from the score; `score` and
-    `threshold` are in the filter's own units. `action` is what the filter says it did or wants
-    done, in its words. `details` are its other facts by name; `raw` are the fields themselves.
+    `is_spam` is None if the filter gives no verdict; it is never guessed from the score. `score`
+    and `threshold` are in the filter's own units. `action` is the filter's action, done or
+    requested, in its words. `details` are its other facts by name; `raw` are the fields themselves.
     """
 
     system: str
@@ -34,7 +34,10 @@ class SpamVerdict:
 
 
 class Fields:
-    """The fields of one verdict: values on one line by lower-case name, first of a name first."""
+    """The fields of one verdict: values on one line by lower-case name.
+
+    Of a repeated name the first counts.
+    """
 
     __slots__ = ("_values", "raw")
 
@@ -45,39 +48,39 @@ class Fields:
             self._values.setdefault(name.strip().lower(), one_line(value[:MAX_TEXT]))
 
     def get(self, *names: str) -> str | None:
-        """The value of the first of these names that is there."""
+        """The value of the first of these names that is present; None without any."""
         return next((self._values[name] for name in names if name in self._values), None)
 
     def others(self, *names: str) -> dict[str, str]:
-        """Every field but these, by lower-case name."""
+        """All other fields, by lower-case name."""
         return {name: value for name, value in self._values.items() if name not in names}
 
     def named(self, pattern: re.Pattern[str]) -> Iterator[tuple[str, str]]:
-        """Names and values of the fields whose whole name the pattern matches."""
+        """Names and values of the fields with a name that matches the whole pattern."""
         return ((n, v) for n, v in self._values.items() if pattern.fullmatch(n))
 
 
 def number(text: str | None) -> float | None:
-    """The number that a text begins with; None for no text and no number."""
+    """The number at the start of a text; None without one."""
     match = None if text is None else _NUMBER.match(text.strip())
     return None if match is None else float(match[0])
 
 
 def whole_number(text: str | None) -> int | None:
-    """The integer that a text is; None for anything else."""
+    """The integer in a text; None for anything else."""
     plain = (text or "").strip()
     return int(plain) if re.fullmatch(r"[+-]?\d{1,9}", plain, re.ASCII) else None
 
 
 def yes_or_no(text: str | None) -> bool | None:
-    """What the first word of a text says; None where it is neither."""
+    """True or False for the first word of a text; None if it is neither yes nor no."""
     match = re.match(r"\W{0,4}(\w+)", (text or "")[:200])
     word = "" if match is None else match[1].lower()
     return True if word in _YES else False if word in _NO else None
 
 
 def pairs(text: str | None) -> dict[str, str]:
-    """`name=value` and `name:value` out of a line, names in lower case; the first of a name."""
+    """Read `name=value` and `name:value` from a line, names in lower case; the first counts."""
     found: dict[str, str] = {}
     for match in _PAIR.finditer(text or ""):
         found.setdefault(match[1].lower(), match[2])
@@ -85,10 +88,10 @@ def pairs(text: str | None) -> dict[str, str]:
 
 
 def first_known(*values: bool | None) -> bool | None:
-    """The first of these that is not None."""
+    """The first value that is not None."""
     return next((value for value in values if value is not None), None)
 
 
 def first_number(*texts: str | None) -> float | None:
-    """The first number that one of these texts begins with."""
+    """The first number at the start of one of these texts."""
     return next((found for found in map(number, texts) if found is not None), None)

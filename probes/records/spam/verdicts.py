@@ -1,6 +1,6 @@
-"""What spam filters on the way wrote into the header, every one in its own words.
+"""Verdicts of spam filters in the header, each in the filter's own form.
 
-The standards know nothing of these fields: their writers' manuals and habits are the reference.
+No standard defines these fields: the manuals and habits of the filters are the reference.
 """
 
 import re
@@ -33,7 +33,7 @@ from probes.records.spam.values import Fields, SpamVerdict
 __all__ = ["MAX_FIELDS", "SpamVerdict", "spam_verdicts"]
 
 MAX_FIELDS = 1000
-"""Fields of one header that are looked at; the first ones are the receiver's."""
+"""Fields of one header that are searched; the first ones are the receiver's."""
 
 _Field = tuple[str, str]
 _FAMILIES: tuple[tuple[re.Pattern[str], Callable[[Fields], SpamVerdict]], ...] = (
@@ -51,16 +51,16 @@ _FAMILIES: tuple[tuple[re.Pattern[str], Callable[[Fields], SpamVerdict]], ...] =
     (IRONPORT, ironport),
 )
 _SHARED = frozenset(("x-spam-status", "x-spam-flag", "x-spam-score", "x-spam-level"))
-"""Fields that rspamd writes beside its own, and SpamAssassin too."""
+"""Fields that both rspamd and SpamAssassin write."""
 
 _SPAMASSASSIN_ONLY = re.compile(r"required\s?=|hits\s?=|tests\s?=|autolearn", re.IGNORECASE)
 
 
 def spam_verdicts(headers: Sequence[tuple[str, str]]) -> tuple[SpamVerdict, ...]:
-    """Verdicts among (name, value) pairs, top-most first; one a filter that left its fields.
+    """Verdicts among (name, value) pairs, topmost first, one for each filter with fields.
 
-    A filter whose field stands there again is taken for a second one of its kind: two relays that
-    each scanned the message give two verdicts. Any texts give values; MAX_FIELDS are looked at.
+    A repeated field of a filter counts as a second filter of that kind: two relays that each
+    scanned the message give two verdicts. Any texts give values; MAX_FIELDS are searched.
     """
     fields = [(index, field) for index, field in enumerate(islice(headers, MAX_FIELDS))]
     is_rspamd = _rspamd_writes_x_spam(field for _, field in fields)
@@ -77,7 +77,7 @@ def spam_verdicts(headers: Sequence[tuple[str, str]]) -> tuple[SpamVerdict, ...]
 
 
 def _belongs(name: str, pattern: re.Pattern[str], *, is_rspamd: bool) -> bool:
-    """True for a field of the family; the shared ones are rspamd's where it was the writer."""
+    """True for a field of the filter; shared fields are rspamd's if it wrote them."""
     plain = name.strip().lower()
     if plain in _SHARED and pattern in (RSPAMD, SPAMASSASSIN):
         return (pattern is RSPAMD) == is_rspamd
@@ -87,7 +87,7 @@ def _belongs(name: str, pattern: re.Pattern[str], *, is_rspamd: bool) -> bool:
 
 
 def _scans(own: Iterable[tuple[int, _Field]]) -> list[tuple[int, list[_Field]]]:
-    """The fields of one scan each, with the place of the first; a name again begins a new scan."""
+    """The fields of each scan with their first position; a repeated name begins a new scan."""
     scans: list[tuple[int, list[_Field]]] = []
     seen: set[str] = set()
     for index, (name, value) in own:
@@ -101,7 +101,7 @@ def _scans(own: Iterable[tuple[int, _Field]]) -> list[tuple[int, list[_Field]]]:
 
 
 def _rspamd_writes_x_spam(fields: Iterable[_Field]) -> bool:
-    """True where rspamd left fields of its own and nothing looks like SpamAssassin's status."""
+    """True if there are fields of rspamd and no status in SpamAssassin's form."""
     has_own = False
     for name, value in fields:
         plain = name.strip().lower()

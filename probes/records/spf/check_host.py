@@ -1,6 +1,6 @@
-"""Sender Policy Framework, RFC 7208: may this address send for this domain?
+"""Sender Policy Framework, RFC 7208: the check of a client address against a domain's policy.
 
-Nothing here asks the DNS: `check_host` is given a callable that does.
+This module makes no DNS queries: the caller passes a callable to `check_host`.
 """
 
 from datetime import datetime
@@ -60,26 +60,26 @@ async def check_host(
         verdict = await check_host("192.0.2.1", "joe@example.test", "mail.example.test", lookup)
         verdict.result        # SpfResult, a str: "pass", "fail", "permerror", ...
         verdict.explanation   # the domain's own text for a fail, None without one
-        verdict.matched       # the term that decided ("include:b.test"), None where none did
+        verdict.matched       # the term that decided ("include:b.test"), None if none did
         verdict.path          # ("example.test: include:b.test", "b.test: ip4:192.0.2.0/24")
         verdict.lookups       # terms that count against the limit of ten
-        verdict.void_lookups  # terms that found nothing, which count against the limit of two
-        verdict.questions     # questions asked in all
-        verdict.problem       # why it is none or an error, "" otherwise
+        verdict.void_lookups  # terms with void look-ups, which count against the limit of two
+        verdict.questions     # DNS queries in all
+        verdict.problem       # the reason of none or an error, "" otherwise
 
     `ip` is text of either family. `mail_from` is without angle brackets, "" for the null
-    reverse-path: `postmaster` at `helo` is then meant (§2.4), as it is where the local part is
-    missing (§4.3). `helo` is what the client said. `domain` is whose policy is asked for, None for
-    that of `mail_from`; to check the EHLO name, leave `mail_from` empty.
+    reverse-path: the sender is then `postmaster` at `helo` (§2.4). The local part is also
+    `postmaster` if it is missing (§4.3). `helo` is the client's EHLO name. `domain` is the domain
+    of the policy, None for that of `mail_from`. To check the EHLO name, leave `mail_from` empty.
 
     `lookup(name, rdtype)` is awaited for `TXT`, `A`, `AAAA`, `MX` and `PTR` and returns a LookedUp
-    for every outcome: records with `FOUND`, none with `NXDOMAIN` and `NO_DATA`, which are void;
+    for every outcome. `FOUND` has records. `NXDOMAIN` and `NO_DATA` have none and are void.
     `FAILED` becomes temperror. TXT records are bytes, their strings joined; A, AAAA and PTR are
-    text; MX are `probes.records.mx.MxRecord`. `probes.lookups.lookups.Lookups` makes one of a
-    resolver. CNAMEs are the look-up's to follow. `receiver` and `at` are only said in explanations,
-    for `%{r}` and `%{t}`; `limits` are those of §4.6.4. Deadlines are the caller's.
+    text; MX are `probes.records.mx.MxRecord`. `probes.lookups.lookups.Lookups` makes a look-up from
+    a resolver. The look-up follows CNAMEs. `receiver` and `at` are used only in explanations, for
+    `%{r}` and `%{t}`; `limits` are those of §4.6.4. Deadlines are the caller's.
 
-    Raises RecordError where `ip` is no IP address; everything else is a result.
+    Raises RecordError if `ip` is no IP address; everything else is a result.
     """
     address = _address(ip)
     sender = mail_from or f"postmaster@{helo}"
@@ -126,7 +126,7 @@ async def _evaluated(evaluation: Evaluation, policy: str) -> SpfVerdict:
 
 
 def _address(text: str) -> IPv4Address | IPv6Address:
-    """RFC 7208 §5: an IPv4-mapped IPv6 address is the IPv4 address."""
+    """Read an IP address; an IPv4-mapped IPv6 address is the IPv4 address, RFC 7208 §5."""
     try:
         address = ip_address(text)
     except ValueError:
@@ -136,7 +136,7 @@ def _address(text: str) -> IPv4Address | IPv6Address:
 
 
 def _policy_domain(text: str) -> str | None:
-    """RFC 7208 §4.3: a domain name of two labels or more, in A-labels; None for what is none."""
+    """The domain in A-labels, RFC 7208 §4.3; None unless it is a name of two labels or more."""
     name = text.removesuffix(".").lower()
     if not name.isascii():
         try:

@@ -1,11 +1,12 @@
-"""What a policy costs its readers in the worst case: nothing matches and every term is tried.
+"""The cost of a policy in the worst case: nothing matches and every term is evaluated.
 
-On the way everything is seen that ends an evaluation which gets that far: policies that are not
-there, names that find nothing, look-ups that fail.
+The walk also finds faults that would end such an evaluation: missing policies, void names, failed
+look-ups.
 """
 
 import asyncio
 from dataclasses import dataclass
+from enum import StrEnum
 
 from probes.records import RecordError
 from probes.records.looked_up import LookedUp, Lookup, is_domain_name, texts
@@ -14,39 +15,47 @@ from probes.records.spf.record import Directive, Mechanism, SpfRecord, SpfResult
 from probes.records.spf.verdict import SpfLimits
 
 MAX_POLICIES = 40
-"""Policies that are read; a cost that needs more of them is far above any limit."""
+"""Policies that are read; a policy with more of them is far above any limit."""
 
 MAX_TERMS = 20
-"""Terms `a`, `mx` and `exists` whose names are looked up; no reader gets beyond ten."""
+"""Terms `a`, `mx` and `exists` that are looked up; evaluations stop at ten look-up terms."""
 
 _CEILING = 1000
 _MAX_HOSTS = SpfLimits().names
-_COST = "RFC 7208 §4.6.4"
+
+
+class Trouble(StrEnum):
+    """The kinds of trouble; each is the end of a finding's code."""
+
+    INCLUDE_BROKEN = "include_broken"
+    INCLUDE_MISSING = "include_missing"
+    INCLUDE_PERMISSIVE = "include_permissive"
+    LOOKUP_FAILED = "lookup_failed"
+    MX_TOO_MANY = "mx_too_many"
+    TERM_VOID = "term_void"
 
 
 @dataclass(frozen=True, slots=True)
 class SpfTrouble:
-    """What an evaluation that gets that far ends in. `code` is a finding's, `subject` the name.
+    """A fault that ends an evaluation; `subject` is the name.
 
     `is_ours` is True for a look-up that failed because of our own resolver.
     """
 
-    code: str
+    trouble: Trouble
     subject: str
     evidence: str
-    reference: str
     is_ours: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class SpfCost:
-    """`lookups` counts as RFC 7208 §4.6.4 does, at most 1000. `domains` are those whose policy was
-    read, in order.
+    """The cost of a policy; `lookups` counts as RFC 7208 §4.6.4 does, at most 1000.
 
-    `voids` are the terms that find nothing for a client over IPv4 and for one over IPv6; names with
-    macros and `ptr` are not among them, nor what stands behind the first 20 terms. `loops` names a
-    domain that leads to itself, "" for none. `is_complete` is False where a policy could not be
-    read, or where a macro leaves open which one it is.
+    `domains` are the domains of the policies that were read, in order. `voids` are the void terms
+    for a client over IPv4 and for one over IPv6. Names with macros, `ptr` and terms after the first
+    20 are not counted there. `loops` names a domain that leads to itself, "" for none.
+    `is_complete` is False if a policy could not be read, or if a macro makes its name unknown.
     """
 
     lookups: int
@@ -58,7 +67,7 @@ class SpfCost:
 
 
 async def worst_case(domain: str, record: SpfRecord, lookup: Lookup) -> SpfCost:
-    """The cost of `record`, the policy of `domain`, with all it leads to."""
+    """The cost of `record`, the policy of `domain`, with all policies it refers to."""
     walk = _Walk(lookup)
     total = await walk.cost(domain.lower(), record, grants=True)
     return SpfCost(
@@ -98,9 +107,9 @@ class _Walk:
         self._unread: set[str] = set()
 
     async def cost(self, domain: str, record: SpfRecord, *, grants: bool) -> _Cost:
-        """`grants` is True where whom this policy lets pass the whole lets pass."""
+        """The cost of one policy; `grants` is True if its pass makes the first policy pass."""
         is_first = not self.known
-        self.known[domain] = None  # under way
+        self.known[domain] = None  # in progress
         tried, ends = _tried(record)
         total = _Cost(sum(one.needs_lookup for one in tried))
         for found in await asyncio.gather(*(self._names(domain, one) for one in tried)):
@@ -111,7 +120,7 @@ class _Walk:
                 term = f"{domain}: {directive.text}"
                 total += await self._inner(directive.target, term, grants=passes)
         if ends is not None and ends.qualifier is SpfResult.PASS and grants and not is_first:
-            self._note("spf.include_permissive", domain, ends.text, "RFC 7208 §5.1")
+            self._note(Trouble.INCLUDE_PERMISSIVE, domain, ends.text)
         if ends is None and record.redirect is not None:
             term = f"{domain}: redirect={record.redirect.text}"
             inner = await self._inner(record.redirect, term, grants=grants)
@@ -138,11 +147,9 @@ class _Walk:
         return await self.cost(name, record, grants=grants)
 
     async def _record(self, name: str, term: str) -> SpfRecord | None:
-        """RFC 7208 §5.2, §6.1: there has to be one policy that can be read."""
+        """The policy of a domain; RFC 7208 §5.2 and §6.1 require a readable one."""
         if not is_domain_name(name):
-            self._note(
-                "spf.include_broken", name, f"{term} leads to no domain name", "RFC 7208 §5.2"
-            )
+            self._note(Trouble.INCLUDE_BROKEN, name, f"{term} leads to no domain name")
             return None
         found = await self._ask(name, "TXT", term)
         if found.failed:
@@ -150,7 +157,7 @@ class _Walk:
         records = [text for text in texts(found) if is_spf(text)]
         if not records:
             evidence = f"{term}; TXT: {found.status}, none begins with v=spf1"
-            self._note("spf.include_missing", name, evidence, "RFC 7208 §5.2")
+            self._note(Trouble.INCLUDE_MISSING, name, evidence)
             return None
         problem = f"{len(records)} records"
         if len(records) == 1:
@@ -158,11 +165,11 @@ class _Walk:
                 return parse_spf(records[0])
             except RecordError as error:
                 problem = str(error)
-        self._note("spf.include_broken", name, f"{term}; {problem}", "RFC 7208 §5.2")
+        self._note(Trouble.INCLUDE_BROKEN, name, f"{term}; {problem}")
         return None
 
     async def _names(self, domain: str, directive: Directive) -> _Cost:
-        """The cost in void look-ups of one term; a name that a macro makes is not known here."""
+        """The cost of one term in void look-ups; a name with a macro is unknown here."""
         look = {
             Mechanism.A: self._a,
             Mechanism.MX: self._mx,
@@ -178,37 +185,37 @@ class _Walk:
     async def _a(self, name: str, term: str) -> _Cost:
         voids = await self._without_address(name, term)
         if all(voids):
-            self._note("spf.term_void", name, f"{term}; no A and no AAAA record", _COST)
+            self._note(Trouble.TERM_VOID, name, f"{term}; no A and no AAAA record")
         return _Cost(voids=voids)
 
     async def _exists(self, name: str, term: str) -> _Cost:
         found = await self._ask(name, "A", term)
         if not found.is_void:
             return _Cost()
-        self._note("spf.term_void", name, f"{term}; A: {found.status}", _COST)
+        self._note(Trouble.TERM_VOID, name, f"{term}; A: {found.status}")
         return _VOID
 
     async def _mx(self, name: str, term: str) -> _Cost:
         found = await self._ask(name, "MX", term)
         if found.is_void:
-            self._note("spf.term_void", name, f"{term}; MX: {found.status}", _COST)
+            self._note(Trouble.TERM_VOID, name, f"{term}; MX: {found.status}")
             return _VOID
         hosts = [one.exchange.removesuffix(".") for one in found.records]
         if len(hosts) > _MAX_HOSTS:
             evidence = f"{term}; {len(hosts)} MX hosts, {_MAX_HOSTS} are allowed"
-            self._note("spf.mx_too_many", name, evidence, _COST)
+            self._note(Trouble.MX_TOO_MANY, name, evidence)
             return _Cost()
         asked = [self._without_address(host, term) for host in hosts if is_domain_name(host)]
         voids = await asyncio.gather(*asked)
         if voids and all(map(all, voids)):
-            self._note("spf.term_void", name, f"{term}; no host has an address", _COST)
-        # one host that is not found makes the term one that finds nothing, as check_host counts
+            self._note(Trouble.TERM_VOID, name, f"{term}; no host has an address")
+        # one void host makes the whole term void, as check_host counts
         return _Cost(
             voids=(max((v4 for v4, _ in voids), default=0), max((v6 for _, v6 in voids), default=0))
         )
 
     async def _without_address(self, name: str, term: str) -> tuple[int, int]:
-        """1 for each of the two families that has no address at a name."""
+        """Count 1 for each of the two families without an address at a name."""
         v4, v6 = await asyncio.gather(*(self._ask(name, family, term) for family in ("A", "AAAA")))
         return int(v4.is_void), int(v6.is_void)
 
@@ -220,15 +227,15 @@ class _Walk:
 
     def _failed(self, name: str, evidence: str, found: LookedUp) -> None:
         self.is_complete = False
-        trouble = SpfTrouble("spf.lookup_failed", name, evidence, "RFC 7208 §2.6.6", found.is_ours)
+        trouble = SpfTrouble(Trouble.LOOKUP_FAILED, name, evidence, found.is_ours)
         self.troubles.append(trouble)
 
-    def _note(self, code: str, subject: str, evidence: str, reference: str) -> None:
-        self.troubles.append(SpfTrouble(code, subject, evidence, reference))
+    def _note(self, trouble: Trouble, subject: str, evidence: str) -> None:
+        self.troubles.append(SpfTrouble(trouble, subject, evidence))
 
 
 def _tried(record: SpfRecord) -> tuple[tuple[Directive, ...], Directive | None]:
-    """The terms in front of `all`, and `all`; None where the record has none."""
+    """The terms before `all`, and `all`; None if the record has none."""
     tried: list[Directive] = []
     for directive in record.directives:
         if directive.mechanism is Mechanism.ALL:

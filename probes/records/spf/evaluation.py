@@ -1,4 +1,4 @@
-"""check_host() at work, RFC 7208 §4.6, §5, §6: one session, one evaluation."""
+"""The evaluation of check_host(), RFC 7208 §4.6, §5, §6: one session, one evaluation."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -11,14 +11,14 @@ from probes.records.spf.record import Directive, Mechanism, SpfRecord, SpfResult
 from probes.records.spf.verdict import SpfLimits, SpfNode, SpfStep, StepOutcome
 
 MAX_EXPLANATION = 4096
-"""Characters of an explanation that are kept; macros can make it any length."""
+"""Characters of an explanation that are kept; macros can produce any length."""
 
 _MAX_WORDS = 120
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """What the macros of RFC 7208 §7.2 are about. `at` is in seconds since 1970."""
+    """The session that the macros of RFC 7208 §7.2 describe; `at` is in seconds since 1970."""
 
     ip: IPv4Address | IPv6Address
     local_part: str
@@ -29,11 +29,11 @@ class Session:
 
     @property
     def address_type(self) -> str:
-        """The record type that addresses of the client's family have."""
+        """The record type for addresses of the client's family."""
         return "A" if self.ip.version == 4 else "AAAA"
 
     def values(self, domain: str, validated: str) -> dict[str, str]:
-        """What each macro letter stands for in the policy of `domain`."""
+        """The value of each macro letter in the policy of `domain`."""
         is_v4 = self.ip.version == 4
         return {
             "s": f"{self.local_part}@{self.sender_domain}",
@@ -51,7 +51,7 @@ class Session:
 
 
 class Stopped(Exception):
-    """The evaluation ends with this result, wherever it is."""
+    """The end of the evaluation with this result, at any depth."""
 
     def __init__(self, result: SpfResult, problem: str, cause: LookedUp | None = None) -> None:
         super().__init__(problem)
@@ -85,7 +85,7 @@ class _Policy:
 
 
 class Evaluation:
-    """One run of check_host(). Counts and the tree stay true when Stopped is raised."""
+    """One run of check_host(); counts and tree remain valid after Stopped."""
 
     def __init__(self, session: Session, lookup: Lookup, limits: SpfLimits) -> None:
         self.lookups = 0
@@ -104,17 +104,20 @@ class Evaluation:
         self._validated: tuple[str, ...] | None = None
 
     def tree(self) -> SpfNode | None:
-        """What was evaluated so far."""
+        """The evaluation so far; None before the first policy."""
         return None if self._root is None else self._root.frozen()
 
     async def evaluate(self, domain: str) -> SpfNode:
-        """The policy of `domain` and all it leads to. Raises Stopped for none and the errors."""
+        """Evaluate the policy of `domain` and its references.
+
+        Raises Stopped for none and the errors.
+        """
         self._root = _Policy(domain)
         await self._policy(self._root, is_ours=True)
         return self._root.frozen()
 
     async def explain(self) -> str | None:
-        """The explanation for a fail, RFC 7208 §6.2; None where there is none worth telling."""
+        """The explanation for a fail, RFC 7208 §6.2; None without a usable one."""
         if self._explanation is None:
             return None
         spec, domain = self._explanation
@@ -133,7 +136,7 @@ class Evaluation:
             return None
 
     async def _policy(self, policy: _Policy, *, is_ours: bool) -> SpfResult:
-        """Evaluate one policy; `is_ours` is False within an include: its fail explains nothing."""
+        """Evaluate one policy; `is_ours` is False within an include, which gives no explanation."""
         record = await self._record(policy)
         for directive in record.directives:
             step = _Step(directive.text)
@@ -165,7 +168,7 @@ class Evaluation:
     async def _redirected(
         self, target: MacroString, policy: _Policy, *, is_ours: bool
     ) -> SpfResult:
-        """RFC 7208 §6.1: the target's policy is the policy; one that is not there is permerror."""
+        """Evaluate a redirect, RFC 7208 §6.1: a target without a policy is permerror."""
         step = _Step(f"redirect={target.text}")
         policy.steps.append(step)
         path = len(self.path)
@@ -178,7 +181,7 @@ class Evaluation:
         return result
 
     async def _inner(self, policy: _Policy, term: str, *, is_ours: bool) -> SpfResult:
-        """A policy another one refers to: there has to be one, RFC 7208 §5.2, §6.1."""
+        """Evaluate the policy of an include or redirect; it must exist, RFC 7208 §5.2, §6.1."""
         if not is_domain_name(policy.domain) or "." not in policy.domain:
             raise Stopped(SpfResult.PERMERROR, f"{term[:_MAX_WORDS]} leads to no domain name")
         try:
@@ -190,7 +193,7 @@ class Evaluation:
             raise Stopped(SpfResult.PERMERROR, problem) from stop
 
     async def _record(self, policy: _Policy) -> SpfRecord:
-        """RFC 7208 §4.4, §4.5, §4.6."""
+        """Look up and read the record of a policy, RFC 7208 §4.4, §4.5, §4.6."""
         found = await self._ask(policy.domain, "TXT", is_policy=True)
         records = [text for text in texts(found) if is_spf(text)]
         if not records:
@@ -216,11 +219,11 @@ class Evaluation:
         if directive.mechanism is Mechanism.INCLUDE:
             step.inner = _Policy(name)
             return await self._inner(step.inner, step.term, is_ours=False) is SpfResult.PASS
-        # RFC 7208 §4.8: a name that cannot be asked for does not exist
+        # RFC 7208 §4.8: a name that cannot be queried does not exist
         return is_domain_name(name) and await _MATCHERS[directive.mechanism](self, directive, name)
 
     def _begin(self, step: _Step) -> None:
-        """A term that needs look-ups begins; RFC 7208 §4.6.4 allows ten of them."""
+        """Count a term that needs look-ups; RFC 7208 §4.6.4 allows ten of them."""
         self._step = step
         self._has_void = False
         self.lookups += 1
@@ -247,7 +250,7 @@ class Evaluation:
         return False
 
     async def _match_exists(self, _: Directive, name: str) -> bool:
-        # RFC 7208 §5.7: A, whatever the client's family is
+        # RFC 7208 §5.7: A for either family of the client
         return bool((await self._ask(name, "A")).records)
 
     async def _match_ptr(self, _: Directive, name: str) -> bool:
@@ -264,7 +267,7 @@ class Evaluation:
         )
 
     async def _validated_names(self) -> tuple[str, ...]:
-        """RFC 7208 §5.5: the client's names that have its address; errors only lose names."""
+        """The client's names with its address, RFC 7208 §5.5; a failed look-up drops a name."""
         if self._validated is not None:
             return self._validated
         ip = self._session.ip
@@ -294,7 +297,7 @@ class Evaluation:
     async def _ask(
         self, name: str, rdtype: str, *, is_policy: bool = False, is_lenient: bool = False
     ) -> LookedUp:
-        """One question. A failed look-up is temperror, RFC 7208 §5, unless only a name is lost."""
+        """Query a name; a failed look-up is temperror, RFC 7208 §5, unless `is_lenient`."""
         self.questions += 1
         found = await self._lookup(name, rdtype)
         if self._step is not None and not self._is_explaining:
@@ -307,7 +310,7 @@ class Evaluation:
         return found
 
     def _count_void(self, name: str, status: LookupStatus) -> None:
-        """RFC 7208 §4.6.4: it is terms that are counted, however many look-ups of one are void."""
+        """Count a void term, RFC 7208 §4.6.4: once, however many of its look-ups are void."""
         if self._is_explaining or self._has_void:
             return
         self._has_void = True

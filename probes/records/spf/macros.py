@@ -8,7 +8,7 @@ from probes.records import RecordError
 from probes.records.looked_up import MAX_NAME
 
 EXPLANATION_LETTERS = frozenset("crt")
-"""RFC 7208 §7.2: letters that only explanations may use."""
+"""Letters that only explanations may use, RFC 7208 §7.2."""
 
 _LETTERS = frozenset("slodiphvcrt")
 _EXPAND = re.compile(r"%\{([A-Za-z])([0-9]*)([rR]?)([.+,/_=-]*)\}")
@@ -21,7 +21,7 @@ _TOP_LABEL = re.compile(r"(?=.*[A-Za-z-])[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])
 
 @dataclass(frozen=True, slots=True)
 class Macro:
-    """One `%{...}`. `letter` is in lower case, `digits` None for all, `delimiters` never ""."""
+    """One `%{...}`; `letter` is in lower case, `digits` None for all, `delimiters` never ""."""
 
     letter: str
     digits: int | None
@@ -32,7 +32,7 @@ class Macro:
 
 @dataclass(frozen=True, slots=True)
 class MacroString:
-    """A text with macros in it; `text` is as it was written, `parts` are literals and macros."""
+    """A text with macros; `text` is as written, `parts` are literals and macros."""
 
     text: str
     parts: tuple[str | Macro, ...]
@@ -43,7 +43,7 @@ class MacroString:
         return frozenset(part.letter for part in self.parts if isinstance(part, Macro))
 
     def expand(self, values: "dict[str, str]") -> str:
-        """The text with every macro replaced; `values` has an entry for each of `letters`."""
+        """The text with all macros replaced; `values` has an entry for each of `letters`."""
         return "".join(
             part if isinstance(part, str) else _expanded(part, values[part.letter])
             for part in self.parts
@@ -51,7 +51,7 @@ class MacroString:
 
 
 def parse_macro_string(text: str, *, is_explanation: bool = False) -> MacroString:
-    """A macro-string, or an explain-string, which may hold spaces and three letters more.
+    """Read a macro-string, or an explain-string, which may hold spaces and three letters more.
 
     Raises RecordError.
     """
@@ -74,7 +74,10 @@ def parse_macro_string(text: str, *, is_explanation: bool = False) -> MacroStrin
 
 
 def parse_domain_spec(text: str) -> MacroString:
-    """A domain-spec, RFC 7208 §7.1: it ends in a top label or in a macro. Raises RecordError."""
+    """Read a domain-spec, RFC 7208 §7.1: it ends in a top label or in a macro.
+
+    Raises RecordError.
+    """
     parsed = parse_macro_string(text)
     if not text:
         raise RecordError("a domain is missing")
@@ -87,7 +90,7 @@ def parse_domain_spec(text: str) -> MacroString:
 
 
 def shortened(name: str) -> str:
-    """RFC 7208 §7.3: labels are dropped from the left until 253 octets are not exceeded."""
+    """The name cut to 253 octets by dropping labels from the left, RFC 7208 §7.3."""
     name = name.removesuffix(".")
     while len(name.encode("utf-8", "surrogatepass")) > MAX_NAME:
         _, dot, rest = name[-4 * MAX_NAME :].partition(".")
@@ -113,7 +116,7 @@ def _macro(found: re.Match[str], *, is_explanation: bool) -> Macro:
         raise RecordError(f"a macro for explanations only: {found[0]!r}")
     digits = None
     if found[2]:
-        # More digits than a name has labels are as good as that many.
+        # A count above the number of labels means all labels.
         digits = int(found[2].lstrip("0")[:4] or "0")
         if digits == 0:
             raise RecordError(f"a macro of no parts: {found[0]!r}")  # RFC 7208 §7.3

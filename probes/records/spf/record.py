@@ -1,4 +1,4 @@
-"""SPF records as text, RFC 7208 §4.6, §5, §6: read, not evaluated."""
+"""SPF records as text, RFC 7208 §4.6, §5, §6."""
 
 import re
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ Network = _IPv4Network | IPv6Network
 
 
 class Mechanism(StrEnum):
-    """RFC 7208 §5."""
+    """The mechanisms, RFC 7208 §5."""
 
     ALL = "all"
     INCLUDE = "include"
@@ -37,7 +37,7 @@ class Mechanism(StrEnum):
 
 
 class SpfResult(StrEnum):
-    """RFC 7208 §2.6."""
+    """The results, RFC 7208 §2.6."""
 
     NONE = "none"
     NEUTRAL = "neutral"
@@ -58,15 +58,15 @@ QUALIFIERS = {
 LOOKUP_MECHANISMS = frozenset(
     {Mechanism.INCLUDE, Mechanism.A, Mechanism.MX, Mechanism.PTR, Mechanism.EXISTS}
 )
-"""RFC 7208 §4.6.4: those that count against the limit of ten; the modifier redirect does too."""
+"""Mechanisms that count against the limit of ten, RFC 7208 §4.6.4, like the modifier redirect."""
 
 
 @dataclass(frozen=True, slots=True)
 class Directive:
-    """One mechanism with its qualifier; `text` is as it was written.
+    """One mechanism with its qualifier; `text` is as written.
 
-    `target` is None where the current domain is meant. `network` is that of ip4 and ip6;
-    `prefix4` and `prefix6` are the lengths for a and mx.
+    `target` is None for the current domain. `network` is that of ip4 and ip6; `prefix4` and
+    `prefix6` are the lengths for a and mx.
     """
 
     text: str
@@ -79,13 +79,13 @@ class Directive:
 
     @property
     def needs_lookup(self) -> bool:
-        """True when it counts against the limit of ten."""
+        """True if the mechanism counts against the limit of ten."""
         return self.mechanism in LOOKUP_MECHANISMS
 
 
 @dataclass(frozen=True, slots=True)
 class SpfRecord:
-    """One record. `modifiers` are those without a meaning here, name (lower case) and value."""
+    """One record; `modifiers` are the unknown ones, name (lower case) and value."""
 
     text: str
     directives: tuple[Directive, ...] = ()
@@ -95,17 +95,17 @@ class SpfRecord:
 
 
 def is_spf(text: str) -> bool:
-    """RFC 7208 §4.5: the version and nothing else, or a space behind it."""
+    """True for an SPF record, RFC 7208 §4.5: the version alone, or followed by a space."""
     return text[:6].lower() == "v=spf1" and (len(text) == 6 or text[6] == " ")
 
 
 def is_nearly_spf(text: str) -> bool:
-    """True for a text that was meant as a record and is none: receivers do not see it."""
+    """True for a text that resembles a record but is none: receivers do not see it."""
     return not is_spf(text) and _NEARLY.match(text) is not None
 
 
 def parse_spf(text: str) -> SpfRecord:
-    """Read a whole record; RecordError for one mistake anywhere in it, RFC 7208 §4.6."""
+    """Read a whole record. Raises RecordError for any mistake in it, RFC 7208 §4.6."""
     if not is_spf(text):
         raise RecordError(f"no SPF record: {text[:40]!r}")
     if len(text) > MAX_RECORD:
@@ -160,7 +160,7 @@ def _directive(term: str) -> Directive:
 def _address_directive(
     term: str, qualifier: SpfResult, mechanism: Mechanism, rest: str
 ) -> Directive:
-    """`a` and `mx`: a domain and a dual CIDR length, both optional, RFC 7208 §5.3, §5.4, §5.6."""
+    """Read `a` or `mx`, RFC 7208 §5.3, §5.4, §5.6: domain and dual CIDR length are optional."""
     start = _CIDR_START.search(rest)
     place = len(rest) if start is None else start.start()
     domain, lengths = rest[:place], _CIDR.fullmatch(rest[place:])
@@ -176,7 +176,10 @@ def _address_directive(
 
 
 def _network(term: str, mechanism: Mechanism, rest: str) -> Network:
-    """RFC 7208 §5.6: an address and one length, without leading zeros; host bits may be set."""
+    """Read an address and a prefix length without leading zeros, RFC 7208 §5.6.
+
+    Host bits may be set.
+    """
     address, slash, length = rest[1:].partition("/")
     longest = 32 if mechanism is Mechanism.IP4 else 128
     wanted = IPv4Address if mechanism is Mechanism.IP4 else IPv6Address

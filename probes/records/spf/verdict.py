@@ -1,4 +1,4 @@
-"""What the evaluation of an SPF policy came to: the result, the way to it and what it cost."""
+"""The outcome of an SPF evaluation: the result, the terms on the way and the cost."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from probes.records.spf.record import SpfResult
 
 @dataclass(frozen=True, slots=True)
 class SpfLimits:
-    """RFC 7208 §4.6.4: look-up terms, terms whose look-ups are void, names of one mx or ptr."""
+    """The limits of RFC 7208 §4.6.4: look-up terms, void terms, names of one mx or ptr."""
 
     lookups: int = 10
     voids: int = 2
@@ -17,22 +17,22 @@ class SpfLimits:
 
 
 class StepOutcome(StrEnum):
-    """What became of one term."""
+    """The outcome of one term."""
 
     MATCH = "match"
     NO_MATCH = "no_match"
     FOLLOWED = "followed"
-    """A redirect whose target's policy was taken."""
+    """A redirect, taken: the target's policy applies."""
     ERROR = "error"
-    """The evaluation ended in it."""
+    """The term ended the evaluation."""
 
 
 @dataclass(frozen=True, slots=True)
 class SpfStep:
-    """One term as it was evaluated. `questions` are look-ups in their order, `TXT name: outcome`.
+    """One evaluated term; `questions` are its look-ups in order, `TXT name: outcome`.
 
-    `inner` is the policy an include or redirect led to, None for other terms and where there was
-    none to read.
+    `inner` is the policy of an include or redirect. It is None for other terms and if there was no
+    policy to read.
     """
 
     term: str
@@ -43,10 +43,10 @@ class SpfStep:
 
 @dataclass(frozen=True, slots=True)
 class SpfNode:
-    """The policy of one domain as far as it was evaluated.
+    """The policy of one domain, as far as it was evaluated.
 
-    `record` is its text, "" where none was read. `result` is None where an error ended the
-    evaluation within.
+    `record` is its text, "" if none was read. `result` is None if an error ended the evaluation
+    inside it.
     """
 
     domain: str
@@ -55,7 +55,7 @@ class SpfNode:
     result: SpfResult | None
 
     def lines(self, depth: int = 0) -> Iterator[str]:
-        """The tree for people, a line for every policy and term."""
+        """The tree for people, one line for every policy and term."""
         yield f"{'  ' * depth}{self.domain}: {self.record or 'no record'}"
         for step in self.steps:
             yield f"{'  ' * depth}  {step.term}: {step.outcome}"
@@ -67,14 +67,16 @@ class SpfNode:
 class SpfVerdict:
     """The outcome of check_host(), RFC 7208 §4.
 
-    `domain` is whose policy was asked for. `matched` is the term of that policy (or of the one a
-    redirect led to) that decided, None for none, errors and the neutral of a policy in which
-    nothing matched; `path` leads from the first policy to the innermost term that matched, as
-    `domain: term`. `explanation` is the domain's own (§6.2), None where it gives none or the result
-    is not fail. `lookups` and `void_lookups` are terms counted as §4.6.4 counts them, `questions`
-    all questions asked. `problem` says why for none and the errors, "" otherwise. For a
-    temperror `failure` is that of the look-up, and `is_ours` True where our own resolver is why.
-    `tree` is None where no policy was asked for.
+    `domain` is the domain of the policy. `matched` is the deciding term of that policy, or of the
+    one a redirect led to. It is None for none, for errors, and for the neutral of a policy without
+    a match. `path` leads from the first policy to the innermost term that matched, as `domain:
+    term`.
+
+    `explanation` is the domain's own (§6.2), None if it gives none or the result is not fail.
+    `lookups` and `void_lookups` are terms counted as §4.6.4 counts them, `questions` all DNS
+    queries. `problem` is the reason of none and the errors, "" otherwise. For a temperror,
+    `failure` is that of the look-up, and `is_ours` is True if our own resolver is the cause. `tree`
+    is None if no policy was looked up.
     """
 
     result: SpfResult

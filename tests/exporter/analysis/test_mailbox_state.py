@@ -14,7 +14,7 @@ from exporter.reports.status import take_status
 from probes.canary.lifecycle import Outcome
 from probes.clock import SYSTEM_CLOCK
 from probes.result import Failure, Owner, Phase, Reason
-from tests.integration.nothing_lost.rig import fetch
+from tests.support.pages import fetch
 from tests.support.service_rig import Running, running, write_config
 
 pytestmark = pytest.mark.slow("a service runs until its canaries are settled")
@@ -28,7 +28,7 @@ BROKEN = Failure(Phase.AUTH, Reason.AUTHENTICATION_FAILED, "no", Owner.US, is_tr
     [MailboxState("m", AT, True, AT, None), MailboxState("m", AT, False, None, BROKEN)],
     ids=["readable", "unreadable"],
 )
-def test_a_standing_comes_back_as_it_was_told(state: MailboxState) -> None:
+def test_a_mailbox_state_is_read_back_as_it_was_written(state: MailboxState) -> None:
     assert of_run("m", to_run(state)) == state
     assert to_run(state).name == mailbox_state_name("m")
 

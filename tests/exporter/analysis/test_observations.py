@@ -11,7 +11,9 @@ from exporter.analysis.verdicts import Verdict
 from exporter.config import parse
 from exporter.model import CanaryRecord, Config, Run
 from probes.canary.lifecycle import Outcome, State
+from probes.catalogue import mx
 from probes.result import Failure, Finding, Owner, Part, Phase, ProbeResult, Reason, Status
+from probes.subject import read_subject
 from tests.exporter.test_cli import GOOD
 from tests.support.ledger_rig import BEGIN
 
@@ -43,7 +45,7 @@ def sending(host: str, address: str, *given_up: Finding) -> ProbeResult:
 
 
 def unusable(subject: str, status: Status = Status.WARNING) -> Finding:
-    return Finding("mx.address_unusable", status, subject, "refused", "RFC 5321 §5.1")
+    return mx.ADDRESS_UNUSABLE.found(status, read_subject(subject), "refused")
 
 
 @pytest.fixture
@@ -71,7 +73,7 @@ def test_an_outcome_speaks_for_or_against_its_way_or_says_nothing(
     assert (seen.verdict, seen.route, seen.mailbox) == (verdict, "out", "inbox")
 
 
-def test_what_is_open_or_was_sent_by_hand_says_nothing() -> None:
+def test_what_is_open_or_of_a_manual_run_says_nothing() -> None:
     assert of_canary(record(None), "out") is None
     assert of_canary(record(Outcome.LOST, tick=-5), "out") is None
 

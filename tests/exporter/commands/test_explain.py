@@ -2,7 +2,6 @@
 
 import json
 import re
-from pathlib import Path
 
 import pytest
 
@@ -11,9 +10,9 @@ from exporter.testbed.servers.dns_server import DnsServer
 from probes.canary.evidence import evidence_json
 from probes.net.resolver import Resolver
 from probes.records.signatures.dkim_verification import DkimStatus
-from tests.exporter.test_cli import mailcanary
+from tests.support.places import ROOT
+from tests.support.processes import mailcanary
 
-ROOT = Path(__file__).parents[3]
 BOUNCES = sorted((ROOT / "tests" / "corpus" / "bounces").glob("*.eml"))
 CORPUS = {file.stem: file.read_bytes() for file in BOUNCES}
 PLAIN = b"From: a@sender.test\r\nTo: b@reader.test\r\nSubject: x\r\n\r\ntext\r\n"

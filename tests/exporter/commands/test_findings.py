@@ -1,7 +1,6 @@
 """`mailcanary findings` and its page."""
 
 import json
-from pathlib import Path
 
 import pytest
 
@@ -9,15 +8,16 @@ from exporter.commands.findings import findings
 from exporter.reports.findings_page import page
 from probes.catalogue import ENTRIES
 from probes.catalogue.failures import FAILURES
+from tests.support.places import DOCS
 
 EVERYTHING = {**ENTRIES, **FAILURES}
 
-PAGE = Path(__file__).parents[3] / "docs" / "findings.md"
+PAGE = DOCS / "generated" / "findings.md"
 
 
 def test_the_page_is_what_the_command_prints() -> None:
     told = PAGE.read_text("utf-8")
-    assert told == page(), "run: mailcanary findings --markdown > docs/findings.md"
+    assert told == page(), "run: mailcanary findings --markdown > docs/generated/findings.md"
 
 
 def test_all_codes_are_listed_with_one_line_each(capsys: pytest.CaptureFixture[str]) -> None:
@@ -44,6 +44,9 @@ def test_one_code_as_json_is_its_entry_and_all_are_a_list(
 ) -> None:
     assert findings("mx.address_unusable", True, False) == 0
     entry = json.loads(capsys.readouterr().out)
+    assert list(entry) == [
+        *("code", "summary", "why", "remedy", "verify", "reference", "owner", "severity", "ours"),
+    ]
     assert entry["owner"] == "their_mx"
     assert set(entry["severity"]) == {"warning", "untestable"}
     assert findings(None, True, False) == 0

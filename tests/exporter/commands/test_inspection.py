@@ -31,13 +31,16 @@ from exporter.terminal.status import status_view
 from exporter.terminal.story import story_view
 from probes.canary.lifecycle import Event
 from probes.canary.message import new_token
+from probes.catalogue import mx
 from probes.records.reply import Reply
-from probes.result import Aspect, Failure, Finding, Owner, Phase, ProbeResult, Reason
+from probes.result import Aspect, Failure, Owner, Phase, ProbeResult, Reason
 from probes.result import Status as FindingStatus
-from tests.exporter.test_cli import GOOD, mailcanary
-from tests.support.ledger_rig import Hands, Rig, opened, sighting
+from tests.exporter.test_cli import GOOD
+from tests.support.clock import FakeClock
+from tests.support.ledger_rig import Rig, opened, sighting
+from tests.support.places import ROOT
+from tests.support.processes import mailcanary
 
-ROOT = Path(__file__).parents[3]
 NOW = datetime(2026, 7, 1, 12, 0, tzinfo=UTC)
 PATHS = """\
 paths:
@@ -73,7 +76,7 @@ def file(tmp_path: Path) -> Path:
 
 
 class Past:
-    """A service's past, led by hand."""
+    """The past of a service, written by the test."""
 
     def __init__(self, rig: Rig, config: Config) -> None:
         self.rig = rig
@@ -86,8 +89,8 @@ class Past:
 
     async def arrive(self, path: str, *, after: float = 2.0) -> str:
         token = await self.send(path)
-        not_before = self.rig.hands.elapse(after - 1.0)
-        seen = self.rig.hands.elapse(1.0)
+        not_before = self.rig.time.elapse(after - 1.0)
+        seen = self.rig.time.elapse(1.0)
         uid = self.rig.ticks[path]
         copy = sighting(token, seen, not_before=not_before, uid=uid, folder=f"IN{path}")
         await self.rig.see(copy)
@@ -97,23 +100,23 @@ class Past:
         token = new_token()
         await self.rig.plan(token, path, self.config.paths[path].mailbox.name)
         await self.rig.happen(token, Event.SEND_STARTED)
-        self.rig.hands.elapse(1.0)
+        self.rig.time.elapse(1.0)
         await self.rig.happen(token, Event.REFUSED_FOR_GOOD, why=failure)
         return token
 
     async def stand(self, mailbox: str, failure: Failure | None = None) -> None:
-        at = self.rig.hands.utc
+        at = self.rig.time.utc
         run = to_run(MailboxState(mailbox, at, failure is None, at, failure))
         await self.rig.ledger.add_runs([run])
 
     def status(self, reader: LedgerReader) -> Status:
-        return take_status(reader, self.config, self.rig.hands.utc)
+        return take_status(reader, self.config, self.rig.time.utc)
 
 
 @asynccontextmanager
 async def past(file: Path) -> AsyncIterator[tuple[Past, LedgerReader]]:
     config = load(file, {})
-    async with opened(Path(config.service.ledger), Hands(utc=NOW)) as rig:
+    async with opened(Path(config.service.ledger), FakeClock(NOW)) as rig:
         with reading(config.service.ledger) as reader:
             yield Past(rig, config), reader
 
@@ -147,7 +150,7 @@ async def test_what_is_in_flight_shows_its_age_and_is_late_before_it_is_settled(
         fresh = life.status(reader).paths[0]
         assert (fresh.state, fresh.in_flight, fresh.oldest_in_flight) == (State.OK, 1, 1.0)
         late_after = life.config.paths["out-in"].late_after
-        life.rig.hands.elapse(late_after)
+        life.rig.time.elapse(late_after)
         await life.send("out-in")
         late = life.status(reader).paths[0]
         assert (late.state, late.in_flight) == (State.LATE, 2)
@@ -158,7 +161,7 @@ async def test_what_is_in_flight_shows_its_age_and_is_late_before_it_is_settled(
 async def test_what_was_seen_too_long_ago_says_nothing_of_now(file: Path) -> None:
     async with past(file) as (life, reader):
         await life.arrive("out-in")
-        life.rig.hands.elapse(timedelta(days=2).total_seconds())
+        life.rig.time.elapse(timedelta(days=2).total_seconds())
         taken = life.status(reader)
         assert taken.paths[0].state is State.UNKNOWN
         assert status_code(taken) is ExitCode.UNTESTABLE
@@ -178,7 +181,7 @@ async def test_a_mailbox_that_cannot_be_read_makes_its_paths_untestable(file: Pa
         text = shown(status_view(taken))
         assert "unreadable" in text
         assert "auth authentication_failed, owner us" in text
-        life.rig.hands.elapse(60.0)
+        life.rig.time.elapse(60.0)
         assert life.status(reader).mailboxes[1].is_readable is None
 
 
@@ -200,7 +203,7 @@ async def test_a_suspect_is_named_with_the_counts_of_both_sides(file: Path) -> N
 async def test_a_service_that_does_not_run_is_said(file: Path) -> None:
     async with past(file) as (life, reader):
         assert "the service runs (process" in shown(status_view(life.status(reader)))
-        config, now = life.config, life.rig.hands.utc
+        config, now = life.config, life.rig.time.utc
     with reading(config.service.ledger) as reader:
         taken = take_status(reader, config, now)
     assert "the service does not run" in shown(status_view(taken))
@@ -305,7 +308,7 @@ async def test_the_hops_stand_in_the_way_as_far_as_their_clocks_tell(file: Path)
 async def test_a_canary_that_did_not_come_shows_how_long_it_was_waited_for(file: Path) -> None:
     async with past(file) as (life, reader):
         token = await life.send("out-in")
-        life.rig.hands.elapse(900.0)
+        life.rig.time.elapse(900.0)
         await life.rig.happen(token, Event.LOOKED_IN_VAIN)
         last = timeline(take_story(reader, life.config, token))[-1]
         assert (last.name, last.is_failed) == ("transit", True)
@@ -318,7 +321,7 @@ async def test_nothing_of_what_peers_wrote_acts_on_the_terminal(file: Path) -> N
         story = take_story(reader, life.config, token)
         assert story.result is not None
         facts = {"smtp.greeting": HOSTILE, "mx.host": HOSTILE}
-        notes = (Finding("mx.address_unusable", FindingStatus.WARNING, HOSTILE, HOSTILE, ""),)
+        notes = (mx.ADDRESS_UNUSABLE.found(FindingStatus.WARNING, HOSTILE, HOSTILE),)
         result = replace(story.result, facts=facts, findings=notes)
         story = replace(story, result=result, evidence=(evidence(),))
         views = (

@@ -6,14 +6,13 @@
 import json
 import re
 from collections.abc import Mapping
-from pathlib import Path
 
 from exporter.config import REGISTERED
 from exporter.config.entries import Option, Shapes, options_of
 from exporter.config.keys import JobKeys, PathKeys, ServiceKeys
 from probes.canary.message import MessageOptions
+from tests.support.places import ROOT
 
-ROOT = Path(__file__).parents[3]
 PAGE = ROOT / "docs" / "configuration.md"
 
 TABLE = re.compile(r"<!-- options: (?P<name>[a-z_. ]+) -->\n(?P<rows>.*?)<!-- end -->", re.DOTALL)

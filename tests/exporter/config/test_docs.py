@@ -5,7 +5,8 @@ import re
 import pytest
 
 from exporter.config import parse
-from tests.exporter.config.option_tables import PAGE, ROOT, SHAPES, TABLE, rewritten
+from tests.exporter.config.option_tables import PAGE, SHAPES, TABLE, rewritten
+from tests.support.places import ROOT
 
 
 def test_every_table_is_as_the_declarations_have_it() -> None:

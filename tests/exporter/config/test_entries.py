@@ -123,6 +123,16 @@ def test_a_wrong_value_is_refused_where_it_stands(text: str, problem: str) -> No
     assert problem in problems[0]
 
 
+def test_every_refused_item_of_a_list_is_reported_at_its_place() -> None:
+    sample, problems = read(Sample, "names:\n- a\n- 1\n- b\n- true\nport: 0\n")
+    assert sample is None
+    assert problems == [
+        "f.yaml:6: port: must be a whole number from 1 to 65535",
+        "f.yaml:3: names[1]: must be text; put it in quotes",
+        "f.yaml:5: names[3]: must be text; put it in quotes",
+    ]
+
+
 def test_unset_options_have_the_defaults_of_the_dataclass() -> None:
     assert read(Sample, "{}") == (Sample(), [])
 
@@ -137,7 +147,7 @@ def test_defaults_are_shown_as_the_file_would_write_them() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Awkward:
-    """Options called like what pydantic's models have of their own."""
+    """Options called like attributes that libraries of models use."""
 
     model_config: str = option("A.")
     model_fields: str = option("B.")

@@ -13,7 +13,7 @@ from exporter.config import ConfigError, Problem, load, parse
 from exporter.config.yaml_reader import MAX_BYTES
 from exporter.model import Config, Server
 from probes.options import Secret
-from tests.exporter.config.option_tables import ROOT
+from tests.support.places import ROOT
 
 FOLDER = Path(__file__).parent / "bad_configs"
 BAD_CONFIGS = sorted(path.stem for path in FOLDER.glob("*.yaml"))

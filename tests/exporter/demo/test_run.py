@@ -1,32 +1,19 @@
 """`mailcanary demo` as a person runs it."""
 
-import os
 import signal
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
+from tests.support.processes import MAILCANARY, environment, mailcanary
+
 pytestmark = pytest.mark.slow("starts the program as a process")
 
-ROOT = Path(__file__).parents[3]
-DEMO = [sys.executable, "-m", "exporter.cli", "demo"]
-
-
-def environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "160"}
+WIDE = {"COLUMNS": "160"}
 
 
 def settled(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*DEMO, "--once", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=50,
-        env=environment(),
-        check=False,
-    )
+    return mailcanary("demo", "--once", *arguments, within=50, environ=WIDE)
 
 
 @pytest.mark.parametrize(
@@ -50,11 +37,11 @@ def test_every_path_settles_as_the_world_intends(
 
 def test_ctrl_c_ends_the_demo_in_good_order() -> None:
     with subprocess.Popen(
-        [*DEMO, "--port", "0"],
+        [*MAILCANARY, "demo", "--port", "0"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=environment(),
+        env=environment(**WIDE),
     ) as running:
         assert running.stdout is not None
         lines = iter(running.stdout.readline, "")

@@ -1,9 +1,7 @@
 import asyncio
 import logging
 import ssl
-import subprocess
 import sys
-from collections.abc import AsyncIterator
 from email import policy
 from email.message import Message
 from email.parser import BytesParser
@@ -30,17 +28,12 @@ from tests.support.demo_clients import (
     submit,
     trusting,
 )
+from tests.support.processes import completed
 
 HEALTHY, GREYLISTED, SLOW, JUNKED, DIRECT, REJECTED = (
     f"{name}@receiver.test"
     for name in ("healthy", "greylisted", "slow", "junked", "direct", "rejected")
 )
-
-
-@pytest.fixture
-async def world() -> AsyncIterator[MailWorld]:
-    async with MailWorld(retry_after=0.2) as world:
-        yield world
 
 
 def parsed(message: Message) -> Message:
@@ -451,13 +444,7 @@ def test_the_world_starts_and_ends_in_a_fresh_process_without_a_word() -> None:
         "        print(len(world.intended))\n"
         "asyncio.run(main())\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", program],
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
+    done = completed(sys.executable, "-W", "error", "-c", program)
     assert (done.returncode, done.stdout, done.stderr) == (0, "6\n", "")
 
 

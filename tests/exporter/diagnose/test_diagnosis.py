@@ -5,7 +5,6 @@ import io
 import json
 import shlex
 import ssl
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -29,11 +28,12 @@ from probes.result import Owner, Status
 from probes.trace import Step
 from tests.servers.certificates import Authority
 from tests.support.mail_world import mail_world
+from tests.support.places import DOCS
 from tests.support.policy_world import policy_world
 
 ONE = "@ MX 10 mx1\nmx1 A 192.0.2.1"
 TWO = "@ MX 10 mx1\n@ MX 20 mx2\nmx1 A 192.0.2.1\nmx2 A 192.0.2.2"
-JSON_PAGE = Path(__file__).parents[3] / "docs" / "json.md"
+JSON_PAGE = DOCS / "json.md"
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,7 @@ from exporter.testbed.servers.dns_server import DnsFault
 from probes.catalogue import ENTRIES
 from probes.net.resolver import Resolver
 from probes.result import Failure, Finding, Owner, Part, Phase, ProbeResult, Reason, Status
+from probes.subject import read_subject
 from tests.servers.certificates import Authority
 from tests.support.advice_rig import World, only, told
 from tests.support.ledger_rig import BEGIN
@@ -76,7 +77,7 @@ def failed_as(phase: Phase, *found: Finding, whole: bool = False) -> list[Failur
 
 def saying(code: str, subject: str = PLACE, evidence: str = "so it is") -> Finding:
     status = next(status for status in ENTRIES[code].severity if status in GRAVE)
-    return Finding(code, status, subject, evidence, "")
+    return ENTRIES[code].found(status, read_subject(subject), evidence)
 
 
 @pytest.mark.parametrize(

@@ -61,16 +61,16 @@ async def test_that_areas_wait_for_each_other_is_no_remark(
     assert "monitor.waited" not in [one.code for one in told]
 
 
-@pytest.mark.parametrize("lie", [Misbehaviour.BOGUS_UNSAID, Misbehaviour.SERVFAIL])
+@pytest.mark.parametrize("misbehaviour", [Misbehaviour.BOGUS_UNSAID, Misbehaviour.SERVFAIL])
 async def test_a_zone_that_cannot_be_looked_up_is_told_once_an_area_with_commands_to_paste(
-    trust: TrustStore, lie: Misbehaviour
+    trust: TrustStore, misbehaviour: Misbehaviour
 ) -> None:
     names = ("example.test", "_dmarc.example.test")
-    faults = {(name, "*"): DnsFault(lie) for name in names}
+    faults = {(name, "*"): DnsFault(misbehaviour) for name in names}
     async with mail_world(ZONE, {}, trust=trust, faults=faults) as world:
         diagnosis, told = await run(world.net, "sender,nameservers")
     assert exit_code(diagnosis) == 2
-    is_bogus = lie is Misbehaviour.BOGUS_UNSAID
+    is_bogus = misbehaviour is Misbehaviour.BOGUS_UNSAID
     servers = "dnssec.bogus" if is_bogus else "dns_address.servfail"
     told = tuple(one for one in told if one.code != "sender.not_examined")
     assert {(one.area, one.code, one.status) for one in told} == {

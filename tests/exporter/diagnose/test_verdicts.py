@@ -8,6 +8,7 @@ from exporter.diagnose.areas import AREAS, Area
 from exporter.diagnose.diagnosis import AreaResult
 from exporter.diagnose.verdicts import area_code, verdict
 from probes.result import Failure, Finding, Owner, Phase, ProbeResult, Reason, Status
+from probes.subject import Subject
 
 
 def area_of(name: str, failure: Failure | None = None, *found: Finding, **facts: str) -> AreaResult:
@@ -19,7 +20,7 @@ def area_of(name: str, failure: Failure | None = None, *found: Finding, **facts:
 
 
 def a(code: str, status: Status) -> Finding:
-    return Finding(code, status, "example.test", "seen", "")
+    return Finding(code, status, Subject.of("example.test"), "seen", "")
 
 
 OURS = Status.UNTESTABLE

@@ -18,29 +18,16 @@ from probes.canary.lifecycle import State
 from probes.clock import SYSTEM_CLOCK
 from tests.servers.real import require_root_and_namespaces
 from tests.support.ledger_rig import opened
+from tests.support.processes import started
 
-ROOT = Path(__file__).parents[3]
 CHILD = (sys.executable, "-m", "tests.support.ledger_child")
 ORDER = [State.PLANNED, State.SENDING, State.ACCEPTED, State.ARRIVED]
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "ledger.sqlite"
-
-
 @asynccontextmanager
 async def child(*command: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    process = await asyncio.create_subprocess_exec(
-        *command, cwd=ROOT, stdout=asyncio.subprocess.PIPE
-    )
-    try:
-        async with asyncio.timeout(50):
-            yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.communicate()
+    async with started(*command, stderr=None) as process, asyncio.timeout(50):
+        yield process
 
 
 async def lines(process: asyncio.subprocess.Process, count: int | None = None) -> list[str]:

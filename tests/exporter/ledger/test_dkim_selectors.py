@@ -17,11 +17,6 @@ from tests.support.ledger_rig import BEGIN, LATE, LOST, Rig, opened, sighting
 HOUR = timedelta(hours=1)
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "ledger.sqlite"
-
-
 def signature(selector: str, domain: str = "example.test") -> str:
     return (
         f"DKIM-Signature: v=1; a=rsa-sha256; d={domain}; s={selector}; h=From; bh=AAAA; b=AAAA\r\n"
@@ -39,7 +34,7 @@ async def arrive(rig: Rig, token: str, evidence: Evidence, tick: int = 1) -> Non
     assert await rig.ledger.claim("p", "m", tick, token, LATE, LOST, b"")
     await rig.happen(token, Event.SEND_STARTED)
     place = Place(token, "INBOX", 1, tick)
-    await rig.see(sighting(token, rig.hands.elapse(1.0), uid=tick))
+    await rig.see(sighting(token, rig.time.elapse(1.0), uid=tick))
     copy = await rig.ledger.copy_at(place)
     assert copy is not None
     await rig.ledger.add_evidence(copy, evidence)
@@ -52,11 +47,11 @@ async def test_the_selectors_of_a_copy_are_known_with_the_moment_it_was_sent(pat
             LearntSelector("ed", "example.test", BEGIN),
             LearntSelector("s1", "example.test", BEGIN),
         )
-        assert await rig.ledger.selectors("example.test", rig.hands.utc) == known
-        assert await rig.ledger.selectors("EXAMPLE.test", rig.hands.utc) == known
-        assert await rig.ledger.selectors("other.test", rig.hands.utc) == ()
+        assert await rig.ledger.selectors("example.test", rig.time.utc) == known
+        assert await rig.ledger.selectors("EXAMPLE.test", rig.time.utc) == known
+        assert await rig.ledger.selectors("other.test", rig.time.utc) == ()
         with reading(str(path)) as reader:  # as a command does, beside the service
-            assert reader.selectors("example.test", rig.hands.utc) == known
+            assert reader.selectors("example.test", rig.time.utc) == known
     async with opened(path) as rig:
         assert await rig.ledger.selectors("example.test", BEGIN) == known
 
@@ -64,15 +59,15 @@ async def test_the_selectors_of_a_copy_are_known_with_the_moment_it_was_sent(pat
 async def test_the_newest_come_first_and_an_older_copy_turns_no_moment_back(path: Path) -> None:
     async with opened(path) as rig:
         await arrive(rig, "t", proof(signature("s1")))
-        rig.hands.elapse(3600)
-        later = rig.hands.utc
+        rig.time.elapse(3600)
+        later = rig.time.utc
         await arrive(rig, "u", proof(signature("s2")), 2)
-        learnt = await rig.ledger.selectors("example.test", rig.hands.utc)
+        learnt = await rig.ledger.selectors("example.test", rig.time.utc)
         assert [(one.selector, one.last_seen) for one in learnt] == [("s2", later), ("s1", BEGIN)]
         copy = await rig.ledger.copy_at(Place("t", "INBOX", 1, 1))
         assert copy is not None
         await rig.ledger.add_evidence(copy, proof(signature("s2")))
-        learnt = await rig.ledger.selectors("example.test", rig.hands.utc)
+        learnt = await rig.ledger.selectors("example.test", rig.time.utc)
         assert [(one.selector, one.last_seen) for one in learnt] == [("s2", later), ("s1", BEGIN)]
 
 
@@ -87,13 +82,13 @@ async def test_a_bounce_teaches_nothing(path: Path) -> None:
     async with opened(path) as rig:
         assert await rig.ledger.claim("p", "m", 1, "t", LATE, LOST, b"")
         await rig.happen("t", Event.SEND_STARTED)
-        now = rig.hands.elapse(1.0)
+        now = rig.time.elapse(1.0)
         await rig.ledger.record("t", Event.BOUNCE_SEEN, now, sighting=sighting("t", now, uid=9))
         copy = await rig.ledger.copy_at(Place("t", "INBOX", 1, 9))
         assert copy is not None
         assert copy.is_bounce
         await rig.ledger.add_evidence(copy, proof(signature("s1")))
-        assert await rig.ledger.selectors("example.test", rig.hands.utc) == ()
+        assert await rig.ledger.selectors("example.test", rig.time.utc) == ()
 
 
 @pytest.mark.slow("writes thousands of rows")

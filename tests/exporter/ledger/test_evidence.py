@@ -21,16 +21,12 @@ from probes.clock import Instant
 from probes.mailboxes import Place, Sighting
 from probes.records.raw_message import MAX_MESSAGE
 from probes.result import Phase, PhaseTiming, ProbeResult
-from tests.support.ledger_rig import BEGIN, LATE, LOST, Hands, Rig, opened, sighting
+from tests.support.clock import FakeClock
+from tests.support.ledger_rig import BEGIN, LATE, LOST, Rig, opened, sighting
 
 CONTENT = b"Subject: x [t]\r\nX-Mailcanary: t\r\n\r\nbody\r\n"
 INBOX = Place("t", "INBOX", 1, 5)
 JUNK = Place("t", "Junk", 1, 6)
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "ledger.sqlite"
 
 
 async def send(rig: Rig, token: str = "t", tick: int = 1, content: bytes = CONTENT) -> None:
@@ -38,8 +34,8 @@ async def send(rig: Rig, token: str = "t", tick: int = 1, content: bytes = CONTE
     assert await rig.ledger.claim("p", "m", tick, token, LATE, LOST, content)
     await rig.happen(token, Event.SEND_STARTED)
     timings = (PhaseTiming(Phase.END_OF_DATA, 0.3, 0.2), PhaseTiming(Phase.QUIT, 0.5, 0.5))
-    ended = ProbeResult("submission", rig.hands.utc, 1.0, timings, None)
-    at = rig.hands.elapse(1.0)
+    ended = ProbeResult("submission", rig.time.utc, 1.0, timings, None)
+    at = rig.time.elapse(1.0)
     await rig.ledger.record(token, Event.HANDED_OVER, at, result=ended)
 
 
@@ -61,13 +57,13 @@ async def copy_at(rig: Rig, place: Place) -> ArrivedCopy:
 
 
 async def test_what_was_sent_and_when_is_known_after_a_restart(path: Path) -> None:
-    hands = Hands()
-    async with opened(path, hands) as rig:
+    time = FakeClock(BEGIN)
+    async with opened(path, time) as rig:
         await send(rig)
-        looked = rig.hands.elapse(2.0)
-        await rig.see(seen(INBOX, rig.hands.elapse(1.0), looked))
-    hands.restart()
-    async with opened(path, hands) as rig:
+        looked = rig.time.elapse(2.0)
+        await rig.see(seen(INBOX, rig.time.elapse(1.0), looked))
+    time.restart()
+    async with opened(path, time) as rig:
         assert await rig.ledger.unexamined("m") == (INBOX,)
         copy = await copy_at(rig, INBOX)
         assert (copy.number, copy.is_bounce, copy.sent) == (0, False, CONTENT)
@@ -85,10 +81,10 @@ async def test_what_was_sent_and_when_is_known_after_a_restart(path: Path) -> No
 async def test_evidence_is_read_back_by_copy_and_then_by_bounce(path: Path) -> None:
     async with opened(path) as rig:
         await send(rig)
-        await rig.see(seen(INBOX, rig.hands.elapse(1.0)))
-        await rig.see(seen(JUNK, rig.hands.elapse(1.0)))
+        await rig.see(seen(INBOX, rig.time.elapse(1.0)))
+        await rig.see(seen(JUNK, rig.time.elapse(1.0)))
         news = Place("t", "INBOX", 1, 9)
-        now = rig.hands.elapse(1.0)
+        now = rig.time.elapse(1.0)
         await rig.ledger.record(
             "t", Event.BOUNCE_SEEN, now, sighting=seen(news, now), mailbox="senders"
         )
@@ -115,9 +111,9 @@ async def test_evidence_is_read_back_by_copy_and_then_by_bounce(path: Path) -> N
 async def test_a_copy_that_moved_keeps_the_time_at_which_it_was_first_seen(path: Path) -> None:
     async with opened(path) as rig:
         await send(rig)
-        first = rig.hands.elapse(1.0)
+        first = rig.time.elapse(1.0)
         await rig.see(seen(INBOX, first))
-        again = rig.hands.elapse(60.0)
+        again = rig.time.elapse(60.0)
         moved = sighting("t", again, folder="Lists", uid=3, header=seen(INBOX, first).header)
         assert (await rig.see(moved)).outcome is None
         copy = await copy_at(rig, Place("t", "Lists", 1, 3))
@@ -129,7 +125,7 @@ async def test_of_each_path_the_evidence_of_the_last_ticks_is_kept(path: Path) -
         for token, tick in (("old", 1), ("other", 2), ("new", 1 + RUNS_KEPT)):
             await send(rig, token, tick)
             place = Place(token, "INBOX", 1, tick)
-            await rig.see(seen(place, rig.hands.elapse(1.0)))
+            await rig.see(seen(place, rig.time.elapse(1.0)))
             await rig.ledger.add_evidence(await copy_at(rig, place), proof())
         kept = {token: await rig.ledger.evidence(token) for token in ("old", "other", "new")}
         assert {token: len(found) for token, found in kept.items()} == {
@@ -147,7 +143,7 @@ async def test_an_old_copy_neither_takes_the_slot_of_a_later_canary_nor_is_wante
         places = [Place("old", "INBOX", 1, 5), Place("new", "INBOX", 1, 6)]
         for place, tick in zip(places, (before, after), strict=True):
             await send(rig, place.token, tick)
-            await rig.see(seen(place, rig.hands.elapse(1.0)))
+            await rig.see(seen(place, rig.time.elapse(1.0)))
         assert set(await rig.ledger.unexamined("m")) == set(places)
         old, new = [await copy_at(rig, place) for place in places]
         assert (await rig.ledger.add_evidence(new, proof())).is_new
@@ -161,25 +157,25 @@ async def test_what_was_sent_is_forgotten_a_day_later_but_not_before_it_is_settl
 ) -> None:
     async with opened(path) as rig:
         await send(rig, "t", 1)
-        await rig.see(seen(INBOX, rig.hands.elapse(1.0)))
+        await rig.see(seen(INBOX, rig.time.elapse(1.0)))
         await send(rig, "waiting", 2)
-        rig.hands.elapse(SENT_KEPT - 10)
+        rig.time.elapse(SENT_KEPT - 10)
         await rig.ledger.forget(BEGIN)
         assert (await copy_at(rig, INBOX)).sent == CONTENT
-        rig.hands.elapse(20)
+        rig.time.elapse(20)
         await rig.ledger.forget(BEGIN)
         assert (await copy_at(rig, INBOX)).sent is None
         late = Place("waiting", "INBOX", 1, 8)
-        await rig.see(seen(late, rig.hands.elapse(1.0)))
+        await rig.see(seen(late, rig.time.elapse(1.0)))
         assert (await copy_at(rig, late)).sent == CONTENT
 
 
 async def test_with_a_canary_goes_what_was_sent_and_what_it_proved(path: Path) -> None:
     async with opened(path) as rig:
         await send(rig)
-        await rig.see(seen(INBOX, rig.hands.elapse(1.0)))
+        await rig.see(seen(INBOX, rig.time.elapse(1.0)))
         await rig.ledger.add_evidence(await copy_at(rig, INBOX), proof())
-        await rig.ledger.forget(rig.hands.elapse(1.0).utc)
+        await rig.ledger.forget(rig.time.elapse(1.0).utc)
         assert await rig.ledger.evidence("t") == ()
     with closing(sqlite3.connect(path)) as reader:
         counts = [reader.execute(f"select count(*) from {t}").fetchone() for t in TABLES]
@@ -193,7 +189,7 @@ async def test_a_tick_that_was_claimed_before_keeps_what_its_canary_was(path: Pa
     async with opened(path) as rig:
         await send(rig)
         assert not await rig.ledger.claim("p", "m", 1, "again", LATE, LOST, b"something else")
-        await rig.see(seen(INBOX, rig.hands.elapse(1.0)))
+        await rig.see(seen(INBOX, rig.time.elapse(1.0)))
         assert (await copy_at(rig, INBOX)).sent == CONTENT
 
 
@@ -210,7 +206,7 @@ async def test_evidence_of_monstrous_size_is_shortened_and_says_so(path: Path) -
     monster = proof(b"".join(field % number for number in range(20)) + CONTENT)
     async with opened(path) as rig:
         await send(rig)
-        await rig.see(seen(INBOX, rig.hands.elapse(1.0)))
+        await rig.see(seen(INBOX, rig.time.elapse(1.0)))
         await rig.ledger.add_evidence(await copy_at(rig, INBOX), monster)
         (document,) = await rig.ledger.evidence("t")
     assert len(str(document)) < MAX_EVIDENCE_CHARACTERS
@@ -234,7 +230,7 @@ def make_older(path: Path) -> None:
 async def test_a_ledger_of_the_version_before_is_converted_and_loses_nothing(path: Path) -> None:
     async with opened(path) as rig:
         await send(rig)
-        await rig.see(seen(INBOX, rig.hands.elapse(1.0)))
+        await rig.see(seen(INBOX, rig.time.elapse(1.0)))
     make_older(path)
     async with opened(path) as rig:
         (record,) = await rig.ledger.recent("p", 5)
@@ -255,7 +251,7 @@ async def test_a_ledger_that_knew_no_selectors_is_converted_and_keeps_its_eviden
 ) -> None:
     async with opened(path) as rig:
         await send(rig)
-        await rig.see(seen(INBOX, rig.hands.elapse(1.0)))
+        await rig.see(seen(INBOX, rig.time.elapse(1.0)))
         await rig.ledger.add_evidence(await copy_at(rig, INBOX), proof())
     with closing(sqlite3.connect(path, isolation_level=None)) as old:
         for table in ("selectors", "snapshots", "changes"):
@@ -265,7 +261,7 @@ async def test_a_ledger_that_knew_no_selectors_is_converted_and_keeps_its_eviden
         assert len(await rig.ledger.evidence("t")) == 1
         copy = await copy_at(rig, INBOX)
         assert copy.times.seen_at is not None
-        assert await rig.ledger.selectors("example.test", rig.hands.utc) == ()
+        assert await rig.ledger.selectors("example.test", rig.time.utc) == ()
 
 
 async def test_who_only_reads_a_ledger_of_the_version_before_leaves_it_as_it_is(
@@ -276,5 +272,5 @@ async def test_who_only_reads_a_ledger_of_the_version_before_leaves_it_as_it_is(
     make_older(path)
     with pytest.raises(LedgerError, match="start the service once, which converts it"):
         Store(path, is_read_only=True)
-    beside = await Ledger.open(str(path), Hands().clock(), exclusive=False)
+    beside = await Ledger.open(str(path), FakeClock(BEGIN).clock, exclusive=False)
     await beside.close()

@@ -17,11 +17,12 @@ from probes.canary.lifecycle import Event, ImpossibleEvent, Outcome, State
 from probes.mailboxes import Cursor
 from probes.records.reply import Reply
 from probes.result import Failure, Finding, Owner, Part, Phase, ProbeResult, Reason, Status
+from probes.subject import Subject
+from tests.support.clock import FakeClock
 from tests.support.ledger_rig import (
     BEGIN,
     LATE,
     LOST,
-    Hands,
     Rig,
     failure,
     opened,
@@ -30,28 +31,23 @@ from tests.support.ledger_rig import (
 )
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "ledger.sqlite"
-
-
 async def test_a_canary_is_lost_only_after_a_look_that_began_after_its_time(path: Path) -> None:
     async with opened(path) as rig:
         await rig.send("t")
-        too_early = rig.hands.elapse(LOST - 0.1)
+        too_early = rig.time.elapse(LOST - 0.1)
         assert await rig.ledger.expire(too_early, {"m": too_early}) == ()
-        rig.hands.elapse(LOST / 2)
-        assert await rig.ledger.expire(rig.hands.now(), {"m": too_early}) == ()
-        assert await rig.ledger.expire(rig.hands.now(), {"other": rig.hands.now()}) == ()
-        (change,) = await rig.ledger.expire(rig.hands.now(), {"m": rig.hands.now()})
+        rig.time.elapse(LOST / 2)
+        assert await rig.ledger.expire(rig.time.now(), {"m": too_early}) == ()
+        assert await rig.ledger.expire(rig.time.now(), {"other": rig.time.now()}) == ()
+        (change,) = await rig.ledger.expire(rig.time.now(), {"m": rig.time.now()})
         assert (change.event, change.outcome) == (Event.LOOKED_IN_VAIN, Outcome.LOST)
         assert change.record.failure is not None
         assert (change.record.failure.phase, change.record.failure.reason) == (
             Phase.TRANSIT,
             Reason.LOST,
         )
-        assert await rig.ledger.expire(rig.hands.now(), {"m": rig.hands.now()}) == ()
-        back = await rig.see(sighting("t", rig.hands.elapse(1.0)))
+        assert await rig.ledger.expire(rig.time.now(), {"m": rig.time.now()}) == ()
+        back = await rig.see(sighting("t", rig.time.elapse(1.0)))
         assert back.outcome is Outcome.RECOVERED
         assert (back.record.state, back.record.outcome) == (State.RECOVERED, Outcome.RECOVERED)
         assert back.record.failure is None
@@ -62,9 +58,9 @@ async def test_a_mailbox_nobody_can_read_makes_canaries_untestable_and_never_los
 ) -> None:
     async with opened(path) as rig:
         await rig.send("t")
-        rig.hands.elapse(LOST * GIVE_UP_AFTER - 1.0)
-        assert await rig.ledger.expire(rig.hands.now(), {}) == ()
-        (change,) = await rig.ledger.expire(rig.hands.elapse(2.0), {})
+        rig.time.elapse(LOST * GIVE_UP_AFTER - 1.0)
+        assert await rig.ledger.expire(rig.time.now(), {}) == ()
+        (change,) = await rig.ledger.expire(rig.time.elapse(2.0), {})
         assert (change.event, change.outcome) == (Event.COULD_NOT_LOOK, Outcome.UNTESTABLE)
         assert change.record.failure is not None
         assert change.record.failure.is_untestable
@@ -75,7 +71,7 @@ async def test_a_silent_sender_is_taken_for_gone_and_may_still_speak(path: Path)
         await rig.plan("never sent")
         await rig.plan("sending")
         await rig.happen("sending", Event.SEND_STARTED)
-        changes = await rig.ledger.expire(rig.hands.elapse(LOST + 1.0), {"m": rig.hands.now()})
+        changes = await rig.ledger.expire(rig.time.elapse(LOST + 1.0), {"m": rig.time.now()})
         assert {(c.record.token, c.record.state, c.outcome) for c in changes} == {
             ("never sent", State.SEND_FAILED, Outcome.UNTESTABLE),
             ("sending", State.UNCERTAIN, None),
@@ -84,15 +80,15 @@ async def test_a_silent_sender_is_taken_for_gone_and_may_still_speak(path: Path)
             await rig.happen("never sent", Event.SEND_STARTED)
         spoken = await rig.happen("sending", Event.HANDED_OVER)
         assert spoken.record.state is State.ACCEPTED
-        assert await rig.ledger.expire(rig.hands.now(), {"m": rig.hands.now()}) == ()
-        (lost,) = await rig.ledger.expire(rig.hands.elapse(LOST), {"m": rig.hands.now()})
+        assert await rig.ledger.expire(rig.time.now(), {"m": rig.time.now()}) == ()
+        (lost,) = await rig.ledger.expire(rig.time.elapse(LOST), {"m": rig.time.now()})
         assert lost.outcome is Outcome.LOST
 
 
 async def test_many_overdue_canaries_are_settled_a_bounded_number_at_a_time(path: Path) -> None:
     async with opened(path) as rig:
         await asyncio.gather(*(rig.send(f"t{n}") for n in range(1100)))
-        now = rig.hands.elapse(2 * LOST + 1100.0)
+        now = rig.time.elapse(2 * LOST + 1100.0)
         counts = [len(await rig.ledger.expire(now, {"m": now})) for _ in range(3)]
         assert counts == [1000, 100, 0]
 
@@ -101,14 +97,14 @@ async def test_many_overdue_canaries_are_settled_a_bounded_number_at_a_time(path
 
 
 async def test_a_restart_never_resends_and_looks_for_what_may_have_been_sent(path: Path) -> None:
-    hands = Hands()
-    async with opened(path, hands) as rig:
+    time = FakeClock(BEGIN)
+    async with opened(path, time) as rig:
         await rig.send("accepted")
         await rig.plan("planned")
         await rig.plan("sending")
         await rig.happen("sending", Event.SEND_STARTED)
-    hands.restart()
-    async with opened(path, hands) as rig:
+    time.restart()
+    async with opened(path, time) as rig:
         changes = {change.record.token: change for change in await rig.ledger.resume()}
         assert {token: change.outcome for token, change in changes.items()} == {
             "planned": Outcome.UNTESTABLE,
@@ -118,11 +114,11 @@ async def test_a_restart_never_resends_and_looks_for_what_may_have_been_sent(pat
         waiting = {record.token: record.state for record in await rig.ledger.in_flight("m")}
         assert waiting == {"accepted": State.ACCEPTED, "sending": State.UNCERTAIN}
         assert await rig.ledger.in_flight("elsewhere") == ()
-        hands.elapse(LOST + 1.0)
-        settled = await rig.ledger.expire(hands.now(), {"m": hands.now()})
+        time.elapse(LOST + 1.0)
+        settled = await rig.ledger.expire(time.now(), {"m": time.now()})
         outcomes = {change.record.token: change.outcome for change in settled}
         assert outcomes == {"accepted": Outcome.LOST, "sending": Outcome.UNTESTABLE}
-    async with opened(path, hands) as rig:
+    async with opened(path, time) as rig:
         assert await rig.ledger.resume() == ()
         assert await rig.ledger.in_flight() == ()
 
@@ -141,34 +137,34 @@ async def test_cursors_survive(path: Path) -> None:
         assert await rig.ledger.cursors("unknown") == {}
 
 
-async def test_the_service_settles_a_canary_whose_sender_by_hand_went_away(path: Path) -> None:
-    hands = Hands()
-    async with opened(path, hands) as rig:
-        beside = await Ledger.open(str(path), hands.clock(), exclusive=False)
+async def test_the_service_settles_a_canary_whose_manual_run_went_away(path: Path) -> None:
+    time = FakeClock(BEGIN)
+    async with opened(path, time) as rig:
+        beside = await Ledger.open(str(path), time.clock, exclusive=False)
         try:
-            assert await beside.claim("p", "m", -5, "by hand", LATE, LOST)
-            await beside.record("by hand", Event.SEND_STARTED, hands.now())
-            assert await rig.ledger.expire(hands.elapse(1.0), {"m": hands.now()}) == ()
-            await beside.record("by hand", Event.HANDED_OVER, hands.now(), result=result())
-            assert await beside.claim("p", "m", -6, "settled by hand", LATE, LOST)
-            await beside.record("settled by hand", Event.SEND_STARTED, hands.now())
-            assert await rig.ledger.expire(hands.elapse(1.0), {"m": hands.now()}) == ()
-            copy = sighting("settled by hand", hands.now(), uid=3)
-            await beside.record("settled by hand", Event.SEEN, hands.now(), sighting=copy)
+            assert await beside.claim("p", "m", -5, "manual run", LATE, LOST)
+            await beside.record("manual run", Event.SEND_STARTED, time.now())
+            assert await rig.ledger.expire(time.elapse(1.0), {"m": time.now()}) == ()
+            await beside.record("manual run", Event.HANDED_OVER, time.now(), result=result())
+            assert await beside.claim("p", "m", -6, "settled by a manual run", LATE, LOST)
+            await beside.record("settled by a manual run", Event.SEND_STARTED, time.now())
+            assert await rig.ledger.expire(time.elapse(1.0), {"m": time.now()}) == ()
+            copy = sighting("settled by a manual run", time.now(), uid=3)
+            await beside.record("settled by a manual run", Event.SEEN, time.now(), sighting=copy)
         finally:
             await beside.close()
-        (change,) = await rig.ledger.expire(hands.elapse(LOST + 1.0), {"m": hands.now()})
-        assert (change.record.token, change.outcome) == ("by hand", Outcome.LOST)
+        (change,) = await rig.ledger.expire(time.elapse(LOST + 1.0), {"m": time.now()})
+        assert (change.record.token, change.outcome) == ("manual run", Outcome.LOST)
 
 
-async def test_a_restart_of_the_service_does_not_disturb_a_sender_by_hand(path: Path) -> None:
-    hands = Hands()
-    beside = await Ledger.open(str(path), hands.clock(), exclusive=False)
+async def test_a_restart_of_the_service_does_not_disturb_a_manual_run(path: Path) -> None:
+    time = FakeClock(BEGIN)
+    beside = await Ledger.open(str(path), time.clock, exclusive=False)
     try:
-        assert await beside.claim("p", "m", -5, "by hand", LATE, LOST)
-        async with opened(path, hands) as rig:
+        assert await beside.claim("p", "m", -5, "manual run", LATE, LOST)
+        async with opened(path, time) as rig:
             assert await rig.ledger.resume() == ()
-        change = await beside.record("by hand", Event.SEND_STARTED, hands.now())
+        change = await beside.record("manual run", Event.SEND_STARTED, time.now())
         assert change is not None
     finally:
         await beside.close()
@@ -186,7 +182,7 @@ async def test_a_run_is_read_back_as_it_was_written(path: Path) -> None:
         False,
         Reply(550, ("no", "such user \udcff"), (5, 1, 1)),
     )
-    finding = Finding("smtp.x", Status.WARNING, "a.test", "evidence", "RFC 5321 §4.2")
+    finding = Finding("smtp.x", Status.WARNING, Subject.of("a.test"), "evidence", "RFC 5321 §4.2")
     owned = replace(finding, owner=Owner.NETWORK)
     part = Part("a.test", None, result().timings, why, (finding, owned), {"a": (1, ("b", None))})
     whole = ProbeResult(
@@ -199,7 +195,7 @@ async def test_a_run_is_read_back_as_it_was_written(path: Path) -> None:
 
 def test_a_finding_of_before_there_were_owners_is_read() -> None:
     document = {"code": "a.b", "status": "info", "subject": "s", "evidence": "e", "reference": ""}
-    assert decode_finding(document) == Finding("a.b", Status.INFO, "s", "e", "")
+    assert decode_finding(document) == Finding("a.b", Status.INFO, Subject.of("s"), "e", "")
 
 
 async def test_a_result_of_monstrous_size_is_shortened(path: Path) -> None:
@@ -235,18 +231,18 @@ async def test_settled_copies_are_removable_until_they_were_removed(path: Path) 
     async with opened(path) as rig:
         await rig.send("waiting")
         await rig.send("t")
-        now = rig.hands.elapse(1.0)
+        now = rig.time.elapse(1.0)
         await rig.see(sighting("t", now, uid=5))
         await rig.see(sighting("t", now, uid=6, folder="Junk", header=b"another"))
         assert await rig.ledger.removable("m", now.utc) == (), "its keep time has not passed"
-        later = rig.hands.elapse(1.0).utc
+        later = rig.time.elapse(1.0).utc
         places = await removable(rig, later)
         assert places == {("t", "INBOX", 5), ("t", "Junk", 6)}
         await rig.ledger.removed(["t"], folder="INBOX")
         assert await removable(rig, later) == {("t", "Junk", 6)}
         await rig.ledger.removed(["t"])
         assert await removable(rig, later) == set()
-        again = await rig.see(sighting("t", rig.hands.now(), uid=5))
+        again = await rig.see(sighting("t", rig.time.now(), uid=5))
         assert again.outcome is None, "read from the mailbox before it was gone"
 
 
@@ -263,35 +259,35 @@ async def test_old_settled_rows_are_forgotten_and_unsettled_ones_never(path: Pat
             rig.ticks["p"] = n + 1
         old = [f"old{n}" for n in range(1500)]
         await asyncio.gather(*(rig.send(token) for token in old))
-        now = rig.hands.elapse(1.0)
+        now = rig.time.elapse(1.0)
         await asyncio.gather(*(rig.see(sighting(token, now, uid=n)) for n, token in enumerate(old)))
-        moment = rig.hands.elapse(1.0).utc
+        moment = rig.time.elapse(1.0).utc
         await rig.send("new")
-        await rig.see(sighting("new", rig.hands.elapse(1.0), uid=9999))
+        await rig.see(sighting("new", rig.time.elapse(1.0), uid=9999))
         await rig.ledger.add_runs([Run("job", 1, result(at=moment))])
         assert await rig.ledger.forget(moment) == 1500 + RUNS_KEPT
         tokens = {record.token for record in await rig.ledger.recent("p", 5000)}
         assert tokens == {"waiting", "new"}
         assert len(await rig.ledger.runs("job", 5)) == 1
-        assert await removable(rig, rig.hands.elapse(1.0).utc) == {("new", "INBOX", 9999)}
+        assert await removable(rig, rig.time.elapse(1.0).utc) == {("new", "INBOX", 9999)}
         assert await rig.ledger.forget(moment) == 0
 
 
 async def test_a_ledger_can_be_kept_in_memory() -> None:
     async with opened(Path(":memory:")) as rig:
         await rig.send("t")
-        assert (await rig.see(sighting("t", rig.hands.elapse(1.0)))).outcome is Outcome.ARRIVED
+        assert (await rig.see(sighting("t", rig.time.elapse(1.0)))).outcome is Outcome.ARRIVED
 
 
-async def test_a_stepped_calendar_does_not_age_a_canary_that_was_sent_by_hand(path: Path) -> None:
+async def test_a_stepped_calendar_does_not_age_the_canary_of_a_manual_run(path: Path) -> None:
     async with opened(path) as rig:
-        beside = await Ledger.open(str(path), rig.hands.clock(), exclusive=False)
-        assert await beside.claim("p", "m", -1, "by hand", LATE, LOST)
-        await beside.record("by hand", Event.SEND_STARTED, rig.hands.now())
-        assert await rig.ledger.expire(rig.hands.now(), {"m": rig.hands.now()}) == ()
-        await beside.record("by hand", Event.HANDED_OVER, rig.hands.elapse(1.0))
+        beside = await Ledger.open(str(path), rig.time.clock, exclusive=False)
+        assert await beside.claim("p", "m", -1, "manual run", LATE, LOST)
+        await beside.record("manual run", Event.SEND_STARTED, rig.time.now())
+        assert await rig.ledger.expire(rig.time.now(), {"m": rig.time.now()}) == ()
+        await beside.record("manual run", Event.HANDED_OVER, rig.time.elapse(1.0))
         await beside.close()
-        rig.hands.step(3600.0)
-        assert await rig.ledger.expire(rig.hands.now(), {"m": rig.hands.now()}) == ()
-        (lost,) = await rig.ledger.expire(rig.hands.elapse(LOST), {"m": rig.hands.now()})
-        assert (lost.record.token, lost.outcome) == ("by hand", Outcome.LOST)
+        rig.time.step(3600.0)
+        assert await rig.ledger.expire(rig.time.now(), {"m": rig.time.now()}) == ()
+        (lost,) = await rig.ledger.expire(rig.time.elapse(LOST), {"m": rig.time.now()})
+        assert (lost.record.token, lost.outcome) == ("manual run", Outcome.LOST)

@@ -12,19 +12,15 @@ from exporter.model import Run
 from probes.canary.lifecycle import Event, ImpossibleEvent, Outcome, State
 from probes.mailboxes import Placement
 from probes.result import Failure, Owner, Phase, Reason
-from tests.support.ledger_rig import BEGIN, LATE, LOST, Hands, failure, opened, result, sighting
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "ledger.sqlite"
+from tests.support.clock import FakeClock
+from tests.support.ledger_rig import BEGIN, LATE, LOST, failure, opened, result, sighting
 
 
 async def test_a_canary_that_arrives_is_counted_once_and_its_times_are_kept(path: Path) -> None:
     async with opened(path) as rig:
         await rig.send("t")
-        before = rig.hands.elapse(2.0)
-        seen = rig.hands.elapse(0.5)
+        before = rig.time.elapse(2.0)
+        seen = rig.time.elapse(0.5)
         change = await rig.see(sighting("t", seen, not_before=before, uid=7))
         assert (change.event, change.outcome, change.at) == (
             Event.SEEN,
@@ -57,7 +53,7 @@ async def test_a_tick_of_a_path_is_claimed_once(path: Path) -> None:
         assert sorted(await asyncio.gather(*claims)) == [False] * 19 + [True]
         assert await rig.ledger.claim("q", "m", 7, "q", LATE, LOST)
         assert await rig.ledger.claim("p", "m", 8, "p8", LATE, LOST)
-        assert await rig.ledger.claim("p", "m", -8, "by hand", LATE, LOST)
+        assert await rig.ledger.claim("p", "m", -8, "manual run", LATE, LOST)
         assert await rig.ledger.last_ticks() == {"p": 8, "q": 7}
     async with opened(path) as rig:
         assert not await rig.ledger.claim("p", "m", 8, "again", LATE, LOST)
@@ -65,7 +61,7 @@ async def test_a_tick_of_a_path_is_claimed_once(path: Path) -> None:
 
 async def test_a_token_we_never_issued_is_nobodys(path: Path) -> None:
     async with opened(path) as rig:
-        forged = sighting("forged", rig.hands.now())
+        forged = sighting("forged", rig.time.now())
         change = await rig.ledger.record("forged", Event.SEEN, forged.seen, sighting=forged)
         assert change is None
         assert await rig.ledger.find("forged") is None
@@ -110,7 +106,7 @@ async def test_one_callers_error_does_not_touch_the_others_of_its_transaction(pa
         for n in range(50):
             await rig.plan(f"t{n}")
         events = [Event.SEEN if n % 10 == 0 else Event.SEND_STARTED for n in range(50)]
-        now = rig.hands.now()
+        now = rig.time.now()
         answers = await asyncio.gather(
             *(
                 rig.ledger.record(f"t{n}", event, now, sighting=sighting(f"t{n}", now))
@@ -129,7 +125,7 @@ async def test_one_callers_error_does_not_touch_the_others_of_its_transaction(pa
 async def test_a_caller_that_is_cancelled_leaves_a_ledger_that_works(path: Path) -> None:
     async with opened(path) as rig:
         await rig.plan("t")
-        task = asyncio.create_task(rig.ledger.record("t", Event.SEND_STARTED, rig.hands.now()))
+        task = asyncio.create_task(rig.ledger.record("t", Event.SEND_STARTED, rig.time.now()))
         await asyncio.sleep(0)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
@@ -162,9 +158,9 @@ async def test_late_is_what_the_path_took_and_not_what_our_looking_took(
 ) -> None:
     async with opened(path) as rig:
         await rig.send("t")
-        rig.hands.elapse(took - 1.0 - (since_last_look or 0.0))
-        before = rig.hands.now()
-        seen = rig.hands.elapse(since_last_look or 0.0)
+        rig.time.elapse(took - 1.0 - (since_last_look or 0.0))
+        before = rig.time.now()
+        seen = rig.time.elapse(since_last_look or 0.0)
         change = await rig.see(
             sighting(
                 "t",
@@ -184,10 +180,10 @@ async def test_setting_the_calendar_changes_no_round_trip_and_loses_nothing(
 ) -> None:
     async with opened(path) as rig:
         await rig.send("t")
-        rig.hands.step(step)
-        rig.hands.elapse(2.0)
-        assert await rig.ledger.expire(rig.hands.now(), {"m": rig.hands.now()}) == ()
-        change = await rig.see(sighting("t", rig.hands.now(), not_before=None))
+        rig.time.step(step)
+        rig.time.elapse(2.0)
+        assert await rig.ledger.expire(rig.time.now(), {"m": rig.time.now()}) == ()
+        change = await rig.see(sighting("t", rig.time.now(), not_before=None))
         assert change.outcome is Outcome.ARRIVED
         assert change.record.round_trip == pytest.approx(3.0)
 
@@ -195,18 +191,18 @@ async def test_setting_the_calendar_changes_no_round_trip_and_loses_nothing(
 async def test_after_a_restart_the_round_trip_goes_by_the_calendar_and_is_never_negative(
     path: Path,
 ) -> None:
-    hands = Hands()
-    async with opened(path, hands) as rig:
+    time = FakeClock(BEGIN)
+    async with opened(path, time) as rig:
         await rig.send("t")
         await rig.send("u")
-    hands.restart()
-    hands.elapse(20.0)
-    async with opened(path, hands) as rig:
-        change = await rig.see(sighting("t", hands.elapse(5.0)))
+    time.restart()
+    time.elapse(20.0)
+    async with opened(path, time) as rig:
+        change = await rig.see(sighting("t", time.elapse(5.0)))
         assert change.record.round_trip == pytest.approx(27.0)
-    hands.step(-3600.0)
-    async with opened(path, hands) as rig:
-        change = await rig.see(sighting("u", hands.now()))
+    time.step(-3600.0)
+    async with opened(path, time) as rig:
+        change = await rig.see(sighting("u", time.now()))
         assert change.record.round_trip == 0.0
 
 
@@ -215,7 +211,7 @@ async def test_a_copy_in_junk_is_counted_as_junked_and_says_whose_filter_it_was(
 ) -> None:
     async with opened(path) as rig:
         await rig.send("t")
-        junk = sighting("t", rig.hands.elapse(1.0), folder="Junk", placement=Placement.JUNK)
+        junk = sighting("t", rig.time.elapse(1.0), folder="Junk", placement=Placement.JUNK)
         change = await rig.see(junk)
         assert change.outcome is Outcome.JUNKED
         assert change.record.failure is not None
@@ -227,13 +223,13 @@ async def test_a_copy_in_junk_is_counted_as_junked_and_says_whose_filter_it_was(
 
 
 async def test_a_copy_read_again_is_no_duplicate_not_even_after_a_restart(path: Path) -> None:
-    hands = Hands()
-    async with opened(path, hands) as rig:
+    time = FakeClock(BEGIN)
+    async with opened(path, time) as rig:
         await rig.send("t")
-        copy = sighting("t", hands.elapse(1.0), uid=5)
+        copy = sighting("t", time.elapse(1.0), uid=5)
         assert (await rig.see(copy)).outcome is Outcome.ARRIVED
         assert (await rig.see(copy)).outcome is None
-    async with opened(path, hands) as rig:
+    async with opened(path, time) as rig:
         again = await rig.see(copy)
         assert again.outcome is None
         assert again.record == await rig.ledger.find("t")
@@ -242,7 +238,7 @@ async def test_a_copy_read_again_is_no_duplicate_not_even_after_a_restart(path: 
 async def test_many_readers_of_one_copy_count_it_once(path: Path) -> None:
     async with opened(path) as rig:
         await rig.send("t")
-        copy = sighting("t", rig.hands.elapse(1.0))
+        copy = sighting("t", rig.time.elapse(1.0))
         changes = await asyncio.gather(*(rig.see(copy) for _ in range(50)))
         assert Counter(change.outcome for change in changes) == {Outcome.ARRIVED: 1, None: 49}
 
@@ -250,7 +246,7 @@ async def test_many_readers_of_one_copy_count_it_once(path: Path) -> None:
 async def test_every_further_delivery_is_a_duplicate_once(path: Path) -> None:
     async with opened(path) as rig:
         await rig.send("t")
-        now = rig.hands.elapse(1.0)
+        now = rig.time.elapse(1.0)
         copies = [
             sighting("t", now, uid=1, header=b"Received: id 1"),
             sighting("t", now, uid=2, header=b"Received: id 2"),
@@ -265,20 +261,20 @@ async def test_every_further_delivery_is_a_duplicate_once(path: Path) -> None:
 async def test_a_mail_loop_is_not_followed_for_ever(path: Path) -> None:
     async with opened(path) as rig:
         await rig.send("t")
-        now = rig.hands.elapse(1.0)
+        now = rig.time.elapse(1.0)
         changes = [
             await rig.see(sighting("t", now, uid=uid, header=b"%d" % uid)) for uid in range(1, 40)
         ]
         outcomes = Counter(change.outcome for change in changes)
         assert outcomes[Outcome.DUPLICATED] == MAX_COPIES - 1
-        rig.hands.elapse(10.0)
-        assert len(await rig.ledger.removable("m", rig.hands.utc)) == MAX_COPIES
+        rig.time.elapse(10.0)
+        assert len(await rig.ledger.removable("m", rig.time.utc)) == MAX_COPIES
 
 
 async def test_a_copy_that_was_moved_is_followed_and_not_counted(path: Path) -> None:
     async with opened(path) as rig:
         await rig.send("t")
-        now = rig.hands.elapse(1.0)
+        now = rig.time.elapse(1.0)
         await rig.see(sighting("t", now, uid=5))
         moved = await rig.see(sighting("t", now, uid=77, folder="Junk", placement=Placement.JUNK))
         assert moved.outcome is None
@@ -291,7 +287,7 @@ async def test_a_copy_that_was_moved_is_followed_and_not_counted(path: Path) -> 
 async def test_a_folder_that_was_renumbered_brings_no_duplicates(path: Path) -> None:
     async with opened(path) as rig:
         await rig.send("t")
-        now = rig.hands.elapse(1.0)
+        now = rig.time.elapse(1.0)
         same = b"Received: the same bytes delivered twice"
         first = [sighting("t", now, uid=uid, header=same) for uid in (5, 6)]
         assert [(await rig.see(copy)).outcome for copy in first] == [
@@ -305,7 +301,7 @@ async def test_a_folder_that_was_renumbered_brings_no_duplicates(path: Path) -> 
 async def test_a_bounce_read_twice_is_counted_once(path: Path) -> None:
     async with opened(path) as rig:
         await rig.send("t")
-        now = rig.hands.elapse(1.0)
+        now = rig.time.elapse(1.0)
         await rig.see(sighting("t", now, uid=1))
         outcomes = []
         for uid in (2, 2, 3):
@@ -314,15 +310,15 @@ async def test_a_bounce_read_twice_is_counted_once(path: Path) -> None:
             outcomes.append(change and change.outcome)
         counted = Outcome.BOUNCED_AFTER_ARRIVAL
         assert outcomes == [counted, None, counted]
-        rig.hands.elapse(10.0)
-        (removable,) = await rig.ledger.removable("m", rig.hands.utc)
+        rig.time.elapse(10.0)
+        (removable,) = await rig.ledger.removable("m", rig.time.utc)
         assert removable.uid == 1, "a bounce is not our canary to remove"
 
 
 async def test_a_bounce_settles_and_says_so(path: Path) -> None:
     async with opened(path) as rig:
         await rig.send("t")
-        change = await rig.ledger.record("t", Event.BOUNCE_SEEN, rig.hands.elapse(1.0))
+        change = await rig.ledger.record("t", Event.BOUNCE_SEEN, rig.time.elapse(1.0))
         assert change is not None
         assert change.outcome is Outcome.BOUNCED
         assert change.record.failure is not None
@@ -334,7 +330,7 @@ async def test_a_notice_of_delay_settles_nothing_and_counts_once(path: Path) -> 
         await rig.send("t")
         outcomes = []
         for uid in (1, 1, 2):
-            now = rig.hands.elapse(1.0)
+            now = rig.time.elapse(1.0)
             notice = sighting("t", now, uid=uid, header=b"From: MAILER-DAEMON %d" % uid)
             change = await rig.ledger.record("t", Event.DELAY_SEEN, now, sighting=notice)
             assert change is not None
@@ -342,14 +338,14 @@ async def test_a_notice_of_delay_settles_nothing_and_counts_once(path: Path) -> 
             assert change.record.state is State.ACCEPTED
         assert outcomes == [Outcome.DELAYED, None, Outcome.DELAYED]
         assert len(await rig.ledger.in_flight("m")) == 1
-        arrival = await rig.see(sighting("t", rig.hands.elapse(1.0), uid=3))
+        arrival = await rig.see(sighting("t", rig.time.elapse(1.0), uid=3))
         assert arrival.outcome is Outcome.ARRIVED
 
 
 async def test_no_flood_of_notices_keeps_a_bounce_from_settling(path: Path) -> None:
     async with opened(path) as rig:
         await rig.send("t")
-        now = rig.hands.elapse(1.0)
+        now = rig.time.elapse(1.0)
         for uid in range(1, MAX_COPIES + 9):
             notice = sighting("t", now, uid=uid, header=b"delayed %d" % uid)
             await rig.ledger.record("t", Event.DELAY_SEEN, now, sighting=notice)

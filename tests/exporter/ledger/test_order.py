@@ -11,30 +11,25 @@ from tests.support.ledger_rig import LOST, Rig, opened, sighting
 OVERTAKEN = (Outcome.OUT_OF_ORDER,)
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "ledger.sqlite"
-
-
 async def two_sent(rig: Rig) -> None:
     """`a`, then `b` after `a` had been accepted."""
     await rig.send("a")
-    rig.hands.elapse(5.0)
+    rig.time.elapse(5.0)
     await rig.send("b")
 
 
 async def beside(rig: Rig, token: str, **where: object) -> tuple[Outcome, ...]:
     """See a copy now; what it is counted as beside its outcome."""
-    return (await rig.see(sighting(token, rig.hands.now(), **where))).beside  # type: ignore[arg-type]
+    return (await rig.see(sighting(token, rig.time.now(), **where))).beside  # type: ignore[arg-type]
 
 
 async def test_a_canary_that_comes_after_a_later_one_is_out_of_order(path: Path) -> None:
     async with opened(path) as rig:
         await two_sent(rig)
-        rig.hands.elapse(1.0)
+        rig.time.elapse(1.0)
         assert await beside(rig, "b", uid=1) == ()
-        rig.hands.elapse(1.0)
-        change = await rig.see(sighting("a", rig.hands.now(), uid=2))
+        rig.time.elapse(1.0)
+        change = await rig.see(sighting("a", rig.time.now(), uid=2))
         assert (change.outcome, change.beside) == (Outcome.ARRIVED, OVERTAKEN)
 
 
@@ -42,14 +37,14 @@ async def test_canaries_that_come_in_their_order_are_not(path: Path) -> None:
     async with opened(path) as rig:
         await two_sent(rig)
         for uid, token in enumerate("ab", 1):
-            rig.hands.elapse(1.0)
+            rig.time.elapse(1.0)
             assert await beside(rig, token, uid=uid) == ()
 
 
 async def test_of_two_found_by_one_look_the_folder_knows_the_order(path: Path) -> None:
     async with opened(path) as rig:
         await two_sent(rig)
-        rig.hands.elapse(1.0)
+        rig.time.elapse(1.0)
         assert await beside(rig, "b", uid=2) == ()
         assert await beside(rig, "a", uid=1) == ()
         await rig.send("c")
@@ -66,11 +61,11 @@ async def test_in_another_folder_only_a_look_that_missed_it_proves_the_order(
 ) -> None:
     async with opened(path) as rig:
         await two_sent(rig)
-        earlier = rig.hands.now()
-        rig.hands.elapse(1.0)
+        earlier = rig.time.now()
+        rig.time.elapse(1.0)
         assert await beside(rig, "b", uid=9) == ()
-        missed: Instant = rig.hands.elapse(1.0) if looked else earlier
-        rig.hands.elapse(1.0)
+        missed: Instant = rig.time.elapse(1.0) if looked else earlier
+        rig.time.elapse(1.0)
         assert await beside(rig, "a", uid=1, folder="Junk", not_before=missed) == expected
 
 
@@ -80,7 +75,7 @@ async def test_sendings_that_overlapped_have_no_order(path: Path) -> None:
             await rig.plan(token)
             await rig.happen(token, Event.SEND_STARTED)
         for token in "ba":
-            rig.hands.elapse(1.0)
+            rig.time.elapse(1.0)
             await rig.happen(token, Event.HANDED_OVER)
         assert await beside(rig, "b", uid=1) == ()
         assert await beside(rig, "a", uid=2) == ()
@@ -89,9 +84,9 @@ async def test_sendings_that_overlapped_have_no_order(path: Path) -> None:
 async def test_a_calendar_set_back_makes_no_order(path: Path) -> None:
     async with opened(path) as rig:
         await rig.send("a")
-        rig.hands.step(-3600.0)
+        rig.time.step(-3600.0)
         await rig.send("b")
-        rig.hands.elapse(1.0)
+        rig.time.elapse(1.0)
         assert await beside(rig, "a", uid=1) == ()
         assert await beside(rig, "b", uid=2) == ()
 
@@ -99,7 +94,7 @@ async def test_a_calendar_set_back_makes_no_order(path: Path) -> None:
 async def test_another_path_is_not_overtaken(path: Path) -> None:
     async with opened(path) as rig:
         await rig.send("a", path="p")
-        rig.hands.elapse(1.0)
+        rig.time.elapse(1.0)
         await rig.send("b", path="q")
         assert await beside(rig, "b", uid=1) == ()
         assert await beside(rig, "a", uid=2) == ()
@@ -111,9 +106,9 @@ async def test_one_that_was_lost_and_is_found_again_is_recovered_and_out_of_orde
     async with opened(path) as rig:
         await two_sent(rig)
         assert await beside(rig, "b", uid=1) == ()
-        now = rig.hands.elapse(LOST + 1)
+        now = rig.time.elapse(LOST + 1)
         assert len(await rig.ledger.expire(now, {"m": now})) == 1
-        change = await rig.see(sighting("a", rig.hands.elapse(1.0), uid=2))
+        change = await rig.see(sighting("a", rig.time.elapse(1.0), uid=2))
         assert (change.outcome, change.beside) == (Outcome.RECOVERED, OVERTAKEN)
-        again = await rig.see(sighting("a", rig.hands.elapse(1.0), uid=3, header=b"x"))
+        again = await rig.see(sighting("a", rig.time.elapse(1.0), uid=3, header=b"x"))
         assert (again.outcome, again.beside) == (Outcome.DUPLICATED, ())

@@ -5,8 +5,6 @@ from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
-import pytest
-
 from exporter.ledger.reader import reading
 from exporter.ledger.snapshots import CHANGES_KEPT
 from exporter.ledger.store import Store
@@ -16,11 +14,6 @@ from tests.support.ledger_rig import BEGIN, Rig, opened
 
 OURS = Failure(Phase.DNS_MX, Reason.TIMEOUT, "", Owner.OUR_DNS, is_transient=True)
 BROKEN = Failure(Phase.CONNECT, Reason.TIMEOUT, "", Owner.NETWORK, is_transient=True)
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "ledger.sqlite"
 
 
 def run(tick: int, value: str, *, name: str = "job", failure: Failure | None = None) -> Run:

@@ -4,7 +4,7 @@ import asyncio
 import os
 import shutil
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from signal import SIGCONT, SIGHUP, SIGINT, SIGSTOP, SIGTERM
@@ -22,22 +22,16 @@ from tests.exporter.ledger.test_disk import (
     make_short,
     make_text,
 )
-from tests.integration.nothing_lost.rig import fetch
-from tests.servers.ports import reserving
 from tests.servers.real import needs, require_root_and_namespaces
 from tests.support.demo_clients import inbox
+from tests.support.pages import fetch
+from tests.support.ports import reserving
 from tests.support.service_rig import write_config
 from tests.support.serving import QUIET, Serving, serving
 
 pytestmark = pytest.mark.slow("starts the program as a process")
 
 EACH_SECOND = ("every: 20s", "every: 1s")
-
-
-@pytest.fixture
-async def world() -> AsyncIterator[MailWorld]:
-    async with MailWorld(retry_after=0.2) as world:
-        yield world
 
 
 @pytest.fixture

@@ -1,11 +1,11 @@
 """docs/metrics.md against the table of families, both ways."""
 
 import re
-from pathlib import Path
 
 from exporter.metrics.families import FAMILIES
+from tests.support.places import DOCS
 
-PAGE = Path(__file__).parents[3] / "docs" / "metrics.md"
+PAGE = DOCS / "metrics.md"
 
 SECTION = re.compile(
     r"^### `(?P<name>\w+)`\n\n"

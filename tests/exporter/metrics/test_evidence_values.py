@@ -11,7 +11,8 @@ from probes.canary.evidence import Evidence, ExaminationContext, examine, unread
 from probes.canary.hops import OurTimes
 from probes.canary.lifecycle import State
 from probes.canary.mutation import MutationKind
-from tests.support.metric_rig import START, Reader, TurnedClock, config, record
+from tests.support.clock import START, FakeClock
+from tests.support.metric_rig import Reader, config, record
 
 SENT = b"From: a@us.test\r\nSubject: x\r\n\r\nbody\r\n"
 TRACE = b"Received: from x by %s with ESMTP; Mon, 23 Nov 2026 12:00:0%d +0000\r\n"
@@ -21,7 +22,7 @@ SPAM = b"X-Spam-Status: No, score=1.5 required=5.0 tests=NONE\r\n"
 
 @pytest.fixture
 def metrics() -> Metrics:
-    metrics = Metrics("1", TurnedClock().clock)
+    metrics = Metrics("1", FakeClock().clock)
     metrics.configure(config("a", "b"))
     return metrics
 
@@ -99,7 +100,7 @@ def test_every_copy_counts_its_changes_once_and_only_the_first_one_is_shown(
 
 
 @pytest.mark.parametrize("news", [{"is_bounce": True}, {"tick": -3}])
-def test_bounces_and_canaries_sent_by_hand_show_nothing(
+def test_bounces_and_canaries_of_manual_runs_show_nothing(
     metrics: Metrics, read: Reader, news: dict[str, Any]
 ) -> None:
     before = read.series()

@@ -9,11 +9,10 @@ from exporter.metrics.exposition import Format
 from exporter.metrics.metrics import Metrics
 from probes.canary.lifecycle import BESIDE, Event, Outcome, State
 from probes.result import Owner, Phase, Reason
+from tests.support.clock import START, FakeClock
 from tests.support.metric_rig import (
-    START,
     TOKEN,
     Reader,
-    TurnedClock,
     change,
     config,
     failure,
@@ -28,12 +27,12 @@ ACCEPTED = change(Event.HANDED_OVER, State.ACCEPTED)
 
 
 @pytest.fixture
-def clock() -> TurnedClock:
-    return TurnedClock()
+def clock() -> FakeClock:
+    return FakeClock()
 
 
 @pytest.fixture
-def metrics(clock: TurnedClock) -> Metrics:
+def metrics(clock: FakeClock) -> Metrics:
     metrics = Metrics("1.2.3", clock.clock)
     metrics.configure(config("a", "b", jobs=("mx-them",)))
     return metrics
@@ -241,7 +240,7 @@ def test_a_canary_lost_with_its_sender_says_nothing_about_the_path(
 
 
 def test_an_old_canary_given_up_does_not_contradict_a_newer_one_that_arrived(
-    metrics: Metrics, read: Reader, clock: TurnedClock
+    metrics: Metrics, read: Reader, clock: FakeClock
 ) -> None:
     for token in ("old", "new"):
         metrics.canary_changed(change(Event.SEND_STARTED, State.SENDING, token=token))
@@ -277,15 +276,15 @@ def test_a_canary_out_of_order_counts_twice_and_its_path_is_up(
 
 
 def test_slow_mail_shows_from_its_first_second_and_until_it_is_settled(
-    metrics: Metrics, read: Reader, clock: TurnedClock
+    metrics: Metrics, read: Reader, clock: FakeClock
 ) -> None:
     assert read("canaries_in_flight", "a") == 0
     assert read("oldest_in_flight_age_seconds", "a") == 0
     metrics.canary_changed(SENDING)
-    clock.pass_time(1)
+    clock.elapse(1)
     metrics.canary_changed(ACCEPTED)
     metrics.canary_changed(change(Event.SEND_STARTED, State.SENDING, token="second"))
-    clock.pass_time(60)
+    clock.elapse(60)
     assert read("canaries_in_flight", "a") == 2
     assert read("oldest_in_flight_age_seconds", "a") == 61
     metrics.canary_changed(change(Event.LOOKED_IN_VAIN, State.LOST, Outcome.LOST))
@@ -299,19 +298,19 @@ def test_slow_mail_shows_from_its_first_second_and_until_it_is_settled(
 
 @pytest.mark.parametrize("step", [-3600, 3600])
 def test_a_stepped_clock_does_not_change_the_age_of_what_is_in_flight(
-    metrics: Metrics, read: Reader, clock: TurnedClock, step: float
+    metrics: Metrics, read: Reader, clock: FakeClock, step: float
 ) -> None:
     metrics.canary_changed(SENDING)
     clock.step(step)
-    clock.pass_time(10)
+    clock.elapse(10)
     metrics.canary_changed(ACCEPTED)
     assert read("oldest_in_flight_age_seconds", "a") == 10
 
 
 def test_a_restart_takes_up_what_is_in_flight_and_counts_nothing(
-    metrics: Metrics, read: Reader, clock: TurnedClock
+    metrics: Metrics, read: Reader, clock: FakeClock
 ) -> None:
-    clock.pass_time(120)
+    clock.elapse(120)
     arrived = START + timedelta(seconds=5)
     before = read.series("mailcanary_canaries_total")
     metrics.resumed(record(State.ARRIVED, "old", outcome=Outcome.ARRIVED, settled_at=arrived))
@@ -337,7 +336,7 @@ def test_a_restart_shows_when_runs_ended_and_counts_nothing(metrics: Metrics, re
     assert "nobody" not in read.text()
 
 
-def test_what_a_person_sends_by_hand_is_not_counted(metrics: Metrics, read: Reader) -> None:
+def test_a_manual_run_is_not_counted(metrics: Metrics, read: Reader) -> None:
     before = read.series()
     metrics.run_finished(run("a", (Phase.CONNECT, 1.0), tick=-1))
     metrics.canary_changed(change(Event.SEND_STARTED, State.SENDING, tick=-1))
@@ -471,24 +470,24 @@ def test_missed_slots_are_counted_under_the_kind_of_what_missed_them(
 
 
 def test_the_greatest_loop_lag_is_remembered_for_half_a_minute_to_a_minute(
-    metrics: Metrics, read: Reader, clock: TurnedClock
+    metrics: Metrics, read: Reader, clock: FakeClock
 ) -> None:
     metrics.loop_lag(0.7)
-    clock.pass_time(29)
+    clock.elapse(29)
     metrics.loop_lag(0.1)
     assert read("event_loop_lag_max_seconds") == 0.7
-    clock.pass_time(30)
+    clock.elapse(30)
     assert read("event_loop_lag_max_seconds") == 0.7
-    clock.pass_time(30)
+    clock.elapse(30)
     assert read("event_loop_lag_max_seconds") == 0
     assert read("event_loop_lag_seconds_count") == 2
 
 
 def test_a_bad_configuration_shows_until_a_good_one_is_read(
-    metrics: Metrics, read: Reader, clock: TurnedClock
+    metrics: Metrics, read: Reader, clock: FakeClock
 ) -> None:
     assert read("config_last_reload_successful") == 1
-    clock.pass_time(60)
+    clock.elapse(60)
     metrics.config_reloaded(ok=False)
     assert read("config_last_reload_successful") == 0
     when = "config_last_reload_success_timestamp_seconds"

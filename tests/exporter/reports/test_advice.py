@@ -18,6 +18,7 @@ from probes.catalogue import ENTRIES, PLACEHOLDERS, Entry, placeholders
 from probes.catalogue.command_lines import FINGER_DANE
 from probes.catalogue.failures import FAILURES
 from probes.result import Part
+from probes.subject import Subject, read_subject
 from tests.servers.certificates import Authority
 from tests.support.advice_rig import World, only, told
 from tests.support.policy_world import STS_RECORD, policy_world
@@ -256,7 +257,8 @@ def test_no_text_of_the_catalogue_has_a_word_that_nobody_fills(entry: Entry) -> 
     bare = Vantage("example.test", {}, "me.test", ("192.0.2.53", 53), job="mine")
     assert placeholders(entry.remedy + entry.verify) <= PLACEHOLDERS
     for subject in SUBJECTS:
-        texts = (bare.remedy(entry.remedy, subject), *bare.commands(entry.verify, subject))
+        about = read_subject(subject)
+        texts = (bare.remedy(entry.remedy, about), *bare.commands(entry.verify, about))
         assert not OPEN.findall("\n".join(texts)), texts
 
 
@@ -264,19 +266,20 @@ def test_every_word_of_a_command_is_quoted_for_the_shell() -> None:
     part = Part("x;reboot", "2001:db8::1", (), None, (), {})
     bare = Vantage("example.test", {"source_address": "2001:db8::9"}, "me.test", parts=(part,))
     (line,) = bare.commands(
-        "posttls-finger -o smtp_bind_address={source_address} [{host}]:{port}", "x;reboot"
+        "posttls-finger -o smtp_bind_address={source_address} [{host}]:{port}",
+        Subject.of("x;reboot"),
     )
     assert shlex.split(line)[-1] == "[x;reboot]:25"
     assert line.endswith("'[x;reboot]:25'")
     assert "smtp_bind_address6=2001:db8::9" in line
-    (line,) = bare.commands(ENTRIES["dane.mismatch"].verify.splitlines()[2], "x;reboot")
+    (line,) = bare.commands(ENTRIES["dane.mismatch"].verify.splitlines()[2], Subject.of("x;reboot"))
     assert shlex.split(line)[5:9] == ["[2001:db8::1]:25", "-bind", "[2001:db8::9]", "-name"]
-    assert bare.commands("dig @{resolver} MX {domain}", "x") == ("dig MX example.test",)
+    assert bare.commands("dig @{resolver} MX {domain}", Subject.of("x")) == ("dig MX example.test",)
 
 
 def test_an_address_literal_is_no_name_that_postfix_can_have() -> None:
     for name, is_told in (("me.test", True), ("[192.0.2.9]", False)):
         bare = Vantage("example.test", {}, name, parts=(Part(MX, MX, (), None, (), {}),))
-        (line,) = bare.commands(FINGER_DANE, MX)
+        (line,) = bare.commands(FINGER_DANE, Subject.of(MX))
         assert (f"myhostname={name}" in line) is is_told
         assert ("myhostname" in line) is is_told

@@ -13,7 +13,9 @@ from exporter.model import Run
 from exporter.reports.advice import Vantage
 from exporter.reports.story import Story, advice, take_story
 from exporter.terminal.story import story_view
+from probes.catalogue import smtp_answers, tls_policies
 from probes.result import Failure, Finding, Owner, Part, Phase, ProbeResult, Reason, Status
+from probes.subject import Subject
 from tests.support.ledger_rig import opened
 
 AT = datetime(2026, 11, 27, tzinfo=UTC)
@@ -47,9 +49,8 @@ async def test_a_jobs_story_knows_its_target_and_from_where_it_was_asked(
     file.write_text(CONFIG)
     monkeypatch.chdir(tmp_path)
     config = load(file, {})
-    finding = Finding(
-        *("smtp.starttls.not_offered", Status.WARNING, "mx.example.test [192.0.2.1]", "no", "")
-    )
+    place = Subject.place("mx.example.test", "192.0.2.1")
+    finding = smtp_answers.STARTTLS_NOT_OFFERED.found(Status.WARNING, place, "no")
     part = Part("mx.example.test", "192.0.2.2", (), REFUSED, (), {})
     ledger = tmp_path / "ledger.sqlite"
     async with opened(ledger) as rig:
@@ -74,7 +75,7 @@ def test_a_paths_story_speaks_of_the_host_of_its_route() -> None:
 
 
 def test_what_is_not_known_stays_a_word_in_capitals() -> None:
-    finding = Finding("sts.absent", Status.INFO, "event loop", "", "")
+    finding = tls_policies.STS_ABSENT.found(Status.INFO, "event loop", "")
     (one,) = advice(Story("p", None, None, a_run(None, findings=(finding,)), ()))
     assert "_mta-sts.DOMAIN." in one.remedy
     assert one.verify == "dig TXT _mta-sts.DOMAIN"

@@ -2,7 +2,6 @@
 
 import io
 import json
-import os
 import re
 import shutil
 import signal
@@ -27,8 +26,10 @@ from exporter.selftest.runner import Outcome
 from exporter.testbed.servers.world import NameServer
 from probes.catalogue import AREAS, ENTRIES
 from probes.result import Finding, Status
+from probes.subject import Subject
+from tests.support.places import ROOT
+from tests.support.processes import MAILCANARY, completed, environment
 
-ROOT = Path(__file__).parents[3]
 pytestmark = pytest.mark.slow("starts the program as a process")
 
 PATIENCE = 150
@@ -55,12 +56,12 @@ def told(*cases: Case) -> tuple[int, str]:
 def begun(folder: Path, *arguments: str) -> "subprocess.Popen[str]":
     """The command as a person types it, with `folder` for its temporary files."""
     return subprocess.Popen(
-        [sys.executable, "-W", "error", "-m", "exporter.cli", "selftest", *arguments],
+        [*MAILCANARY, "selftest", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         cwd=ROOT,
-        env={**os.environ, "TMPDIR": str(folder), "COLUMNS": "100"},
+        env=environment(TMPDIR=str(folder), COLUMNS="100", PYTHONWARNINGS="error"),
         # whoever runs us may ignore SIGINT, and children inherit that
         preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
     )
@@ -223,8 +224,8 @@ def test_every_case_that_fails_is_counted_once_and_silences_are_not_invented(
     cases: tuple[Case, ...],
 ) -> None:
     case = named(cases, "an MX host in order")
-    here = Finding(*HERE, "mx", "", "")
-    other = Finding("smtp.greylisted", Status.INFO, "mx", "", "")
+    here = Finding(*HERE, Subject.of("mx"), "", "")
+    other = Finding("smtp.greylisted", Status.INFO, Subject.of("mx"), "", "")
     right, wrong = Outcome(case, (here,)), Outcome(case, (here, other, other))
     assert figures((right,)).silences == len(ENTRIES) - 1
     counted = figures((right, wrong, Outcome(case, untried="no port")))
@@ -262,14 +263,8 @@ def test_some_cases_are_run_by_themselves_without_what_only_tests_and_the_demo_n
         "extra = {'aiosmtpd', 'pymap', 'trustme', 'httpx', 'pytest', 'hypothesis'}\n"
         "sys.exit(' '.join(extra & set(sys.modules)) or code)"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        env={**os.environ, "TMPDIR": str(tmp_path), "COLUMNS": "100"},
-        check=False,
-    )
+    environ = {"TMPDIR": str(tmp_path), "COLUMNS": "100"}
+    done = completed(sys.executable, "-c", script, within=PATIENCE, environ=environ)
     assert (done.returncode, done.stderr) == (0, "")
     assert "✓ mailbox      4 codes, " in done.stdout
     assert "4 of 4 codes fire where they should" in done.stdout
@@ -291,13 +286,7 @@ def test_a_machine_without_loopback_cannot_run_it() -> None:
     apart = ["unshare", "--map-root-user", "--net"]  # a network whose loopback is down
     if shutil.which("unshare") is None or subprocess.run([*apart, "true"], check=False).returncode:
         pytest.skip("nobody here may make a network of their own")
-    done = subprocess.run(
-        [*apart, sys.executable, "-m", "exporter.cli", "selftest"],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        check=False,
-    )
+    done = completed(*apart, *MAILCANARY, "selftest")
     assert (done.returncode, done.stdout) == (3, "")
     assert done.stderr.startswith("mailcanary: the selftest cannot be run here: ")
 

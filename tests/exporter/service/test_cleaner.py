@@ -21,7 +21,8 @@ from probes.options import Host, Port, Seconds, Secret
 from tests.servers.imap import Raw
 from tests.support.ledger_rig import Rig, opened, sighting
 from tests.support.metric_rig import config
-from tests.support.watching import canary, net
+from tests.support.network import net
+from tests.support.watching import canary
 
 NO_UIDPLUS: Answers = {"CAPABILITY": (Say("* CAPABILITY IMAP4rev1 IDLE", "{tag} OK done"),)}
 KEEP = 60.0
@@ -50,7 +51,7 @@ async def cleaning(path: Path, answers: Answers) -> AsyncIterator[Cleaning]:
     async with AsyncExitStack() as stack:
         rig = await stack.enter_async_context(opened(path))
         peer = await stack.enter_async_context(ImapPeer(answers))
-        the_net, clock = net(TrustStore()), rig.hands.clock()
+        the_net, clock = net(TrustStore()), rig.time.clock
         metrics = Metrics("test", clock)
         target = ImapMailbox(
             Host(peer.address),
@@ -68,7 +69,7 @@ async def cleaning(path: Path, answers: Answers) -> AsyncIterator[Cleaning]:
 
 async def settle(rig: Rig, token: str) -> None:
     await rig.send(token, mailbox="box")
-    await rig.see(sighting(token, rig.hands.elapse(1.0), uid_validity=7, uid=1))
+    await rig.see(sighting(token, rig.time.elapse(1.0), uid_validity=7, uid=1))
 
 
 def removing(token: str, message: bytes) -> Answers:
@@ -86,7 +87,7 @@ async def test_a_canary_whose_time_is_over_is_removed_once(tmp_path: Path) -> No
         await settle(it.rig, token)
         await it.cleaner.clean(it.mailbox)
         assert (it.peer.sessions, it.successful()) == (0, None), "its time is not over"
-        it.rig.hands.elapse(KEEP + 1)
+        it.rig.time.elapse(KEEP + 1)
         await it.cleaner.clean(it.mailbox)
         assert it.successful() == "1"
         assert [line.split(" ", 1)[1] for line in it.peer.heard if "EXPUNGE" in line] == [
@@ -102,10 +103,10 @@ async def test_without_uidplus_canaries_stay_and_that_is_said_once(
     caplog.set_level(logging.INFO, "mailcanary")
     async with cleaning(tmp_path / "ledger.sqlite", NO_UIDPLUS) as it:
         await settle(it.rig, new_token())
-        it.rig.hands.elapse(KEEP + 1)
+        it.rig.time.elapse(KEEP + 1)
         for _ in range(20):
             await it.cleaner.clean(it.mailbox)
-            it.rig.hands.elapse(30.0)
+            it.rig.time.elapse(30.0)
         assert it.successful() == "0"
         assert it.peer.count("UID STORE") == it.peer.count("UID EXPUNGE") == 0
         assert it.peer.count("SELECT") == it.peer.count("EXPUNGE") == 0
@@ -114,7 +115,7 @@ async def test_without_uidplus_canaries_stay_and_that_is_said_once(
         assert said[0].startswith("mailbox box: our canaries stay in it: extension_missing: ")
         # after 0, 60, 180 and 420 of these 600 seconds
         assert it.peer.sessions == 4
-        (still_there,) = await it.rig.ledger.removable("box", it.rig.hands.utc)
+        (still_there,) = await it.rig.ledger.removable("box", it.rig.time.utc)
         assert still_there.uid == 1
 
 
@@ -123,13 +124,13 @@ async def test_it_is_tried_again_each_hour_and_at_once_when_the_mailbox_was_reco
 ) -> None:
     async with cleaning(tmp_path / "ledger.sqlite", NO_UIDPLUS) as it:
         await settle(it.rig, new_token())
-        it.rig.hands.elapse(KEEP + 1)
+        it.rig.time.elapse(KEEP + 1)
         for _ in range(10):
             await it.cleaner.clean(it.mailbox)
-            it.rig.hands.elapse(LONGEST_PAUSE)
+            it.rig.time.elapse(LONGEST_PAUSE)
         assert it.peer.sessions == 10
         await it.cleaner.clean(it.mailbox)
-        it.rig.hands.elapse(FIRST_PAUSE)
+        it.rig.time.elapse(FIRST_PAUSE)
         await it.cleaner.clean(it.mailbox)
         assert it.peer.sessions == 11
         changed = replace(it.mailbox, target=replace(it.mailbox.target, timeout=Seconds(5)))

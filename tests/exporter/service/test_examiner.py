@@ -1,10 +1,8 @@
 """Evidence of what arrived, end to end: the service in the mail world, from copy to ledger."""
 
-import asyncio
 import io
 import json
 import re
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from pathlib import Path
@@ -29,8 +27,10 @@ from probes.canary.lifecycle import Event, Outcome
 from probes.records.raw_message import MAX_MESSAGE
 from probes.trace import Step
 from tests.probes.canary.test_mutation import PEM, PUBLIC
+from tests.support.places import ROOT
+from tests.support.processes import PATIENCE
 from tests.support.service_rig import Running, record_of, running, write_config
-from tests.support.serving import PATIENCE, ROOT
+from tests.support.waiting import answered
 
 pytestmark = pytest.mark.slow("a service runs until its canaries are settled")
 
@@ -40,10 +40,9 @@ TRUSTED = ("    type: imap\n", "    type: imap\n    trusted_authserv_ids: [mx.re
 
 
 @pytest.fixture
-async def world() -> AsyncIterator[MailWorld]:
-    async with MailWorld(retry_after=0.2) as world:
-        world.dns.load("signed.test", KEY)
-        yield world
+def world(world: MailWorld) -> MailWorld:
+    world.dns.load("signed.test", KEY)
+    return world
 
 
 def signing(
@@ -57,10 +56,12 @@ def signing(
 
 async def documents(ledger: Ledger, token: str, count: int = 1) -> tuple[dict[str, Any], ...]:
     """The canary's evidence, once there is so much of it."""
-    async with asyncio.timeout(PATIENCE):
-        while len(found := await ledger.evidence(token)) < count:  # noqa: ASYNC110 - as it is
-            await asyncio.sleep(0.02)
-    return found
+
+    async def found() -> tuple[dict[str, Any], ...]:
+        kept = await ledger.evidence(token)
+        return kept if len(kept) >= count else ()
+
+    return await answered(found, within=PATIENCE)
 
 
 async def waiting(run: Running, path: str = "direct") -> str:
@@ -263,14 +264,14 @@ async def test_each_copy_and_the_bounce_have_evidence_of_their_own(
         assert await run.metric(f"mailcanary_authentication_result{{{labels}}}") == 1
 
 
-# By hand
+# Manual runs
 
 
 def ignore(_step: Step) -> None:
     """Nobody looks at the steps here."""
 
 
-async def test_a_run_by_hand_shows_what_its_copy_proves_and_documents_it(
+async def test_a_manual_run_shows_what_its_copy_proves_and_documents_it(
     world: MailWorld, tmp_path: Path
 ) -> None:
     file = write_config(world, tmp_path, paths=["junked"])

@@ -1,10 +1,6 @@
 """Selectors learnt from canaries, end to end: the service in the mail world, commands beside it."""
 
-import asyncio
 import json
-import os
-import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -22,20 +18,15 @@ from probes.canary.lifecycle import Outcome
 from probes.kinds.sender.probe import SenderTarget
 from probes.options import Domain
 from probes.result import Part, ProbeResult, Reason
-from tests.integration.nothing_lost.rig import fetch
+from tests.support.pages import fetch
+from tests.support.processes import MAILCANARY, PATIENCE, finished
 from tests.support.service_rig import Running, record_of, running, write_config
-from tests.support.serving import PATIENCE, ROOT
+from tests.support.waiting import answered
 
 pytestmark = pytest.mark.slow("a service runs until its canaries are settled")
 
 JOB = "jobs:\n", f"jobs:\n  ours:\n    kind: sender\n    domain: {SENDER_DOMAIN}\n    every: 1h\n"
 NO_LISTS = JOB[1] + "    block_lists: []\n"
-
-
-@pytest.fixture
-async def world() -> AsyncIterator[MailWorld]:
-    async with MailWorld(retry_after=0.2) as world:
-        yield world
 
 
 async def one_canary(run: Running) -> None:
@@ -44,9 +35,7 @@ async def one_canary(run: Running) -> None:
     run.go()
     assert await run.heard.outcome("healthy") is Outcome.ARRIVED
     token = (await record_of(run.ledger, "healthy")).token
-    async with asyncio.timeout(PATIENCE):
-        while not await run.ledger.evidence(token):  # noqa: ASYNC110 - as it is
-            await asyncio.sleep(0.02)
+    await answered(lambda: run.ledger.evidence(token), within=PATIENCE)
 
 
 def keys(result: ProbeResult) -> list[Part]:
@@ -137,16 +126,8 @@ async def diagnosed(world: MailWorld, file: Path) -> dict[str, Any]:
     """The document of the command, as somebody beside the service gets it."""
     resolver = f"{world.dns.address}:{world.dns.port}"
     options = ("--json", "--only", "sender", "--resolver", resolver, "--config", str(file))
-    pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "exporter.cli", "diagnose", SENDER_DOMAIN, *options),
-        stdout=pipe,
-        stderr=pipe,
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )
-    async with asyncio.timeout(2 * PATIENCE):
-        out, err = await process.communicate()
-    assert err == b""
+    command = (*MAILCANARY, "diagnose", SENDER_DOMAIN, *options)
+    _, out, err = await finished(*command, within=2 * PATIENCE)
+    assert err == ""
     document: dict[str, Any] = json.loads(out)
     return document

@@ -17,9 +17,12 @@ from typing import Self
 import pytest
 
 from exporter.service.log_writer import MAX_LINES, MAX_OCTETS, LogWriter
-from tests.integration.nothing_lost.rig import fetch
-from tests.servers.ports import reserved_port
-from tests.support.serving import PATIENCE, QUIET, ROOT, Serving, serving
+from tests.support.pages import fetch
+from tests.support.places import ROOT
+from tests.support.ports import reserved_port
+from tests.support.processes import PATIENCE
+from tests.support.serving import QUIET, Serving, serving
+from tests.support.waiting import answered
 
 NOTICE = re.compile(
     rb"^[-\d]+ [:,\d]+ WARNING log lines dropped, because the log could not be written: (\d+)\n",
@@ -304,10 +307,7 @@ async def dropped(service: Serving) -> float:
 
 async def answers(service: Serving) -> None:
     """Wait until its pages are there."""
-    async with asyncio.timeout(PATIENCE):
-        while not await service.values(DROPPED):
-            assert service.process.returncode is None
-            await asyncio.sleep(0.05)
+    await answered(lambda: service.values(DROPPED), within=PATIENCE, every=0.05)
 
 
 async def reload_until_dropped(service: Serving, more_than: float = 0.0) -> None:

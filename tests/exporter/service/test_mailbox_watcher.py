@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
@@ -13,27 +13,19 @@ from exporter.service.mailbox_watcher import (
     MailboxWatcher,
     WatchState,
 )
-from probes.clock import Clock, Instant
+from probes.clock import Instant
 from probes.mailboxes import Content, Cursor, Following, Look, News, Place, Placement, Report
 from probes.result import Owner, Phase, ProbeFailure, Reason
+from tests.support.clock import START, FakeClock
 
-START = datetime(2026, 11, 23, tzinfo=UTC)
 Session = Callable[[MailboxWatcher, Mapping[str, Cursor], Report], Awaitable[None]]
-
-
-class Hands:
-    """A clock moved by hand."""
-
-    def __init__(self) -> None:
-        self.seconds = 100.0
-        self.clock = Clock(lambda: self.seconds, lambda: START + timedelta(seconds=self.seconds))
 
 
 class Rig:
     """A watcher over sessions that the test writes, one after the other; the last one stays."""
 
     def __init__(self, *sessions: Session) -> None:
-        self.hands = Hands()
+        self.time = FakeClock()
         self.states: list[WatchState] = []
         self.reports: list[object] = []
         self.cursors_given: list[dict[str, Cursor]] = []
@@ -43,7 +35,7 @@ class Rig:
         self.watcher = MailboxWatcher(
             "inbox",
             self._watch,
-            self.hands.clock,
+            self.time.clock,
             report=self._report,
             changed_state=self.states.append,
             cursors={},
@@ -235,13 +227,13 @@ async def test_a_canary_is_fresh_only_for_a_while_and_only_while_it_is_waited_fo
     rig = Rig(forever)
     watcher = rig.watcher
     assert not watcher.is_fresh()
-    watcher.expect("token", rig.hands.clock.utc())
+    watcher.expect("token", rig.time.clock.utc())
     assert watcher.is_fresh()
     assert watcher.changed.is_set()
-    rig.hands.seconds += FRESH_SECONDS + 1
+    rig.time.elapse(FRESH_SECONDS + 1)
     assert not watcher.is_fresh()
     assert list(watcher.tokens()) == ["token"]
-    watcher.expect("other", rig.hands.clock.utc())
+    watcher.expect("other", rig.time.clock.utc())
     assert watcher.is_fresh()
     watcher.forget("token")
     watcher.forget("other")
@@ -250,7 +242,7 @@ async def test_a_canary_is_fresh_only_for_a_while_and_only_while_it_is_waited_fo
 
 async def test_a_canary_of_an_earlier_process_is_not_fresh_again() -> None:
     rig = Rig(forever)
-    rig.watcher.expect("old", rig.hands.clock.utc() - timedelta(hours=1))
+    rig.watcher.expect("old", rig.time.clock.utc() - timedelta(hours=1))
     assert not rig.watcher.is_fresh()
 
 
@@ -272,9 +264,9 @@ async def test_a_report_that_cannot_be_stored_ends_the_session_and_keeps_the_cur
             await forever()
         await report(Cursor("INBOX", 1, 9))
 
-    hands = Hands()
+    time = FakeClock()
     watcher = MailboxWatcher(
-        "inbox", watch, hands.clock, report=refuse, changed_state=lambda state: None, cursors={}
+        "inbox", watch, time.clock, report=refuse, changed_state=lambda state: None, cursors={}
     )
     task = asyncio.create_task(watcher.run())
     async with asyncio.timeout(10):

@@ -1,10 +1,7 @@
 """`mailcanary run` beside the service, without it, and interrupted: no canary is left behind."""
 
 import asyncio
-import os
-import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import pytest
@@ -18,8 +15,9 @@ from exporter.service.manual_run import run_path
 from probes.canary.lifecycle import Outcome, State
 from probes.clock import SYSTEM_CLOCK
 from probes.trace import Step
+from tests.support.processes import MAILCANARY, PATIENCE, started
 from tests.support.service_rig import Running, running, write_config
-from tests.support.serving import PATIENCE, ROOT
+from tests.support.waiting import answered
 
 pytestmark = pytest.mark.slow("starts the program as a process")
 
@@ -27,42 +25,27 @@ LOST_SOON = [("lost_after: 20s", "lost_after: 1500ms"), ("deadline: 18s", "deadl
 LOST_SOON += [("late_after: 5s", "late_after: 1s")]
 
 
-@pytest.fixture
-async def world() -> AsyncIterator[MailWorld]:
-    async with MailWorld(retry_after=0.2) as world:
-        yield world
-
-
 def ignore(_step: Step) -> None:
     """Nobody looks at the steps here."""
 
 
-@asynccontextmanager
-async def sent_by_hand(config: Path, path: str) -> AsyncIterator[asyncio.subprocess.Process]:
+def manual_run(config: Path, path: str) -> AbstractAsyncContextManager[asyncio.subprocess.Process]:
     """`mailcanary run PATH` as a process."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "exporter.cli", "run", path, "--config", str(config)),
-        cwd=ROOT,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
+    quiet = asyncio.subprocess.DEVNULL
+    command = (*MAILCANARY, "run", path, "--config", str(config))
+    return started(*command, stdout=quiet, stderr=quiet, environ={"PYTHONUNBUFFERED": "1"})
 
 
 async def in_state(ledger: Ledger, path: str, *states: State) -> CanaryRecord:
-    """The path's newest canary, once it stands there."""
-    async with asyncio.timeout(PATIENCE):
-        while True:
-            for record in await ledger.recent(path, 1):
-                if record.state in states:
-                    return record
-            await asyncio.sleep(0.02)
+    """The path's newest canary, once it is in one of these states."""
+
+    async def found() -> CanaryRecord | None:
+        newest = await ledger.recent(path, 1)
+        return next((record for record in newest if record.state in states), None)
+
+    record = await answered(found, within=PATIENCE)
+    assert record is not None
+    return record
 
 
 async def nothing_is_counted(run: Running, path: str) -> None:
@@ -71,7 +54,7 @@ async def nothing_is_counted(run: Running, path: str) -> None:
     assert await run.metric('mailcanary_forged_canaries_total{mailbox="inbox"}') == 0
 
 
-async def test_a_canary_sent_by_hand_beside_the_service_is_settled_once_and_not_counted(
+async def test_a_manual_run_beside_the_service_is_settled_once_and_not_counted(
     world: MailWorld, tmp_path: Path
 ) -> None:
     file = write_config(world, tmp_path, paths=["direct"])
@@ -99,32 +82,32 @@ async def test_whoever_first_finds_that_it_is_lost_tells_the_other(
         await nothing_is_counted(run, "direct")
 
 
-async def test_a_hand_run_that_is_killed_is_settled_by_the_service_that_runs(
+async def test_a_manual_run_that_is_killed_is_settled_by_the_service_that_runs(
     world: MailWorld, tmp_path: Path
 ) -> None:
     file = write_config(world, tmp_path, paths=["slow"])
     async with running(file) as run:
         await run.ready()
         run.go(at_once=False)
-        async with sent_by_hand(file, "slow") as hand:
+        async with manual_run(file, "slow") as process:
             await in_state(run.ledger, "slow", State.ACCEPTED)
-            hand.kill()
-            await hand.wait()
+            process.kill()
+            await process.wait()
         record = await in_state(run.ledger, "slow", State.ARRIVED)
         assert record.outcome is Outcome.LATE
         assert run.heard.outcomes("slow") == [Outcome.LATE]
         await nothing_is_counted(run, "slow")
 
 
-async def test_a_hand_run_that_is_killed_is_settled_by_the_next_service(
+async def test_a_manual_run_that_is_killed_is_settled_by_the_next_service(
     world: MailWorld, tmp_path: Path
 ) -> None:
     file = write_config(world, tmp_path, paths=["slow"])
     ledger = await Ledger.open(str(tmp_path / "ledger.sqlite"), SYSTEM_CLOCK, exclusive=False)
-    async with sent_by_hand(file, "slow") as hand:
+    async with manual_run(file, "slow") as process:
         await in_state(ledger, "slow", State.ACCEPTED)
-        hand.kill()
-        await hand.wait()
+        process.kill()
+        await process.wait()
     await ledger.close()
     async with running(file) as run:
         run.go(at_once=False)
@@ -133,7 +116,7 @@ async def test_a_hand_run_that_is_killed_is_settled_by_the_next_service(
         await nothing_is_counted(run, "slow")
 
 
-async def test_a_hand_run_killed_in_mid_sending_is_untestable_and_never_lost(
+async def test_a_manual_run_killed_in_mid_sending_is_untestable_and_never_lost(
     world: MailWorld, tmp_path: Path
 ) -> None:
     await world.apply(find("tarpit"))
@@ -148,10 +131,10 @@ async def test_a_hand_run_killed_in_mid_sending_is_untestable_and_never_lost(
     async with running(file) as run:
         await run.ready()
         run.go(at_once=False)
-        async with sent_by_hand(file, "direct") as hand:
+        async with manual_run(file, "direct") as process:
             await in_state(run.ledger, "direct", State.SENDING)
-            hand.kill()
-            await hand.wait()
+            process.kill()
+            await process.wait()
         record = await in_state(run.ledger, "direct", State.UNVERIFIED)
         assert record.outcome is Outcome.UNTESTABLE
         await nothing_is_counted(run, "direct")

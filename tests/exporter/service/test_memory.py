@@ -17,8 +17,8 @@ from exporter.service.runs import finish, probe
 from exporter.testbed.servers.dns_messages import Misbehaviour
 from exporter.testbed.servers.dns_server import DnsFault, DnsServer
 from exporter.testbed.servers.smtp import Script, SmtpPeer
-from tests.exporter.commands.test_diagnose import finished, started
 from tests.servers.certificates import Authority
+from tests.support.processes import MAILCANARY, finished
 from tests.support.service_rig import Running, running
 
 pytestmark = pytest.mark.slow("starts the program as a process")
@@ -30,9 +30,8 @@ ASPECTS = ("mx", "certificate", "capabilities")
 
 
 @pytest.fixture(scope="module")
-def contexts(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+def contexts(authority: Authority) -> tuple[ssl.SSLContext, ssl.SSLContext]:
     """Two certificates for the same host."""
-    authority = Authority(tmp_path_factory.mktemp("authority"))
     return authority.context(HOST), authority.context(HOST)
 
 
@@ -192,8 +191,8 @@ async def diagnosed(target: Target, *options: str) -> str:
     """What a person beside the service is told."""
     resolver, port = f"127.0.0.1:{target.dns.port}", str(target.peer.port)
     where = ("--resolver", resolver, "--smtp-port", port, "--config", str(target.file))
-    process = await started("example.test", *where, "--only", "mx", *options)
-    _, out, err = await finished(process)
+    command = (*MAILCANARY, "diagnose", "example.test", *where, "--only", "mx", *options)
+    _, out, err = await finished(*command, environ={"COLUMNS": "100"})
     assert err == ""
     return out
 

@@ -1,6 +1,5 @@
 """What comes back to the service, and where: bounces in another mailbox, notices, forgeries."""
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -29,12 +28,6 @@ ELSEWHERE = """mailboxes:
     username: us
     password: secret
 """
-
-
-@pytest.fixture
-async def world() -> AsyncIterator[MailWorld]:
-    async with MailWorld(retry_after=0.2) as world:
-        yield world
 
 
 async def test_a_bounce_in_another_mailbox_than_the_paths_settles_the_canary(

@@ -15,13 +15,9 @@ from exporter.service import run_buffer
 from exporter.service.run_buffer import TOGETHER, RunBuffer
 from probes.result import Aspect, Known
 from tests.support.ledger_rig import BEGIN, Rig, opened, result
+from tests.support.waiting import answered, until
 
 NEVER = 3600.0
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "ledger.sqlite"
 
 
 def execute(path: Path, statement: str) -> None:
@@ -37,9 +33,11 @@ def runs(count: int) -> list[Run]:
 
 async def stored(rig: Rig, count: int) -> None:
     """Wait until so many runs of the job are in the ledger."""
-    async with asyncio.timeout(20):
-        while len(await rig.ledger.runs("job", count + 1)) != count:  # noqa: ASYNC110 - a file
-            await asyncio.sleep(0.01)
+
+    async def is_stored() -> bool:
+        return len(await rig.ledger.runs("job", count + 1)) == count
+
+    await answered(is_stored)
 
 
 async def test_what_is_noted_is_written_when_the_block_ends(path: Path) -> None:
@@ -140,8 +138,7 @@ async def test_an_end_in_the_middle_of_a_write_tells_each_change_once(path: Path
                     known = (Known(Aspect.SPF, "example.test", value),)
                     at = BEGIN + timedelta(seconds=tick)
                     book.add(Run("job", tick, replace(result(at=at), known=known)))
-                while book._runs:  # noqa: ASYNC110 - they are taken when the write begins
-                    await asyncio.sleep(0.001)
+                await until(lambda: not book._runs)  # they are taken when the write begins
                 asyncio.get_running_loop().call_later(0.2, holder.execute, "rollback")
         assert [(one.before, one.after) for one in changes] == [("old", "new")]
         with reading(str(path)) as reader:

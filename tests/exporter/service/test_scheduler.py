@@ -1,4 +1,4 @@
-"""When things run: by a clock moved by hand for the decisions, by real tasks for the waiting."""
+"""When things run: by a fake clock for the decisions, by real tasks for the waiting."""
 
 import asyncio
 import math
@@ -14,17 +14,17 @@ from hypothesis import strategies as st
 
 from exporter.service.scheduler import Agenda, Entry, Scheduler, Start, offset_of
 from probes.clock import Instant
+from tests.support.clock import FakeClock
 
 BEGIN = datetime(2026, 3, 4, 5, 6, 7, 891011, tzinfo=UTC)
 HOUR = 3600.0
 
 
 class World:
-    """An agenda, two clocks moved by hand, and runs that last as long as the test says."""
+    """An agenda, a clock that the test moves, and runs that last as long as the test says."""
 
     def __init__(self, max_concurrent: int = 1000, per_host: int = 1000, lasting: float = 0.0):
-        self.monotonic = 1000.0
-        self.utc = BEGIN
+        self.time = FakeClock(BEGIN)
         self.missed: Counter[str] = Counter()
         self.starts: list[tuple[float, Start]] = []
         self.lasting = lasting
@@ -38,35 +38,29 @@ class World:
         assert count > 0
         self.missed[name] += count
 
-    def now(self) -> Instant:
-        return Instant(self.utc, self.monotonic)
-
     def take(self, *entries: Entry, used: Mapping[str, int] | None = None) -> None:
         self.hosts |= {entry.name: entry.host for entry in entries}
-        self.agenda.replace(entries, self.now(), used)
+        self.agenda.replace(entries, self.time.now(), used)
 
     def elapse(self, seconds: float, *, suspended: bool = False) -> None:
         """Time passes on both clocks; a suspended machine's monotonic clock stands still."""
-        self.utc += timedelta(seconds=seconds)
-        self.monotonic += 0.0 if suspended else seconds
-
-    def step_calendar(self, seconds: float) -> None:
-        self.utc += timedelta(seconds=seconds)
+        pass_time = self.time.step if suspended else self.time.elapse
+        pass_time(seconds)
 
     def act(self) -> None:
         """Let everything happen that is due at this moment."""
         while True:
-            starts = self.agenda.advance(self.now())
+            starts = self.agenda.advance(self.time.now())
             for start in starts:
-                self.starts.append((self.monotonic, start))
-                self.ends.append((self.monotonic + self.lasting, start.name))
+                self.starts.append((self.time.monotonic, start))
+                self.ends.append((self.time.monotonic + self.lasting, start.name))
             self._count()
-            ended = [end for end in self.ends if end[0] <= self.monotonic]
+            ended = [end for end in self.ends if end[0] <= self.time.monotonic]
             for end in ended:
                 self.ends.remove(end)
                 self.agenda.finished(end[1])
             due = self.agenda.next_due
-            if not ended and not starts and (due is None or due > self.monotonic):
+            if not ended and not starts and (due is None or due > self.time.monotonic):
                 return
 
     def _count(self) -> None:
@@ -76,7 +70,7 @@ class World:
 
     def run_for(self, seconds: float) -> None:
         """Jump from one moment at which something happens to the next."""
-        until = self.monotonic + seconds
+        until = self.time.monotonic + seconds
         self.act()
         while True:
             moments = [end for end, _ in self.ends]
@@ -85,9 +79,9 @@ class World:
             moment = min(moments, default=math.inf)
             if moment > until:
                 break
-            self.elapse(moment - self.monotonic)
+            self.elapse(moment - self.time.monotonic)
             self.act()
-        self.elapse(until - self.monotonic)
+        self.elapse(until - self.time.monotonic)
 
     def ticks(self, name: str = "a") -> list[int]:
         return [start.tick for _, start in self.starts if start.name == name]
@@ -119,7 +113,7 @@ def test_the_tick_is_the_number_of_the_slot_on_the_calendar() -> None:
     world = World()
     entry = Entry("a", 60.0, "a.test")
     world.take(entry)
-    begun = world.monotonic
+    begun = world.time.monotonic
     world.run_for(120.0)
     at, start = world.starts[0]
     utc = BEGIN.timestamp() + at - begun
@@ -196,7 +190,7 @@ def test_a_calendar_that_is_set_neither_stalls_nor_storms(step: float) -> None:
     world.take(*jobs)
     world.run_for(HOUR)
     before = len(world.starts)
-    world.step_calendar(step)
+    world.time.step(step)
     world.run_for(HOUR)
     for job in jobs:
         ticks = world.ticks(job.name)
@@ -204,7 +198,7 @@ def test_a_calendar_that_is_set_neither_stalls_nor_storms(step: float) -> None:
         assert ticks == sorted(ticks)
         assert max(world.gaps(job.name)) <= 90.001
     assert len(world.starts) - before == pytest.approx(50 * 60, abs=100)
-    world.step_calendar(-step)
+    world.time.step(-step)
     world.run_for(HOUR)
     for job in jobs:
         ticks = world.ticks(job.name)
@@ -258,7 +252,7 @@ def test_ticks_go_on_after_those_used_before_the_calendar_was_set_back_and_we_re
     before.take(Entry("a", 60.0, "a.test"))
     before.run_for(HOUR)
     last = before.ticks()[-1]
-    after.utc = before.utc - timedelta(seconds=1800)
+    after.time.utc = before.time.utc - timedelta(seconds=1800)
     after.take(Entry("a", 60.0, "a.test"), used={"a": last})
     after.run_for(HOUR)
     assert after.ticks() == list(range(last + 1, last + 61))
@@ -320,7 +314,7 @@ def test_whatever_happens_limits_hold_no_tick_is_repeated_and_nothing_stalls(
         if action == "run":
             world.run_for(amount)
         elif action == "step":
-            world.step_calendar(amount)
+            world.time.step(amount)
         elif action == "reload":
             world.take(*jobs[int(amount) - 1 :])
         else:

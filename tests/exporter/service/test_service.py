@@ -3,7 +3,6 @@
 import asyncio
 import sqlite3
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -14,26 +13,14 @@ from exporter.demo.faults import Fault, find
 from exporter.demo.world import MailWorld
 from probes.canary.lifecycle import IN_FLIGHT, Event, Outcome, State
 from probes.result import Owner
-from tests.integration.nothing_lost.rig import fetch
-from tests.servers.ports import closed_udp_port
 from tests.servers.streams import conversing
-from tests.support.demo_clients import PATIENCE, count
+from tests.support.demo_clients import count
+from tests.support.pages import fetch
+from tests.support.ports import closed_udp_port
 from tests.support.service_rig import Running, record_of, running, write_config
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.slow("a service runs until its canaries are settled")
-
-
-@pytest.fixture
-async def world() -> AsyncIterator[MailWorld]:
-    async with MailWorld(retry_after=0.2) as world:
-        yield world
-
-
-async def until(is_so: Callable[[], object]) -> None:
-    """Give the loop its turns until it is so."""
-    async with asyncio.timeout(PATIENCE):
-        while not is_so():  # noqa: ASYNC110 - a state that nobody announces
-            await asyncio.sleep(0.01)
 
 
 # Starting

@@ -1,4 +1,4 @@
-"""The stage without a lie, and what a verdict says when it is wrong."""
+"""The harness without a fault, and a verdict's words where the result is wrong."""
 
 import asyncio
 import socket
@@ -21,17 +21,17 @@ from probes.result import Owner, Phase, Reason
 
 
 @pytest.mark.parametrize("under_test", ProbeUnderTest)
-async def test_where_nobody_lies_every_probe_succeeds_and_finds_no_fault(
+async def test_without_a_fault_every_probe_succeeds_and_finds_no_fault(
     under_test: ProbeUnderTest, authority: Authority
 ) -> None:
-    truth = Fault("the truth", under_test, fine(), patience=5)
-    async with Harness(truth, authority) as harness:
+    healthy = Fault("no fault", under_test, fine(), patience=5)
+    async with Harness(healthy, authority) as harness:
         result = await harness.run()
     assert result.ok, result.failure
-    assert found(result) <= {"mx.host_special_address"}  # which is the truth about the stage
+    assert found(result) <= {"mx.host_special_address"}  # which is true of the harness
 
 
-def test_the_stages_canary_is_one() -> None:
+def test_the_harness_has_a_real_canary() -> None:
     assert recognise(f"X-Mailcanary: {TOKEN}\r\n\r\n".encode()) == TOKEN
 
 
@@ -47,7 +47,7 @@ async def test_a_verdict_names_everything_that_is_said_otherwise(authority: Auth
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_a_lie_is_named_as_a_sentence_and_its_verdict_is_whole(name: str) -> None:
+def test_a_fault_is_named_as_a_sentence_and_its_verdict_is_whole(name: str) -> None:
     verdict = FAULTS[name].verdict
     assert name.partition(": ")[2][0].isalpha()
     parts = (verdict.phase, verdict.reason, verdict.owner)
@@ -85,7 +85,7 @@ async def test_an_act_is_what_the_client_sees(script: Script, heard: bytes) -> N
     assert await hear(SmtpPeer(script)) == heard
 
 
-async def test_a_bug_of_a_liar_is_not_hidden() -> None:
+async def test_a_bug_of_a_server_is_not_hidden() -> None:
     begins_tls_without_a_certificate = SmtpPeer(Script(on={"connect": (StartTls(),)}))
     with pytest.raises(ValueError, match="needs a context"):
         await hear(begins_tls_without_a_certificate)

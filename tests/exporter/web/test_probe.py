@@ -91,6 +91,15 @@ async def test_a_probe_is_answered_as_prometheus_reads_it(
         *("dns_mx", "dns_address", "connect", "greeting", "ehlo", "starttls", "tls", "quit")
     }
     assert found["probe_findings failure"] == 0
+    families = [line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")]
+    assert len(families) == len(set(families))
+    assert families == [
+        *("probe_success", "probe_duration_seconds", "probe_phase_duration_seconds"),
+        *("probe_findings", "probe_certificate_expiry_timestamp_seconds", "probe_tls_trusted"),
+        *("probe_tls_version_info", "probe_address_success"),
+        "probe_address_phase_duration_seconds",
+        "probe_address_certificate_expiry_timestamp_seconds",
+    ]
 
 
 async def test_every_address_has_series_of_its_own_and_certificates_their_expiry(

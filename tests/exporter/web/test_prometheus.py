@@ -20,9 +20,9 @@ from probes.clock import SYSTEM_CLOCK
 from probes.result import Phase, Reason
 from tests.exporter.metrics.test_docs import sections
 from tests.exporter.metrics.test_evidence_values import FULL, examined
-from tests.servers.ports import reserved_port
 from tests.servers.real import needs, program
 from tests.support.metric_rig import TOKEN, Reader, change, config, failure, part, run
+from tests.support.ports import reserved_port
 
 LOOPBACK = "127.0.0.1"
 

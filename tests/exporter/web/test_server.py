@@ -17,7 +17,9 @@ from exporter.service.loop_monitor import LoopMonitor
 from exporter.web.application import HttpState
 from exporter.web.server import MAX_CONNECTIONS, ListenError, serve
 from probes.canary.lifecycle import Event, Outcome, State
-from tests.support.metric_rig import TOKEN, TurnedClock, change, config, read_openmetrics
+from tests.support.clock import FakeClock
+from tests.support.metric_rig import TOKEN, change, config, read_openmetrics
+from tests.support.waiting import counting_turns
 
 LOOPBACK = "127.0.0.1"
 OPENMETRICS = {"Accept": "application/openmetrics-text; version=1.0.0"}
@@ -29,14 +31,14 @@ REQUESTS = 20
 class World:
     """A server on loopback and everything it answers from."""
 
-    turned: TurnedClock = field(default_factory=TurnedClock)
+    time: FakeClock = field(default_factory=FakeClock)
     waiting: list[str] = field(default_factory=list)
     port: int = 0
 
     def __post_init__(self) -> None:
-        self.metrics = Metrics("1.2.3", self.turned.clock)
+        self.metrics = Metrics("1.2.3", self.time.clock)
         self.metrics.configure(config("a"))
-        self.monitor = LoopMonitor(self.metrics.loop_lag, self.turned.clock)
+        self.monitor = LoopMonitor(self.metrics.loop_lag, self.time.clock)
         self.state = HttpState(self.metrics, self.monitor, lambda: self.waiting)
 
     def client(self) -> httpx.AsyncClient:
@@ -108,28 +110,21 @@ async def test_the_loop_does_other_work_between_the_pieces_of_a_large_exposition
     world: World,
 ) -> None:
     world.metrics.configure(config(*(f"path-{index}" for index in range(300))))
-    turns = 0
-
-    async def other_work() -> None:
-        nonlocal turns
-        while True:
-            turns += 1
-            await asyncio.sleep(0)
-
-    async with world.client() as client:
-        work = asyncio.create_task(other_work())
-        async with client.stream("GET", "/metrics", headers=PLAIN) as answer:
-            before = turns
-            size = sum([len(piece) async for piece in answer.aiter_raw()])
-        work.cancel()
+    async with (
+        world.client() as client,
+        counting_turns() as turns,
+        client.stream("GET", "/metrics", headers=PLAIN) as answer,
+    ):
+        before = turns.count
+        size = sum([len(piece) async for piece in answer.aiter_raw()])
     assert size > 50 * CHUNK_BYTES
-    assert turns - before > size / CHUNK_BYTES / 2
+    assert turns.count - before > size / CHUNK_BYTES / 2
 
 
 async def test_healthy_follows_the_event_loop(world: World, client: httpx.AsyncClient) -> None:
     answer = await client.get("/-/healthy")
     assert (answer.status_code, answer.text) == (200, "healthy\n")
-    world.turned.pass_time(8.02)
+    world.time.elapse(8.02)
     answer = await client.get("/-/healthy")
     assert answer.status_code == 503
     assert answer.text == "the event loop was blocked for 8.0 s\n"

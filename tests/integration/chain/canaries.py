@@ -13,15 +13,14 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
-from probes.canary.message import MessageOptions, compose, new_token
-from probes.options import EmailAddress
+from probes.canary.message import new_token
 from tests.integration.chain import layout
 from tests.integration.chain.by_hand import trust
 from tests.integration.chain.chain import Chain
 from tests.integration.chain.layout import Layout
+from tests.support.messages import composed
 
 WITHIN = 30.0
 LOOK_EVERY = 0.05
@@ -79,10 +78,7 @@ def _came(told: dict[str, object]) -> Came:
 def follow(place: Layout, order: Order) -> Came:
     """Send one and wait for its copies."""
     token = new_token()
-    options = MessageOptions(
-        EmailAddress(layout.SENDER), EmailAddress(order.recipient), text=order.text
-    )
-    sent = compose(options, token, datetime.now(UTC)).content
+    sent = composed(layout.SENDER, order.recipient, token, text=order.text).content
     began = time.time()
     with smtplib.SMTP(
         layout.OUT_HOST, layout.OUT[1], local_hostname=layout.CANARY_HOST, timeout=10

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 from tests.integration.chain.layout import Layout
 from tests.servers.real import program
+from tests.support.waiting import answered, listens
 
 READY_WITHIN = 20
 CURT = {"ede: yes": "ede: no"}
@@ -30,20 +31,9 @@ async def unbound(
     command = (program("unbound"), "-d", "-c", str(file))
     process = await asyncio.create_subprocess_exec(*command, stderr=subprocess.DEVNULL)
     try:
-        async with asyncio.timeout(READY_WITHIN):
-            while not await _listens(server):  # noqa: ASYNC110 - it tells nobody that it is ready
-                await asyncio.sleep(0.05)
+        host, port = server
+        await answered(lambda: listens(port, host), within=READY_WITHIN)
         yield
     finally:
         process.terminate()
         await process.wait()
-
-
-async def _listens(server: tuple[str, int]) -> bool:
-    try:
-        _, writer = await asyncio.open_connection(*server)
-    except OSError:
-        return False
-    writer.close()
-    await writer.wait_closed()
-    return True

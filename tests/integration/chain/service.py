@@ -1,7 +1,6 @@
 """mailcanary and a real Prometheus inside the chain, and questions to that Prometheus."""
 
 import json
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from tests.integration.chain.chain import Chain, Process
 from tests.integration.chain.daemons import ChainError
 from tests.integration.chain.templating import fill
 from tests.servers.real import program
+from tests.support.processes import MAILCANARY
 
 METRICS_ADDRESS = "127.0.0.1:10587"
 PROMETHEUS_ADDRESS = "127.0.0.1:9090"
@@ -119,7 +119,7 @@ def write_config(chain: Chain) -> Path:
 
 def serve_command(config: Path) -> list[str]:
     """`mailcanary serve` with the interpreter that runs the tests."""
-    return [sys.executable, "-m", "exporter.cli", "serve", "--config", str(config)]
+    return [*MAILCANARY, "serve", "--config", str(config)]
 
 
 def _prometheus(chain: Chain) -> list[str]:

@@ -16,9 +16,10 @@ from signal import SIGCONT, SIGKILL, SIGSTOP, SIGTERM, Signals
 
 from exporter.demo.scenario import Access
 from tests.integration.nothing_lost.plan import DEADLINE, config_text
-from tests.servers.ports import reserved_port
+from tests.support.pages import fetch
+from tests.support.places import ROOT
+from tests.support.ports import reserved_port
 
-ROOT = Path(__file__).parents[3]
 PATIENCE = 30.0
 STOPPED = DEADLINE + 0.3
 """Seconds a service is stopped for: longer than the deadline of every sending."""
@@ -173,20 +174,3 @@ class Rig:
         await self.scrape(life)
         await asyncio.sleep(0.05 * rng.random())
         await self.die(life, SIGTERM if death == "term" else SIGKILL)
-
-
-async def fetch(port: int, path: str) -> str:
-    """One HTTP answer's text. Raises OSError or EOFError when there is none."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    try:
-        writer.write(f"GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n".encode())
-        async with asyncio.timeout(PATIENCE):
-            answer = await reader.read()
-        head, separator, body = answer.partition(b"\r\n\r\n")
-        if not separator:
-            raise EOFError(head)
-        return body.decode()
-    finally:
-        writer.close()
-        with suppress(OSError):
-            await writer.wait_closed()

@@ -11,9 +11,6 @@ from hypothesis import strategies as st
 from probes.canary.bounce import FoundIn, bounced_token, failure_of
 from probes.canary.envelope import tagged_sender
 from probes.canary.message import (
-    Canary,
-    MessageOptions,
-    compose,
     new_token,
     recognise,
     recognise_body,
@@ -22,8 +19,10 @@ from probes.options import EmailAddress
 from probes.records.address import parse_address
 from probes.records.bounces.values import Action, Bounce, BouncedRecipient
 from probes.records.reply import Reply
+from tests.support.messages import composed
+from tests.support.places import CORPUS
 
-CORPUS = Path(__file__).parents[2] / "corpus" / "bounces"
+BOUNCES = CORPUS / "bounces"
 IN_CORPUS = "mailcanary-abcdefghijklmnopqrstuvwxyz"
 TOKEN = new_token()
 REPORT = b"""Return-Path: <>
@@ -49,12 +48,8 @@ Status: 5.1.1
 %(returned)s
 --q--
 """
+SENT = composed("out@sender.test", "user@reader.test", TOKEN, datetime(2026, 11, 3, tzinfo=UTC))
 NO_CANARY = b"Content-Type: text/rfc822-headers\n\nSubject: somebody's\n"
-
-
-def canary() -> Canary:
-    options = MessageOptions(EmailAddress("out@sender.test"), EmailAddress("user@reader.test"))
-    return compose(options, TOKEN, datetime(2026, 11, 3, tzinfo=UTC))
 
 
 def report(
@@ -70,7 +65,7 @@ def report(
 
 @pytest.mark.parametrize(
     "path",
-    [path for path in sorted(CORPUS.glob("*.eml")) if not path.stem.startswith("not-")],
+    [path for path in sorted(BOUNCES.glob("*.eml")) if not path.stem.startswith("not-")],
     ids=lambda path: path.stem,
 )
 def test_a_bounce_is_matched_to_its_canary(path: Path) -> None:
@@ -82,7 +77,7 @@ def test_a_bounce_is_matched_to_its_canary(path: Path) -> None:
         assert found.token == IN_CORPUS
 
 
-@pytest.mark.parametrize("path", sorted(CORPUS.glob("not-*.eml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(BOUNCES.glob("not-*.eml")), ids=lambda path: path.stem)
 def test_what_is_no_bounce_is_matched_to_nothing(path: Path) -> None:
     assert path.stem in ("not-dmarc-report", "not-tls-report", "not-forwarded") or (
         IN_CORPUS.encode() in path.read_bytes()
@@ -90,7 +85,7 @@ def test_what_is_no_bounce_is_matched_to_nothing(path: Path) -> None:
     assert bounced_token(path.read_bytes()) is None
 
 
-@pytest.mark.parametrize("path", sorted(CORPUS.glob("*.eml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(BOUNCES.glob("*.eml")), ids=lambda path: path.stem)
 def test_no_bounce_is_taken_for_an_arrived_canary(path: Path) -> None:
     message = path.read_bytes()
     header = message.partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
@@ -104,7 +99,7 @@ def test_no_bounce_is_taken_for_an_arrived_canary(path: Path) -> None:
 
 
 def test_the_whole_canary_returned_is_known_by_its_header() -> None:
-    content = b"Content-Type: message/rfc822\n\n" + canary().content
+    content = b"Content-Type: message/rfc822\n\n" + SENT.content
     found = bounced_token(report(returned=content))
     assert found is not None
     assert (found.token, found.found_in) == (TOKEN, FoundIn.RETURNED_HEADER)
@@ -126,7 +121,7 @@ def test_a_returned_body_that_was_encoded_is_known() -> None:
 
 
 def test_a_canary_returned_in_base64_is_known() -> None:
-    encoded = base64.encodebytes(canary().content)
+    encoded = base64.encodebytes(SENT.content)
     kind = b"Content-Type: message/rfc822\nContent-Transfer-Encoding: base64\n\n"
     found = bounced_token(report(returned=kind + encoded))
     assert found is not None

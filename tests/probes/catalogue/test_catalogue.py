@@ -1,37 +1,97 @@
-"""The catalogue against the program: every code it can produce is in it, and no other."""
+"""The catalogue against the program: every finding is made from an entry, every entry is used."""
 
+import ast
 import re
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
 
 import pytest
 
-from probes.catalogue import AREAS, ENTRIES, PLACEHOLDERS, Entry, filled, nearest, placeholders
+from probes.canary.mutation import MutationKind
+from probes.catalogue import (
+    AREAS,
+    ENTRIES,
+    MODULES,
+    PLACEHOLDERS,
+    Entry,
+    arrival,
+    filled,
+    mx,
+    nearest,
+    placeholders,
+)
 from probes.catalogue import owner_of_finding as owner_of
 from probes.result import Finding, Owner, Status
-from tests.probes.catalogue.codes import CODE, produced
+from probes.subject import Subject
+
+ROOT = Path(__file__).resolve().parents[3]
+CODE = re.compile(r"[a-z0-9]+(\.[a-z0-9_]+)+")
+CATALOGUE = "probes/catalogue/"
+MAKERS = {
+    "probes/catalogue/entry.py": "makes every new one",
+    "exporter/ledger/encoding.py": "reads those that are stored",
+}
+"""The only files that build a Finding."""
 
 each_entry = pytest.mark.parametrize("entry", ENTRIES.values(), ids=lambda entry: entry.code)
 
 
-def test_every_code_that_is_produced_is_in_the_catalogue() -> None:
-    literals = {code: where for code, where in produced().literals.items() if CODE.fullmatch(code)}
-    assert {code: where for code, where in literals.items() if code not in ENTRIES} == {}
+@cache
+def trees() -> Mapping[str, ast.Module]:
+    """Every file under `probes` and `exporter` by its path."""
+    files = (path for package in ("probes", "exporter") for path in (ROOT / package).rglob("*.py"))
+    return {path.relative_to(ROOT).as_posix(): ast.parse(path.read_text("utf-8")) for path in files}
 
 
-def test_every_pattern_of_codes_matches_codes_of_the_catalogue() -> None:
-    dotted = {p: where for p, where in produced().patterns.items() if r"\." in p.pattern}
-    assert len(dotted) > 1
-    for pattern, where in dotted.items():
-        assert any(pattern.fullmatch(code) for code in ENTRIES), f"{where}: {pattern.pattern}"
+def used(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    """Yield what a file takes from the files of the catalogue: the file's name and the constant."""
+    modules: dict[str, str] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module == "probes.catalogue":
+            modules |= {one.asname or one.name: one.name for one in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            room, _, file = (node.module or "").rpartition(".")
+            yield from ((file, one.name) for one in node.names if room == "probes.catalogue")
+    for node in ast.walk(tree):
+        of = node.value if isinstance(node, ast.Attribute) else None
+        if isinstance(node, ast.Attribute) and isinstance(of, ast.Name) and of.id in modules:
+            yield modules[of.id], node.attr
 
 
-def test_the_source_of_every_code_could_be_read() -> None:
-    assert produced().unread == []
+@cache
+def constants() -> Mapping[str, tuple[str, str]]:
+    """The file and the name under which an entry, or a table it stands in, is declared."""
+    found = {}
+    for module in (module for modules in MODULES.values() for module in modules):
+        file = module.__name__.rpartition(".")[2]
+        for name, value in vars(module).items():
+            entries = value.values() if isinstance(value, Mapping) and name.isupper() else (value,)
+            found |= {one.code: (file, name) for one in entries if isinstance(one, Entry)}
+    return found
+
+
+@cache
+def all_used() -> frozenset[tuple[str, str]]:
+    outside = (tree for path, tree in trees().items() if not path.startswith(CATALOGUE))
+    return frozenset(pair for tree in outside for pair in used(tree))
+
+
+def test_a_finding_is_built_by_its_entry_and_nowhere_else() -> None:
+    def builds(tree: ast.Module) -> bool:
+        calls = (node.func for node in ast.walk(tree) if isinstance(node, ast.Call))
+        return any(isinstance(call, ast.Name) and call.id == "Finding" for call in calls)
+
+    assert {path for path, tree in trees().items() if builds(tree)} == MAKERS.keys()
 
 
 @each_entry
-def test_every_code_of_the_catalogue_is_produced(entry: Entry) -> None:
-    made = entry.code in produced().literals
-    assert made or any(pattern.fullmatch(entry.code) for pattern in produced().patterns)
+def test_every_entry_of_the_catalogue_is_used(entry: Entry) -> None:
+    assert constants()[entry.code] in all_used()
+
+
+def test_every_change_of_a_copy_has_its_entry() -> None:
+    assert arrival.ALTERED.keys() == set(MutationKind)
 
 
 @each_entry
@@ -65,7 +125,7 @@ def test_a_code_that_is_mistyped_finds_its_neighbours() -> None:
 
 def test_what_we_could_not_test_is_ours_and_everything_else_its_owners() -> None:
     def finding(code: str, status: Status) -> Finding:
-        return Finding(code, status, "mx", "", "")
+        return Finding(code, status, Subject.of("mx"), "", "")
 
     assert owner_of(finding("mx.address_unusable", Status.WARNING)) is Owner.THEIR_MX
     assert owner_of(finding("mx.address_unusable", Status.UNTESTABLE)) is Owner.MONITOR
@@ -78,7 +138,7 @@ def test_what_we_could_not_test_is_ours_and_everything_else_its_owners() -> None
 
 
 def test_a_finding_that_says_its_owner_is_that_owners() -> None:
-    of_the_network = Finding("mx.address_unusable", Status.WARNING, "mx", "", "", Owner.NETWORK)
+    of_the_network = mx.ADDRESS_UNUSABLE.found(Status.WARNING, "mx", "", owner=Owner.NETWORK)
     assert owner_of(of_the_network) is Owner.NETWORK
 
 

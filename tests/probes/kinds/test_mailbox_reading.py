@@ -17,7 +17,7 @@ from probes.options import FilePath, Host, Port, Seconds, Secret
 from probes.result import Owner, Phase, ProbeResult, Reason
 from probes.run import run_once
 from tests.servers.dovecot import Dovecot, running_dovecot
-from tests.support.watching import net
+from tests.support.network import net
 
 real = pytest.mark.real("dovecot-imapd")
 FULL = b"Subject: large\r\n\r\n" + b"x" * 60_000
@@ -135,11 +135,11 @@ CASES: list[tuple[str, tuple[Step, ...], Phase, Reason]] = [
 ]
 
 
-@pytest.mark.parametrize(("moment", "acts", "phase", "reason"), CASES)
+@pytest.mark.parametrize(("moment", "steps", "phase", "reason"), CASES)
 async def test_the_step_that_fails_is_named(
-    the_net: Net, moment: str, acts: tuple[Step, ...], phase: Phase, reason: Reason
+    the_net: Net, moment: str, steps: tuple[Step, ...], phase: Phase, reason: Reason
 ) -> None:
-    peer_of = ImapPeer(greeting=acts) if moment == "connect" else ImapPeer({moment: acts})
+    peer_of = ImapPeer(greeting=steps) if moment == "connect" else ImapPeer({moment: steps})
     async with peer_of as peer:
         target = MailboxTarget(
             Host("127.0.0.1"), "us", Secret("x"), port=Port(peer.port), tls="none",

@@ -99,11 +99,11 @@ async def test_a_null_mx_in_good_order_has_no_finding(trust: TrustStore) -> None
     assert codes(result) == set()
 
 
-@pytest.mark.parametrize("lie", [Misbehaviour.BOGUS, Misbehaviour.BOGUS_UNSAID])
+@pytest.mark.parametrize("misbehaviour", [Misbehaviour.BOGUS, Misbehaviour.BOGUS_UNSAID])
 async def test_records_that_do_not_validate_are_called_bogus(
-    trust: TrustStore, lie: Misbehaviour
+    trust: TrustStore, misbehaviour: Misbehaviour
 ) -> None:
-    faults = {(DOMAIN, "MX"): DnsFault(lie)}
+    faults = {(DOMAIN, "MX"): DnsFault(misbehaviour)}
     async with mail_world(ZONE, {}, trust=trust, faults=faults) as world:
         result = await run(world)
     (finding,) = found(result)
@@ -121,11 +121,11 @@ async def test_a_server_that_only_fails_is_not_called_bogus(trust: TrustStore) -
     assert result.failure.reason is Reason.SERVFAIL
 
 
-@pytest.mark.parametrize("lie", [Misbehaviour.BOGUS, Misbehaviour.BOGUS_UNSAID])
+@pytest.mark.parametrize("misbehaviour", [Misbehaviour.BOGUS, Misbehaviour.BOGUS_UNSAID])
 async def test_a_host_whose_addresses_do_not_validate_fails_for_that(
-    trust: TrustStore, lie: Misbehaviour
+    trust: TrustStore, misbehaviour: Misbehaviour
 ) -> None:
-    faults = {("mx1.example.test", "*"): DnsFault(lie)}
+    faults = {("mx1.example.test", "*"): DnsFault(misbehaviour)}
     async with mail_world(ZONE, {}, trust=trust, faults=faults) as world:
         result = await run(world)
     failure = only_part(result).failure
@@ -147,8 +147,8 @@ async def test_a_reserved_address_is_graver_when_nothing_answers_there(
     assert "private" in finding.evidence
 
 
-def greeting(*acts: ServerStep) -> Script:
-    return Script(on={"connect": acts})
+def greeting(*steps: ServerStep) -> Script:
+    return Script(on={"connect": steps})
 
 
 SERVERS: list[tuple[str, Script, bool]] = [
@@ -224,7 +224,7 @@ async def test_an_offer_that_one_address_makes_and_the_other_does_not_is_told(
     async with mail_world(ZONE + "\nmx1 A 192.0.2.2", peers, trust=trust) as world:
         result = await run(world)
     (finding,) = [f for f in found(result) if f.code == "mx.starttls_inconsistent"]
-    assert finding.subject == "mx1.example.test"
+    assert str(finding.subject) == "mx1.example.test"
     assert "192.0.2.2" in finding.evidence
 
 
@@ -242,7 +242,7 @@ async def test_different_certificates_at_addresses_of_one_host_are_told(
 ) -> None:
     one, other = (Script(tls=authority.context("mx1.example.test")) for _ in range(2))
     (finding,) = await differing(trust, a1=one, a2=other)
-    assert (finding.subject, finding.status) == ("mx1.example.test", Status.INFO)
+    assert (str(finding.subject), finding.status) == ("mx1.example.test", Status.INFO)
     first, second = finding.evidence.split("; ")
     assert first.startswith("192.0.2.1: ")
     assert second.startswith("192.0.2.2: ")
@@ -272,7 +272,7 @@ async def test_the_same_certificate_everywhere_or_an_unreached_address_is_no_dif
 
 
 @pytest.mark.parametrize(
-    "acts",
+    "answer",
     [
         (Say("454 4.7.0 TLS is not available now"),),
         (Say("502 5.5.1 what?"),),
@@ -282,9 +282,9 @@ async def test_the_same_certificate_everywhere_or_an_unreached_address_is_no_dif
     ids=["454", "502", "no TLS", "closed"],
 )
 async def test_tls_that_fails_is_told_and_mail_is_taken_in_clear_all_the_same(
-    trust: TrustStore, context: ssl.SSLContext, acts: tuple[ServerStep, ...]
+    trust: TrustStore, context: ssl.SSLContext, answer: tuple[ServerStep, ...]
 ) -> None:
-    broken = Script(tls=context, on={"STARTTLS": acts})
+    broken = Script(tls=context, on={"STARTTLS": answer})
     steps: list[Step] = []
     async with mail_world(ZONE, {"192.0.2.1": broken}, trust=trust) as world:
         result = await run(world, listener=steps.append)
@@ -293,7 +293,10 @@ async def test_tls_that_fails_is_told_and_mail_is_taken_in_clear_all_the_same(
     assert first[:2] == ["EHLO", "STARTTLS"]
     assert second == ["EHLO", "QUIT"]
     (finding,) = [f for f in found(result) if f.code == "smtp.starttls.failed"]
-    assert (finding.subject, finding.status) == ("mx1.example.test [192.0.2.1]", Status.WARNING)
+    assert (str(finding.subject), finding.status) == (
+        "mx1.example.test [192.0.2.1]",
+        Status.WARNING,
+    )
     part = only_part(result)
     assert part.facts["starttls.offered"] is True
     assert "tls.version" not in part.facts

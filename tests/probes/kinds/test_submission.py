@@ -144,11 +144,11 @@ async def test_a_name_that_does_not_exist_is_their_dns(trust: TrustStore) -> Non
     assert result.failure.owner is Owner.THEIR_DNS
 
 
-@pytest.mark.parametrize("lie", [Misbehaviour.BOGUS, Misbehaviour.BOGUS_UNSAID])
+@pytest.mark.parametrize("misbehaviour", [Misbehaviour.BOGUS, Misbehaviour.BOGUS_UNSAID])
 async def test_a_name_that_does_not_validate_is_called_bogus(
-    trust: TrustStore, lie: Misbehaviour
+    trust: TrustStore, misbehaviour: Misbehaviour
 ) -> None:
-    faults = {(NAME, kind): DnsFault(lie) for kind in ("A", "AAAA")}
+    faults = {(NAME, kind): DnsFault(misbehaviour) for kind in ("A", "AAAA")}
     async with mail_world(ZONE, {}, trust=trust, faults=faults) as world:
         result = await run(world)
     assert result.failure is not None
@@ -236,7 +236,7 @@ async def test_a_server_that_cannot_take_leave_is_a_finding(
         result = await run(world)
     assert result.ok
     assert [finding.code for finding in result.findings] == ["smtp.quit.failed"]
-    assert result.findings[0].subject == ADDRESS
+    assert str(result.findings[0].subject) == ADDRESS
 
 
 async def test_injected_plaintext_is_a_failure_and_a_finding(

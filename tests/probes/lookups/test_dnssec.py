@@ -56,14 +56,14 @@ async def test_a_broken_name_says_it_better(fault: DnsFault, validates: bool | N
 
 
 @pytest.mark.parametrize(
-    ("lie", "rewrites"),
+    ("misbehaviour", "rewrites"),
     [(Misbehaviour.INVENTED, True), (None, False), (Misbehaviour.REFUSED, None)],
 )
 async def test_a_name_that_cannot_exist_shows_who_invents_addresses(
-    lie: Misbehaviour | None,
+    misbehaviour: Misbehaviour | None,
     rewrites: bool | None,  # noqa: FBT001
 ) -> None:
-    async with resolver(faults={("*", "A"): DnsFault(lie)}) as (asked, _):
+    async with resolver(faults={("*", "A"): DnsFault(misbehaviour)}) as (asked, _):
         assert (await examine(asked, None)).rewrites_nxdomain is rewrites
 
 
@@ -81,7 +81,7 @@ async def test_an_answer_is_as_secure_as_the_resolver_that_gave_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("lie", "state"),
+    ("misbehaviour", "state"),
     [
         (Misbehaviour.BOGUS, Dnssec.BOGUS),
         (Misbehaviour.BOGUS_UNSAID, Dnssec.BOGUS),
@@ -91,9 +91,9 @@ async def test_an_answer_is_as_secure_as_the_resolver_that_gave_it() -> None:
     ],
 )
 async def test_a_failure_is_bogus_only_where_somebody_says_so(
-    lie: Misbehaviour, state: Dnssec
+    misbehaviour: Misbehaviour, state: Dnssec
 ) -> None:
-    async with resolver(faults={("example.test", "A"): DnsFault(lie)}) as (asked, _):
+    async with resolver(faults={("example.test", "A"): DnsFault(misbehaviour)}) as (asked, _):
         answer = await settled(asked, await asked.query("example.test", "A"))
     assert state_of(answer, VALIDATING) is state
 

@@ -73,9 +73,11 @@ async def test_outcomes_are_told_apart(misbehaviour: Misbehaviour) -> None:
     assert found.detail
 
 
-@pytest.mark.parametrize("lie", [Misbehaviour.BOGUS, Misbehaviour.BOGUS_UNSAID])
-async def test_what_does_not_validate_is_called_bogus(lie: Misbehaviour) -> None:
-    async with DnsServer({"example.test": ZONE}, {("example.test", "A"): DnsFault(lie)}) as dns:
+@pytest.mark.parametrize("misbehaviour", [Misbehaviour.BOGUS, Misbehaviour.BOGUS_UNSAID])
+async def test_what_does_not_validate_is_called_bogus(misbehaviour: Misbehaviour) -> None:
+    async with DnsServer(
+        {"example.test": ZONE}, {("example.test", "A"): DnsFault(misbehaviour)}
+    ) as dns:
         found = await Lookups(resolver(dns))("example.test", "A")
     assert (found.failure, found.is_ours) == ("dnssec_bogus", False)
 

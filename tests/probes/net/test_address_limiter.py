@@ -1,4 +1,4 @@
-"""The gate: so many turns at an address, in order, and nothing kept of who has gone."""
+"""The address limiter: so many slots at an address, in order; nothing is kept of who left."""
 
 import asyncio
 from collections.abc import Callable
@@ -20,9 +20,9 @@ EVENT_LOOPS = {**ONE_LOOP, "uvloop": uvloop.new_event_loop}
 ADDRESS = "192.0.2.1"
 
 
-async def waits(gate: AddressLimiter, address: str, port: int = 25) -> bool:
-    """Whether a turn there is not to be had now."""
-    task = asyncio.create_task(gate.enter(address, port))
+async def waits(limiter: AddressLimiter, address: str, port: int = 25) -> bool:
+    """True if no slot is free there now."""
+    task = asyncio.create_task(limiter.enter(address, port))
     for _ in range(5):
         await asyncio.sleep(0)
     if task.done():
@@ -33,61 +33,61 @@ async def waits(gate: AddressLimiter, address: str, port: int = 25) -> bool:
     return True
 
 
-async def test_one_turn_at_a_time_for_each_address_and_port() -> None:
-    gate = AddressLimiter()
-    assert gate.is_free(ADDRESS, 25)
-    turn = await gate.enter(ADDRESS, 25)
-    assert not gate.is_free(ADDRESS, 25)
-    assert await waits(gate, ADDRESS)
-    assert not await waits(gate, ADDRESS, 587)
-    assert not await waits(gate, "192.0.2.2")
-    turn.end()
-    assert not await waits(gate, ADDRESS)
+async def test_one_slot_at_a_time_for_each_address_and_port() -> None:
+    limiter = AddressLimiter()
+    assert limiter.is_free(ADDRESS, 25)
+    slot = await limiter.enter(ADDRESS, 25)
+    assert not limiter.is_free(ADDRESS, 25)
+    assert await waits(limiter, ADDRESS)
+    assert not await waits(limiter, ADDRESS, 587)
+    assert not await waits(limiter, "192.0.2.2")
+    slot.end()
+    assert not await waits(limiter, ADDRESS)
 
 
 async def test_an_address_is_the_same_in_every_spelling() -> None:
-    gate = AddressLimiter()
-    turn = await gate.enter("2001:DB8:0::1", 25)
-    assert await waits(gate, "2001:db8::1")
-    turn.end()
+    limiter = AddressLimiter()
+    slot = await limiter.enter("2001:DB8:0::1", 25)
+    assert await waits(limiter, "2001:db8::1")
+    slot.end()
 
 
 async def test_more_places_are_what_was_asked_for() -> None:
-    gate = AddressLimiter(places=2)
-    turns = [await gate.enter(ADDRESS, 25)]
-    assert not await waits(gate, ADDRESS)
-    turns.append(await gate.enter(ADDRESS, 25))
-    assert await waits(gate, ADDRESS)
-    for turn in turns:
-        turn.end()
+    limiter = AddressLimiter(places=2)
+    slots = [await limiter.enter(ADDRESS, 25)]
+    assert not await waits(limiter, ADDRESS)
+    slots.append(await limiter.enter(ADDRESS, 25))
+    assert await waits(limiter, ADDRESS)
+    for slot in slots:
+        slot.end()
 
 
 async def test_who_came_first_is_first_and_a_second_end_lets_nobody_in() -> None:
-    gate, came = AddressLimiter(), list[int]()
-    turns = [await gate.enter(ADDRESS, 25)]
+    limiter, came = AddressLimiter(), list[int]()
+    slots = [await limiter.enter(ADDRESS, 25)]
 
     async def come(number: int) -> None:
-        turns.append(await gate.enter(ADDRESS, 25))
+        slots.append(await limiter.enter(ADDRESS, 25))
         came.append(number)
 
     tasks = [asyncio.create_task(come(number)) for number in range(3)]
     await asyncio.sleep(0)
     for _ in range(3):
-        turns[-1].end()
-        turns[-1].end()
+        slots[-1].end()
+        slots[-1].end()
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         tasks = [task for task in tasks if not task.done()]
     assert came == [0, 1, 2]
-    turns[-1].end()
+    slots[-1].end()
 
 
 async def test_who_gave_up_waiting_leaves_no_gap_and_no_trace() -> None:
-    gate = AddressLimiter()
-    turn = await gate.enter(ADDRESS, 25)
-    assert await waits(gate, ADDRESS)  # and gives up
-    turn.end()
-    assert not await waits(gate, ADDRESS)
-    assert not gate._lines
+    limiter = AddressLimiter()
+    slot = await limiter.enter(ADDRESS, 25)
+    assert await waits(limiter, ADDRESS)  # and gives up
+    slot.end()
+    assert not await waits(limiter, ADDRESS)
+    assert not limiter._lines
 
 
 async def leave_well(session: SmtpSession, authority: Authority) -> None:
@@ -127,35 +127,35 @@ ENDS: dict[str, tuple[Callable[[Authority], Script], bool]] = {
 
 
 @pytest.mark.parametrize("how", ENDS)
-async def test_a_session_gives_its_turn_back_however_it_ends(
+async def test_a_session_gives_its_slot_back_however_it_ends(
     how: str, authority: Authority
 ) -> None:
     script, is_cut = ENDS[how]
-    gate = AddressLimiter()
+    limiter = AddressLimiter()
     async with SmtpPeer(script(authority)) as peer:
-        turn = await gate.enter("127.0.0.1", peer.port)
+        slot = await limiter.enter("127.0.0.1", peer.port)
         try:
-            async with await connected(peer, turn) as session:
-                assert await waits(gate, "127.0.0.1", peer.port)
+            async with await connected(peer, slot) as session:
+                assert await waits(limiter, "127.0.0.1", peer.port)
                 await (cut_short if is_cut else leave_well)(session, authority)
         except (ProbeFailure, TimeoutError):
             pass
         async with asyncio.timeout(10):
-            (await gate.enter("127.0.0.1", peer.port)).end()
-        assert not gate._lines
+            (await limiter.enter("127.0.0.1", peer.port)).end()
+        assert not limiter._lines
 
 
-async def test_a_turn_is_kept_until_the_server_had_its_quit() -> None:
+async def test_a_slot_is_kept_until_the_server_had_its_quit() -> None:
     """Else the next session would be one too many for a server that counts."""
-    gate = AddressLimiter()
+    limiter = AddressLimiter()
     async with SmtpPeer(Script(on={"connect": (Say("554 no"),)})) as peer:
-        turn = await gate.enter("127.0.0.1", peer.port)
+        slot = await limiter.enter("127.0.0.1", peer.port)
         with pytest.raises(ProbeFailure, match="554"):
-            async with await connected(peer, turn) as session:
+            async with await connected(peer, slot) as session:
                 await session.greeting()
-        (await gate.enter("127.0.0.1", peer.port)).end()
+        (await limiter.enter("127.0.0.1", peer.port)).end()
         assert peer.conversation.verbs == ["QUIT"]
 
 
-async def connected(peer: SmtpPeer, turn: Slot) -> SmtpSession:
-    return await SmtpSession.connect(Dialer(), "127.0.0.1", peer.port, turn=turn)
+async def connected(peer: SmtpPeer, slot: Slot) -> SmtpSession:
+    return await SmtpSession.connect(Dialer(), "127.0.0.1", peer.port, turn=slot)

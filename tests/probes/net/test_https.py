@@ -30,6 +30,7 @@ from probes.records.https_response import HttpsResponse
 from probes.result import Reason
 from tests.servers.certificates import Authority
 from tests.servers.streams import conversing
+from tests.support.waiting import counting_turns
 
 EVENT_LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 
@@ -48,10 +49,10 @@ async def secured(peer: HttpsPeer, trust: TrustStore) -> AsyncIterator[HttpsSess
         yield session
 
 
-async def ask(authority: Authority, *acts: Step, max_body: int = MAX_BODY) -> HttpsResponse:
-    """What a client gets from a server that answers by `acts`."""
+async def ask(authority: Authority, *steps: Step, max_body: int = MAX_BODY) -> HttpsResponse:
+    """What a client gets from a server that answers by `steps`."""
     async with (
-        HttpsPeer({"/": acts}, context=authority.context(NAME)) as peer,
+        HttpsPeer({"/": steps}, context=authority.context(NAME)) as peer,
         secured(peer, authority.trust) as session,
     ):
         return await session.get(NAME, "/", max_body=max_body)
@@ -160,28 +161,18 @@ BROKEN: dict[str, tuple[tuple[Step, ...], Reason]] = {
 
 @pytest.mark.parametrize("what", BROKEN)
 async def test_what_is_no_whole_answer_has_its_reason(authority: Authority, what: str) -> None:
-    acts, reason = BROKEN[what]
+    steps, reason = BROKEN[what]
     with pytest.raises(NetError) as raised:
-        await ask(authority, *acts)
+        await ask(authority, *steps)
     assert raised.value.reason is reason
 
 
 async def test_chunks_of_one_octet_take_turns_with_everybody_else(authority: Authority) -> None:
-    turns = 0
-    done = asyncio.Event()
-
-    async def count() -> None:
-        nonlocal turns
-        while not done.is_set():
-            turns += 1
-            await asyncio.sleep(0)
-
-    counting = asyncio.create_task(count())
-    response = await ask(authority, Send(CHUNKED), Repeat("1\r\nx", 40_000), Send(b"0\r\n\r\n"))
-    done.set()
-    await counting
+    steps = (Send(CHUNKED), Repeat("1\r\nx", 40_000), Send(b"0\r\n\r\n"))
+    async with counting_turns() as turns:
+        response = await ask(authority, *steps)
     assert len(response.body) == 40_000
-    assert turns > 200  # 240,000 octets, 512 at a time
+    assert turns.count > 200  # 240,000 octets, 512 at a time
 
 
 async def test_what_is_said_in_clear_is_no_answer(authority: Authority) -> None:

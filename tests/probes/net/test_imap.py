@@ -4,7 +4,6 @@ import asyncio
 import base64
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import pytest
 import uvloop
@@ -21,6 +20,7 @@ from probes.records.imap.responses import Condition
 from probes.result import Owner, Phase, ProbeFailure, Reason
 from tests.servers.certificates import Authority
 from tests.servers.imap import Answer, Drip, Hang, Raw, Reset, UpgradeTls
+from tests.support.waiting import counting_turns
 
 PASSWORD = "correct horse"
 
@@ -53,11 +53,6 @@ async def failure_of(answers: Answers, step: str) -> ProbeFailure:
         with pytest.raises(ProbeFailure) as caught:
             await getattr(session, step)()
     return caught.value
-
-
-@pytest.fixture
-def authority(tmp_path: Path) -> Authority:
-    return Authority(tmp_path)
 
 
 # Getting in
@@ -386,19 +381,10 @@ async def test_ten_thousand_untagged_answers_pass() -> None:
 
 
 async def test_untagged_answers_without_end_do_not_hold_the_loop() -> None:
-    turns = 0
-
-    async def neighbour() -> None:
-        nonlocal turns
-        while True:
-            await asyncio.sleep(0)
-            turns += 1
-
-    async with talking({"NOOP": (Repeat("* {n} FETCH (FLAGS ())", 20_000), OK)}) as (_, session):
-        task = asyncio.create_task(neighbour())
+    answers = {"NOOP": (Repeat("* {n} FETCH (FLAGS ())", 20_000), OK)}
+    async with talking(answers) as (_, session), counting_turns() as turns:
         await session.noop()
-        task.cancel()
-    assert turns >= 20_000 // RESPONSES_PER_TURN // 2
+    assert turns.count >= 20_000 // RESPONSES_PER_TURN // 2
 
 
 async def test_a_hundred_thousand_search_results_are_one_answer() -> None:

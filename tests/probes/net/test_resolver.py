@@ -22,8 +22,8 @@ from probes.net.resolver import MAX_RECORDS, Resolver, _question, _read
 from probes.records import RecordError
 from probes.records.mx import MxRecord
 from probes.result import Owner, Phase, Reason
-from tests.servers.ports import closed_udp_port
 from tests.servers.streams import conversing
+from tests.support.ports import closed_udp_port
 
 ZONE = """
 @      MX 20 backup
@@ -327,7 +327,7 @@ async def test_a_forger_who_guesses_the_port_but_not_the_id_changes_nothing() ->
 
 @contextmanager
 def raw_server() -> Iterator[socket.socket]:
-    """A UDP socket to answer from by hand."""
+    """A UDP socket from which the test answers."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
         server.setblocking(False)
         server.bind(("127.0.0.1", 0))
@@ -506,7 +506,7 @@ _ASKED = _question("example.test", "MX")
 _QUERY = query_message(0x1234, _ASKED.wire)
 
 
-@settings(max_examples=300)
+@settings(max_examples=3 * settings().max_examples)
 @given(flags=st.integers(0, 0xFFFF), counts=st.tuples(*[st.integers(0, 600)] * 3), rest=st.binary())
 def test_any_bytes_after_the_question_give_an_answer(
     flags: int, counts: tuple[int, int, int], rest: bytes
@@ -517,7 +517,7 @@ def test_any_bytes_after_the_question_give_an_answer(
     assert len(answer.records) <= MAX_RECORDS
 
 
-@settings(max_examples=300)
+@settings(max_examples=3 * settings().max_examples)
 @given(st.binary(max_size=200))
 def test_bytes_that_do_not_repeat_id_and_question_are_no_answer(wire: bytes) -> None:
     header_only = wire[:2] == _QUERY[:2] and wire[4:6] == b"\0\0"

@@ -264,7 +264,7 @@ async def test_offered_extensions_are_used() -> None:
 
 # -- peers that misbehave
 
-LIES = {
+NO_GREETINGS = {
     "nothing at all, then the end": ((Close(),), Reason.CONNECTION_CLOSED),
     "a reset": ((Close(reset=True),), Reason.CONNECTION_RESET),
     "half a line, then the end": ((Send(b"220 pe"), Close()), Reason.CONNECTION_CLOSED),
@@ -283,11 +283,11 @@ LIES = {
 }
 
 
-@pytest.mark.parametrize("lie", LIES)
-async def test_a_greeting_that_is_none_has_its_reason(lie: str) -> None:
-    acts, reason = LIES[lie]
+@pytest.mark.parametrize("greeting", NO_GREETINGS)
+async def test_a_greeting_that_is_none_has_its_reason(greeting: str) -> None:
+    steps, reason = NO_GREETINGS[greeting]
     with pytest.raises(ProbeFailure) as raised:
-        async with talking(Script(on={"connect": acts})) as (session, peer):
+        async with talking(Script(on={"connect": steps})) as (session, peer):
             await session.greeting()
     assert raised.value.reason is reason
     assert peer.conversation.sent < FLOOD  # what the kernels' buffers took, not what it had
@@ -407,8 +407,8 @@ async def test_a_server_that_speaks_in_clear_on_a_tls_port_is_told_at_once(
 
 
 async def test_an_end_within_the_handshake_is_a_closed_connection(authority: Authority) -> None:
-    acts = (Send(b"220 go\r\n"), Close())
-    script = Script(tls=authority.context("x.test"), on={"STARTTLS": acts})
+    steps = (Send(b"220 go\r\n"), Close())
+    script = Script(tls=authority.context("x.test"), on={"STARTTLS": steps})
     async with greeted(script) as (session, _):
         await session.starttls()
         with pytest.raises(NetError) as raised:
@@ -449,8 +449,8 @@ async def test_starttls_that_is_offered_and_refused_is_not_supported(authority: 
 
 async def test_a_reply_that_comes_before_the_whole_message_was_taken_ends_it() -> None:
     content = b"Subject: x\r\n\r\n" + (b"y" * 998 + b"\r\n") * 20_000
-    acts = (Send(b"354 go\r\n"), Deaf(0.5), Send(b"552 5.3.4 too big\r\n"))
-    async with greeted(Script(on={"DATA": acts})) as (session, peer):
+    steps = (Send(b"354 go\r\n"), Deaf(0.5), Send(b"552 5.3.4 too big\r\n"))
+    async with greeted(Script(on={"DATA": steps})) as (session, peer):
         await session.mail("a@probe.test")
         await session.rcpt("b@peer.test")
         await session.data()

@@ -11,23 +11,13 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from exporter.testbed.servers.certificates import Authority
-from probes.clock import Clock
 from probes.net.certificates import read_chain, vouched_by
 from probes.net.tls import TrustStore, matches_name, require_trusted
 from probes.result import Owner, ProbeFailure, Reason
+from tests.support.clock import FakeClock
 
 CA = trustme.CA()
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
-
-
-class Time:
-    """A clock that is where it is put."""
-
-    def __init__(self, now: datetime) -> None:
-        self.now = now
-
-    def clock(self) -> Clock:
-        return Clock(utc=lambda: self.now)
 
 
 @pytest.fixture(scope="module")
@@ -39,15 +29,15 @@ def ca_file(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture
-def time() -> Time:
+def time() -> FakeClock:
     """The time the trust store is told."""
-    return Time(NOW)
+    return FakeClock(NOW)
 
 
 @pytest.fixture
-def trust(ca_file: str, time: Time) -> TrustStore:
+def trust(ca_file: str, time: FakeClock) -> TrustStore:
     """A store that believes in the test authority alone."""
-    return TrustStore(ca_file, time.clock())
+    return TrustStore(ca_file, time.clock)
 
 
 def chain(certificate: trustme.LeafCert) -> tuple[bytes, ...]:
@@ -166,24 +156,24 @@ def der(certificate: x509.Certificate) -> bytes:
 
 
 def test_a_self_signed_certificate_is_trusted_only_where_it_is_the_authority(
-    trust: TrustStore, tmp_path: Path, time: Time
+    trust: TrustStore, tmp_path: Path, time: FakeClock
 ) -> None:
     certificate, _ = _self_made(is_authority=False)
     facts = trust.verify((der(certificate),), "mx.test")
     assert (facts.untrusted_reason, facts.detail) == (Reason.CERTIFICATE_NOT_TRUSTED, "self-signed")
     file = tmp_path / "own.pem"
     file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    assert TrustStore(str(file), time.clock()).verify((der(certificate),), "mx.test").trusted
+    assert TrustStore(str(file), time.clock).verify((der(certificate),), "mx.test").trusted
 
 
 def test_a_certificate_signed_by_one_that_is_no_authority_is_not_trusted(
-    tmp_path: Path, time: Time
+    tmp_path: Path, time: FakeClock
 ) -> None:
     pretender = _self_made(is_authority=False)
     leaf, _ = _self_made(is_authority=False, issuer=pretender)
     file = tmp_path / "pretender.pem"
     file.write_bytes(pretender[0].public_bytes(serialization.Encoding.PEM))
-    facts = TrustStore(str(file), time.clock()).verify((der(leaf), der(pretender[0])), "mx.test")
+    facts = TrustStore(str(file), time.clock).verify((der(leaf), der(pretender[0])), "mx.test")
     assert facts.untrusted_reason is Reason.CERTIFICATE_NOT_TRUSTED
 
 
@@ -225,7 +215,7 @@ def _server(end: datetime, *others: str) -> ssl.SSLContext:
 
 
 def test_a_handshake_is_judged_by_what_was_served_and_by_the_time(
-    trust: TrustStore, time: Time
+    trust: TrustStore, time: FakeClock
 ) -> None:
     server = _server(NOW + timedelta(minutes=5))
     facts = trust.judge(Handshake(trust, server, "mx.test").client, "mx.test")
@@ -234,10 +224,10 @@ def test_a_handshake_is_judged_by_what_was_served_and_by_the_time(
     assert facts.cipher
     assert facts.as_facts()["tls.certificate_not_after"] == "2026-05-01T12:05:00+00:00"
     # remembered, and yet not beyond its end
-    time.now = NOW + timedelta(minutes=6)
+    time.step(360)
     facts = trust.judge(Handshake(trust, server, "mx.test").client, "mx.test")
     assert facts.untrusted_reason is Reason.CERTIFICATE_EXPIRED
-    time.now = NOW
+    time.step(-360)
     assert trust.judge(Handshake(trust, server, "mx.test").client, "mx.test").trusted
 
 

@@ -2,9 +2,8 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
-CORPUS = Path(__file__).resolve().parents[2] / "corpus"
+from tests.support.places import CORPUS
 
 
 @dataclass(frozen=True)

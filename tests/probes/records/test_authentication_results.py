@@ -75,7 +75,7 @@ _RARE = st.sampled_from(["=?utf-8?q?=3B?=", "\x00", "\ud800", "²"])
 _PIECES = _SIGNS | _WORDS | _RARE
 
 
-@settings(max_examples=300)
+@settings(max_examples=3 * settings().max_examples)
 @given(st.text() | st.lists(_PIECES).map("".join) | st.binary().map(lambda b: b.decode("latin-1")))
 def test_any_text_gives_a_value(text: str) -> None:
     field = parse_authentication_results(text)

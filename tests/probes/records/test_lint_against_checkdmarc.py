@@ -9,7 +9,6 @@ import re
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import dns.resolver
@@ -25,6 +24,7 @@ from probes.net.resolver import Resolver
 from probes.result import ProbeResult
 from probes.run import run_once
 from probes.trace import Trace
+from tests.support.places import CORPUS
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # its own and its dependencies', about how they are written
@@ -32,7 +32,7 @@ with warnings.catch_warnings():
     from checkdmarc.dmarc import DMARCError, parse_dmarc_record
     from checkdmarc.utils import DNS_CACHE
 
-FOLDER = Path(__file__).parents[2] / "corpus" / "lint"
+FOLDER = CORPUS / "lint"
 DOMAIN = "example.test"
 REFERENCE = re.compile(r"RFC \d{4} section \d")
 

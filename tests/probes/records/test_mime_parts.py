@@ -199,7 +199,7 @@ _PIECES = st.sampled_from(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=3 * settings().max_examples)
 @given(st.binary() | st.lists(_PIECES).map(b"".join))
 def test_any_bytes_give_parts(message: bytes) -> None:
     parts = read_parts(message)

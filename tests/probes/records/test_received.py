@@ -159,7 +159,7 @@ _PIECES = st.sampled_from(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=3 * settings().max_examples)
 @given(st.text() | st.lists(_PIECES).map("".join))
 def test_any_text_gives_a_hop(text: str) -> None:
     hop = parse_received(text)

@@ -110,7 +110,7 @@ async def test_the_next_host_is_tried_when_one_cannot_take_it_now(
     assert result.facts["mx.host"] == "mx2.example.test"
     (finding,) = [f for f in result.findings if f.code == "mx.address_unusable"]
     assert finding.status is Status.WARNING
-    assert finding.subject == f"mx1.example.test [{FIRST}]"
+    assert str(finding.subject) == f"mx1.example.test [{FIRST}]"
 
 
 async def test_every_address_of_a_host_is_tried_before_the_next_host(trust: TrustStore) -> None:
@@ -127,7 +127,7 @@ async def test_a_host_whose_name_does_not_resolve_is_passed_over(trust: TrustSto
     async with mail_world(zone, {SECOND: GOOD}, trust=trust) as world:
         result = await send(world)
     assert result.ok, result
-    assert [finding.subject for finding in result.findings] == ["ghost.example.test"]
+    assert [str(finding.subject) for finding in result.findings] == ["ghost.example.test"]
 
 
 @pytest.mark.parametrize("moment", ["MAIL", "RCPT", "DATA"])
@@ -151,11 +151,11 @@ AFTER_THE_DOT = [
 ]
 
 
-@pytest.mark.parametrize(("acts", "event"), AFTER_THE_DOT)
+@pytest.mark.parametrize(("steps", "event"), AFTER_THE_DOT)
 async def test_once_the_content_was_sent_no_other_host_is_tried(
-    trust: TrustStore, acts: tuple[Send | Close, ...], event: Event
+    trust: TrustStore, steps: tuple[Send | Close, ...], event: Event
 ) -> None:
-    peers = {FIRST: Script(on={"content": acts}), SECOND: GOOD}
+    peers = {FIRST: Script(on={"content": steps}), SECOND: GOOD}
     async with mail_world(TWO_HOSTS, peers, trust=trust) as world:
         result = await send(world)
         assert not world.peers[SECOND].conversations

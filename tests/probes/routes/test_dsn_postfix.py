@@ -11,13 +11,13 @@ import pytest_asyncio
 
 from exporter.testbed.servers.script import Send
 from exporter.testbed.servers.smtp import Script, SmtpPeer
-from probes.canary.message import Canary, MessageOptions, compose, new_token
+from probes.canary.message import Canary
 from probes.clock import SYSTEM_CLOCK
 from probes.mailboxes import Sighting
 from probes.mailboxes.imap.watch import ImapMailbox
 from probes.net import Net
 from probes.net.tls import TrustStore
-from probes.options import EmailAddress, FilePath, Host, Port, Seconds, Secret
+from probes.options import FilePath, Host, Port, Seconds, Secret
 from probes.records.bounces.reason import BounceReason
 from probes.records.bounces.values import Bounce
 from probes.result import ProbeResult
@@ -26,7 +26,9 @@ from probes.run import run_once
 from tests.servers.certificates import Authority
 from tests.servers.dovecot import Dovecot, running_dovecot
 from tests.servers.postfix import Postfix, postfix
-from tests.support.watching import Waiting, net, watched
+from tests.support.messages import composed
+from tests.support.network import net
+from tests.support.watching import Waiting, watched
 
 pytestmark = [
     pytest.mark.real("postfix", "dovecot-imapd"),
@@ -135,10 +137,7 @@ async def world(authority: Authority) -> AsyncIterator[World]:
 
 
 def canary(domain: str, sender: str = "out", *, dsn: bool = True, verp: bool = False) -> Canary:
-    options = MessageOptions(
-        EmailAddress(f"{sender}@sender.test"), EmailAddress(f"box@{domain}"), dsn=dsn, verp=verp
-    )
-    return compose(options, new_token(), datetime.now(UTC))
+    return composed(f"{sender}@sender.test", f"box@{domain}", dsn=dsn, verp=verp)
 
 
 async def test_a_bounce_that_returns_nothing_of_the_canary_is_known_by_its_envelope_id(

@@ -8,7 +8,7 @@ import pytest
 from exporter.testbed.servers.script import Close, Send, Step, Wait
 from exporter.testbed.servers.smtp import Script
 from probes.canary.lifecycle import Event, sending_ended
-from probes.canary.message import Canary, MessageOptions, compose, new_token
+from probes.canary.message import Canary
 from probes.clock import SYSTEM_CLOCK
 from probes.net.tls import TrustStore
 from probes.options import EmailAddress, Host, Secret
@@ -17,16 +17,13 @@ from probes.routes.submission import SubmissionRoute, hand_over, host
 from probes.run import run_once
 from tests.servers.certificates import Authority
 from tests.support.mail_world import MailWorld, mail_world
+from tests.support.messages import composed
 
 NAME = "submit.example.test"
 ADDRESS = "192.0.2.10"
 ZONE = f"submit A {ADDRESS}"
 ROUTE = SubmissionRoute(Host(NAME), username="probe", password=Secret("s3cret"))
-CANARY = compose(
-    MessageOptions(EmailAddress("probe@example.test"), EmailAddress("box@other.test")),
-    new_token(),
-    datetime(2026, 5, 1, tzinfo=UTC),
-)
+CANARY = composed("probe@example.test", "box@other.test", at=datetime(2026, 5, 1, tzinfo=UTC))
 
 
 @pytest.fixture

@@ -20,8 +20,8 @@ from probes.mailboxes import (
 )
 from probes.net import Net
 from probes.options import Seconds, option
+from probes.registry.rows import MailboxKind, RouteKind
 from probes.result import Phase, ProbeFailure, Reason
-from probes.rows import MailboxKind, RouteKind
 from probes.tasks import TaskSet
 from probes.trace import Trace
 

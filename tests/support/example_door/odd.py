@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from probes.rows import RouteKind
+from probes.registry.rows import RouteKind
 from tests.support.example_door.folder import hand_over
 
 

@@ -64,7 +64,7 @@ async def test_a_selector_in_use_whose_key_is_no_good_fails_and_tells_when_it_wa
     result = await run(zone, learnt("s1"))
     assert told(result) == {code: Status.FAILURE}
     (finding,) = all_findings(result)
-    assert finding.subject == "s1._domainkey.example.test"
+    assert str(finding.subject) == "s1._domainkey.example.test"
     assert f"learnt: it last signed a canary of {JUST_NOW:%Y-%m-%d %H:%M} UTC" in finding.evidence
     assert result.failure is not None
     assert result.failure.owner is Owner.THEIR_DNS
@@ -90,7 +90,7 @@ async def test_a_configured_selector_has_to_have_its_key_whatever_was_learnt() -
 async def test_a_learnt_selector_is_asked_for_in_the_domain_of_its_signature() -> None:
     result = await run(GOOD, learnt("s1", domain="sub.example.test"))
     (finding,) = all_findings(result)
-    assert finding.subject == "s1._domainkey.sub.example.test"
+    assert str(finding.subject) == "s1._domainkey.sub.example.test"
 
 
 @pytest.mark.parametrize(("seen", "ok"), [(JUST_NOW, False), (LONG_AGO, True)])

@@ -6,6 +6,9 @@ import pytest
 
 from exporter.testbed.servers.dns_messages import Misbehaviour
 from exporter.testbed.servers.dns_server import DnsFault
+from probes.kinds.sender.spf import FLAWS, TROUBLES
+from probes.records.spf.cost import Trouble
+from probes.records.spf.lint import Flaw
 from probes.result import Status
 from tests.probes.kinds.sender.test_sender import DMARC, NAMES, TARGET, World, all_findings, told
 
@@ -94,7 +97,7 @@ async def test_the_finding_names_the_domain_to_repair_and_the_term_that_leads_th
     zone = '@ TXT "v=spf1 include:b.example.test -all"\nb TXT "v=spf1 include:nope.test -all"'
     result = await World(f"{zone}\n{DMARC}").run(NOBODY)
     (finding,) = (one for one in all_findings(result) if one.code == "spf.include_missing")
-    assert finding.subject == "nope.test"
+    assert str(finding.subject) == "nope.test"
     assert "b.example.test: include:nope.test" in finding.evidence
 
 
@@ -104,3 +107,12 @@ async def test_a_policy_of_four_hundred_names_costs_the_run_no_other_part() -> N
     assert result.ok
     assert "spf.cost_too_high" in told(result)
     assert sum(one.code == "spf.term_void" for one in all_findings(result)) <= 20
+
+
+def test_every_flaw_and_every_trouble_of_a_policy_has_its_entry() -> None:
+    assert {flaw: entry.code for flaw, (entry, _) in FLAWS.items()} == {
+        flaw: f"spf.{flaw}" for flaw in Flaw
+    }
+    assert {trouble: entry.code for trouble, (entry, _) in TROUBLES.items()} == {
+        trouble: f"spf.{trouble}" for trouble in Trouble
+    }

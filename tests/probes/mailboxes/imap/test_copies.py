@@ -13,7 +13,8 @@ from probes.mailboxes.imap.watch import ImapMailbox
 from probes.net.tls import TrustStore
 from probes.options import Host, Port, Secret
 from tests.servers.imap import Answer, Raw
-from tests.support.watching import Waiting, net
+from tests.support.network import net
+from tests.support.watching import Waiting
 
 GMAIL = Say("* CAPABILITY IMAP4rev1 AUTH=PLAIN X-GM-EXT-1", "{tag} OK done")
 LABELS = (Say('* 1 FETCH (X-GM-LABELS ("\\\\Inbox") UID 1)', "{tag} OK done"),)

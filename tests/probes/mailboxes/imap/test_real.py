@@ -5,7 +5,6 @@ import base64
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Literal
 
 import pytest
@@ -22,7 +21,8 @@ from probes.options import FilePath, Host, Port, Seconds, Secret
 from probes.result import Owner, Phase, ProbeFailure, Reason
 from tests.servers.certificates import Authority
 from tests.servers.dovecot import Dovecot, running_dovecot
-from tests.support.watching import WAIT, Told, Waiting, canary, net, watched
+from tests.support.network import net
+from tests.support.watching import WAIT, Told, Waiting, canary, watched
 
 Tls = Literal["implicit", "starttls", "none"]
 
@@ -312,11 +312,6 @@ async def pymap(authority: Authority) -> AsyncIterator[ImapServer]:
     await server.open()
     yield server
     await server.close()
-
-
-@pytest.fixture
-def authority(tmp_path: Path) -> Authority:
-    return Authority(tmp_path)
 
 
 def in_memory(pymap: ImapServer, authority: Authority) -> ImapMailbox:

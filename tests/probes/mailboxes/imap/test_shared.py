@@ -15,7 +15,8 @@ from probes.result import ProbeFailure, Reason
 from tests.probes.mailboxes.imap.test_watch import header_of, message, opened
 from tests.servers.dovecot import running_dovecot
 from tests.servers.imap import Answer
-from tests.support.watching import Told, Waiting, canary, net, watched
+from tests.support.network import net
+from tests.support.watching import Told, Waiting, canary, watched
 
 USER = "us"
 TOKEN, MESSAGE = canary()

@@ -18,7 +18,8 @@ from probes.options import Host, Port, Seconds, Secret
 from probes.records.imap.responses import Listed
 from probes.result import Owner, Phase, ProbeFailure, Reason
 from tests.servers.imap import Answer, Hang, Raw
-from tests.support.watching import WAIT, Told, Waiting, canary, net, watched
+from tests.support.network import net
+from tests.support.watching import WAIT, Told, Waiting, canary, watched
 
 ONLY_INBOX = {"LIST": (Say('* LIST () "/" INBOX', "{tag} OK done"),)}
 TOKEN, MESSAGE = canary()
@@ -664,10 +665,10 @@ def test_a_mailbox_names_its_host_and_how_long_it_keeps() -> None:
 
 def stored(messages: dict[int, bytes]) -> Callable[[], list[Answer]]:
     """The answer to a FETCH of headers: these messages by UID."""
-    acts: list[Step] = [
+    steps: list[Step] = [
         message(n, uid, header_of(each)) for n, (uid, each) in enumerate(messages.items(), 1)
     ]
-    return lambda: [(*acts, OK), (OK,)]
+    return lambda: [(*steps, OK), (OK,)]
 
 
 def selected(uid_validity: int = 7, mode: str = "READ-WRITE") -> Answer:
@@ -730,10 +731,10 @@ async def test_where_nothing_can_be_removed_nothing_is_touched(
 async def test_many_messages_are_removed_in_chunks(the_net: Net) -> None:
     count = CHUNK + 1
     tokens = dict.fromkeys(range(1, count + 1), TOKEN)
-    acts: list[Step] = [message(n, n, header_of(MESSAGE)) for n in range(1, CHUNK + 1)]
+    steps: list[Step] = [message(n, n, header_of(MESSAGE)) for n in range(1, CHUNK + 1)]
     answers: Answers = {
         "SELECT": selected(),
-        "UID FETCH": [(*acts, OK), (message(count, count, header_of(MESSAGE)), OK)],
+        "UID FETCH": [(*steps, OK), (message(count, count, header_of(MESSAGE)), OK)],
     }
     async with ImapPeer(answers) as peer:
         assert await remove(the_net, target(peer), "INBOX", 7, tokens) == {TOKEN}

@@ -18,8 +18,9 @@ from probes.records.bounces.dsn import parse_dsn
 from probes.records.bounces.reason import BounceReason as Why
 from probes.records.bounces.values import Action, Bounce, BouncedRecipient
 from probes.records.reply import EnhancedCode
+from tests.support.places import CORPUS
 
-CORPUS = Path(__file__).parents[3] / "corpus" / "bounces"
+BOUNCES = CORPUS / "bounces"
 
 # file: status, reply code, remote MTA, reporting MTA, reason of the first recipient
 FAILED: dict[str, tuple[EnhancedCode | None, int | None, str | None, str | None, Why]] = {
@@ -73,7 +74,7 @@ TOKEN = b"mailcanary-abcdefghijklmnopqrstuvwxyz"
 
 
 def read(name: str) -> bytes:
-    return (CORPUS / f"{name}.eml").read_bytes()
+    return (BOUNCES / f"{name}.eml").read_bytes()
 
 
 def bounce_of(message: bytes) -> Bounce:
@@ -99,7 +100,7 @@ def report(fields: str, *, text: str = "", more: str = "") -> bytes:
 
 
 def test_every_file_of_the_corpus_is_spoken_for() -> None:
-    files = {path.stem for path in CORPUS.glob("*.eml")}
+    files = {path.stem for path in BOUNCES.glob("*.eml")}
     named = {name for name in files if name.startswith("not-")}
     assert files == {*FAILED, *DELAYED, "delivered"} | named
     assert len(named) >= 8
@@ -133,7 +134,7 @@ def test_the_returned_header_is_found(name: str) -> None:
     assert b"Token:" not in header
 
 
-@pytest.mark.parametrize("path", sorted(CORPUS.glob("not-*.eml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(BOUNCES.glob("not-*.eml")), ids=lambda path: path.stem)
 def test_what_is_no_bounce_is_none(path: Path) -> None:
     assert parse_dsn(path.read_bytes()) is None
 
@@ -406,7 +407,7 @@ _PIECES = st.sampled_from(
 )
 
 
-@settings(max_examples=400)
+@settings(max_examples=4 * settings().max_examples)
 @given(st.binary() | st.lists(_PIECES, max_size=40).map(b"".join))
 def test_any_bytes_are_read(message: bytes) -> None:
     bounce = parse_dsn(message)
@@ -416,8 +417,8 @@ def test_any_bytes_are_read(message: bytes) -> None:
         assert all(text is None or text.isprintable() for text in said)
 
 
-@settings(max_examples=200)
-@given(st.sampled_from(sorted(CORPUS.glob("*.eml"))), st.data())
+@settings(max_examples=2 * settings().max_examples)
+@given(st.sampled_from(sorted(BOUNCES.glob("*.eml"))), st.data())
 def test_any_damage_to_a_real_one_is_borne(path: Path, data: st.DataObject) -> None:
     message = path.read_bytes()
     start = data.draw(st.integers(0, len(message)))

@@ -189,7 +189,7 @@ _PIECES = st.sampled_from(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=3 * settings().max_examples)
 @given(st.text() | st.lists(_PIECES).map("".join), st.sampled_from([(), ("user@reader.test",)]))
 def test_any_text_is_read(text: str, named: tuple[str, ...]) -> None:
     said, returned = split_returned(text)

@@ -211,7 +211,7 @@ _SIGNS = st.sampled_from(
 _VALUES = st.text() | st.lists(_SIGNS).map("".join)
 
 
-@settings(max_examples=300)
+@settings(max_examples=3 * settings().max_examples)
 @given(st.lists(st.tuples(_NAMES | st.text(), _VALUES)))
 def test_any_header_gives_verdicts_that_lose_no_field(header: Header) -> None:
     verdicts = spam_verdicts(header)

@@ -3,15 +3,15 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import yaml
 
 from probes.records.looked_up import LookedUp, LookupStatus
 from probes.records.mx import MxRecord
+from tests.support.places import CORPUS
 
-FOLDER = Path(__file__).parents[3] / "corpus" / "spf"
+FOLDER = CORPUS / "spf"
 POLICY = "policy.test"
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 

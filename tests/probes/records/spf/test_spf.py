@@ -255,7 +255,7 @@ def test_any_macro_string_is_read_or_refused(text: str, is_explanation: bool) ->
     ids=lambda value: value[:40] if isinstance(value, str) else "",
 )
 def test_what_is_unwise_is_said(text: str, codes: set[str]) -> None:
-    assert {remark.code for remark in lint(parse_spf(text))} == codes
+    assert {f"spf.{remark.flaw}" for remark in lint(parse_spf(text))} == codes
 
 
 async def test_the_worst_case_counts_every_term_of_every_policy() -> None:

@@ -7,11 +7,11 @@ from probes.kinds import mailbox_reading, mx, nameservers, submission
 from probes.kinds.policy import probe as policy
 from probes.kinds.sender import probe as sender
 from probes.mailboxes.imap import watch as imap
-from probes.plugins import PluginTable
+from probes.registry.plugins import PluginTable
+from probes.registry.rows import Diagnosed, Kind, MailboxKind, RouteKind
 from probes.result import Aspect, Phase
 from probes.routes import direct
 from probes.routes import submission as submission_route
-from probes.rows import Diagnosed, Kind, MailboxKind, RouteKind
 
 _OPENING = (
     *(Phase.DNS_ADDRESS, Phase.CONNECT, Phase.TLS, Phase.GREETING, Phase.EHLO, Phase.STARTTLS),

@@ -1,7 +1,7 @@
 """Kinds, routes and mailboxes of other packages, found by their entry points.
 
 A package declares `mailcanary.kinds`, `mailcanary.routes` or `mailcanary.mailboxes` entry points;
-the name is the word of the configuration file, the object is a row of `probes.rows`.
+the name is the word of the configuration file, the object is a row of `probes.registry.rows`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -75,7 +75,9 @@ class PluginTable(Mapping[str, R]):
             why = one_line(f"{type(error).__name__}: {error}")
             raise PluginError(f"{_named(point)}: cannot be loaded: {why}") from error
         if not isinstance(row, self._row):
-            raise PluginError(f"{_named(point)}: is not a {self._row.__name__} of probes.rows")
+            raise PluginError(
+                f"{_named(point)}: is not a {self._row.__name__} of probes.registry.rows"
+            )
         if not is_dataclass(row.target):
             raise PluginError(f"{_named(point)}: its target is not a dataclass")
         return row

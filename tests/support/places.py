@@ -1,0 +1,7 @@
+"""Folders of the checkout."""
+
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs"
+CORPUS = ROOT / "tests" / "corpus"
