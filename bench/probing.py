@@ -16,12 +16,13 @@ from exporter.commands.common import set_up_logging
 from exporter.config import parse
 from exporter.ledger.ledger import Ledger
 from exporter.metrics.metrics import Metrics
-from exporter.model import Change, Config
+from exporter.model import Config
 from exporter.network import build_net
 from exporter.service.log_writer import LogWriter
 from exporter.service.publisher import Publisher
 from exporter.service.run_buffer import RunBuffer
 from exporter.service.runs import finish, probe
+from exporter.service.subscribers import LogSubscriber, MetricsSubscriber
 from probes.clock import SYSTEM_CLOCK
 from probes.net.address_limiter import AddressLimiter
 
@@ -52,20 +53,18 @@ jobs:
 class Probing:
     """Runs jobs by the same steps as `exporter.app` does, without its scheduler."""
 
-    def __init__(self, config: Config, book: RunBuffer) -> None:
+    def __init__(self, config: Config, book: RunBuffer, publisher: Publisher) -> None:
         self._config = config
         self._book = book
         # everybody talks to one address here, which the service would do one session at a time
         self._net = replace(build_net(config), gate=AddressLimiter(AT_ONE_ADDRESS))
-        self._metrics = Metrics("0", SYSTEM_CLOCK)
-        self._metrics.configure(config)
-        self._publish = Publisher(_no_canary, self._metrics.run_finished, _no_ledger_error)
+        self._publisher = publisher
         self._ticks = count()
 
     async def run_one(self, name: str) -> bool:
         """One run; whether it was well."""
         run = await probe(self._config.jobs[name], next(self._ticks), self._net)
-        finish(run, self._book, self._publish)
+        finish(run, self._book, self._publisher)
         return run.result.ok
 
     async def measure(self, request: Answer) -> Answer:
@@ -80,7 +79,8 @@ class Probing:
 
         began = time.process_time()
         await asyncio.gather(*(lane() for _ in range(request["together"])))
-        await self._book.write()
+        if not await self._book.write():
+            raise AssertionError("the ledger refused a run")
         return {"cpu": time.process_time() - began, "failed": failed}
 
     async def hold(self, request: Answer) -> Answer:
@@ -104,20 +104,16 @@ def resident_mb(pid: int) -> float:
     return pages * resource.getpagesize() / 1e6
 
 
-def _no_canary(change: Change) -> None:
-    raise AssertionError(f"no canary was sent: {change}")
-
-
-def _no_ledger_error() -> None:
-    raise AssertionError("the ledger refused a run")
-
-
 async def run(folder: str, ca: str, ports: dict[str, int]) -> None:
     """Answer with `measure`, or with `hold` where the request says so."""
     log_to_nowhere()
     ledger = await Ledger.open(f"{folder}/ledger-{os.getpid()}.sqlite", SYSTEM_CLOCK)
-    async with RunBuffer(ledger, _no_ledger_error) as book:
-        probing = Probing(parse(configuration(folder, ca, ports), "bench"), book)
+    config = parse(configuration(folder, ca, ports), "bench")
+    metrics = Metrics("0", SYSTEM_CLOCK)
+    publisher = Publisher(MetricsSubscriber(metrics), LogSubscriber())
+    publisher.configured(config)
+    async with RunBuffer(ledger, publisher) as book:
+        probing = Probing(config, book, publisher)
 
         async def handle(request: Answer) -> Answer:
             return await (probing.hold if "seconds" in request else probing.measure)(request)

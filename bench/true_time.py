@@ -24,13 +24,14 @@ from exporter.app import set_apart
 from exporter.config import parse
 from exporter.ledger.ledger import Ledger
 from exporter.metrics.metrics import Metrics
-from exporter.model import Change, Run
+from exporter.model import Run
 from exporter.network import build_net
 from exporter.service.loop_monitor import LoopMonitor
-from exporter.service.publisher import Publisher
+from exporter.service.publisher import Publisher, Subscriber
 from exporter.service.run_buffer import RunBuffer
 from exporter.service.runs import finish, probe
 from exporter.service.scheduler import Entry, Scheduler
+from exporter.service.subscribers import LogSubscriber, MetricsSubscriber
 from probes.catalogue.monitor import LOOP_LAGGED
 from probes.clock import SYSTEM_CLOCK
 from probes.result import Phase, ProbeResult
@@ -126,6 +127,16 @@ class _Told:
     wire: Worker
 
 
+@dataclass(frozen=True, slots=True)
+class _Results(Subscriber):
+    """Keeps the result of every run."""
+
+    results: list[ProbeResult]
+
+    def run_finished(self, run: Run) -> None:
+        self.results.append(run.result)
+
+
 async def _level(told: _Told, rate: int, takes: float) -> Level:
     text = _CONFIG.format(folder=told.folder, ca=told.ca, port=told.port)
     config = parse(text, "bench", {})
@@ -133,19 +144,14 @@ async def _level(told: _Told, rate: int, takes: float) -> Level:
     metrics.configure(config)
     ledger = await Ledger.open(config.service.ledger, SYSTEM_CLOCK)
     results: list[ProbeResult] = []
-
-    def finished(run: Run) -> None:
-        metrics.run_finished(run)
-        results.append(run.result)
-
-    publish = Publisher(_no_canary, finished, _no_ledger_error)
+    publisher = Publisher(MetricsSubscriber(metrics), LogSubscriber(), _Results(results))
     net, ticks = build_net(config), iter(range(10**9))
-    book = RunBuffer(ledger, _no_ledger_error)
-    async with LoopMonitor(metrics.loop_lag) as monitor, book:
+    book = RunBuffer(ledger, publisher)
+    async with LoopMonitor(publisher.loop_lagged) as monitor, book:
 
         async def one(name: str, tick: int) -> None:  # noqa: ARG001 - the scheduler's words
             job = config.jobs["slow"]
-            finish(await probe(job, next(ticks), net, lag=monitor.worst_since), book, publish)
+            finish(await probe(job, next(ticks), net, lag=monitor.worst_since), book, publisher)
 
         set_apart()
         warm_up = takes + 1.0
@@ -163,6 +169,8 @@ async def _level(told: _Told, rate: int, takes: float) -> Level:
         measured = results[skipped:]
         await scheduler.stop(2 * takes)
         await scheduling
+        if not await book.write():
+            raise AssertionError("the ledger refused a run")
     await ledger.close()
     return _summary(rate, cpu, waiting, measured, await told.wire.ask())
 
@@ -208,16 +216,8 @@ def _waited() -> float:
     return int(Path("/proc/thread-self/schedstat").read_text("ascii").split()[1]) / 1e9
 
 
-def _no_canary(change: Change) -> None:
-    raise AssertionError(f"no canary was sent: {change}")
-
-
 def _nothing_missed(name: str, count: int) -> None:
     raise AssertionError(f"{name} missed {count} slots")
-
-
-def _no_ledger_error() -> None:
-    raise AssertionError("the ledger refused a run")
 
 
 if __name__ == "__main__":

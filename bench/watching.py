@@ -18,7 +18,7 @@ from probes.canary.message import compose, new_token
 from probes.clock import SYSTEM_CLOCK
 from probes.mailboxes import Cursor, Look, News, Report, Sighting
 from probes.registry import MAILBOXES
-from probes.result import ProbeResult
+from probes.result import Handover, HandoverState, ProbeResult
 
 SETTLED_WITHIN = 60.0
 TOGETHER = 10
@@ -38,6 +38,9 @@ mailboxes:
 paths:
   path: {{route: unused, mailbox: inbox, mail_from: a@sender.test, rcpt_to: {user}@imap.test}}
 """
+
+
+_TAKEN = Handover(HandoverState.HANDED_OVER)
 
 
 class Watching:
@@ -100,7 +103,7 @@ class Watching:
         await self._ledger.claim(path.name, "inbox", tick, token, path.late_after, path.lost_after)
         started = SYSTEM_CLOCK.now()
         self._on_change(await self._ledger.record(token, Event.SEND_STARTED, started))
-        result = ProbeResult("submission", started.utc, 0.01, (), None)
+        result = ProbeResult("submission", started.utc, 0.01, (), None, handover=_TAKEN)
         ended = SYSTEM_CLOCK.now()
         self._on_change(
             await self._ledger.record(token, sending_ended(result), ended, result=result)

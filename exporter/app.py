@@ -71,7 +71,7 @@ def set_apart() -> None:
 async def serving(service: Service, address: str, port: int) -> AsyncIterator[str]:
     """A started service with its pages; yields the address of the pages."""
     monitor = service.loop_monitor
-    prober = Prober(lambda: service.config, service.net, service.with_known_selectors)
+    prober = Prober(lambda: service.config, service.net, service.starter.with_known_selectors)
     state = HttpState(service.metrics, monitor, service.arrivals.not_ready, prober.answer)
     pages = serve(state, address, port, supervisor=service.supervisor)
     async with monitor, service.run_buffer, pages as bound:

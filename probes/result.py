@@ -7,7 +7,7 @@ from enum import Enum, StrEnum
 from typing import Any
 
 from probes.records.reply import Reply
-from probes.subject import Subject
+from probes.records.subject import Subject
 
 
 class Phase(StrEnum):
@@ -223,9 +223,37 @@ class Part:
         return Subject.place(self.host, self.address)
 
 
+class HandoverState(StrEnum):
+    """How far a route came with handing a message over."""
+
+    UNCERTAIN = "may_have_been_handed_over"
+    HANDED_OVER = "handed_over"
+    REFUSED_FOR_NOW = "refused_for_now"
+    REFUSED_FOR_GOOD = "refused_for_good"
+
+
+@dataclass(frozen=True, slots=True)
+class Handover:
+    """The report of a route: how far it came, and the receiver's answer where there was one.
+
+    UNCERTAIN holds from the moment from which the receiver may have the whole message.
+    """
+
+    state: HandoverState
+    reply: Reply | None = None
+
+
+_NOT_IN_DOCUMENT = {"document": False}
+"""Metadata of a field that the JSON document of its class does not have."""
+
+
 @dataclass(frozen=True, slots=True)
 class ProbeResult:
-    """The one outcome of one run, always produced, whatever the peer did."""
+    """The one outcome of one run, always produced, whatever the peer did.
+
+    `handover` is the last report of a route, None where it never came so far. The ledger keeps the
+    event that follows from it, not the report itself.
+    """
 
     kind: str
     started_at: datetime
@@ -236,6 +264,7 @@ class ProbeResult:
     parts: tuple[Part, ...] = ()
     facts: Facts = field(default_factory=dict)
     known: tuple[Known, ...] = ()
+    handover: Handover | None = field(default=None, compare=False, metadata=_NOT_IN_DOCUMENT)
 
     @property
     def ok(self) -> bool:
@@ -402,7 +431,9 @@ def _document(value: Any) -> dict[str, Any]:
 def _shallow(value: Any) -> dict[str, Any]:
     names = _FIELD_NAMES.get(type(value))
     if names is None:
-        names = _FIELD_NAMES[type(value)] = tuple(field.name for field in fields(value))
+        names = _FIELD_NAMES[type(value)] = tuple(
+            field.name for field in fields(value) if field.metadata.get("document", True)
+        )
     document = {name: getattr(value, name) for name in names}
     if isinstance(value, ProbeResult | Part):
         document["ok"] = value.ok

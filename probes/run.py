@@ -80,6 +80,7 @@ async def run_once(
         parts=trace.parts,
         facts=dict(trace.facts),
         known=tuple(trace.known),
+        handover=trace.handover,
     )
 
 

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from types import TracebackType
 
 from probes.catalogue import monitor
+from probes.catalogue.facts import FactSheet
 from probes.clock import Clock
-from probes.facts import FactSheet
 from probes.result import (
     Aspect,
     Failure,
     Finding,
+    Handover,
     Known,
     Owner,
     Part,
@@ -100,6 +101,9 @@ class Trace:
     """Collects timings, facts, findings, parts and what is known of the target, while a kind walks
     through its protocol.
 
+    A route sets `handover` as soon as the receiver may have the message, and again with its answer:
+    the last report counts, whatever ends the run.
+
     A listener hears every phase as it begins and ends; it must return at once and never raise.
     """
 
@@ -121,6 +125,7 @@ class Trace:
         self.findings: list[Finding] = []
         self.facts = FactSheet()
         self.known: list[Known] = [] if known is None else known
+        self.handover: Handover | None = None
         self.current = Phase.EVALUATE
         self._children: list[Trace] = []
         self._listener = listener

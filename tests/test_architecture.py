@@ -51,7 +51,6 @@ ROOMS = (
 CLIENTS = {
     "aiosmtplib": ("probes.net",),
     "cryptography": ("probes.net", "probes.records.signatures"),
-    "dkim": ("probes.canary",),
     "dns": ("probes.net",),
     "h11": ("probes.net",),
     "idna": ("probes.records",),

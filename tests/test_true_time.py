@@ -4,7 +4,7 @@ import asyncio
 import re
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from exporter.ledger.ledger import Ledger
 from exporter.metrics.metrics import Metrics
 from exporter.model import CanaryRecord, Change, Run
 from exporter.service.loop_monitor import LoopMonitor
+from exporter.service.publisher import Subscriber
 from exporter.service.service import Service
 from exporter.testbed.servers.script import Say, Signal
 from exporter.testbed.servers.smtp import Script, SmtpPeer
@@ -141,17 +142,23 @@ async def dovecot() -> AsyncIterator[Dovecot]:
         yield server
 
 
+@dataclass
+class Settled(Subscriber):
+    """Keeps the first canary that is settled."""
+
+    first: "asyncio.Future[CanaryRecord]"
+
+    def canary_changed(self, change: Change) -> None:
+        if change.record.state not in UNSETTLED and not self.first.done():
+            self.first.set_result(change.record)
+
+
 @pytest.mark.real("dovecot-imapd")
 @pytest.mark.parametrize("poll", ["50ms", "300ms"])
 async def test_an_arrival_lies_between_the_look_without_it_and_the_look_with_it(
     poll: str, dovecot: Dovecot, tmp_path: Path
 ) -> None:
     settled: asyncio.Future[CanaryRecord] = asyncio.get_running_loop().create_future()
-
-    def observe(change: Change) -> None:
-        if change.record.state not in UNSETTLED and not settled.done():
-            settled.set_result(change.record)
-
     ledger = await Ledger.open(str(tmp_path / "ledger.sqlite"), SYSTEM_CLOCK)
     async with SmtpPeer(Script(on={"content": (Signal("taken"), Say("250 ok"))})) as peer:
         text = CONFIG.format(
@@ -162,7 +169,7 @@ async def test_an_arrival_lies_between_the_look_without_it_and_the_look_with_it(
             password=dovecot.password,
             poll=poll,
         )
-        service = Service(parse(text, "test.yaml", {}), ledger, observer=observe)
+        service = Service(parse(text, "test.yaml", {}), ledger, subscribers=(Settled(settled),))
         stop = asyncio.Event()
         async with serving(service, "127.0.0.1", 0), asyncio.timeout(20):
             running = asyncio.create_task(service.run(stop, at_once=True, scheduled=False))

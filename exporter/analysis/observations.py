@@ -11,8 +11,8 @@ from exporter.analysis.verdicts import Verdict, path_verdict, verdict_of
 from exporter.model import CanaryRecord, Config, Job, Path, Run
 from probes.canary.lifecycle import Outcome
 from probes.catalogue import mx, smtp
+from probes.records.subject import SubjectKind
 from probes.result import Finding, ProbeResult, Status
-from probes.subject import SubjectKind
 
 KEPT = 8
 """Observations kept of one path or job."""

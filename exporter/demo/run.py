@@ -24,6 +24,7 @@ from exporter.ledger.ledger import Ledger
 from exporter.model import CanaryRecord, Change, Config
 from exporter.reports.exit_codes import ExitCode
 from exporter.reports.wording import milliseconds
+from exporter.service.publisher import Subscriber
 from exporter.service.service import Service
 from exporter.terminal.text import complain
 from probes.canary.lifecycle import Outcome
@@ -49,7 +50,7 @@ def demo(once: bool, fault: str | None, port: int) -> int:  # noqa: FBT001 - cal
 
 
 @dataclass
-class Board:
+class Board(Subscriber):
     """The state of each path's latest canary, and the outcomes of the settled ones."""
 
     intended: Mapping[str, Outcome]
@@ -57,7 +58,7 @@ class Board:
     settled: dict[str, list[Outcome]] = field(default_factory=dict)
     complete: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def on_change(self, change: Change) -> None:
+    def canary_changed(self, change: Change) -> None:
         """Take note of one step in a canary's life."""
         record = change.record
         newest = self.latest.get(record.path)
@@ -139,7 +140,7 @@ async def _demo(fault: str | None, port: int, *, once: bool) -> int:
 async def _watched(config: Config, board: Board) -> AsyncIterator[tuple[Service, str]]:
     ledger = await Ledger.open(config.service.ledger, SYSTEM_CLOCK)
     try:
-        service = Service(config, ledger, observer=board.on_change)
+        service = Service(config, ledger, subscribers=(board,))
         options = config.service
         async with serving(service, options.listen_address, options.listen_port) as url:
             yield service, url

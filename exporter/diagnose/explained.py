@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from exporter.diagnose.diagnosis import AreaResult, Diagnosis
 from exporter.diagnose.verdicts import findings_of, takes_no_mail
 from probes.catalogue import ENTRIES, mx, smtp
+from probes.records.subject import SubjectKind
 from probes.result import Failure, Finding, Part, Phase, Reason, Status, one_line
-from probes.subject import SubjectKind
 
 _GRAVE = (Status.FAILURE, Status.WARNING, Status.UNTESTABLE)
 

@@ -14,6 +14,7 @@ from probes.catalogue.failure_ending import VERIFY
 from probes.catalogue.failures import failure_entry
 from probes.mx.recipients import asked_for
 from probes.net import Net
+from probes.records.subject import Subject, SubjectKind
 from probes.result import (
     Failure,
     Finding,
@@ -25,7 +26,6 @@ from probes.result import (
     Status,
     one_line,
 )
-from probes.subject import Subject, SubjectKind
 
 _ORDER = (
     *(Status.FAILURE, Status.WARNING, Status.UNTESTABLE),

@@ -17,6 +17,7 @@ from probes.catalogue import arrival
 from probes.mailboxes import Placement, Sighting
 from probes.records.raw_message import MAX_MESSAGE
 from probes.records.reply import Reply
+from probes.records.subject import read_subject
 from probes.result import (
     Failure,
     Finding,
@@ -29,7 +30,6 @@ from probes.result import (
     Status,
     json_default,
 )
-from probes.subject import read_subject
 
 MAX_RESULT_CHARACTERS = 256 * 1024
 """A longer result is kept without its parts and facts; the fact `ledger.shortened` says so."""

@@ -1,7 +1,7 @@
 """The ledger: what was planned, sent and seen, on the disk before anybody acts on it."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -143,16 +143,18 @@ class Ledger:
         work = partial(self._record, token, event, at, result, sighting, mailbox)
         return await self._thread.call(work, lambda change: self._follow(change, at))
 
-    async def expire(self, now: Instant, looked: Mapping[str, Instant]) -> tuple[Change, ...]:
+    async def expire(
+        self, now: Instant, looked: Mapping[str, Instant], *, only: Collection[str] | None = None
+    ) -> tuple[Change, ...]:
         """Settle what has waited long enough, at most 1,000 canaries per call.
 
         `looked`: mailbox -> when the last look at all its folders began; mailboxes that cannot be
         read now are missing. A canary is lost when that look came `lost_after` or more after it was
         handed over, and untestable when its mailbox still cannot be read after GIVE_UP_AFTER times
         that. A sender silent for `lost_after` is taken for gone. Canaries that another process sent
-        by hand are settled as well.
+        by hand are settled as well; with `only`, no canary but those with these tokens.
         """
-        work = partial(self._expire, now, dict(looked))
+        work = partial(self._expire, now, dict(looked), only)
         return await self._thread.call(work, lambda changes: self._follow_all(changes, now))
 
     async def resume(self) -> tuple[Change, ...]:
@@ -307,11 +309,16 @@ class Ledger:
         self._store.change_canary(record, change.record)
         return change
 
-    def _expire(self, now: Instant, looked: Mapping[str, Instant]) -> tuple[Change, ...]:
-        for record in self._store.unsettled_by_hand(_CHUNK):
-            self._adopt(record, now)
+    def _expire(
+        self, now: Instant, looked: Mapping[str, Instant], only: Collection[str] | None
+    ) -> tuple[Change, ...]:
+        if only is None:
+            for record in self._store.unsettled_by_hand(_CHUNK):
+                self._adopt(record, now)
         events: list[tuple[str, Event]] = []
         for token, waiting in self._waiting.items():
+            if only is not None and token not in only:
+                continue
             event = verdict(waiting, now.monotonic, looked.get(waiting.mailbox))
             if event is not None:
                 events.append((token, event))

@@ -11,15 +11,7 @@ from exporter.analysis.verdicts import Verdict, verdict_of
 from exporter.model import CanaryRecord, Change
 from probes.canary.lifecycle import Event, Outcome
 from probes.catalogue.monitor import LOOP_LAGGED
-from probes.result import (
-    Failure,
-    Part,
-    Phase,
-    PhaseTiming,
-    ProbeResult,
-    Reason,
-    owner_of,
-)
+from probes.result import Failure, Part, Phase, PhaseTiming, ProbeResult, Reason, owner_of
 
 MAX_MX_HOSTS = 32
 """MX hosts of one domain that get series of their own, in the order of the result."""

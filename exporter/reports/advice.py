@@ -9,8 +9,8 @@ from typing import Any
 from exporter.reports.own_address import local_address
 from probes.catalogue import filled
 from probes.catalogue.subjects import subject_values
+from probes.records.subject import Subject, is_address
 from probes.result import Part, one_line
-from probes.subject import Subject, is_address
 
 MAX_PLACES = 5
 """Addresses of a host for which a command is told."""

@@ -1,6 +1,6 @@
 """The page of all facts, generated from their declarations."""
 
-from probes.facts import AREAS, Fact
+from probes.catalogue.facts import AREAS, Fact
 
 _HEAD = """\
 # Facts
@@ -9,12 +9,12 @@ A fact is one thing a run or one part of it learnt. Its name is stable: JSON and
 fact that a run did not learn is absent; one that can be null says so. `run --json`,
 `show --json` and `diagnose --json` have them under `facts`.
 
-This page is made from `probes/facts.py` by `exporter/reports/facts_page.py`.
+This page is made from `probes/catalogue/facts.py` by `exporter/reports/facts_page.py`.
 """
 
 
 def page() -> str:
-    """Return the whole of docs/facts.md."""
+    """Return the whole of docs/generated/facts.md."""
     return "\n".join((_HEAD, *(_section(title, facts) for title, facts in AREAS.items())))
 
 

@@ -14,9 +14,9 @@ from exporter.reports.exit_codes import ExitCode, outcome_code, result_code
 from probes.canary.message import MARKER
 from probes.catalogue import ENTRIES, owner_of_finding
 from probes.catalogue.failures import failure_entry
+from probes.records.subject import Subject
 from probes.registry import KINDS
 from probes.result import Failure, Finding, Part, ProbeResult, Status
-from probes.subject import Subject
 
 _SOME = 6
 

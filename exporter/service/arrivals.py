@@ -1,4 +1,4 @@
-"""What the mailboxes show: the watchers, what their reports settle, and the cleaning up."""
+"""What the mailboxes show: the watchers and what their reports settle."""
 
 import asyncio
 import logging
@@ -6,13 +6,11 @@ from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from typing import Any
 
-from exporter.ledger.errors import LedgerError
 from exporter.ledger.ledger import Ledger
-from exporter.metrics.metrics import Metrics
-from exporter.model import CanaryRecord, Change, Examined, Mailbox
-from exporter.service.cleaner import Cleaner
+from exporter.model import CanaryRecord, Change, Mailbox
 from exporter.service.examiner import Examiner
-from exporter.service.mailbox_watcher import MailboxWatcher, WatchState
+from exporter.service.mailbox_watcher import MailboxWatcher
+from exporter.service.publisher import Publisher, Subscriber
 from exporter.service.runs import event_of, unstored
 from exporter.service.supervision import Supervisor, log_error
 from probes.canary.lifecycle import UNSETTLED
@@ -28,31 +26,35 @@ COPIES_AT_A_TIME = 2
 """Whole messages of all mailboxes that are held in memory, 16 MiB each at most."""
 
 
-class Arrivals:
+class Arrivals(Subscriber):
     """Watches the configured mailboxes and turns what they show into changes of the ledger.
 
-    `net` is asked anew for every session, so that a reload takes effect; `on_change` hears of every
-    change once it is durable.
+    `net` is asked anew for every session, so that a reload takes effect. It is a subscriber of its
+    own publisher: each change of a canary decides whether the watchers wait for it.
+
+    With `only_own` it acts on those canaries alone whose changes this process publishes. Another
+    process, the service, reads the same mailboxes: it settles and counts all others, and how far a
+    folder has been read is for it to keep.
     """
 
     def __init__(
         self,
         net: Callable[[], Net],
         ledger: Ledger,
-        metrics: Metrics,
+        publisher: Publisher,
         clock: Clock,
-        on_change: Callable[[Change], None],
         supervisor: Supervisor,
+        *,
+        only_own: bool = False,
     ) -> None:
+        self._own: set[str] | None = set() if only_own else None
         self._supervisor = supervisor
         self._net = net
         self._ledger = ledger
-        self._metrics = metrics
+        self._publisher = publisher
         self._clock = clock
-        self._on_change = on_change
-        self._examiner = Examiner(ledger, self._on_examined, metrics.ledger_error)
+        self._examiner = Examiner(ledger, publisher)
         self._room = asyncio.Semaphore(COPIES_AT_A_TIME)
-        self._cleaner = Cleaner(net, ledger, metrics, clock)
         self._watchers: dict[str, MailboxWatcher] = {}
         self._watching: dict[str, asyncio.Task[None]] = {}
         self._watched: dict[str, Mailbox] = {}
@@ -86,19 +88,17 @@ class Arrivals:
         await cancel(self._watching.values())
         await asyncio.gather(*self._publishing, return_exceptions=True)
 
-    def follow(self, record: CanaryRecord) -> None:
+    def canary_changed(self, change: Change) -> None:
         """Tell the watchers whether this canary is waited for: its copy, or news of it."""
+        if self._own is not None:
+            self._own.add(change.record.token)
         for watcher in self._watchers.values():
-            _tell(watcher, record)
+            _tell(watcher, change.record)
 
     def looked(self) -> dict[str, Instant]:
         """When the last complete look at each mailbox began that can be read now."""
         looks = {name: watcher.looked for name, watcher in self._watchers.items()}
         return {name: looked for name, looked in looks.items() if looked is not None}
-
-    async def clean(self, mailbox: Mailbox) -> None:
-        """Remove our own settled canaries whose time is over. Raises LedgerError."""
-        await self._cleaner.clean(mailbox)
 
     async def _begin(self, mailbox: Mailbox) -> None:
         kind = MAILBOXES[mailbox.kind]
@@ -113,47 +113,54 @@ class Arrivals:
             watch,
             self._clock,
             report=partial(self._on_report, mailbox.name),
-            changed_state=partial(self._on_watch_state, mailbox.name),
-            cursors=await self._ledger.cursors(mailbox.name),
+            changed_state=partial(self._publisher.mailbox_changed, mailbox.name),
+            cursors={} if self._own is not None else await self._ledger.cursors(mailbox.name),
             room=self._room,
         )
-        for place in await self._ledger.unexamined(mailbox.name):
-            watcher.want(place)
         self._watchers[mailbox.name] = watcher
-        for record in await self._ledger.in_flight():
-            _tell(watcher, record)
+        if self._own is None:
+            await self._take_over(watcher)
         name = f"watch {mailbox.name}"
         kept = self._supervisor.keep(name, watcher.run, on_error=watcher.ended)
         self._watching[mailbox.name] = asyncio.create_task(kept, name=f"keep {name}")
         self._watched[mailbox.name] = mailbox
 
-    def _on_watch_state(self, mailbox: str, state: WatchState) -> None:
-        self._metrics.mailbox_watch(mailbox, is_up=state.is_up, failure=state.failure)
-        if state.failure is not None:
-            LOG.warning(
-                "mailbox %s cannot be read: %s: %s",
-                mailbox,
-                state.failure.reason,
-                state.failure.detail,
-            )
+    async def _take_over(self, watcher: MailboxWatcher) -> None:
+        """Tell a new watcher what an earlier process, or an earlier watcher, left to be done."""
+        for place in await self._ledger.unexamined(watcher.name):
+            watcher.want(place)
+        for record in await self._ledger.in_flight():
+            _tell(watcher, record)
 
     async def _on_report(self, mailbox: str, report: News) -> None:
         """What a watch saw, stored before the watch goes on.
 
         A ledger that refuses ends the session: the next one sees the same again.
         """
-        try:
-            if isinstance(report, Look):
-                self._metrics.looked(mailbox, report.began.utc)
-            elif isinstance(report, Cursor):
-                await self._ledger.save_cursor(mailbox, report)
-            elif isinstance(report, Sighting):
-                await self._to_its_end(self._on_sighting(mailbox, report))
-            elif isinstance(report, Content):
-                await self._on_content(self._watched[mailbox], report)
-        except LedgerError as error:
-            self._metrics.ledger_error()
-            raise unstored(error) from error
+        if not self._is_ours(report):
+            return
+        with self._publisher.attempting(f"mailbox {mailbox}") as attempt:
+            await self._take(mailbox, report)
+        if attempt.refusal is not None:
+            raise unstored(attempt.refusal) from attempt.refusal
+
+    def _is_ours(self, report: News) -> bool:
+        """False for what the service beside this process acts on."""
+        if self._own is None:
+            return True
+        if isinstance(report, Sighting):
+            return report.token in self._own
+        return not isinstance(report, Cursor)
+
+    async def _take(self, mailbox: str, report: News) -> None:
+        if isinstance(report, Look):
+            self._publisher.mailbox_looked(mailbox, report.began.utc)
+        elif isinstance(report, Cursor):
+            await self._ledger.save_cursor(mailbox, report)
+        elif isinstance(report, Sighting):
+            await self._to_its_end(self._on_sighting(mailbox, report))
+        elif isinstance(report, Content):
+            await self._on_content(self._watched[mailbox], report)
 
     async def _to_its_end(self, work: Coroutine[Any, Any, None]) -> None:
         """Await `work`, which a cancelled caller does not cancel.
@@ -180,10 +187,9 @@ class Arrivals:
             sighting.token, event, sighting.seen, sighting=sighting, mailbox=mailbox
         )
         if change is None:
-            self._metrics.forged(mailbox)
-            LOG.warning("mailbox %s: a message with a token never issued", mailbox)
+            self._publisher.canary_forged(mailbox)
         else:
-            self._on_change(change)
+            self._publisher.canary_changed(change)
             watcher = self._watchers.get(mailbox)
             if watcher is not None:
                 watcher.want(place_of(sighting))
@@ -195,15 +201,6 @@ class Arrivals:
             )
         trusted = MAILBOXES[mailbox.kind].trusted_authserv_ids(mailbox.target)
         await self._examiner.examine(self._net(), content, trusted)
-
-    def _on_examined(self, examined: Examined) -> None:
-        record = examined.copy.record
-        if record.tick >= 0:
-            self._metrics.copy_examined(examined)
-        codes = sorted({finding.code for finding in examined.evidence.findings})
-        LOG.info(
-            "evidence path=%s token=%s findings=%s", record.path, record.token, ",".join(codes)
-        )
 
 
 def _tell(watcher: MailboxWatcher, record: CanaryRecord) -> None:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from exporter.ledger.ledger import Ledger
-from exporter.metrics.metrics import Metrics
 from exporter.model import CanaryRecord, Mailbox
+from exporter.service.publisher import Publisher
 from probes.clock import Clock
 from probes.net import Net
 from probes.registry import MAILBOXES
@@ -38,11 +38,11 @@ class Cleaner:
     """
 
     def __init__(
-        self, net: Callable[[], Net], ledger: Ledger, metrics: Metrics, clock: Clock
+        self, net: Callable[[], Net], ledger: Ledger, publisher: Publisher, clock: Clock
     ) -> None:
         self._net = net
         self._ledger = ledger
-        self._metrics = metrics
+        self._publisher = publisher
         self._clock = clock
         self._troubles: dict[str, _Trouble] = {}
 
@@ -83,12 +83,12 @@ class Cleaner:
         again_at = self._clock.monotonic() + pause
         detail = f"{failure.reason}: {failure.detail}"
         self._troubles[mailbox.name] = _Trouble(mailbox, detail, pause, again_at)
-        self._metrics.cleaned(mailbox.name, ok=False)
+        self._publisher.mailbox_cleaned(mailbox.name, ok=False)
         if before is None or before.detail != detail:
             LOG.warning("mailbox %s: our canaries stay in it: %s", mailbox.name, detail)
 
     def _succeeded(self, mailbox: Mailbox) -> None:
-        self._metrics.cleaned(mailbox.name, ok=True)
+        self._publisher.mailbox_cleaned(mailbox.name, ok=True)
         if self._troubles.pop(mailbox.name, None) is not None:
             LOG.info("mailbox %s: our canaries are removed again", mailbox.name)
 

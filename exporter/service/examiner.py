@@ -5,11 +5,11 @@ Whatever happens here comes after the canary was settled, and changes nothing of
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 
-from exporter.ledger.errors import LedgerError
 from exporter.ledger.ledger import Ledger
-from exporter.model import ArrivedCopy, Examined
+from exporter.model import ArrivedCopy
+from exporter.service.publisher import Publisher
 from probes.canary.evidence import Evidence, ExaminationContext, examine, unread
 from probes.lookups.dkim_keys import keys_for
 from probes.lookups.organisational_domains import organisations_for
@@ -44,20 +44,11 @@ async def examine_copy(
 
 
 class Examiner:
-    """Examines the contents that the watches of all mailboxes fetch.
+    """Examines the contents that the watches of all mailboxes fetch, and publishes the evidence."""
 
-    `publish` hears of every copy once its evidence is durable, and must not raise.
-    """
-
-    def __init__(
-        self,
-        ledger: Ledger,
-        publish: Callable[[Examined], None],
-        ledger_error: Callable[[], None],
-    ) -> None:
+    def __init__(self, ledger: Ledger, publisher: Publisher) -> None:
         self._ledger = ledger
-        self._publish = publish
-        self._ledger_error = ledger_error
+        self._publisher = publisher
 
     async def examine(self, net: Net, content: Content, trusted_ids: Collection[str]) -> None:
         """Examine one message and keep what it proves.
@@ -66,13 +57,14 @@ class Examiner:
         wanted again. So does an examination that fails, which is a bug of ours.
         """
         try:
-            copy = await self._ledger.copy_at(content.place)
-            if copy is None:
-                return  # forgotten meanwhile, or moved on
-            evidence = await examine_copy(net, copy, content, trusted_ids)
-            self._publish(await self._ledger.add_evidence(copy, evidence))
-        except LedgerError as error:
-            LOG.error("evidence not kept: %s", error)  # noqa: TRY400 - our own words
-            self._ledger_error()
+            with self._publisher.attempting("evidence not kept"):
+                await self._examine(net, content, trusted_ids)
         except Exception:
             LOG.exception("unexpected error in examining %s", content.place)
+
+    async def _examine(self, net: Net, content: Content, trusted_ids: Collection[str]) -> None:
+        copy = await self._ledger.copy_at(content.place)
+        if copy is None:
+            return  # forgotten meanwhile, or moved on
+        evidence = await examine_copy(net, copy, content, trusted_ids)
+        self._publisher.copy_examined(await self._ledger.add_evidence(copy, evidence))

@@ -113,6 +113,11 @@ class MailboxWatcher:
             self._wanted[place] = 0
             self._copies.put_nowait(place)
 
+    @property
+    def is_fetching(self) -> bool:
+        """True while some whole message is wanted and not reported yet."""
+        return bool(self._wanted)
+
     async def next_copy(self) -> Place:
         """Wait until a whole message is wanted, and say which; a Content answers."""
         place = await self._copies.get()

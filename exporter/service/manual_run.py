@@ -3,34 +3,33 @@
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 from exporter.ledger.errors import LedgerError
 from exporter.ledger.ledger import Ledger
 from exporter.model import CanaryRecord, Change, Config, Examined, Job, Path, Run
 from exporter.network import build_net
-from exporter.service.examiner import Examiner
+from exporter.service.arrivals import Arrivals
+from exporter.service.expiry import Expiry
 from exporter.service.known_selectors import with_known_selectors_of_file
 from exporter.service.loop_monitor import LoopMonitor
-from exporter.service.mailbox_watcher import MailboxWatcher, WatchState
-from exporter.service.publisher import Publisher
-from exporter.service.runs import event_of, probe, send, unstored
-from exporter.service.supervision import UNHEARD
+from exporter.service.mailbox_watcher import MailboxWatcher
+from exporter.service.publisher import Publisher, Subscriber
+from exporter.service.runs import probe, send
+from exporter.service.supervision import Supervisor
 from probes.canary.evidence import Evidence, evidence_json
-from probes.canary.lifecycle import UNSETTLED, Event, ImpossibleEvent
+from probes.canary.lifecycle import UNSETTLED
 from probes.clock import SYSTEM_CLOCK
-from probes.mailboxes import Content, Cursor, News, Report, Sighting, place_of
 from probes.net import Net
-from probes.registry import MAILBOXES
 from probes.result import Failure, ProbeResult, to_json
-from probes.tasks import cancel
 from probes.trace import Listener
 
 LOG = logging.getLogger("mailcanary.run")
 
-LAST_LOOK_SECONDS = 5.0
+LEDGER_LOOK_SECONDS = 0.25
+"""Seconds between two looks into the ledger: a service beside us may have settled the canary."""
 
 EVIDENCE_SECONDS = 20.0
 """How long a settled canary's copy may take to be fetched and examined."""
@@ -96,157 +95,85 @@ async def run_path(config: Config, name: str, listener: Listener) -> CanaryStory
         await ledger.close()
 
 
-@dataclass
-class _ManualRun:
-    """Watches the mailbox of one path for one canary."""
+class _ManualRun(Subscriber):
+    """Follows one canary by the service's own arrivals and expiry, each limited to this canary."""
 
-    path: Path
-    net: Net
-    ledger: Ledger
-    changed: asyncio.Event = field(default_factory=asyncio.Event)
-    record: CanaryRecord | None = None
-    result: ProbeResult | None = None
-    examined: dict[tuple[bool, int], Evidence] = field(default_factory=dict)
-    """By whether it is a bounce, and number."""
-    wanted: int = 0
-    """Messages whose evidence is still to come."""
-    since: float = 0.0
-    """When the waiting began: with the sending, then anew when it was handed over; monotonic."""
+    def __init__(self, path: Path, net: Net, ledger: Ledger) -> None:
+        self._path = path
+        self._net = net
+        self._ledger = ledger
+        self._record: CanaryRecord | None = None
+        self._result: ProbeResult | None = None
+        self._evidence: dict[tuple[bool, int], Evidence] = {}
+        self._changed = asyncio.Event()
+        self._publisher = Publisher()
+        supervisor = Supervisor(self._publisher.task_restarted)
+        self._arrivals = Arrivals(
+            lambda: net, ledger, self._publisher, net.clock, supervisor, only_own=True
+        )
+        self._publisher.subscribe(self._arrivals, self)
+        self._expiry = Expiry(ledger, self._arrivals, self._publisher, net.clock)
+
+    def canary_changed(self, change: Change) -> None:
+        self._record = change.record
+        self._changed.set()
+
+    def run_finished(self, run: Run) -> None:
+        self._result = run.result
+
+    def copy_examined(self, examined: Examined) -> None:
+        copy = examined.copy
+        self._evidence[copy.is_bounce, copy.number] = examined.evidence
+        self._changed.set()
+
+    def ledger_refused(self, action: str, error: LedgerError) -> None:
+        LOG.error("%s: %s", action, error)
 
     async def run(self, listener: Listener) -> CanaryStory:
-        watcher = self._watcher()
-        kept = UNHEARD.keep("watch", watcher.run, on_error=watcher.ended)
-        watching = asyncio.create_task(kept, name="keep watch")
+        """Send, and wait for the outcome and the evidence; only where the mailbox can be read."""
+        mailbox = self._path.mailbox
+        await self._arrivals.watch({mailbox.name: mailbox})
         try:
+            watcher = self._arrivals.watchers[mailbox.name]
             await watcher.settled.wait()
             if watcher.state.failure is not None:
                 return CanaryStory(None, None, watcher.state.failure)
-            publish = Publisher(
-                lambda change: self._on_change(watcher, change), self._on_run, lambda: None
-            )
-            async with LoopMonitor(_ignore_lag) as monitor:
-                tick, lag = -time.time_ns(), monitor.worst_since
-                await send(self.path, tick, self.net, self.ledger, publish, listener, lag=lag)
-            await self._settle(watcher)
-            await self._examine()
-            evidence = tuple(self.examined[key] for key in sorted(self.examined))
-            return CanaryStory(self.record, self.result, None, evidence)
+            await self._send(listener)
+            await self._settle()
+            await self._examine(watcher)
+            evidence = tuple(self._evidence[key] for key in sorted(self._evidence))
+            return CanaryStory(self._record, self._result, None, evidence)
         finally:
-            await cancel((watching,))
+            await self._arrivals.close()
 
-    def _watcher(self) -> MailboxWatcher:
-        kind = MAILBOXES[self.path.mailbox.kind]
+    async def _send(self, listener: Listener) -> None:
+        async with LoopMonitor(self._publisher.loop_lagged) as monitor:
+            tick, lag = -time.time_ns(), monitor.worst_since
+            await send(
+                self._path, tick, self._net, self._ledger, self._publisher, listener, lag=lag
+            )
 
-        async def watch(
-            watcher: MailboxWatcher, cursors: Mapping[str, Cursor], report: Report
-        ) -> None:
-            await kind.watch(self.net, self.path.mailbox.target, watcher, cursors, report)
+    async def _settle(self) -> None:
+        """Wait for the outcome, also for one that a service beside us finds first."""
+        while self._record is not None and self._record.state in UNSETTLED:
+            await self._expiry.expire(only=(self._record.token,))
+            await self._next_change()
+            self._record = await self._ledger.find(self._record.token)
 
-        async def report(news: News) -> None:
-            await self._on_report(watcher, news)
-
-        watcher = MailboxWatcher(
-            self.path.mailbox.name,
-            watch,
-            self.net.clock,
-            report=report,
-            changed_state=_ignore_state,
-            cursors={},
-        )
-        return watcher
-
-    async def _settle(self, watcher: MailboxWatcher) -> None:
-        """Wait for the copy; when it is overdue and the mailbox was read since, call it lost."""
-        while self.record is not None and self.record.state in UNSETTLED:
-            overdue = self._overdue(watcher)
-            if overdue is not None:
-                await self._give_up(watcher, self.record.token, overdue)
-                continue
-            self.changed.clear()
-            try:
-                async with asyncio.timeout(0.25):
-                    await self.changed.wait()
-            except TimeoutError:
-                continue
-
-    async def _examine(self) -> None:
+    async def _examine(self, watcher: MailboxWatcher) -> None:
         """Wait for what the copy proves; where the service was faster, for our own look at it."""
-        record = self.record
-        is_there = record is not None and record.uid is not None
-        try:
+        is_there = self._record is not None and self._record.placement is not None
+        with suppress(TimeoutError):  # what there is by then is told
             async with asyncio.timeout(EVIDENCE_SECONDS):
-                while self.wanted or (is_there and not self.examined):
-                    self.changed.clear()
-                    await self.changed.wait()
-        except TimeoutError:
-            return  # what there is is told
+                while watcher.is_fetching or (is_there and not self._evidence):
+                    await self._next_change()
 
-    async def _give_up(self, watcher: MailboxWatcher, token: str, event: Event) -> None:
-        try:
-            change = await self.ledger.record(token, event, self.net.clock.now())
-        except ImpossibleEvent:  # the service, which reads the same mailbox, was faster
-            self.record = await self.ledger.find(token)
-            return
-        if change is not None:
-            self._on_change(watcher, change)
-
-    def _overdue(self, watcher: MailboxWatcher) -> Event | None:
-        record, looked = self.record, watcher.looked
-        if record is None:
-            return None
-        lost_at = self.since + record.lost_after
-        if looked is not None and looked.monotonic >= lost_at:
-            return Event.LOOKED_IN_VAIN
-        if self.net.clock.monotonic() >= lost_at + LAST_LOOK_SECONDS:
-            return None if watcher.state.is_up else Event.COULD_NOT_LOOK
-        return None
-
-    def _on_change(self, watcher: MailboxWatcher, change: Change) -> None:
-        self.record = change.record
-        if change.event in (Event.SEND_STARTED, Event.HANDED_OVER):
-            self.since = self.net.clock.monotonic()
-        if change.record.state in UNSETTLED and change.record.sending_at is not None:
-            watcher.expect(change.record.token, change.record.sending_at)
-        self.changed.set()
-
-    def _on_run(self, run: Run) -> None:
-        self.result = run.result
-
-    async def _on_report(self, watcher: MailboxWatcher, report: News) -> None:
-        record = self.record
-        if isinstance(report, Content):
-            await self._on_content(report)
-        if not isinstance(report, Sighting) or record is None or report.token != record.token:
-            return
-        event = event_of(report)
-        if event is None:
-            return
-        try:
-            change = await self.ledger.record(report.token, event, report.seen, sighting=report)
-        except LedgerError as error:
-            raise unstored(error) from error
-        if change is not None:
-            self.record = change.record
-            self.wanted += 1
-            watcher.want(place_of(report))
-            self.changed.set()
-
-    async def _on_content(self, content: Content) -> None:
-        mailbox = self.path.mailbox
-        trusted = MAILBOXES[mailbox.kind].trusted_authserv_ids(mailbox.target)
-        examiner = Examiner(self.ledger, self._on_examined, lambda: None)
-        await examiner.examine(self.net, content, trusted)
-        self.wanted -= 1
-        self.changed.set()
-
-    def _on_examined(self, examined: Examined) -> None:
-        copy = examined.copy
-        self.examined[copy.is_bounce, copy.number] = examined.evidence
+    async def _next_change(self) -> None:
+        self._changed.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LEDGER_LOOK_SECONDS):
+                await self._changed.wait()
 
 
 def _ignore_lag(seconds: float) -> None:
     """What counts is what the run's own result says of it."""
-
-
-def _ignore_state(state: WatchState) -> None:
-    """The follower reads the state where it needs it."""

@@ -7,14 +7,13 @@ matter, and never pass through here.
 
 import asyncio
 import logging
-from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
-from exporter.ledger.errors import LedgerError
 from exporter.ledger.ledger import Ledger
 from exporter.model import Run, TargetChange
+from exporter.service.publisher import Publisher
 from exporter.service.supervision import UNHEARD, Supervisor
 
 LOG = logging.getLogger("mailcanary")
@@ -35,23 +34,21 @@ PAUSE = 5.0
 class RunBuffer:
     """Writes what it is given while its block is open, and the rest when the block ends.
 
-    `on_error` hears of every refusal of the ledger; what was refused is tried again. `on_change`
-    hears of what the runs found changed about their targets, once it is on the disk.
+    What the ledger refused is tried again. Changes that the runs found about their targets are
+    published once they are on the disk.
     """
 
     def __init__(
         self,
         ledger: Ledger,
-        on_error: Callable[[], None],
-        on_change: Callable[[TargetChange], None] = lambda _: None,
+        publisher: Publisher,
         *,
         span: float = SPAN,
         supervisor: Supervisor = UNHEARD,
     ) -> None:
         self._supervisor = supervisor
         self._ledger = ledger
-        self._on_error = on_error
-        self._on_change = on_change
+        self._publisher = publisher
         self._span = span
         self._runs: list[Run] = []
         self._some = asyncio.Event()
@@ -106,20 +103,19 @@ class RunBuffer:
         self._some.clear()
         self._many.clear()
         runs, self._runs = self._runs, []
+        with self._publisher.attempting("finished runs are not stored yet") as attempt:
+            for change in await self._add(runs):
+                self._publisher.target_changed(change)
+        return attempt.refusal is None
+
+    async def _add(self, runs: list[Run]) -> tuple[TargetChange, ...]:
         try:
-            changes = await self._ledger.add_runs(runs)
-        except BaseException as error:
+            return await self._ledger.add_runs(runs)
+        except BaseException:
             self._runs = runs + self._runs
             self._drop_oldest()
             self._some.set()
-            if not isinstance(error, LedgerError):
-                raise
-            LOG.error("%s", error)  # noqa: TRY400 - our own words, no traceback
-            self._on_error()
-            return False
-        for change in changes:
-            self._on_change(change)
-        return True
+            raise
 
     def _drop_oldest(self) -> None:
         """Runs that came while a write was refused come on top of those that it gives back."""

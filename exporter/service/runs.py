@@ -31,7 +31,7 @@ async def send(
     tick: int,
     net: Net,
     ledger: Ledger,
-    publish: Publisher,
+    publisher: Publisher,
     listener: Listener | None = None,
     lag: Lag | None = None,
 ) -> str | None:
@@ -57,15 +57,15 @@ async def send(
         LOG.warning("path %s: its slot is over, the canary is not sent", path.name)
         return None
     if started is not None:
-        publish.change(started)
+        publisher.canary_changed(started)
     result = await _hand_over(path, canary, net, listener, lag)
     ended = await _written_down(
         lambda: ledger.record(token, sending_ended(result), net.clock.now(), result=result),
-        publish,
+        publisher,
     )
     if ended is not None:
-        publish.change(ended)
-    _published(Run(path.name, tick, result), publish)
+        publisher.canary_changed(ended)
+    publisher.run_finished(Run(path.name, tick, result))
     return token
 
 
@@ -92,23 +92,10 @@ async def probe(
     return Run(job.name, tick, result)
 
 
-def finish(run: Run, book: RunBuffer, publish: Publisher) -> None:
-    """Note, publish and log a finished run of a job."""
-    book.add(run)
-    _published(run, publish)
-
-
-def _published(run: Run, publish: Publisher) -> None:
-    publish.run(run)
-    failure = run.result.failure
-    LOG.info(
-        "run name=%s kind=%s ok=%s seconds=%.3f%s",
-        run.name,
-        run.result.kind,
-        run.result.ok,
-        run.result.seconds,
-        f" phase={failure.phase} reason={failure.reason} owner={failure.owner}" if failure else "",
-    )
+def finish(run: Run, buffer: RunBuffer, publisher: Publisher) -> None:
+    """Store and publish a finished run of a job."""
+    buffer.add(run)
+    publisher.run_finished(run)
 
 
 def event_of(sighting: Sighting) -> Event | None:
@@ -170,14 +157,11 @@ async def _hand_over(
     )
 
 
-async def _written_down(write: Callable[[], Awaitable[T]], publish: Publisher) -> T:
+async def _written_down(write: Callable[[], Awaitable[T]], publisher: Publisher) -> T:
     """Repeat `write` until the ledger takes it: what happened is never dropped."""
     pause = 0.5
     while True:
-        try:
+        with publisher.attempting("the end of a sending is not stored yet"):
             return await write()
-        except LedgerError as error:
-            LOG.error("%s", error)  # noqa: TRY400 - our own words, no traceback
-            publish.ledger_error()
         await asyncio.sleep(pause)
         pause = min(pause * 2, LONGEST_LEDGER_PAUSE)

@@ -8,8 +8,8 @@ from probes.canary.trust import Alignment, Authentication
 from probes.catalogue import arrival
 from probes.records.signatures.dkim_verification import DkimStatus, DkimVerdict
 from probes.records.spam.values import SpamVerdict
+from probes.records.subject import Subject
 from probes.result import Finding, Status, one_line
-from probes.subject import Subject
 
 _KEY_TROUBLE = frozenset(
     (

@@ -11,8 +11,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from probes.records.reply import Reply
-from probes.result import Phase, ProbeResult
+from probes.result import HandoverState, ProbeResult
 
 
 class State(StrEnum):
@@ -194,29 +193,35 @@ def advance(
         raise ImpossibleEvent(f"{event} cannot happen to a canary that is {state}") from None
 
 
+_REFUSALS = {
+    HandoverState.REFUSED_FOR_NOW: Event.REFUSED_FOR_NOW,
+    HandoverState.REFUSED_FOR_GOOD: Event.REFUSED_FOR_GOOD,
+}
+
+
 def sending_ended(result: ProbeResult) -> Event:
     """The event for the end of a hand-over.
 
-    From the final dot on, anything but a refusal leaves the outcome unknown, even a bug of ours. A
-    sending that broke on our side (credentials, resolver, no route) says nothing about the path.
+    The route's own report decides: what it handed over stays so, whatever failed later, and what
+    may have been handed over is looked for, even after a bug of ours. So is the message of a route
+    that ended well without a report. A sending that broke on our side (credentials, resolver, no
+    route) says nothing about the path.
     """
     failure = result.failure
-    if failure is None or failure.phase is Phase.QUIT:
+    reported = None if result.handover is None else result.handover.state
+    if reported is HandoverState.HANDED_OVER:
         return Event.HANDED_OVER
-    if failure.phase is Phase.END_OF_DATA and not _is_refusal(failure.reply):
+    if reported is HandoverState.UNCERTAIN or failure is None:
         return Event.OUTCOME_UNKNOWN
     if failure.is_untestable:
         return Event.COULD_NOT_SEND
+    if reported is not None:
+        return _REFUSALS[reported]
     if failure.reply is None:
         return Event.SEND_BROKE
     if failure.reply.is_transient:
         return Event.REFUSED_FOR_NOW
     return Event.REFUSED_FOR_GOOD if failure.reply.code >= 500 else Event.SEND_BROKE
-
-
-def _is_refusal(reply: Reply | None) -> bool:
-    """True for a 4yz or 5yz reply, RFC 5321 §4.2.1: the only proof that the message was refused."""
-    return reply is not None and not reply.is_positive
 
 
 def _arrival(*, is_late: bool, is_junk: bool) -> Outcome:

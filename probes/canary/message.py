@@ -10,8 +10,6 @@ from datetime import datetime
 from email.utils import format_datetime
 from itertools import islice
 
-import dkim
-
 from probes.canary.envelope import DsnRequest, dsn_request, tagged_sender
 from probes.options import Domain, EmailAddress, Secret, option
 from probes.records.bounces.dsn import parse_dsn
@@ -24,6 +22,7 @@ from probes.records.mime_parts import (
     parse_fields,
     read_parts,
 )
+from probes.records.signatures.dkim_signing import sign
 
 MARKER = "mailcanary-"
 """The prefix of every token, so that a server-side search finds canaries and little else."""
@@ -47,15 +46,15 @@ _MAX_ENCLOSED = 4
 """Enclosed messages that are searched: some filters pass suspicious mail on as a part."""
 
 _SIGNED_FIELDS = (
-    "From",
-    "To",
-    "Subject",
-    "Date",
-    "Message-ID",
-    "MIME-Version",
-    "Content-Type",
-    "Content-Transfer-Encoding",
-    TOKEN_HEADER,
+    "from",
+    "to",
+    "subject",
+    "date",
+    "message-id",
+    "mime-version",
+    "content-type",
+    "content-transfer-encoding",
+    TOKEN_HEADER.lower(),
 )
 
 
@@ -133,7 +132,8 @@ def compose(options: MessageOptions, token: str, now: datetime) -> Canary:
     header = "".join(f"{name}: {value}\r\n" for name, value in fields) + "\r\n"
     content = _padded(header, _body(options.text, token), options)
     if options.dkim_domain and options.dkim_selector and options.dkim_key:
-        content = _signed(content, options.dkim_domain, options.dkim_selector, options.dkim_key)
+        key = options.dkim_key
+        content = _signed(content, options.dkim_domain, options.dkim_selector, key, now)
     return Canary(
         token,
         message_id,
@@ -240,16 +240,16 @@ def _padded(header: str, body: str, options: MessageOptions) -> bytes:
     return content + b"\r\n" + line * -(-missing // len(line))
 
 
-def _signed(content: bytes, domain: str, selector: str, key: Secret) -> bytes:
+def _signed(content: bytes, domain: str, selector: str, key: Secret, now: datetime) -> bytes:
     try:
-        signature: bytes = dkim.sign(
+        signature = sign(
             content,
-            selector.encode("ascii"),
-            domain.encode("ascii"),
-            key.reveal().encode("ascii"),
-            canonicalize=(b"relaxed", b"relaxed"),
-            include_headers=[name.lower().encode() for name in _SIGNED_FIELDS],
+            _SIGNED_FIELDS,
+            domain=domain,
+            selector=selector,
+            key_pem=key.reveal(),
+            at=now,
         )
-    except dkim.DKIMException as error:
+    except ValueError as error:
         raise ValueError(f"cannot sign for {domain} with selector {selector}: {error}") from error
     return signature + content

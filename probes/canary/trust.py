@@ -5,14 +5,13 @@ Anyone may write such a field; only those of the receiving side count, RFC 8601 
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from email.utils import getaddresses
 
 from probes.records.authentication_results import (
     AuthenticationResults,
     MethodResult,
     parse_authentication_results,
 )
-from probes.records.mime_parts import decode_words
+from probes.records.author_field import author_addresses
 from probes.records.raw_message import RawMessage
 from probes.records.received import Received
 from probes.records.signatures.dkim_verification import DkimVerdict
@@ -138,11 +137,8 @@ def author_domain(message: RawMessage) -> str | None:
     fields = message.all("from")
     if len(fields) != 1:
         return None
-    try:
-        addresses = getaddresses([decode_words(fields[0].value[:8192])])
-    except RecursionError:  # it calls itself for each comment and group within another one
-        return None
-    domains = {address.rpartition("@")[2].lower() for _, address in addresses if "@" in address}
+    addresses = author_addresses(fields[0].value)
+    domains = {address.rpartition("@")[2].lower() for address in addresses}
     return domains.pop() if len(domains) == 1 else None
 
 

@@ -4,8 +4,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from probes.records.subject import Subject
 from probes.result import Aspect, Finding, Owner, Status
-from probes.subject import Subject
 
 PLACEHOLDERS = frozenset(
     {

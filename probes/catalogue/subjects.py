@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from probes.records import RecordError
 from probes.records.dnsbl import domain_query_name, query_name
-from probes.subject import Subject, SubjectKind, is_address
+from probes.records.subject import Subject, SubjectKind, is_address
 
 
 def subject_values(subject: Subject) -> Mapping[str, str]:

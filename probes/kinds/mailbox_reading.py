@@ -9,8 +9,8 @@ from probes.net.imap import ImapSession
 from probes.options import option
 from probes.records.imap.responses import Condition, Quota
 from probes.result import Aspect, Finding, Owner, Phase, ProbeFailure, Status, one_line
+from probes.sessions.connecting import first_that_connects, host_addresses
 from probes.sessions.imap import ImapServer, handshake, log_in, step
-from probes.sessions.submission import host_addresses
 from probes.trace import Trace
 
 NEARLY_FULL = 0.9
@@ -60,23 +60,18 @@ async def _connect(
     net: Net, target: MailboxTarget, addresses: Sequence[str], trace: Trace
 ) -> ImapSession:
     """A connection to the first address that takes one; the others' failures are findings."""
-    failures: list[ProbeFailure] = []
-    for address in addresses:
-        try:
-            with trace.phase(Phase.CONNECT):
-                async with step(Phase.CONNECT, target.timeout):
-                    session = await ImapSession.connect(
-                        net.dialer, address, target.port, source=target.source_address
-                    )
-        except ProbeFailure as failure:
-            failures.append(failure)
-            continue
-        trace.facts["address"] = address
-        trace.findings.extend(_unusable(target, failure) for failure in failures)
-        return session
-    # what a peer did tells more than what this machine could not do
-    told = [failure for failure in failures if failure.owner is not Owner.MONITOR]
-    raise (told or failures)[0]
+
+    async def connect(address: str) -> ImapSession:
+        with trace.phase(Phase.CONNECT):
+            async with step(Phase.CONNECT, target.timeout):
+                return await ImapSession.connect(
+                    net.dialer, address, target.port, source=target.source_address
+                )
+
+    found = await first_that_connects(addresses, connect)
+    trace.facts["address"] = found.address
+    trace.findings.extend(_unusable(target, failure) for failure in found.failures)
+    return found.session
 
 
 def _unusable(target: MailboxTarget, failure: ProbeFailure) -> Finding:

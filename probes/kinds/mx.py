@@ -30,10 +30,10 @@ from probes.net import Net
 from probes.net.dns_answer import Answer, DnsStatus
 from probes.net.smtp_session import SmtpSession
 from probes.options import Count, Domain, EmailAddress, Host, IpAddress, Port, Seconds, option
+from probes.records.subject import Subject
 from probes.result import Failure, Finding, Part, Phase, ProbeFailure, Status
 from probes.sessions.slots import exclusive_visit, session_slot, sharing_failure
 from probes.sessions.submission import say_quit
-from probes.subject import Subject
 from probes.tasks import TaskSet
 from probes.trace import MAX_PARTS, Trace
 

@@ -17,8 +17,8 @@ from probes.net.dns_answer import Answer, DnsStatus, ServerAddress
 from probes.net.resolver import Resolver
 from probes.options import Count, Domain, Port, option
 from probes.records.mx import MxRecord
+from probes.records.subject import Subject
 from probes.result import Aspect, Owner, Phase, ProbeFailure, Reason, Status
-from probes.subject import Subject
 from probes.tasks import TaskSet
 from probes.trace import MAX_PARTS, Trace
 

@@ -8,8 +8,8 @@ from typing import Any
 from probes.catalogue import mx, smtp_answers
 from probes.net.smtp_refusal import is_greylisting
 from probes.records.reply import Reply
+from probes.records.subject import Subject
 from probes.result import Finding, Part, Phase, PhaseTiming, ProbeFailure, Status, one_line
-from probes.subject import Subject
 
 LEAST_SIZE = 64 * 1024
 """Octets of a message that every server has to take, RFC 5321 §4.5.3.1.7."""

@@ -11,8 +11,8 @@ from probes.catalogue import smtp_answers
 from probes.catalogue.entry import Entry
 from probes.mx.dialogue import refusal_findings
 from probes.net.smtp_session import SmtpSession
+from probes.records.subject import Subject
 from probes.result import Finding, Phase, ProbeFailure, Reason, Status, one_line
-from probes.subject import Subject
 from probes.trace import Trace
 
 

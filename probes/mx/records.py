@@ -10,8 +10,8 @@ from probes.lookups.mx_hosts import MxHost
 from probes.net.dns_answer import Answer, DnsStatus
 from probes.records.mx import MxRecord
 from probes.records.special_addresses import special_use
+from probes.records.subject import Subject
 from probes.result import NOTHING, Aspect, Finding, Status, one_line
-from probes.subject import Subject
 from probes.trace import Trace
 
 _SHOWN = 5

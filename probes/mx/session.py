@@ -11,6 +11,7 @@ from probes.net.address_limiter import Slot
 from probes.net.smtp_session import SmtpSession
 from probes.options import Host, IpAddress, Port
 from probes.records.ehlo import Ehlo
+from probes.records.subject import Subject
 from probes.result import (
     NOTHING,
     Aspect,
@@ -22,8 +23,8 @@ from probes.result import (
     Status,
     one_line,
 )
-from probes.sessions.submission import source_for, untrusted
-from probes.subject import Subject
+from probes.sessions.connecting import source_for
+from probes.sessions.submission import untrusted
 from probes.trace import Trace
 
 _STARTTLS = frozenset({Phase.STARTTLS, Phase.TLS})

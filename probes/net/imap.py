@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from probes.net.dial import Dialer
-from probes.net.errors import NetError, mapped
+from probes.net.errors import NetError
 from probes.net.imap_dialogue import Dialogue
 from probes.net.sasl import Mechanism
 from probes.net.tls import ClientContext, TlsFacts
@@ -61,15 +61,8 @@ class ImapSession(Dialogue):
         cls, dialer: Dialer, address: str, port: int, *, source: str | None = None
     ) -> Self:
         """TCP only."""
-        sock = await dialer.connect(address, port, source=source)
-        try:
-            session = cls(address, port, sock)
-            with mapped(session.name):
-                loop = asyncio.get_running_loop()
-                await loop.create_connection(lambda: session._wire, sock=sock)
-        except BaseException:
-            sock.close()
-            raise
+        session = cls(address, port)
+        await dialer.open(lambda: session._wire, address, port, source=source)
         return session
 
     async def handshake(self, context: ClientContext, server_name: str) -> TlsFacts:
@@ -108,7 +101,7 @@ class ImapSession(Dialogue):
         if "STARTTLS" not in await self.known_capabilities():
             raise ProbeFailure(Reason.STARTTLS_NOT_SUPPORTED, f"{self.name} offers no STARTTLS")
         await self._ask("STARTTLS")
-        if not self._wire.framer.is_empty:
+        if self._wire.has_unread:
             error = self._wire.injected()
             self._wire.fail(error)
             raise error
@@ -276,7 +269,7 @@ class ImapSession(Dialogue):
 
     async def close(self) -> None:
         """Say LOGOUT where nothing is in the way, then close within GOODBYE seconds."""
-        await self._wire.close(GOODBYE if self._says_goodbye() else 0)
+        await self._wire.wait_gone(GOODBYE if self._says_goodbye() else 0)
 
     async def __aenter__(self) -> Self:
         return self

@@ -6,7 +6,6 @@ it had before the last look, and nothing is missed for having been said at the w
 """
 
 import asyncio
-import socket
 from collections.abc import Collection
 from contextlib import suppress
 from typing import TypeVar
@@ -70,7 +69,7 @@ class Command:
 class Dialogue:
     """One connection: one command at a time, and everything the server said."""
 
-    def __init__(self, address: str, port: int, sock: socket.socket) -> None:
+    def __init__(self, address: str, port: int) -> None:
         self.address = address
         self.name = f"{address} port {port}"
         self.capabilities: frozenset[str] | None = None
@@ -95,7 +94,7 @@ class Dialogue:
         self._serial = 0
         self._said = 0
         self._is_leaving = False
-        self._wire = Wire(self.name, sock, self._take, self._ended)
+        self._wire = Wire(self.name, self._take, self._ended)
 
     @property
     def has_ended(self) -> bool:
@@ -285,7 +284,7 @@ class Dialogue:
         self.changes += 1
         self.interrupt()
 
-    def _ended(self, failure: NetError) -> None:  # noqa: ARG002 - the wire keeps it
+    def _ended(self) -> None:
         self._wake()
         self.interrupt()
 

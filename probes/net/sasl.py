@@ -43,14 +43,16 @@ class Plain:
         return self.password
 
     def initial(self) -> bytes:
-        """The only message. Raises ProbeFailure for a NUL in either part, RFC 4616 §2."""
-        password = self.password.reveal()
-        if "\0" in self.username or "\0" in password:
-            raise ProbeFailure(
-                Reason.UNTESTABLE, "a user name or password with a NUL", owner=Owner.US
-            )
-        return f"\0{self.username}\0{password}".encode()
+        """The only message. Raises ProbeFailure for a NUL in either part."""
+        require_sendable(self.username, self.password)
+        return f"\0{self.username}\0{self.password.reveal()}".encode()
 
     def respond(self, challenge: bytes) -> bytes:  # noqa: ARG002 - PLAIN has nothing more to say
         """Nothing: a server that still asks will say why it refuses."""
         return b""
+
+
+def require_sendable(username: str, password: Secret) -> None:
+    """Raise ProbeFailure for a NUL in either part, RFC 4616 §2."""
+    if "\0" in username or "\0" in password.reveal():
+        raise ProbeFailure(Reason.UNTESTABLE, "a user name or password with a NUL", owner=Owner.US)

@@ -1,11 +1,12 @@
 """SASL over SMTP, RFC 4954: PLAIN and LOGIN, and no secret in what a server echoes."""
 
-import base64
 from collections.abc import Awaitable
 from dataclasses import replace
 from typing import Protocol
 
-from probes.net.sasl import Plain
+from aiosmtplib.auth import auth_login_encode, auth_plain_encode
+
+from probes.net.sasl import require_sendable
 from probes.options import Secret
 from probes.records.reply import Reply
 from probes.records.smtp_command import MAX_COMMAND
@@ -26,13 +27,15 @@ async def authenticate(
     Raises ProbeFailure: `extension_missing` where neither is, else what `exchange` raises, with the
     credentials struck out of the reply.
     """
-    plain = base64.b64encode(Plain(username, password).initial())
-    secrets = (plain.decode(), _base64(password.reveal()).decode(), password.reveal())
+    require_sendable(username, password)
+    plain = auth_plain_encode(username, password.reveal())
+    login = auth_login_encode(username, password.reveal())
+    secrets = (plain.decode(), login[1].decode(), password.reveal())
     try:
         if "PLAIN" in offered:
             return await _plain(exchange, plain)
         if "LOGIN" in offered:
-            return await _login(exchange, username, password)
+            return await _login(exchange, *login)
     except ProbeFailure as failure:
         raise _struck_out(failure, secrets) from None
     listed = " ".join(offered) or "none"
@@ -49,14 +52,10 @@ async def _plain(exchange: Exchange, message: bytes) -> Reply:
     return await exchange(235, message)
 
 
-async def _login(exchange: Exchange, username: str, password: Secret) -> Reply:
+async def _login(exchange: Exchange, username: bytes, password: bytes) -> Reply:
     await exchange(334, b"AUTH", b"LOGIN")
-    await exchange(334, _base64(username))
-    return await exchange(235, _base64(password.reveal()))
-
-
-def _base64(text: str) -> bytes:
-    return base64.b64encode(text.encode())
+    await exchange(334, username)
+    return await exchange(235, password)
 
 
 def _struck_out(failure: ProbeFailure, secrets: tuple[str, ...]) -> ProbeFailure:

@@ -5,21 +5,20 @@ Each step is a method of its own, so that the caller can time it.
 
 import asyncio
 import ipaddress
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Literal, Self, cast
+from typing import Literal, Self
 
 from probes.catalogue import smtp
 from probes.catalogue.entry import Entry
 from probes.net.address_limiter import Slot
 from probes.net.dial import Dialer
-from probes.net.errors import NetError, mapped
 from probes.net.smtp_auth import authenticate
 from probes.net.smtp_refusal import refusal
-from probes.net.smtp_wire import SMTP_ROWS, SmtpWire
-from probes.net.tls import HANDSHAKE_TIMEOUT, SHUTDOWN_TIMEOUT, ClientContext, TlsFacts
+from probes.net.smtp_wire import SmtpWire
+from probes.net.stream import OnReply
+from probes.net.tls import ClientContext, TlsFacts
 from probes.options import Secret
 from probes.records.ehlo import Ehlo, parse_ehlo, parse_helo
 from probes.records.reply import Reply
@@ -54,7 +53,6 @@ class SmtpSession:
         self._where = where
         self._may_quit = False
         self._awaits_tls = False
-        self._stray_noted = 0
 
     @classmethod
     async def connect(
@@ -66,7 +64,7 @@ class SmtpSession:
         *,
         findings: list[Finding] | None = None,
         turn: Slot | None = None,
-        on_reply: Callable[[float, float], None] | None = None,
+        on_reply: OnReply | None = None,
         on_line: Callable[[str], None] | None = None,
     ) -> Self:
         """The TCP connection alone. `findings` is the list to add to, the caller's trace's say.
@@ -80,12 +78,12 @@ class SmtpSession:
         A `turn` at the address is kept until nothing is left of the connection; without one the
         caller answers for how many sessions there are.
         """
-        loop = asyncio.get_running_loop()
-        wire = await dialer.open(lambda: SmtpWire(loop, on_reply), address, port, source=source)
+        where = f"{address} port {port}"
+        wire = await dialer.open(lambda: SmtpWire(where, on_reply), address, port, source=source)
         if turn is not None:
             turn.keep()
             wire.when_gone(turn.end)
-        return cls(wire, f"{address} port {port}", [] if findings is None else findings, on_line)
+        return cls(wire, where, [] if findings is None else findings, on_line)
 
     @property
     def unsolicited(self) -> bytes:
@@ -94,7 +92,7 @@ class SmtpSession:
 
     async def greeting(self) -> Reply:
         """The whole greeting; nothing is said before it has been read."""
-        await self._answer()
+        await self._wire.answer()
         self._may_quit = True  # RFC 5321 §3.1: after a 554 the server waits for our QUIT
         return self._expect(Phase.GREETING, (220,))
 
@@ -104,35 +102,11 @@ class SmtpSession:
         Raises NetError; under `TrustStore.recording` the certificate never is the reason, the
         facts say what it is worth.
         """
-        wire = self._wire
         self._refuse_plaintext()
-        if wire.ended is not None:
-            raise wire.ended
-        wire.forget()
-        transport = cast(asyncio.Transport, wire.transport)
-        try:
-            with mapped(f"TLS with {server_name}"):
-                secure = await wire.loop.start_tls(
-                    transport,
-                    wire,
-                    context,
-                    server_hostname=server_name,
-                    ssl_handshake_timeout=HANDSHAKE_TIMEOUT,
-                    ssl_shutdown_timeout=SHUTDOWN_TIMEOUT,
-                )
-        except BaseException:
-            wire.lose()
-            raise
-        ssl_object = secure.get_extra_info("ssl_object") if secure is not None else None
-        if secure is None or ssl_object is None or ssl_object.cipher() is None:
-            raise NetError(Reason.CONNECTION_CLOSED, "the server closed the connection within TLS")
-        wire.secured(secure)
+        self.tls = await self._wire.start_tls(context, server_name)
         self._may_quit = self._awaits_tls
         self._awaits_tls = False
         self.offer = None  # RFC 3207 §4.2: what was offered in clear is forgotten
-        finished_handshake = time.monotonic()
-        self.tls = context.store.judge(ssl_object, server_name)  # a chain never seen takes a while
-        wire.heard_ago(time.monotonic() - finished_handshake)
         self._tell(f"-- {self.tls.version} {self.tls.cipher}")
         return self.tls
 
@@ -241,9 +215,8 @@ class SmtpSession:
         unknown, RFC 5321 §4.5.3.2.6 and RFC 1047.
         """
         self._tell(f"-- {len(content)} octets of content")
-        with mapped(self._where, SMTP_ROWS):
-            is_whole = await self._wire.write_all(stuffed(content))
-        await self._answer()
+        is_whole = await self._wire.write_all(stuffed(content))
+        await self._wire.answer()
         self._may_quit = is_whole
         return self._expect(Phase.END_OF_DATA, (250,) if is_whole else ())
 
@@ -266,7 +239,7 @@ class SmtpSession:
 
     async def wait_closed(self) -> None:
         """Wait until the connection that was left is gone: LINGER and the end of TLS at most."""
-        await self._wire.gone.wait()
+        await asyncio.shield(self._wire.gone)
 
     async def __aenter__(self) -> Self:
         return self
@@ -279,7 +252,7 @@ class SmtpSession:
     ) -> None:
         self._note_stray()
         wire = self._wire
-        if self._may_quit and wire.ended is None and wire.closing is None:
+        if self._may_quit and wire.failure is None and wire.closing is None:
             # a run that was cut short leaves at once
             wire.leave(awaits_answer=error is None or isinstance(error, ProbeFailure))
             return
@@ -292,23 +265,18 @@ class SmtpSession:
         wire = self._wire
         if wire.closing is not None:
             raise refusal(wire.closing, phase)
-        if wire.ended is not None:
-            raise wire.ended
+        if wire.failure is not None:
+            raise wire.failure
         if wire.is_expecting:
             raise RuntimeError("an answer is still outstanding")
         if self._on_line is not None:
             self._tell(f"C: {_shown(phase, words)}")
-        with mapped(self._where, SMTP_ROWS):
-            await wire.ask(*words)
+        await wire.ask(*words)
         return self._expect(phase, wanted)
 
     def _tell(self, line: str) -> None:
         if self._on_line is not None:
             self._on_line(line)
-
-    async def _answer(self) -> None:
-        with mapped(self._where, SMTP_ROWS):
-            await self._wire.answer()
 
     def _expect(self, phase: Phase, wanted: tuple[int, ...]) -> Reply:
         """The reply that was just read, if its code is wanted."""
@@ -341,21 +309,18 @@ class SmtpSession:
             raise ProbeFailure(Reason.EXTENSION_MISSING, f"{keyword} is needed and not offered")
 
     def _is_loopback(self) -> bool:
-        transport = self._wire.transport
-        peer = transport.get_extra_info("peername") if transport is not None else None
-        return peer is not None and ipaddress.ip_address(peer[0]).is_loopback
+        peer = self._wire.peer_address
+        return peer is not None and ipaddress.ip_address(peer).is_loopback
 
     def _refuse_plaintext(self) -> None:
         """Nothing may stand between the 220 (or the connection) and TLS, RFC 3207 §4.2."""
         wire = self._wire
-        if not self._awaits_tls and wire.has_heard:
+        if not self._awaits_tls and wire.has_unread:
             raise ProbeFailure(
                 Reason.VALIDATION_FAILURE, "the server speaks in clear where TLS was to begin"
             )
-        if self._awaits_tls and wire.stray_total > self._stray_noted:
-            injected = bytes(wire.stray)[self._stray_noted :]
-            self._stray_noted = wire.stray_total
-            evidence = f"after the 220: {injected[:200]!r}"
+        if self._awaits_tls and wire.has_new_stray:
+            evidence = f"after the 220: {wire.take_stray()[:200]!r}"
             self._note(smtp.STARTTLS_PLAINTEXT_INJECTED, evidence, Status.FAILURE)
             raise ProbeFailure(
                 Reason.VALIDATION_FAILURE, f"plaintext was injected before TLS, {evidence}"
@@ -364,10 +329,9 @@ class SmtpSession:
     def _note_stray(self) -> None:
         """Say once what came unasked; a 421 is permitted at any time, RFC 5321 §3.8."""
         wire = self._wire
-        if wire.stray_total == self._stray_noted:
+        if not wire.has_new_stray:
             return
-        fresh = bytes(wire.stray)[self._stray_noted :]
-        self._stray_noted = wire.stray_total
+        fresh = wire.take_stray()
         if wire.closing is None:
             self._note(smtp.UNSOLICITED_REPLY, repr(fresh[:200]))
 

@@ -1,19 +1,11 @@
-"""The connection under an SMTP session: bytes in order, replies whole, strays kept apart.
-
-The only file that knows aiosmtplib, whose protocol carries the connection. How replies are read
-and bounded, and what counts as an answer, is decided here.
-"""
+"""The connection under an SMTP session: replies whole, strays kept apart."""
 
 import asyncio
-import socket
+import re
 from collections.abc import Callable
-from typing import cast
 
-from aiosmtplib import SMTPException, SMTPServerDisconnected, SMTPTimeoutError
-from aiosmtplib.protocol import COMMAND_INJECTION_REGEX, SMTPProtocol
-
-from probes.net.errors import NetError, Row, net_error
-from probes.net.tcp import OwnTime, quickack
+from probes.net.errors import NetError
+from probes.net.stream import OnReply, Stream
 from probes.records import RecordError
 from probes.records.reply import Reply, ReplyAssembler
 from probes.result import Owner, ProbeFailure, Reason
@@ -25,65 +17,34 @@ LINGER = 2.0
 """Seconds a session that has said QUIT waits, in the background, for the server to answer it."""
 
 _CHUNK = 64 * 1024
-
-SMTP_ROWS = (
-    Row(SMTPServerDisconnected, Reason.CONNECTION_CLOSED, "the server closed the connection"),
-    Row(SMTPTimeoutError, Reason.TIMEOUT, "timed out"),
-    Row(SMTPException, Reason.MALFORMED_REPLY, "not SMTP"),
-)
-"""What aiosmtplib raises, most specific first."""
+_CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
 
 
-class SmtpWire(SMTPProtocol):
+class SmtpWire(Stream):
     """What was written, what is awaited, what came without being asked for.
 
-    `ended` is why nothing can be said any more, `closing` a 421 that was said unasked, `stray` the
-    first MAX_STRAY of `stray_total` octets that were no answer to anything.
+    `closing` is a 421 that was said unasked, `stray` the first MAX_STRAY of `stray_total` octets
+    that were no answer to anything.
     """
 
-    def __init__(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        on_reply: Callable[[float, float], None] | None = None,
-    ) -> None:
-        """`on_reply` is told when an awaited reply is whole: for how many seconds what it answers
-        waited for us to send it, and how many ago it came."""
-        super().__init__(loop=loop)
-        self.loop = loop
+    def __init__(self, name: str, on_reply: OnReply | None = None) -> None:
+        super().__init__(name, on_reply)
         self.is_expecting = True  # the greeting
-        self.ended: ProbeFailure | None = None
         self.reply: Reply | None = None
         self.closing: Reply | None = None
-        self.gone = asyncio.Event()
         self.stray = bytearray()
         self.stray_total = 0
+        self._stray_taken = 0
         self._assembler = ReplyAssembler()
         self._outcome: Reply | ProbeFailure | None = None
-        self._wake: asyncio.Future[None] | None = None
-        self._is_paused = False
         self._is_mid_stray = False
         self._is_leaving = False
         self._linger: asyncio.TimerHandle | None = None
-        self._socket: socket.socket | None = None
-        self._tcp: asyncio.Transport | None = None
-        self._on_gone: Callable[[], None] | None = None
-        self._on_reply = on_reply
-        self._own_time: OwnTime | None = None
-
-    def heard_ago(self, late: float) -> None:
-        """Say that what was awaited came `late` seconds ago; what was done since is our time."""
-        if self._on_reply is not None:
-            self._on_reply(0.0, late)
 
     # -- what the event loop calls
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # Not the library's way: what it prepares here is for its own reading and taking of turns.
-        self.transport = self._tcp = cast(asyncio.Transport, transport)
-        self._socket = transport.get_extra_info("socket")
-        self._own_time = OwnTime(self.loop, self._socket)
-
     def data_received(self, data: bytes) -> None:
+        """Called by the event loop."""
         if self._is_leaving:
             self.close()
             return
@@ -102,50 +63,56 @@ class SmtpWire(SMTPProtocol):
             self.abort()
             return
         if reply is not None:
-            if self._on_reply is not None and self._own_time is not None:
-                self._on_reply(*self._own_time.answered())
-            self._settle(reply)
+            self.answered()
+            self._outcome = reply
+            self._notify()
             if self._assembler.rest:
                 self._keep_stray(self._assembler.rest)
 
     def eof_received(self) -> bool:
+        """Called by the event loop: nothing more will come."""
         where = " within a reply" if self._assembler.has_begun else ""
         words = f"the server closed the connection{where}"
         self._end(NetError(Reason.CONNECTION_CLOSED, words))
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
+        """Called by the event loop once, at the end."""
         if self._linger is not None:
             self._linger.cancel()
-        error = net_error(exc, "the connection") if exc is not None else None
-        self._end(error or NetError(Reason.CONNECTION_CLOSED, "the connection was closed"))
         super().connection_lost(exc)
-        self._is_gone()
 
-    def pause_writing(self) -> None:
-        self._is_paused = True
+    # -- what Stream asks
 
-    def resume_writing(self) -> None:
-        self._is_paused = False
-        self._awake()
+    @property
+    def has_unread(self) -> bool:
+        """True when the server said anything that was not taken, as an answer or as a stray."""
+        begun = self._assembler.has_begun or isinstance(self._outcome, Reply)
+        return begun or self.stray_total > self._stray_taken
+
+    def forget(self) -> None:
+        """Forget what was said in clear, RFC 3207 §4.2."""
+        self._assembler = ReplyAssembler()
+        self._is_mid_stray = False
+
+    def ended(self, failure: ProbeFailure) -> None:
+        """Make the end the answer to what is awaited."""
+        if self.is_expecting and self._outcome is None:
+            self._outcome = failure
 
     # -- what the session calls
 
     def write(self, data: bytes) -> None:
         """Send; from now on the next reply is the answer. Raises what ended the connection."""
-        if self.ended is not None:
-            raise self.ended
-        self.is_expecting = True
-        if self._own_time is not None:
-            self._own_time.asked()
+        if self.failure is None:
+            self.is_expecting = True
         super().write(data)
-        quickack(self._socket)
 
     async def write_all(self, data: bytes) -> bool:
         """Send as fast as the peer takes it; False when it answered before it had taken all."""
         for start in range(0, len(data), _CHUNK):
             self.write(data[start : start + _CHUNK])
-            while self._is_paused and self._outcome is None:
+            while self._is_full and self._outcome is None:
                 await self._sleep()
             if self._outcome is not None and start + _CHUNK < len(data):
                 return False
@@ -157,7 +124,7 @@ class SmtpWire(SMTPProtocol):
         Raises ValueError for a control character: no word brings a command of its own along.
         """
         line = b" ".join(words)
-        if COMMAND_INJECTION_REGEX.search(line):
+        if _CONTROL.search(line):
             raise ValueError("a control character in a command")
         self.write(line + b"\r\n")
         return await self.answer()
@@ -173,94 +140,36 @@ class SmtpWire(SMTPProtocol):
         self.reply = outcome
         return outcome
 
-    def forget(self) -> None:
-        """TLS begins: nothing said in clear counts any more, RFC 3207 §4.2."""
-        self._assembler = ReplyAssembler()
-        self._is_mid_stray = False
+    def take_stray(self) -> bytes:
+        """What came unasked since the last call, as far as it was kept."""
+        fresh = bytes(self.stray)[self._stray_taken :]
+        self._stray_taken = self.stray_total
+        return fresh
 
-    def secured(self, transport: asyncio.Transport) -> None:
-        """Go on over TLS; what the server has said under it already is kept."""
-        self.transport = transport
-        quickack(self._socket)
+    @property
+    def has_new_stray(self) -> bool:
+        """True when something came unasked since `take_stray`."""
+        return self.stray_total > self._stray_taken
 
     def leave(self, *, awaits_answer: bool) -> None:
         """Say QUIT and close: at once, or when it is answered; after LINGER in any case.
 
         The caller never waits for it.
         """
-        if not self.is_connected or self.has_unsent:
+        if not self.is_open or self.has_unsent:
             self.abort()
             return
         self._is_leaving = True
-        super().write(b"QUIT\r\n")
-        quickack(self._socket)
+        self._send(b"QUIT\r\n")
         self._linger = self.loop.call_later(LINGER, self.abort)
-        if not awaits_answer and self.transport is not None:
-            self.transport.close()
-
-    def close(self) -> None:
-        """Close in good order, which for TLS waits for the peer, SHUTDOWN_TIMEOUT at the most."""
-        if self.has_unsent:
-            self.abort()
-        elif self.transport is not None:
-            self.transport.close()
-
-    def abort(self) -> None:
-        """Drop the connection now with all that was not sent."""
-        if self._tcp is not None:
-            self._tcp.abort()
-
-    def lose(self) -> None:
-        """Drop the connection within a TLS handshake, of whose end no loop tells us."""
-        self.abort()
-        self._end(NetError(Reason.CONNECTION_CLOSED, "the connection was dropped"))
-        self._is_gone()
+        if not awaits_answer:
+            self.close()
 
     def when_gone(self, call: Callable[[], None]) -> None:
         """Have it called once, when nothing is left of the connection."""
-        self._on_gone = call
-        if self.gone.is_set():
-            self._is_gone()
-
-    @property
-    def has_heard(self) -> bool:
-        """True when the server has said anything that was not read as an answer."""
-        begun = self._assembler.has_begun or isinstance(self._outcome, Reply)
-        return begun or self.stray_total > 0
-
-    @property
-    def has_unsent(self) -> bool:
-        """True when the peer has not taken everything we wrote."""
-        return self._tcp is not None and self._tcp.get_write_buffer_size() > 0
+        self.gone.add_done_callback(lambda _: call())
 
     # -- within
-
-    def _is_gone(self) -> None:
-        self.gone.set()
-        call, self._on_gone = self._on_gone, None
-        if call is not None:
-            call()
-
-    async def _sleep(self) -> None:
-        self._wake = self.loop.create_future()
-        try:
-            await self._wake
-        finally:
-            self._wake = None
-
-    def _awake(self) -> None:
-        if self._wake is not None and not self._wake.done():
-            self._wake.set_result(None)
-
-    def _settle(self, outcome: Reply | ProbeFailure) -> None:
-        if self.is_expecting and self._outcome is None:
-            self._outcome = outcome
-        self._awake()
-
-    def _end(self, failure: ProbeFailure) -> None:
-        if self.ended is None:
-            self.ended = failure
-        self._settle(self.ended)
 
     def _keep_stray(self, data: bytes) -> None:
         self.stray += data[: MAX_STRAY - len(self.stray)]

@@ -62,7 +62,7 @@ class ListAnswer:
 
 
 def query_name(ip: str, zone: str) -> str:
-    """The query name: reversed octets (RFC 5782 §2.1) or nibbles (§2.4), then the zone.
+    """The query name: reversed octets (RFC 5782 §2.1) or nibbles (RFC 5782 §2.4), then the zone.
 
     An IPv4-mapped address is queried as IPv6, like the test entries. Raises RecordError.
     """

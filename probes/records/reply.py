@@ -21,7 +21,13 @@ EnhancedCode = tuple[int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One whole reply as received: `lines` is the text after code and separator, in order."""
+    """One whole reply as received: `lines` is the text after code and separator, in order.
+
+    The answer of an HTTP API is kept the same way: `code` is its status code (RFC 9110 §15),
+    `lines` are the lines of its body made printable, and `enhanced` is None. 4xx and 5xx do not
+    mean there what 4yz and 5yz mean here. So a route over such an API says itself, in its
+    `Handover`, whether it was refused for now or for good; nobody asks its reply.
+    """
 
     code: int
     lines: tuple[str, ...]

@@ -13,10 +13,11 @@ from probes.options import Count, Host, IpAddress, Port, Seconds, option
 from probes.records import RecordError
 from probes.records.address import parse_address
 from probes.records.mx import MxRecord, delivery_order
+from probes.records.subject import Subject
 from probes.result import Owner, Phase, ProbeFailure, Reason, owner_of
+from probes.sessions.connecting import host_addresses
 from probes.sessions.slots import session_slot
-from probes.sessions.submission import give_content, give_envelope, host_addresses
-from probes.subject import Subject
+from probes.sessions.submission import give_content, give_envelope
 from probes.trace import Trace
 
 _TRANSACTION = frozenset({Phase.MAIL, Phase.RCPT, Phase.DATA})
@@ -67,7 +68,7 @@ async def hand_over(net: Net, target: DirectRoute, canary: Canary, trace: Trace)
             try:
                 return await _deliver(net, target, canary, record.exchange, address, trace)
             except ProbeFailure as failure:
-                if _is_final(failure, trace.current):
+                if trace.handover is not None or _is_refused_for_good(failure, trace.current):
                     raise
                 failures.append(_noted(failure, Subject.place(record.exchange, address), trace))
     raise min(failures, key=_rank)
@@ -121,12 +122,9 @@ async def _attempt(
         await give_content(session, canary, trace)
 
 
-def _is_final(failure: ProbeFailure, current: Phase) -> bool:
-    """The content may be with the server, or the transaction was refused for good."""
-    phase = failure.phase or current
-    if phase is Phase.END_OF_DATA:
-        return True
-    reply = failure.reply
+def _is_refused_for_good(failure: ProbeFailure, current: Phase) -> bool:
+    """True if the domain refuses the transaction, whichever of its hosts is asked."""
+    phase, reply = failure.phase or current, failure.reply
     return phase in _TRANSACTION and reply is not None and reply.code >= 500
 
 

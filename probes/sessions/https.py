@@ -7,8 +7,8 @@ from probes.net import Net
 from probes.net.https import MAX_BODY, HttpsSession
 from probes.records import RecordError
 from probes.records.https_response import HttpsResponse
-from probes.result import Owner, Phase, ProbeFailure
-from probes.sessions.submission import host_addresses
+from probes.result import Phase
+from probes.sessions.connecting import first_that_connects, host_addresses
 from probes.trace import Trace
 
 HTTPS_PORT = 443
@@ -56,16 +56,10 @@ def _parts(url: str) -> tuple[str, int, str, str]:
 
 
 async def _connect(net: Net, addresses: Sequence[str], port: int, trace: Trace) -> HttpsSession:
-    failures: list[ProbeFailure] = []
-    for address in addresses:
-        try:
-            with trace.phase(Phase.CONNECT):
-                session = await HttpsSession.connect(net.dialer, address, port)
-        except ProbeFailure as failure:
-            failures.append(failure)
-            continue
-        trace.facts["address"] = address
-        return session
-    # What a peer did tells more than what this machine could not do.
-    told = [failure for failure in failures if failure.owner is not Owner.MONITOR]
-    raise (told or failures)[0]
+    async def connect(address: str) -> HttpsSession:
+        with trace.phase(Phase.CONNECT):
+            return await HttpsSession.connect(net.dialer, address, port)
+
+    found = await first_that_connects(addresses, connect)
+    trace.facts["address"] = found.address
+    return found.session

@@ -1,20 +1,18 @@
 """From a mailbox's options to an IMAP session that is logged in, and the bound of every step."""
 
 import asyncio
-import ipaddress
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Literal
 
-from probes.lookups.dnssec import addresses_of
 from probes.net import Net
-from probes.net.dns_answer import merged
 from probes.net.imap import ImapSession
 from probes.net.sasl import Plain
 from probes.options import FilePath, Host, IpAddress, Port, Seconds, Secret, option
 from probes.records.imap.responses import Condition
 from probes.result import Owner, Phase, ProbeFailure, Reason, owner_of
+from probes.sessions.connecting import first_that_connects, is_address, looked_up
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,27 +77,20 @@ async def open_session(net: Net, server: ImapServer) -> ImapSession:
 
 
 async def _connect(net: Net, server: ImapServer) -> ImapSession:
-    refused: ProbeFailure | None = None
-    for address in await _addresses(net, server):
-        try:
-            async with step(Phase.CONNECT, server.timeout):
-                return await ImapSession.connect(
-                    net.dialer, address, server.port, source=server.source_address
-                )
-        except ProbeFailure as failure:
-            refused = failure
-    raise refused or placed(
-        ProbeFailure(Reason.NO_DATA, f"{server.host} has no address"), Phase.DNS_ADDRESS
-    )
+    async def connect(address: str) -> ImapSession:
+        async with step(Phase.CONNECT, server.timeout):
+            return await ImapSession.connect(
+                net.dialer, address, server.port, source=server.source_address
+            )
+
+    return (await first_that_connects(await _addresses(net, server), connect)).session
 
 
 async def _addresses(net: Net, server: ImapServer) -> tuple[str, ...]:
-    try:
-        ipaddress.ip_address(server.host)
-    except ValueError:
-        async with step(Phase.DNS_ADDRESS, server.timeout):
-            return merged(*await addresses_of(net.resolver, server.host)).require().records
-    return (server.host,)
+    if is_address(server.host):
+        return (server.host,)
+    async with step(Phase.DNS_ADDRESS, server.timeout):
+        return await looked_up(net, server.host)
 
 
 async def _introduce(net: Net, server: ImapServer, session: ImapSession) -> None:

@@ -9,16 +9,25 @@ from typing import Literal
 from probes.canary.envelope import DsnRequest
 from probes.canary.message import Canary
 from probes.catalogue import smtp
-from probes.lookups.dnssec import addresses_of
 from probes.net import Net
-from probes.net.dial import canonical
-from probes.net.dns_answer import merged
 from probes.net.smtp_session import SmtpSession
 from probes.net.tls import TlsFacts
 from probes.options import FilePath, Host, IpAddress, Port, Secret, option
-from probes.result import Aspect, Finding, Owner, Phase, ProbeFailure, Reason, Status
+from probes.records.reply import Reply
+from probes.records.subject import Subject
+from probes.result import (
+    Aspect,
+    Finding,
+    Handover,
+    HandoverState,
+    Owner,
+    Phase,
+    ProbeFailure,
+    Reason,
+    Status,
+)
+from probes.sessions.connecting import first_that_connects, host_addresses, source_for
 from probes.sessions.slots import session_slot
-from probes.subject import Subject
 from probes.trace import Trace
 
 _NOT_UNDERSTOOD = frozenset({500, 501, 504, 555})
@@ -71,21 +80,6 @@ async def submission_session(
             with trace.phase(Phase.AUTH):
                 await session.auth(server.username, server.password, insecure=server.insecure)
         yield session
-
-
-async def host_addresses(net: Net, host: str, trace: Trace) -> tuple[str, ...]:
-    """The addresses of a host in the order to try them; an IP address stands for itself."""
-    try:
-        canonical(host)
-    except ValueError:
-        with trace.phase(Phase.DNS_ADDRESS):
-            return merged(*await addresses_of(net.resolver, host)).require().records
-    return (host,)
-
-
-def source_for(source: str | None, address: str) -> str | None:
-    """`source` where it is of the same family as `address`, else None: the dialer's choice."""
-    return source if source is not None and (":" in source) == (":" in address) else None
 
 
 async def give_envelope(session: SmtpSession, canary: Canary, trace: Trace) -> None:
@@ -152,10 +146,34 @@ async def _said(
     return False
 
 
+async def _hand_over(session: SmtpSession, canary: Canary, trace: Trace) -> Reply:
+    """Send the content and report how far that came.
+
+    Without a reply the outcome is unknown, RFC 5321 §4.5.3.2.6 and RFC 1047. A 4yz or 5yz reply
+    is the one proof that the message was not taken over, RFC 5321 §4.2.1.
+    """
+    trace.handover = Handover(HandoverState.UNCERTAIN)
+    try:
+        reply = await session.end_of_data(canary.content)
+    except ProbeFailure as failure:
+        trace.handover = _not_taken(failure.reply)
+        raise
+    trace.handover = Handover(HandoverState.HANDED_OVER, reply)
+    return reply
+
+
+def _not_taken(reply: Reply | None) -> Handover:
+    if reply is None or reply.is_positive:
+        return Handover(HandoverState.UNCERTAIN, reply)
+    if reply.is_transient:
+        return Handover(HandoverState.REFUSED_FOR_NOW, reply)
+    return Handover(HandoverState.REFUSED_FOR_GOOD, reply)
+
+
 async def give_content(session: SmtpSession, canary: Canary, trace: Trace) -> None:
     """The content up to the reply to its final dot, then QUIT."""
     with trace.phase(Phase.END_OF_DATA):
-        reply = await session.end_of_data(canary.content)
+        reply = await _hand_over(session, canary, trace)
     trace.facts["smtp.reply"] = str(reply)
     await say_quit(session, trace)
 
@@ -177,30 +195,25 @@ async def _connect(
     net: Net, server: SubmissionServer, addresses: tuple[str, ...], trace: Trace
 ) -> SmtpSession:
     """A connection to the first address that takes one; each attempt is a phase of its own."""
-    failures: list[ProbeFailure] = []
-    for address in addresses:
-        try:
-            async with session_slot(net, address, server.port, trace) as turn:
-                with trace.phase(Phase.CONNECT):
-                    session = await SmtpSession.connect(
-                        net.dialer,
-                        address,
-                        server.port,
-                        source_for(server.source_address, address),
-                        findings=trace.findings,
-                        turn=turn,
-                        on_reply=trace.heard,
-                        on_line=trace.line_listener,
-                    )
-        except ProbeFailure as failure:
-            failures.append(failure)
-            continue
-        trace.facts["address"] = address
-        trace.findings.extend(_unusable(server.host, failure) for failure in failures)
-        return session
-    # What a peer did tells more than what this machine could not do.
-    told = [failure for failure in failures if failure.owner is not Owner.MONITOR]
-    raise (told or failures)[0]
+
+    async def connect(address: str) -> SmtpSession:
+        async with session_slot(net, address, server.port, trace) as turn:
+            with trace.phase(Phase.CONNECT):
+                return await SmtpSession.connect(
+                    net.dialer,
+                    address,
+                    server.port,
+                    source_for(server.source_address, address),
+                    findings=trace.findings,
+                    turn=turn,
+                    on_reply=trace.heard,
+                    on_line=trace.line_listener,
+                )
+
+    found = await first_that_connects(addresses, connect)
+    trace.facts["address"] = found.address
+    trace.findings.extend(_unusable(server.host, failure) for failure in found.failures)
+    return found.session
 
 
 def _unusable(host: str, failure: ProbeFailure) -> Finding:

@@ -9,10 +9,14 @@ from pathlib import Path
 import pytest
 
 from exporter.reports.exit_codes import ExitCode
-from tests.servers.ports import reserved_port
-from tests.support.serving import PATIENCE, ROOT, serving
+from tests.support.places import ROOT
+from tests.support.ports import reserved_port
+from tests.support.serving import serving
 
 pytestmark = pytest.mark.slow("commands run as processes of their own")
+
+PATIENCE = 60.0
+"""Seconds; a process that has to load everything first, on a busy machine."""
 
 CONFIG = """\
 ehlo_name: probe.test

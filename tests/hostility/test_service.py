@@ -18,6 +18,7 @@ from exporter.config import parse
 from exporter.ledger.ledger import Ledger
 from exporter.model import Change, Config, Job, Mailbox, Route
 from exporter.model import Path as MailPath
+from exporter.service.publisher import Subscriber
 from exporter.service.service import Service
 from exporter.testbed.faults.fault import (
     DOMAIN,
@@ -122,7 +123,7 @@ class UnderFire:
         self.mailboxes[peer.name] = Mailbox(peer.name, "imap", target)
 
 
-class Watch:
+class Watch(Subscriber):
     """How the canaries of the healthy path end."""
 
     def __init__(self) -> None:
@@ -130,7 +131,7 @@ class Watch:
         self.others: list[Change] = []
         self.enough = asyncio.Event()
 
-    def on_change(self, change: Change) -> None:
+    def canary_changed(self, change: Change) -> None:
         if change.record.path != HEALTHY or self.enough.is_set():
             return
         if change.outcome is not None:
@@ -175,7 +176,7 @@ async def test_a_service_among_hostile_peers_keeps_its_one_healthy_path(tmp_path
             fire.add(peer)
         ledger = await Ledger.open(fire.config().service.ledger, SYSTEM_CLOCK)
         stack.push_async_callback(ledger.close)
-        service = Service(fire.config(), ledger, observer=watch.on_change)
+        service = Service(fire.config(), ledger, subscribers=(watch,))
         url = await stack.enter_async_context(serving(service, LOOPBACK, 0))
         stop = asyncio.Event()
         running = asyncio.create_task(service.run(stop, at_once=True))

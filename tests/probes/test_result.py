@@ -8,10 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from probes.records.reply import Reply
+from probes.records.subject import Subject
 from probes.result import (
     MAX_DETAIL,
     Failure,
     Finding,
+    Handover,
+    HandoverState,
     Owner,
     Part,
     Phase,
@@ -20,11 +23,11 @@ from probes.result import (
     ProbeResult,
     Reason,
     Status,
+    json_default,
     one_line,
     owner_of,
     to_json,
 )
-from probes.subject import Subject
 
 AT = datetime(2026, 5, 6, 7, 8, 9, tzinfo=UTC)
 
@@ -137,3 +140,13 @@ def test_a_result_as_json_has_words_for_enums_and_says_whether_it_is_ok() -> Non
         "known": [],
         "ok": True,
     }
+
+
+def test_the_report_of_a_route_is_not_in_the_document() -> None:
+    handover = Handover(HandoverState.HANDED_OVER)
+    began = datetime(2026, 1, 1, tzinfo=UTC)
+    plain = ProbeResult("submission", began, 1.0, (), None)
+    told = ProbeResult("submission", began, 1.0, (), None, handover=handover)
+    assert to_json(told) == to_json(plain)
+    assert "handover" not in to_json(told)
+    assert json_default(told).keys() == to_json(told).keys()

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from probes.clock import SYSTEM_CLOCK
-from probes.result import Owner, Phase, ProbeFailure, ProbeResult, Reason
+from probes.result import Handover, HandoverState, Owner, Phase, ProbeFailure, ProbeResult, Reason
 from probes.run import Work, run_once
 from probes.trace import Trace
 
@@ -272,3 +272,20 @@ async def test_what_is_no_exception_of_the_work_passes_through(
     except error:
         return
     pytest.fail("it was turned into a result")
+
+
+@pytest.mark.parametrize(
+    "then", [forever, raising(RuntimeError("ours")), raising(asyncio.CancelledError())]
+)
+@pytest.mark.parametrize("state", list(HandoverState))
+async def test_the_last_report_of_a_route_counts_whatever_ends_the_run(
+    then: Callable[[], Awaitable[object]], state: HandoverState
+) -> None:
+    async def work(trace: Trace) -> None:
+        trace.handover = Handover(HandoverState.UNCERTAIN)
+        trace.handover = Handover(state)
+        await then()
+
+    result = await run(work, deadline=0.01)
+    assert result.failure is not None
+    assert result.handover == Handover(state)

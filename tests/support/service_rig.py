@@ -12,6 +12,7 @@ from exporter.config import load
 from exporter.demo.world import MailWorld
 from exporter.ledger.ledger import Ledger
 from exporter.model import CanaryRecord, Change
+from exporter.service.publisher import Subscriber
 from exporter.service.service import Service
 from probes.canary.lifecycle import Outcome
 from probes.clock import SYSTEM_CLOCK
@@ -20,13 +21,13 @@ from tests.support.pages import fetch
 
 
 @dataclass
-class Heard:
+class Heard(Subscriber):
     """Every change the service published, and a way to wait for one."""
 
     changes: list[Change] = field(default_factory=list)
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def on_change(self, change: Change) -> None:
+    def canary_changed(self, change: Change) -> None:
         self.changes.append(change)
         self.news.set()
 
@@ -92,7 +93,7 @@ async def running(file: Path) -> AsyncIterator[Running]:
     ledger = await Ledger.open(config.service.ledger, SYSTEM_CLOCK)
     heard = Heard()
     try:
-        service = Service(config, ledger, observer=heard.on_change)
+        service = Service(config, ledger, subscribers=(heard,))
         async with serving(service, "127.0.0.1", 0) as url:
             port = int(url.rpartition(":")[2])
             run = Running(service, ledger, heard, port, asyncio.Event())

@@ -19,10 +19,10 @@ from probes.net.tls import TlsFacts
 from probes.records.ehlo import Ehlo
 from probes.records.mta_sts import StsPolicy, covers
 from probes.records.mx import MxRecord
+from probes.records.subject import Subject
 from probes.result import Failure, Finding, Phase, ProbeFailure, Reason, Status
 from probes.sessions.slots import exclusive_visit, session_slot, sharing_failure
 from probes.sessions.submission import say_quit
-from probes.subject import Subject
 from probes.tasks import TaskSet
 from probes.trace import Trace
 

@@ -25,8 +25,8 @@ from probes.records.mta_sts import (
 from probes.records.special_addresses import is_link_local_or_metadata
 from probes.records.tlsrpt import is_nearly_tlsrpt_record, is_tlsrpt_record, parse_tlsrpt_record
 from probes.result import NOTHING, Aspect, Finding, Owner, Phase, ProbeFailure, Reason, Status
+from probes.sessions.connecting import host_addresses
 from probes.sessions.https import fetch
-from probes.sessions.submission import host_addresses
 from probes.trace import Trace
 
 SHORT_MAX_AGE = 7 * 86_400

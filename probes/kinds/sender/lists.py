@@ -27,8 +27,8 @@ from probes.records.dnsbl import (
     reasons,
 )
 from probes.records.looked_up import Lookup, is_domain_name, texts
+from probes.records.subject import Subject
 from probes.result import Aspect, Owner, Phase, ProbeFailure, Reason, Status
-from probes.subject import Subject
 from probes.trace import Trace
 
 

@@ -5,12 +5,12 @@ addresses in angle brackets, replies over several lines that are not indented.
 """
 
 import re
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 
 from probes.records.bounces.reason import judge_reason
 from probes.records.bounces.reply import one_line, read_quoted
 from probes.records.bounces.values import Action, BouncedRecipient
+from probes.records.header_date import parse_header_date
 from probes.records.reply import EnhancedCode
 from probes.records.xtext import decode_utf8_address, undo_xtext
 
@@ -183,10 +183,5 @@ def shown(value: str | None) -> str | None:
 
 def read_date(value: str | None) -> datetime | None:
     """Read a date, RFC 5322 §3.3; without a zone it counts as UTC."""
-    if value is None:
-        return None
-    try:
-        date = parsedate_to_datetime(one_line(value))
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None
-    return date if date.tzinfo is not None else date.replace(tzinfo=UTC)
+    found = parse_header_date(value) if value is not None else None
+    return found.at if found is not None else None

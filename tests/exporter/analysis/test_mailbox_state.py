@@ -34,7 +34,7 @@ def test_a_mailbox_state_is_read_back_as_it_was_written(state: MailboxState) -> 
 
 
 async def suspects(run: Running) -> list[str]:
-    await run.service.record_health()
+    await run.service.health.record()
     text = await fetch(run.port, "/metrics")
     return [line for line in text.splitlines() if line.startswith("mailcanary_suspect{")]
 

@@ -12,8 +12,8 @@ from exporter.config import parse
 from exporter.model import CanaryRecord, Config, Run
 from probes.canary.lifecycle import Outcome, State
 from probes.catalogue import mx
+from probes.records.subject import read_subject
 from probes.result import Failure, Finding, Owner, Part, Phase, ProbeResult, Reason, Status
-from probes.subject import read_subject
 from tests.exporter.test_cli import GOOD
 from tests.support.ledger_rig import BEGIN
 

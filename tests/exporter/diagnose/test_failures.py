@@ -14,8 +14,8 @@ from exporter.testbed.servers.dns_messages import Misbehaviour
 from exporter.testbed.servers.dns_server import DnsFault
 from probes.catalogue import ENTRIES
 from probes.net.resolver import Resolver
+from probes.records.subject import read_subject
 from probes.result import Failure, Finding, Owner, Part, Phase, ProbeResult, Reason, Status
-from probes.subject import read_subject
 from tests.servers.certificates import Authority
 from tests.support.advice_rig import World, only, told
 from tests.support.ledger_rig import BEGIN

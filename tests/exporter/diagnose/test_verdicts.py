@@ -7,8 +7,8 @@ import pytest
 from exporter.diagnose.areas import AREAS, Area
 from exporter.diagnose.diagnosis import AreaResult
 from exporter.diagnose.verdicts import area_code, verdict
+from probes.records.subject import Subject
 from probes.result import Failure, Finding, Owner, Phase, ProbeResult, Reason, Status
-from probes.subject import Subject
 
 
 def area_of(name: str, failure: Failure | None = None, *found: Finding, **facts: str) -> AreaResult:

@@ -16,19 +16,10 @@ from exporter.model import Run
 from probes.canary.lifecycle import Event, ImpossibleEvent, Outcome, State
 from probes.mailboxes import Cursor
 from probes.records.reply import Reply
+from probes.records.subject import Subject
 from probes.result import Failure, Finding, Owner, Part, Phase, ProbeResult, Reason, Status
-from probes.subject import Subject
 from tests.support.clock import FakeClock
-from tests.support.ledger_rig import (
-    BEGIN,
-    LATE,
-    LOST,
-    Rig,
-    failure,
-    opened,
-    result,
-    sighting,
-)
+from tests.support.ledger_rig import BEGIN, LATE, LOST, Rig, failure, opened, result, sighting
 
 
 async def test_a_canary_is_lost_only_after_a_look_that_began_after_its_time(path: Path) -> None:

@@ -17,8 +17,8 @@ from exporter.testbed.servers.https import sts_policy
 from probes.catalogue import ENTRIES, PLACEHOLDERS, Entry, placeholders
 from probes.catalogue.command_lines import FINGER_DANE
 from probes.catalogue.failures import FAILURES
+from probes.records.subject import Subject, read_subject
 from probes.result import Part
-from probes.subject import Subject, read_subject
 from tests.servers.certificates import Authority
 from tests.support.advice_rig import World, only, told
 from tests.support.policy_world import STS_RECORD, policy_world

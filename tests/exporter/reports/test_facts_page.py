@@ -9,5 +9,5 @@ PAGE = Path(__file__).parents[3] / "docs" / "generated" / "facts.md"
 
 def test_the_page_is_made_from_the_declarations() -> None:
     assert PAGE.read_text("utf-8") == page(), (
-        "write exporter.reports.facts_page.page() to docs/facts.md"
+        "write exporter.reports.facts_page.page() to docs/generated/facts.md"
     )

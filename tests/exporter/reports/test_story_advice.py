@@ -14,8 +14,8 @@ from exporter.reports.advice import Vantage
 from exporter.reports.story import Story, advice, take_story
 from exporter.terminal.story import story_view
 from probes.catalogue import smtp_answers, tls_policies
+from probes.records.subject import Subject
 from probes.result import Failure, Finding, Owner, Part, Phase, ProbeResult, Reason, Status
-from probes.subject import Subject
 from tests.support.ledger_rig import opened
 
 AT = datetime(2026, 11, 27, tzinfo=UTC)

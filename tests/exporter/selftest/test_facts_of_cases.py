@@ -12,7 +12,7 @@ from exporter.selftest.case import Case
 from exporter.selftest.execution import perform
 from exporter.selftest.fixtures import make_props
 from exporter.selftest.runner import AT_A_TIME
-from probes.facts import DECLARED
+from probes.catalogue.facts import DECLARED
 from probes.result import ProbeResult
 
 pytestmark = [pytest.mark.slow("performs every case"), pytest.mark.timeout(300)]

@@ -25,8 +25,8 @@ from exporter.selftest.report import figures
 from exporter.selftest.runner import Outcome
 from exporter.testbed.servers.world import NameServer
 from probes.catalogue import AREAS, ENTRIES
+from probes.records.subject import Subject
 from probes.result import Finding, Status
-from probes.subject import Subject
 from tests.support.places import ROOT
 from tests.support.processes import MAILCANARY, completed, environment
 

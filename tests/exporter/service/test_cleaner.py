@@ -12,6 +12,8 @@ from exporter.metrics.exposition import Format
 from exporter.metrics.metrics import Metrics
 from exporter.model import Mailbox
 from exporter.service.cleaner import FIRST_PAUSE, LONGEST_PAUSE, Cleaner
+from exporter.service.publisher import Publisher
+from exporter.service.subscribers import MetricsSubscriber
 from exporter.testbed.servers.imap import OK, Answers, ImapPeer
 from exporter.testbed.servers.script import Say
 from probes.canary.message import new_token
@@ -63,7 +65,7 @@ async def cleaning(path: Path, answers: Answers) -> AsyncIterator[Cleaning]:
         )
         mailbox = Mailbox("box", "imap", target)
         metrics.configure(replace(config("p"), mailboxes={"box": mailbox}))
-        cleaner = Cleaner(lambda: the_net, rig.ledger, metrics, clock)
+        cleaner = Cleaner(lambda: the_net, rig.ledger, Publisher(MetricsSubscriber(metrics)), clock)
         yield Cleaning(cleaner, metrics, rig, peer, mailbox)
 
 

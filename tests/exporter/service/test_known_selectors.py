@@ -50,7 +50,7 @@ def without_key(world: MailWorld) -> None:
 
 async def probed(run: Running) -> ProbeResult:
     """The job as the schedule starts it."""
-    job = await run.service.with_known_selectors(run.service.config.jobs["ours"])
+    job = await run.service.starter.with_known_selectors(run.service.config.jobs["ours"])
     return (await probe(job, 1, run.service.net())).result
 
 
@@ -67,7 +67,7 @@ async def test_a_job_probes_the_keys_that_signed_canaries_and_says_when_one_has_
         page = await fetch(run.port, f"/probe?target={SENDER_DOMAIN}&module=sender&debug=true")
         assert part.host in page
         other = Job("x", "sender", SenderTarget(Domain("other.test")), every=60.0, deadline=10.0)
-        assert (await run.service.with_known_selectors(other)).target.learnt == ()
+        assert (await run.service.starter.with_known_selectors(other)).target.learnt == ()
         without_key(world)
         result = await probed(run)
     assert result.failure is not None
@@ -96,7 +96,7 @@ async def test_a_job_of_another_kind_is_as_it_was(world: MailWorld, tmp_path: Pa
     file = write_config(world, tmp_path, paths=["healthy"])
     async with running(file) as run:
         for job in run.service.config.jobs.values():
-            assert await run.service.with_known_selectors(job) is job
+            assert await run.service.starter.with_known_selectors(job) is job
 
 
 async def test_a_ledger_that_does_not_answer_leaves_the_job_what_is_configured(
@@ -106,8 +106,8 @@ async def test_a_ledger_that_does_not_answer_leaves_the_job_what_is_configured(
     async with running(file) as run:
         await run.ledger.close()
         job = run.service.config.jobs["ours"]
-        assert await run.service.with_known_selectors(job) is job
-        assert await run.metric("mailcanary_ledger_errors_total") == 1
+        assert await run.service.starter.with_known_selectors(job) is job
+        assert await run.metric("mailcanary_ledger_errors_total") >= 1
 
 
 def test_a_configuration_that_is_none_is_told_before_anything_is_diagnosed(

@@ -11,7 +11,10 @@ from exporter.demo.faults import find
 from exporter.demo.world import MailWorld
 from exporter.ledger.ledger import Ledger
 from exporter.model import CanaryRecord
+from exporter.network import build_net
 from exporter.service.manual_run import run_path
+from exporter.service.publisher import Publisher
+from exporter.service.runs import send
 from probes.canary.lifecycle import Outcome, State
 from probes.clock import SYSTEM_CLOCK
 from probes.trace import Step
@@ -138,3 +141,27 @@ async def test_a_manual_run_killed_in_mid_sending_is_untestable_and_never_lost(
         record = await in_state(run.ledger, "direct", State.UNVERIFIED)
         assert record.outcome is Outcome.UNTESTABLE
         await nothing_is_counted(run, "direct")
+
+
+async def test_a_hand_run_leaves_canaries_of_a_service_to_the_service(
+    world: MailWorld, tmp_path: Path
+) -> None:
+    """Its copy lies in the mailbox, and its time is over: the hand run neither sees nor settles."""
+    file = write_config(world, tmp_path, *LOST_SOON, paths=["direct"])
+    config = load(file)
+    ledger = await Ledger.open(config.service.ledger, SYSTEM_CLOCK, exclusive=False)
+    token = await send(config.paths["direct"], 7, build_net(config), ledger, Publisher())
+    assert token is not None
+    await world.apply(find("loss"))
+    story = await run_path(config, "direct", ignore)
+    assert story.record is not None
+    assert story.record.outcome is Outcome.LOST
+    theirs = await ledger.find(token)
+    assert theirs is not None
+    assert (theirs.state, theirs.outcome) == (State.ACCEPTED, None)
+    assert await ledger.cursors("inbox") == {}
+    await ledger.close()
+    async with running(file) as run:
+        await run.heard.outcome("direct")
+        assert [c.record.token for c in run.heard.changes if c.outcome is not None] == [token]
+        assert run.heard.outcomes("direct")[0] in (Outcome.ARRIVED, Outcome.LATE)

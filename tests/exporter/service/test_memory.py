@@ -50,7 +50,7 @@ class Target:
         service = self.service.service
         self.ticks += 1
         run = await probe(service.config.jobs["reach"], self.ticks, service.net())
-        finish(run, service.run_buffer, service._publish)
+        finish(run, service.run_buffer, service.publisher)
         assert await service.run_buffer.write()
 
     async def changes(self, aspect: str) -> float:

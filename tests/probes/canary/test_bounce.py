@@ -10,11 +10,7 @@ from hypothesis import strategies as st
 
 from probes.canary.bounce import FoundIn, bounced_token, failure_of
 from probes.canary.envelope import tagged_sender
-from probes.canary.message import (
-    new_token,
-    recognise,
-    recognise_body,
-)
+from probes.canary.message import new_token, recognise, recognise_body
 from probes.options import EmailAddress
 from probes.records.address import parse_address
 from probes.records.bounces.values import Action, Bounce, BouncedRecipient

@@ -17,7 +17,7 @@ from probes.canary.lifecycle import (
     sending_ended,
 )
 from probes.records.reply import Reply
-from probes.result import Failure, Owner, Phase, ProbeResult, Reason
+from probes.result import Failure, Handover, HandoverState, Owner, Phase, ProbeResult, Reason
 
 EVENTS = (
     "send_started",
@@ -124,8 +124,12 @@ def test_a_canary_is_settled_exactly_where_it_leaves_the_unsettled_states(
     assert not (State(state) not in UNSETTLED and after.state in UNSETTLED)
 
 
-def result(failure: Failure | None) -> ProbeResult:
-    return ProbeResult("submission", datetime(2026, 1, 1, tzinfo=UTC), 1.0, (), failure)
+def result(
+    failure: Failure | None, state: HandoverState | None = None, reply: Reply | None = None
+) -> ProbeResult:
+    handover = None if state is None else Handover(state, reply)
+    began = datetime(2026, 1, 1, tzinfo=UTC)
+    return ProbeResult("submission", began, 1.0, (), failure, handover=handover)
 
 
 def failed(
@@ -141,19 +145,6 @@ def failed(
 @pytest.mark.parametrize(
     ("failure", "event"),
     [
-        (None, Event.HANDED_OVER),
-        (failed(Phase.QUIT, Reason.CONNECTION_RESET), Event.HANDED_OVER),
-        (failed(Phase.QUIT, Reason.UNEXPECTED, owner=Owner.MONITOR), Event.HANDED_OVER),
-        (failed(Phase.END_OF_DATA, Reason.CONNECTION_RESET), Event.OUTCOME_UNKNOWN),
-        (failed(Phase.END_OF_DATA, Reason.TIMEOUT), Event.OUTCOME_UNKNOWN),
-        (
-            failed(Phase.END_OF_DATA, Reason.UNEXPECTED, owner=Owner.MONITOR),
-            Event.OUTCOME_UNKNOWN,
-        ),
-        (failed(Phase.END_OF_DATA, Reason.UNEXPECTED_REPLY, 354), Event.OUTCOME_UNKNOWN),
-        (failed(Phase.END_OF_DATA, Reason.DEFERRED, 451), Event.REFUSED_FOR_NOW),
-        (failed(Phase.END_OF_DATA, Reason.SERVICE_CLOSING, 421), Event.REFUSED_FOR_NOW),
-        (failed(Phase.END_OF_DATA, Reason.REJECTED, 554), Event.REFUSED_FOR_GOOD),
         (failed(Phase.RCPT, Reason.GREYLISTED, 450), Event.REFUSED_FOR_NOW),
         (failed(Phase.RCPT, Reason.REJECTED, 550), Event.REFUSED_FOR_GOOD),
         (failed(Phase.GREETING, Reason.REJECTED, 554), Event.REFUSED_FOR_GOOD),
@@ -168,14 +159,56 @@ def failed(
         (failed(Phase.EHLO, Reason.UNEXPECTED, owner=Owner.MONITOR), Event.COULD_NOT_SEND),
     ],
 )
-def test_how_a_sending_ended(failure: Failure | None, event: Event) -> None:
+def test_how_a_sending_ended_that_never_came_to_a_report(failure: Failure, event: Event) -> None:
     assert sending_ended(result(failure)) is event
 
 
-@pytest.mark.parametrize("phase", list(Phase))
-def test_only_a_refusal_after_the_final_dot_proves_that_nothing_was_taken_over(
-    phase: Phase,
+REFUSED = failed(Phase.END_OF_DATA, Reason.REJECTED, 554)
+
+
+@pytest.mark.parametrize(
+    ("state", "failure", "event"),
+    [
+        (HandoverState.HANDED_OVER, None, Event.HANDED_OVER),
+        (HandoverState.UNCERTAIN, None, Event.OUTCOME_UNKNOWN),
+        (None, None, Event.OUTCOME_UNKNOWN),
+        (HandoverState.REFUSED_FOR_NOW, REFUSED, Event.REFUSED_FOR_NOW),
+        (HandoverState.REFUSED_FOR_GOOD, REFUSED, Event.REFUSED_FOR_GOOD),
+        (
+            HandoverState.REFUSED_FOR_GOOD,
+            failed(Phase.END_OF_DATA, Reason.REJECTED, 554, owner=Owner.US),
+            Event.COULD_NOT_SEND,
+        ),
+    ],
+)
+def test_the_report_of_the_route_decides(
+    state: HandoverState | None, failure: Failure | None, event: Event
 ) -> None:
-    event = sending_ended(result(failed(phase, Reason.CONNECTION_RESET)))
-    maybe_taken = event in (Event.OUTCOME_UNKNOWN, Event.HANDED_OVER)
-    assert maybe_taken == (phase in (Phase.END_OF_DATA, Phase.QUIT))
+    assert sending_ended(result(failure, state)) is event
+
+
+@pytest.mark.parametrize("owner", list(Owner))
+@pytest.mark.parametrize("phase", list(Phase))
+@pytest.mark.parametrize(
+    ("state", "event"),
+    [
+        (HandoverState.HANDED_OVER, Event.HANDED_OVER),
+        (HandoverState.UNCERTAIN, Event.OUTCOME_UNKNOWN),
+    ],
+)
+def test_no_later_failure_in_any_phase_takes_a_report_back(
+    phase: Phase, owner: Owner, state: HandoverState, event: Event
+) -> None:
+    failure = failed(phase, Reason.CONNECTION_RESET, owner=owner)
+    assert sending_ended(result(failure, state)) is event
+
+
+def test_an_answer_of_an_http_api_refuses_as_its_route_says() -> None:
+    """429 and 503 of HTTP are temporary, 422 is not; as SMTP replies they would be the reverse."""
+    for code, state, event in (
+        (429, HandoverState.REFUSED_FOR_NOW, Event.REFUSED_FOR_NOW),
+        (503, HandoverState.REFUSED_FOR_NOW, Event.REFUSED_FOR_NOW),
+        (422, HandoverState.REFUSED_FOR_GOOD, Event.REFUSED_FOR_GOOD),
+    ):
+        failure = failed(Phase.END_OF_DATA, Reason.REJECTED, code)
+        assert sending_ended(result(failure, state, failure.reply)) is event

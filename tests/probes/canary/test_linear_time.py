@@ -54,9 +54,9 @@ def test_known_attacks_take_linear_time(case: Case) -> None:
 
 
 @pytest.mark.parametrize("token", ["(", "a: "])
-def test_what_is_nested_without_end_names_no_author(token: str) -> None:
+def test_an_author_is_read_beside_what_is_nested_without_end(token: str) -> None:
     message = f"From: a@b.test, {token * 2000}\r\n\r\nx".encode()
-    assert examine(message, None, _KNOWN).alignment.author_domain is None
+    assert examine(message, None, _KNOWN).alignment.author_domain == "b.test"
 
 
 def test_a_message_within_a_message_is_looked_into() -> None:

@@ -22,8 +22,8 @@ from probes.catalogue import (
     placeholders,
 )
 from probes.catalogue import owner_of_finding as owner_of
+from probes.records.subject import Subject
 from probes.result import Finding, Owner, Status
-from probes.subject import Subject
 
 ROOT = Path(__file__).resolve().parents[3]
 CODE = re.compile(r"[a-z0-9]+(\.[a-z0-9_]+)+")

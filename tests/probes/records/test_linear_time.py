@@ -7,6 +7,7 @@ import pytest
 
 from probes.records.address import parse_address
 from probes.records.authentication_results import parse_authentication_results
+from probes.records.author_field import author_addresses
 from probes.records.bounces.dsn import parse_dsn
 from probes.records.bounces.reason import judge_explanation, judge_reason
 from probes.records.bounces.reply import find_quoted, read_quoted
@@ -165,6 +166,7 @@ GROUPS = {
             "mx: a",
             suffix="\x01",
         ),
+        *cases("author", author_addresses, "", "a <", '"', suffix="@x.test"),
         *cases("record", _octets(parse_sts_record), "v=STSv1;", "v=STSv1; id=", suffix="\x01"),
         *cases("tls-rpt", _octets(parse_tlsrpt_record), "v=TLSRPTv1;", "v=TLSRPTv1; rua=mailto:a"),
     ),

@@ -12,7 +12,7 @@ from probes.canary.message import Canary
 from probes.clock import SYSTEM_CLOCK
 from probes.net.tls import TrustStore
 from probes.options import EmailAddress, Host, Secret
-from probes.result import Owner, Phase, ProbeResult, Reason
+from probes.result import HandoverState, Owner, Phase, ProbeResult, Reason
 from probes.routes.submission import SubmissionRoute, hand_over, host
 from probes.run import run_once
 from tests.servers.certificates import Authority
@@ -50,6 +50,10 @@ async def test_a_canary_is_handed_over_whole(good: Script, trust: TrustStore) ->
     async with mail_world(ZONE, {ADDRESS: good}, trust=trust) as world:
         result = await send(world)
     assert result.ok, result.failure
+    assert result.handover is not None
+    assert result.handover.state is HandoverState.HANDED_OVER
+    assert result.handover.reply is not None
+    assert result.handover.reply.code == 250
     assert sending_ended(result) is Event.HANDED_OVER
     assert world.content(ADDRESS) == [CANARY.content]
     assert result.facts["smtp.reply"] == "250 2.0.0 queued as 4711"
@@ -215,6 +219,9 @@ async def test_how_far_a_canary_came_is_known(
     async with mail_world(ZONE, {ADDRESS: script}, trust=trust) as world:
         result = await send(world)
     assert result.failure is not None
+    reply = None if result.handover is None else result.handover.reply
+    assert (result.handover is None) == (result.failure.phase is not Phase.END_OF_DATA)
+    assert reply is None or reply == result.failure.reply
     assert (result.failure.phase, result.failure.reason) == (phase, reason)
     assert result.failure.owner is owner
     assert sending_ended(result) is event

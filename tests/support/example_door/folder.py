@@ -21,7 +21,7 @@ from probes.mailboxes import (
 from probes.net import Net
 from probes.options import Seconds, option
 from probes.registry.rows import MailboxKind, RouteKind
-from probes.result import Phase, ProbeFailure, Reason
+from probes.result import Handover, HandoverState, Phase, ProbeFailure, Reason
 from probes.tasks import TaskSet
 from probes.trace import Trace
 
@@ -51,6 +51,7 @@ async def hand_over(net: Net, target: FolderRoute, canary: Canary, trace: Trace)
             partial.rename(folder / f"{canary.token}.eml")
         except OSError as error:
             raise ProbeFailure(Reason.REFUSED, str(error)) from error
+    trace.handover = Handover(HandoverState.HANDED_OVER)
 
 
 async def watch(

@@ -214,7 +214,7 @@ class FactSheet(dict[str, Any]):
 
     def __setitem__(self, name: str, value: Any) -> None:
         if name not in DECLARED:
-            raise UndeclaredFact(f"the fact {name!r} is not declared in probes/facts.py")
+            raise UndeclaredFact(f"the fact {name!r} is not declared in probes/catalogue/facts.py")
         super().__setitem__(name, value)
 
     def note(self, facts: Mapping[str, Any]) -> None:

@@ -1,0 +1,70 @@
+"""From a host to a session with the first of its addresses that takes a connection."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from probes.lookups.dnssec import addresses_of
+from probes.net import Net
+from probes.net.dial import canonical
+from probes.net.dns_answer import merged
+from probes.result import Owner, Phase, ProbeFailure
+from probes.trace import Trace
+
+SessionT = TypeVar("SessionT")
+
+
+@dataclass(frozen=True, slots=True)
+class Connected(Generic[SessionT]):
+    """A session, the address it is with, and why the addresses before did not take one."""
+
+    session: SessionT
+    address: str
+    failures: tuple[ProbeFailure, ...]
+
+
+async def first_that_connects(
+    addresses: Sequence[str], connect: Callable[[str], Awaitable[SessionT]]
+) -> Connected[SessionT]:
+    """Try at least one address, in their order, until `connect` returns a session.
+
+    Raises the first ProbeFailure where none does, one of a peer's before one of this machine's:
+    it tells more.
+    """
+    failures: list[ProbeFailure] = []
+    for address in addresses:
+        try:
+            session = await connect(address)
+        except ProbeFailure as failure:
+            failures.append(failure)
+            continue
+        return Connected(session, address, tuple(failures))
+    told = [failure for failure in failures if failure.owner is not Owner.MONITOR]
+    raise (told or failures)[0]
+
+
+async def host_addresses(net: Net, host: str, trace: Trace) -> tuple[str, ...]:
+    """Return the addresses of a host in the order to try them; an IP address stands for itself."""
+    if is_address(host):
+        return (host,)
+    with trace.phase(Phase.DNS_ADDRESS):
+        return await looked_up(net, host)
+
+
+async def looked_up(net: Net, name: str) -> tuple[str, ...]:
+    """Ask for the addresses of a name, one at least. Raises NetError."""
+    return merged(*await addresses_of(net.resolver, name)).require().records
+
+
+def is_address(host: str) -> bool:
+    """True for an IP address in any of its spellings."""
+    try:
+        canonical(host)
+    except ValueError:
+        return False
+    return True
+
+
+def source_for(source: str | None, address: str) -> str | None:
+    """`source` where it is of the same family as `address`, else None: the dialer's choice."""
+    return source if source is not None and (":" in source) == (":" in address) else None
