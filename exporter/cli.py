@@ -223,7 +223,7 @@ def selftest(
     process, on loopback. Exit code 0: all is right, 2: a case disagrees, 3: it cannot be run here,
     64: usage error.
     """
-    return _command("exporter.selftest.command", "selftest", only, json)
+    return _command("exporter.commands.selftest", "selftest", only, json)
 
 
 @app.command()

@@ -4,15 +4,21 @@ import json
 from pathlib import Path
 
 from exporter.commands.common import load_config
-from exporter.config import schema
+from exporter.config import check_plugins, schema
 from exporter.reports.exit_codes import ExitCode
-from exporter.terminal.text import say
+from exporter.terminal.text import complain, say
+from probes.registry.plugins import PluginError
 
 
 def check_config(file: Path) -> int:
     """`mailcanary check-config`."""
     config = load_config(file)
     if config is None:
+        return ExitCode.USAGE
+    try:
+        check_plugins()
+    except PluginError as error:
+        complain(f"mailcanary: {error}")
         return ExitCode.USAGE
     say(
         f"{file}: {len(config.paths)} paths, {len(config.jobs)} jobs, "
@@ -23,5 +29,9 @@ def check_config(file: Path) -> int:
 
 def config_schema() -> int:
     """`mailcanary config-schema`."""
-    say(json.dumps(schema(), indent=2))
+    try:
+        say(json.dumps(schema(), indent=2))
+    except PluginError as error:
+        complain(f"mailcanary: {error}")
+        return ExitCode.USAGE
     return ExitCode.OK

@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import uvloop
-from rich.console import Console
 
 from exporter.config import ConfigError, load
 from exporter.diagnose.comparison import remembered_in
@@ -21,6 +20,7 @@ from exporter.diagnose.verdicts import exit_code
 from exporter.ledger.errors import LedgerError
 from exporter.ledger.reader import reading
 from exporter.reports.exit_codes import ExitCode
+from exporter.terminal.console import Console
 from exporter.terminal.diagnosis import LiveTree, PlainLines, report
 from exporter.terminal.text import complain, say
 from probes.clock import SYSTEM_CLOCK

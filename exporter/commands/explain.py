@@ -7,11 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
-from rich.console import Console
-
 from exporter.commands.common import run_loop
 from exporter.diagnose.request import read_server
 from exporter.reports.exit_codes import ExitCode, evidence_code
+from exporter.terminal.console import Console
 from exporter.terminal.evidence import evidence_view
 from exporter.terminal.text import complain, say
 from probes.canary.evidence import Evidence, ExaminationContext, evidence_json, examine
@@ -58,10 +57,11 @@ def explain(file: str, as_json: bool, resolver: str | None, offline: bool) -> in
         complain(f"mailcanary: {error}")
         return ExitCode.USAGE
     evidence = run_loop(explain_message(message, asked))
+    shown = evidence_json(evidence)
     if as_json:
-        say(json.dumps(evidence_json(evidence), indent=2))
+        say(json.dumps(shown, indent=2))
     else:
-        Console().print(evidence_view(evidence))
+        Console().print(evidence_view(shown))
     return evidence_code(evidence)
 
 

@@ -3,13 +3,12 @@
 import json
 from pathlib import Path
 
-from rich.console import Console
-
 from exporter.commands.common import MOST_ENTRIES, ledger_trouble, load_config, unknown_name
 from exporter.ledger.errors import LedgerError
 from exporter.ledger.reader import reading
 from exporter.reports.exit_codes import ExitCode
 from exporter.reports.history import history_json, take_history
+from exporter.terminal.console import Console
 from exporter.terminal.history import history_view
 from exporter.terminal.text import complain, say
 

@@ -4,15 +4,15 @@ import json
 import logging
 from pathlib import Path
 
-from rich.console import Console
-
 from exporter.commands.common import load_config, run_loop, set_up_logging
 from exporter.ledger.errors import LedgerError
 from exporter.reports.exit_codes import ExitCode, outcome_code, result_code
 from exporter.service.manual_run import CanaryStory, run_job, run_path, story_json
+from exporter.terminal.console import Console
 from exporter.terminal.evidence import evidence_view
 from exporter.terminal.runs import canary_view, failure_view, result_view, show_step
 from exporter.terminal.text import complain, say
+from probes.canary.evidence import evidence_json
 from probes.result import to_json
 from probes.trace import Step
 
@@ -39,7 +39,7 @@ def run_now(name: str, file: Path, as_json: bool) -> int:  # noqa: FBT001
             if as_json:
                 say(json.dumps(to_json(result), indent=2))
             else:
-                console.print(result_view(result))
+                console.print(result_view(result, console.width))
             return result_code(result)
         return _tell_story(run_loop(run_path(config, name, listener)), console, as_json=as_json)
     except (LedgerError, OSError) as error:  # ours: it says nothing about the mail
@@ -57,7 +57,8 @@ def _tell_story(story: CanaryStory, console: Console, *, as_json: bool) -> int:
             console.print(failure_view(story.mailbox_failure))
         return ExitCode.UNTESTABLE
     if not as_json:
-        console.print(canary_view(record, result))
-        for evidence in story.evidence:
-            console.print(evidence_view(evidence))
+        documents = tuple(map(evidence_json, story.evidence))
+        console.print(canary_view(record, result, documents, console.width))
+        for number, document in enumerate(documents):
+            console.print(evidence_view(document, number))
     return outcome_code(record.outcome)

@@ -3,14 +3,13 @@
 import json
 from pathlib import Path
 
-from rich.console import Console
-
 from exporter.commands.common import ledger_trouble, load_config, unknown_name
 from exporter.ledger.errors import LedgerError
 from exporter.ledger.reader import reading
 from exporter.reports.exit_codes import ExitCode
 from exporter.reports.story import UnknownRun, story_code, take_story
 from exporter.reports.story_document import story_json
+from exporter.terminal.console import Console
 from exporter.terminal.story import story_view
 from exporter.terminal.text import say
 

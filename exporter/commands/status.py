@@ -3,13 +3,12 @@
 import json
 from pathlib import Path
 
-from rich.console import Console
-
 from exporter.commands.common import ledger_trouble, load_config
 from exporter.ledger.errors import LedgerError
 from exporter.ledger.reader import reading
 from exporter.reports.exit_codes import ExitCode
 from exporter.reports.status import status_code, status_json, take_status
+from exporter.terminal.console import Console
 from exporter.terminal.status import status_view
 from exporter.terminal.text import say
 from probes.clock import SYSTEM_CLOCK

@@ -4,7 +4,7 @@
 line numbers (yaml_reader), dataclasses (entries, by the table in option_types), Config (assembly).
 """
 
-from exporter.config.loading import REGISTERED, load, parse, schema
+from exporter.config.loading import REGISTERED, check_plugins, load, parse, schema
 from exporter.config.problems import ConfigError, Problem
 
-__all__ = ["REGISTERED", "ConfigError", "Problem", "load", "parse", "schema"]
+__all__ = ["REGISTERED", "ConfigError", "Problem", "check_plugins", "load", "parse", "schema"]

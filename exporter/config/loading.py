@@ -1,23 +1,43 @@
 """The way in: a file, or a text, to a Config."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic
 
 from exporter.config.assembly import NameOfMachine, assemble, machine_name
+from exporter.config.entries import options_of
 from exporter.config.keys import Tables
 from exporter.config.problems import Report
 from exporter.config.schema import build_schema
 from exporter.config.yaml_reader import MAX_BYTES
 from exporter.model import Config
 from probes.registry import KINDS, MAILBOXES, ROUTES
+from probes.registry.plugins import PluginError, PluginTable, R
 
-REGISTERED = Tables(
-    kinds={name: row.target for name, row in KINDS.items()},
-    routes={name: row.target for name, row in ROUTES.items()},
-    mailboxes={name: row.target for name, row in MAILBOXES.items()},
-)
+
+class _Targets(Mapping[str, type], Generic[R]):
+    """The options of every row of a table, read when they are asked for."""
+
+    def __init__(self, rows: PluginTable[R]) -> None:
+        self._rows = rows
+
+    def __getitem__(self, name: str) -> type:
+        target = self._rows[name].target
+        try:
+            options_of((target,))
+        except (TypeError, NameError) as error:
+            raise self._rows.error(name, str(error)) from error
+        return target
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+
+REGISTERED = Tables(_Targets(KINDS), _Targets(ROUTES), _Targets(MAILBOXES))
 """What a file can name: everything the registry knows."""
 
 
@@ -44,12 +64,22 @@ def parse(
     Raises ConfigError with every problem found, or with the one that keeps the text from being
     YAML. `name_of_machine` is asked only where an EHLO name is needed and none is given.
     """
-    return assemble(text, source, environ, tables, name_of_machine)
+    try:
+        return assemble(text, source, environ, tables, name_of_machine)
+    except PluginError as error:
+        raise Report(source).refuse(None, str(error)) from error
 
 
 def schema() -> dict[str, Any]:
-    """JSON Schema (draft 2020-12) of the file, for editors."""
+    """JSON Schema (draft 2020-12) of the file, for editors. Raises PluginError."""
     return build_schema(REGISTERED)
+
+
+def check_plugins() -> None:
+    """Load every installed plug-in, also those that no file names. Raises PluginError."""
+    for rows in (KINDS, ROUTES, MAILBOXES):
+        rows.load()
+    build_schema(REGISTERED)
 
 
 def _read(path: Path) -> str:

@@ -70,12 +70,8 @@ def build_net(request: Request, clock: Clock) -> Net:
 
 
 def areas_of(request: Request) -> tuple[Area, ...]:
-    """Those that are wanted and whose kind there is."""
-    return tuple(
-        area
-        for area in AREAS
-        if area.name in KINDS and (not request.only or area.name in request.only)
-    )
+    """Return those that are wanted."""
+    return tuple(area for area in AREAS if not request.only or area.name in request.only)
 
 
 async def diagnose(

@@ -33,7 +33,7 @@ def seen(diagnosis: Diagnosis) -> Iterator[tuple[str, tuple[Seen, ...]]]:
         rows = [*_of_run(facts, parts)]
         for part in parts:
             known = {**chains.get((part.host, part.address), {}), **part.facts}
-            seen = _of_part(known, one.area.name, diagnosis)
+            seen = _of_part(known, one.area.shows, diagnosis)
             rows += [Seen(str(part.subject), text) for text in seen]
         told = [Seen(one_line(row.what), one_line(row.told)) for row in rows if row.told]
         if told:
@@ -86,17 +86,14 @@ _RUN_FACTS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
 }
 
 
-def _of_part(facts: Mapping[str, Any], area: str, diagnosis: Diagnosis) -> Iterator[str]:
-    if area == "mx":
-        yield _tls(facts, diagnosis.started_at)
-        yield _offer(facts)
-        yield _recipients(facts)
-    elif area == "policy":
-        yield _tlsa(facts)
-    elif area == "nameservers":
-        yield _server(facts)
-    else:
-        for tell in _SENDER:
+def _of_part(
+    facts: Mapping[str, Any], families: tuple[str, ...], diagnosis: Diagnosis
+) -> Iterator[str]:
+    """The facts of these families, in their order."""
+    for family in families:
+        if family == "tls":
+            yield _tls(facts, diagnosis.started_at)
+        for tell in _OF_FAMILY.get(family, ()):
             yield tell(facts)
 
 
@@ -208,7 +205,18 @@ def _list(facts: Mapping[str, Any]) -> str:
     return ""
 
 
-_SENDER = (_spf_record, _spf_result, _dkim, _dmarc, _names, _list)
+_OF_FAMILY: Mapping[str, tuple[Callable[[Mapping[str, Any]], str], ...]] = {
+    "ehlo": (_offer,),
+    "rcpt": (_recipients,),
+    "dane": (_tlsa,),
+    "dns": (_server,),
+    "spf": (_spf_record, _spf_result),
+    "dkim": (_dkim,),
+    "dmarc": (_dmarc,),
+    "rdns": (_names,),
+    "dnsbl": (_list,),
+}
+"""How the facts of a family (the word before the dot) are told."""
 
 
 def _some(values: Any) -> str:

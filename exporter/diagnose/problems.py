@@ -158,7 +158,7 @@ def _failures(diagnosis: Diagnosis, one: AreaResult) -> Iterator[_Told]:
         texts = failure_entry(failure.phase, failure.reason)
         if part is None and failure.phase is Phase.DNS_ADDRESS:
             of_mx = texts.verify.replace("{host}", "{mx_host}")
-            texts = replace(texts, verify=_NS if one.area.name == "nameservers" else of_mx)
+            texts = replace(texts, verify=of_mx if one.area.asks_of_mx_hosts else _NS)
         yield _Told(
             texts.code,
             Status.UNTESTABLE if failure.is_untestable else Status.FAILURE,

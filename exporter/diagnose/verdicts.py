@@ -75,7 +75,7 @@ def verdict(one: AreaResult, domain: str) -> str:
         return f"{_sentence(said, domain)}: {result.failure.detail}."
     counts = _counted(result)
     said = _sentence(_judgement(one, code), domain)
-    if area.name == "mx" and result.parts:
+    if area.counts_addresses and result.parts:
         said += _how_many(result)
     return f"{said}{'; ' + counts if counts else ''}."
 

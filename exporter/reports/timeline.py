@@ -7,7 +7,7 @@ from typing import Any
 
 from exporter.model import CanaryRecord
 from exporter.reports.story import Story
-from probes.result import Phase, ProbeResult
+from probes.result import Failure, Phase, PhaseTiming, ProbeResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +39,23 @@ class Step:
 
 
 def timeline(story: Story) -> tuple[Step, ...]:
-    """What we timed, the hops between the final dot and the copy, and the look that found it."""
-    result, record = story.result, story.record
-    steps = [] if result is None else _timed(result)
+    """Return the steps of a canary or of a run of a job."""
+    return way(story.result, story.record, story.evidence)
+
+
+def way(
+    result: ProbeResult | None,
+    record: CanaryRecord | None,
+    evidence: Sequence[Mapping[str, Any]],
+) -> tuple[Step, ...]:
+    """Return what we timed, the hops from the final dot to the copy, and the look that found it."""
+    steps = [] if result is None else timed(result.timings, result.failure)
     if record is None or record.round_trip is None:
         return (*steps, *_in_vain(record, _end_of_data(result)))
     resolution = min(record.resolution or 0.0, record.round_trip)
     last_look = record.round_trip - resolution
     accepted = _end_of_data(result)
-    hops = _hops(story.evidence, record, _begin_of_mail(result), accepted)
+    hops = _hops(evidence, record, _begin_of_mail(result), accepted)
     steps += hops
     low, high = (hops[-1].ended, hops[-1].end) if hops else (accepted or 0.0, accepted or 0.0)
     low, high = min(low, record.round_trip), min(high, record.round_trip)
@@ -70,8 +78,9 @@ def _in_vain(record: CanaryRecord | None, accepted: float | None) -> Iterable[St
         yield Step(Phase.TRANSIT, accepted, accepted, waited, waited, is_failed=True)
 
 
-def _timed(result: ProbeResult) -> list[Step]:
-    failure, last = result.failure, len(result.timings) - 1
+def timed(timings: Sequence[PhaseTiming], failure: Failure | None) -> list[Step]:
+    """Return the phases we timed; the last one failed if the failure is of that phase."""
+    last = len(timings) - 1
     return [
         Step(
             timing.phase,
@@ -81,7 +90,7 @@ def _timed(result: ProbeResult) -> list[Step]:
             timing.start + timing.seconds,
             is_failed=failure is not None and number == last and failure.phase is timing.phase,
         )
-        for number, timing in enumerate(result.timings)
+        for number, timing in enumerate(timings)
     ]
 
 

@@ -1,6 +1,39 @@
-"""Durations, instants and foreign text in words."""
+"""Durations, instants, foreign text and tones: how anything is told to people."""
 
+from collections.abc import Mapping
 from datetime import datetime
+from enum import StrEnum
+
+from exporter.reports.exit_codes import ExitCode
+from probes.result import Status
+
+
+class Tone(StrEnum):
+    """The meaning of a colour; each kind of view maps it to colours of its own once."""
+
+    GOOD = "good"
+    WARNING = "warning"
+    BAD = "bad"
+    UNTESTABLE = "untestable"
+    NOTICE = "notice"
+    FAINT = "faint"
+
+
+CODE_TONES: Mapping[ExitCode, Tone] = {
+    ExitCode.OK: Tone.GOOD,
+    ExitCode.WARNING: Tone.WARNING,
+    ExitCode.FAILURE: Tone.BAD,
+    ExitCode.UNTESTABLE: Tone.UNTESTABLE,
+}
+
+STATUS_TONES: Mapping[Status, Tone] = {
+    Status.OK: Tone.GOOD,
+    Status.INFO: Tone.FAINT,
+    Status.NOTICE: Tone.NOTICE,
+    Status.WARNING: Tone.WARNING,
+    Status.FAILURE: Tone.BAD,
+    Status.UNTESTABLE: Tone.UNTESTABLE,
+}
 
 
 def visible(text: str) -> str:

@@ -1,6 +1,6 @@
-"""What the service learnt from its canaries and hands to the probes that can use it.
+"""Give probes the DKIM selectors that the service saw on its own canaries.
 
-So far: the DKIM selectors with which mail of a domain is signed, for jobs of kind `sender`.
+A kind that can use them says so in its row of the registry.
 """
 
 from dataclasses import replace
@@ -10,23 +10,28 @@ from exporter.ledger.ledger import Ledger
 from exporter.ledger.reader import reading
 from exporter.model import Job
 from probes.canary.dkim_selectors import LearntSelector
-from probes.kinds.sender.probe import SenderTarget
+from probes.registry import KINDS
+from probes.registry.rows import Kind
 
 
 async def with_known_selectors(job: Job, ledger: Ledger, now: datetime) -> Job:
-    """The job with what the service learnt about its target. Raises LedgerError."""
-    if not isinstance(job.target, SenderTarget):
+    """Return the job with the selectors seen for its domain. Raises LedgerError."""
+    kind = KINDS[job.kind]
+    if kind.with_selectors is None:
         return job
-    return _with(job, job.target, await ledger.selectors(job.target.domain, now))
+    return _with(job, kind, await ledger.selectors(kind.host(job.target), now))
 
 
 def with_known_selectors_of_file(job: Job, ledger: str, now: datetime) -> Job:
-    """The same beside a service, by the file of its ledger. Raises LedgerError."""
-    if not isinstance(job.target, SenderTarget):
+    """Do the same beside a service, by the file of its ledger. Raises LedgerError."""
+    kind = KINDS[job.kind]
+    if kind.with_selectors is None:
         return job
     with reading(ledger) as reader:
-        return _with(job, job.target, reader.selectors(job.target.domain, now))
+        return _with(job, kind, reader.selectors(kind.host(job.target), now))
 
 
-def _with(job: Job, target: SenderTarget, learnt: tuple[LearntSelector, ...]) -> Job:
-    return replace(job, target=replace(target, learnt=learnt))
+def _with(job: Job, kind: Kind, learnt: tuple[LearntSelector, ...]) -> Job:
+    if kind.with_selectors is None:
+        return job
+    return replace(job, target=kind.with_selectors(job.target, learnt))

@@ -20,6 +20,7 @@ from exporter.diagnose.verdicts import area_code, owner_words, verdict
 from exporter.reports.exit_codes import ExitCode
 from exporter.reports.wording import instant, milliseconds
 from exporter.terminal.changes import differences_view
+from exporter.terminal.text import status_style, style_of
 from probes.kinds.policy.consequences import Sender
 from probes.result import Failure, Phase, Status, one_line
 from probes.trace import Step
@@ -28,18 +29,18 @@ MAX_LINES = 200
 """Hosts and addresses of one area that the tree shows."""
 
 _STATUS = {
-    Status.FAILURE: ("✗", "red", "failure"),
-    Status.WARNING: ("!", "yellow", "warning"),
-    Status.UNTESTABLE: ("?", "magenta", "untestable"),
-    Status.NOTICE: ("·", "cyan", "notice"),
-    Status.INFO: ("·", "dim", "info"),
-    Status.OK: ("✓", "green", "ok"),
+    Status.FAILURE: ("✗", status_style(Status.FAILURE), "failure"),
+    Status.WARNING: ("!", status_style(Status.WARNING), "warning"),
+    Status.UNTESTABLE: ("?", status_style(Status.UNTESTABLE), "untestable"),
+    Status.NOTICE: ("·", status_style(Status.NOTICE), "notice"),
+    Status.INFO: ("·", status_style(Status.INFO), "info"),
+    Status.OK: ("✓", status_style(Status.OK), "ok"),
 }
 _CODE = {
-    ExitCode.OK: ("✓", "green"),
-    ExitCode.WARNING: ("!", "yellow"),
-    ExitCode.FAILURE: ("✗", "red"),
-    ExitCode.UNTESTABLE: ("?", "magenta"),
+    ExitCode.OK: ("✓", style_of(ExitCode.OK)),
+    ExitCode.WARNING: ("!", style_of(ExitCode.WARNING)),
+    ExitCode.FAILURE: ("✗", style_of(ExitCode.FAILURE)),
+    ExitCode.UNTESTABLE: ("?", style_of(ExitCode.UNTESTABLE)),
 }
 
 

@@ -10,16 +10,17 @@ from rich.text import Text
 
 from exporter.analysis.suspects import PartKind, Suspect
 from exporter.reports.status import JobStatus, MailboxStatus, PathStatus, State, Status
-from exporter.reports.wording import age, milliseconds, visible
+from exporter.reports.wording import Tone, age, milliseconds, visible
 from exporter.terminal.changes import last_good_view
+from exporter.terminal.text import COLOURS
 from probes.result import Failure
 
 STYLES = {
-    State.OK: "green",
-    State.LATE: "yellow",
-    State.FAILING: "red",
-    State.UNTESTABLE: "magenta",
-    State.UNKNOWN: "dim",
+    State.OK: COLOURS[Tone.GOOD],
+    State.LATE: COLOURS[Tone.WARNING],
+    State.FAILING: COLOURS[Tone.BAD],
+    State.UNTESTABLE: COLOURS[Tone.UNTESTABLE],
+    State.UNKNOWN: COLOURS[Tone.FAINT],
 }
 _MARKS = {
     State.OK: "●",

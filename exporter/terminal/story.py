@@ -1,7 +1,6 @@
 """`mailcanary show` for people: the waterfall with the hops in it, then what everybody said."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
@@ -10,19 +9,19 @@ from rich.text import Text
 
 from exporter.model import CanaryRecord
 from exporter.reports.story import Advice, Story, advice, failure_remedy, story_code
-from exporter.reports.timeline import Step, timeline
+from exporter.reports.timeline import timeline
 from exporter.reports.wording import milliseconds, visible
 from exporter.terminal.changes import changes_view, last_good_view
-from exporter.terminal.text import style_of
-from exporter.terminal.waterfall import interval, waterfall
-from probes.result import Failure, Part, ProbeResult, Status
+from exporter.terminal.evidence import document_blocks, heading
+from exporter.terminal.runs import part_view
+from exporter.terminal.text import status_style, style_of
+from exporter.terminal.waterfall import waterfall
+from probes.result import Failure, ProbeResult, Status
 
 _FACTS = (
     *("mx.host", "address", "tls.version", "tls.cipher", "tls.trusted", "ehlo.name"),
     *("smtp.greeting", "smtp.reply"),
 )
-_STYLES = {Status.WARNING: "yellow", Status.FAILURE: "red", Status.UNTESTABLE: "magenta"}
-_GOOD, _BAD = ("pass", "success"), ("fail", "softfail", "permerror", "temperror", "hardfail")
 
 
 def story_view(story: Story, width: int) -> RenderableType:
@@ -30,31 +29,33 @@ def story_view(story: Story, width: int) -> RenderableType:
     blocks: list[RenderableType] = [_title(story)]
     steps = timeline(story)
     if steps:
-        blocks += [_heading("the way"), waterfall(steps, width)]
+        blocks += [heading("the way"), waterfall(steps, width)]
     for part in () if story.result is None else story.result.parts:
-        blocks.append(_part(part, width))
+        blocks.append(Padding(part_view(part, width), (1, 0, 0, 0)))
+        if part.failure is not None:
+            blocks.append(_failure(part.failure))
     failure = _failure_of(story)
     if failure is not None:
         remedy = failure_remedy(story, failure)
-        blocks += [_heading("what stopped it"), _failure(failure, remedy)]
+        blocks += [heading("what stopped it"), _failure(failure, remedy)]
     blocks += _memory(story)
     if story.result is not None:
         blocks += _facts(story.result)
     for number, document in enumerate(story.evidence):
-        blocks += _document(document, number)
+        blocks += document_blocks(document, number)
     found = advice(story)
     if found:
-        blocks += [_heading("findings"), *map(_advice, found)]
+        blocks += [heading("findings"), *map(_advice, found)]
     return Group(*blocks)
 
 
 def _memory(story: Story) -> Iterator[RenderableType]:
     """What is new about a job's target, and what is different since it was good."""
     if story.changes:
-        yield _heading("what changed about the target")
+        yield heading("what changed about the target")
         yield Padding(changes_view(story.changes), (0, 0, 0, 2))
     if story.last_good is not None:
-        yield _heading("beside the last good run")
+        yield heading("beside the last good run")
         yield Padding(last_good_view(story.last_good), (0, 0, 0, 2))
 
 
@@ -97,24 +98,6 @@ def _particulars(record: CanaryRecord) -> str:
     return "".join(f"\n{line}" for line in lines)
 
 
-def _heading(text: str) -> Padding:
-    return Padding(Text(text, style="bold underline"), (1, 0, 0, 0))
-
-
-def _part(part: Part, width: int) -> RenderableType:
-    """One address of a job's run."""
-    mark, style = ("✓", "green") if part.ok else ("✗", "red")
-    title = Text(f"{mark} {visible(part.host)} {part.address or '(no address)'}", style=style)
-    steps = [
-        Step(one.phase, one.start, one.start, one.start + one.seconds, one.start + one.seconds)
-        for one in part.timings
-    ]
-    blocks: list[RenderableType] = [Padding(title, (1, 0, 0, 0)), waterfall(steps, width)]
-    if part.failure is not None:
-        blocks.append(_failure(part.failure))
-    return Group(*blocks)
-
-
 def _failure(failure: Failure, remedy: str = "") -> RenderableType:
     line = Text(f"{failure.phase} {failure.reason}", style="bold red")
     line.append(f"  owner {failure.owner}", style="default")
@@ -140,94 +123,12 @@ def _facts(result: ProbeResult) -> list[RenderableType]:
     table.add_column(overflow="fold")
     for name, value in told:
         table.add_row(name, Text(visible(str(value))))
-    return [_heading("what the servers said"), Padding(table, (0, 0, 0, 2))]
-
-
-def _document(document: Mapping[str, Any], number: int) -> list[RenderableType]:
-    """What one copy, or one bounce, proves."""
-    which = "" if number == 0 else f" (copy {number + 1})"
-    blocks: list[RenderableType] = []
-    if document["bounce"] is not None:
-        blocks += [_heading(f"the bounce{which}"), _bounce(document["bounce"])]
-    if document["hops"]:
-        blocks += [_heading(f"the hops{which}"), _hops(document["hops"])]
-    rows = [*_authentication(document), *_dkim(document), *_spam(document)]
-    if rows:
-        blocks += [_heading(f"the verdicts{which}"), _grid(("who", "what", "result", ""), rows)]
-    if document["mutations"]:
-        rows = [(one["kind"], one["detail"], _broke(one)) for one in document["mutations"]]
-        blocks += [_heading(f"what was changed{which}"), _grid(("what", "how", "broke"), rows)]
-    return blocks
-
-
-def _broke(mutation: Mapping[str, Any]) -> str:
-    between = mutation.get("between")
-    where = "" if between is None else f"between hop {between[0]} and {between[1]}"
-    return ", ".join(filter(None, (*mutation.get("broke", ()), where)))
-
-
-def _grid(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Padding:
-    table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False, header_style="dim")
-    table.show_header = any(headings)
-    for heading in headings:
-        table.add_column(heading, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(visible(cell), style=_word_style(cell)) for cell in row))
-    return Padding(table, (0, 0, 0, 2))
-
-
-def _word_style(word: str) -> str:
-    return "green" if word in _GOOD else "red" if word in _BAD else "default"
-
-
-def _hops(hops: Iterable[Mapping[str, Any]]) -> Padding:
-    rows = []
-    for hop in hops:
-        with_tls = " ".join(filter(None, (hop["with"], hop["tls"])))
-        delay = hop["delay_seconds"]
-        took = "" if delay is None else _bounds(delay)
-        skew = " clock skewed" if hop["is_skewed"] else ""
-        rows.append(
-            (str(hop["position"]), hop["from"] or "", hop["by"] or "", with_tls, took + skew)
-        )
-    return _grid(("", "from", "by", "with", "delay"), rows)
-
-
-def _bounds(delay: Mapping[str, Any]) -> str:
-    if delay["max"] is None:
-        return f"at least {milliseconds(delay['min'])}"
-    return interval(delay["min"], delay["max"])
-
-
-def _authentication(document: Mapping[str, Any]) -> Iterable[tuple[str, ...]]:
-    for one in document["authentication"]:
-        belief = "" if one["trusted"] else "not believed: no receiver of ours says so"
-        yield one["authserv_id"] or "(unnamed)", one["method"], one["result"], belief
-
-
-def _dkim(document: Mapping[str, Any]) -> Iterable[tuple[str, ...]]:
-    for one in document["dkim"] or ():
-        what = "dkim" if one["domain"] is None else f"dkim d={one['domain']} s={one['selector']}"
-        yield "mailcanary", what, one["result"], one["detail"]
-
-
-def _spam(document: Mapping[str, Any]) -> Iterable[tuple[str, ...]]:
-    words = {True: "spam", False: "not spam", None: "undecided"}
-    for one in document["spam"]:
-        score = "" if one["score"] is None else f"score {one['score']:g}"
-        yield one["system"], "spam filter", words[one["is_spam"]], score
-
-
-def _bounce(bounce: Mapping[str, Any]) -> Padding:
-    names = ("recipient", "action", "status", "reason", "remote_mta", "reporting_mta", "reply")
-    return _grid(
-        ("", ""), [(name.replace("_", " "), str(bounce[name])) for name in names if bounce[name]]
-    )
+    return [heading("what the servers said"), Padding(table, (0, 0, 0, 2))]
 
 
 def _advice(one: Advice) -> Padding:
     finding = one.finding
-    line = Text(f"{finding.status} ", style=f"bold {_STYLES.get(finding.status, 'dim')}")
+    line = Text(f"{finding.status} ", style=f"bold {status_style(finding.status)}")
     line.append(finding.code, style="bold").append(f"  {visible(str(finding.subject))}")
     line.append(f"  owner {one.owner}", style="dim")
     line.append(f"  {finding.reference}" if finding.reference else "", style="dim")

@@ -1,8 +1,11 @@
-"""What a person at a terminal sees of a run: the steps as they happen, then the waterfall."""
+"""Plain lines on standard output and standard error, and the colours of a terminal."""
 
 import sys
+from collections.abc import Mapping
 
 from exporter.reports.exit_codes import ExitCode
+from exporter.reports.wording import CODE_TONES, STATUS_TONES, Tone
+from probes.result import Status
 
 
 def say(text: str) -> None:
@@ -15,14 +18,22 @@ def complain(text: str) -> None:
     sys.stderr.write(f"{text}\n")
 
 
-CODE_STYLES = {
-    ExitCode.OK: "green",
-    ExitCode.WARNING: "yellow",
-    ExitCode.FAILURE: "red",
-    ExitCode.UNTESTABLE: "magenta",
+COLOURS: Mapping[Tone, str] = {
+    Tone.GOOD: "green",
+    Tone.WARNING: "yellow",
+    Tone.BAD: "red",
+    Tone.UNTESTABLE: "magenta",
+    Tone.NOTICE: "cyan",
+    Tone.FAINT: "dim",
 }
+"""The one table of colours; a view names tones."""
 
 
 def style_of(code: ExitCode) -> str:
-    """The colour of an exit code."""
-    return CODE_STYLES.get(code, "red")
+    """Return the colour of an exit code."""
+    return COLOURS[CODE_TONES.get(code, Tone.BAD)]
+
+
+def status_style(status: Status) -> str:
+    """Return the colour of a finding."""
+    return COLOURS[STATUS_TONES[status]]

@@ -16,7 +16,8 @@ from exporter.web.probe_metrics import metrics_of
 from probes.net import Net
 from probes.records import RecordError
 from probes.records.address import domain_of, parse_domain
-from probes.registry import KINDS
+from probes.registry import DEFAULT_KIND, KINDS
+from probes.registry.plugins import PluginError
 from probes.result import ProbeResult, one_line, to_json
 from probes.trace import Line, Step
 
@@ -67,6 +68,8 @@ class Prober:
             deadline = _deadline(job.deadline, timeout)
         except _Refused as refused:
             return refused.status, f"{one_line(str(refused))}\n"
+        except PluginError as error:
+            return 500, f"{error}\n"
         if self._running >= MAX_AT_ONCE:
             return 503, f"{MAX_AT_ONCE} probes are running already\n"
         transcript = _Transcript() if query.get("debug") == "true" else None
@@ -101,7 +104,7 @@ def _job(config: Config, query: Mapping[str, str]) -> Job:
     unknown = sorted(set(query) - _KNOWN)
     if unknown:
         raise _Refused(400, f"unknown parameter {unknown[0][:40]!r}; target, module, debug")
-    typed, name = query.get("target", ""), query.get("module", "mx")
+    typed, name = query.get("target", ""), query.get("module", DEFAULT_KIND)
     job = config.jobs.get(name)
     if job is None and not _needs_domain_only(name):
         known = [*config.jobs, *(kind for kind in KINDS if _needs_domain_only(kind))]

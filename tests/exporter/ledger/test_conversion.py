@@ -9,7 +9,7 @@ from exporter.ledger.tables import SCHEMA_VERSION
 from probes.canary.lifecycle import Event, State
 from probes.mailboxes import Cursor, Message, Place
 from probes.mailboxes.imap import places
-from tests.support.ledger_rig import BEGIN, Hands, opened, sighting
+from tests.support.ledger_rig import BEGIN, opened, sighting
 
 WRITTEN_BY_4 = Path(__file__).with_name("schema_4.sql")
 ARRIVED = Message("arrived", places.place("INBOX", 7, 5))
@@ -22,14 +22,14 @@ def older(path: Path) -> Path:
     return path
 
 
-def hands() -> Hands:
-    later = Hands(BEGIN)
-    later.elapse(10.0)
-    return later
+def later() -> FakeClock:
+    time = FakeClock(BEGIN)
+    time.elapse(10.0)
+    return time
 
 
 async def test_places_and_cursors_of_imap_become_those_of_any_mailbox(tmp_path: Path) -> None:
-    async with opened(older(tmp_path / "ledger.sqlite"), hands()) as rig:
+    async with opened(older(tmp_path / "ledger.sqlite"), later()) as rig:
         record = await rig.ledger.find("arrived")
         assert record is not None
         assert record.place == ARRIVED.place
@@ -44,14 +44,14 @@ async def test_places_and_cursors_of_imap_become_those_of_any_mailbox(tmp_path: 
             BOUNCE,
         }
         assert len(await rig.ledger.evidence("arrived")) == 1
-        removable = await rig.ledger.removable("m", rig.hands.utc)
+        removable = await rig.ledger.removable("m", rig.time.utc)
         assert {one.place for one in removable} == {ARRIVED.place, Place("Junk", "8", "9")}
         assert [run.tick for run in await rig.ledger.runs("job", 5)] == [1]
 
 
 async def test_what_was_seen_before_the_conversion_counts_no_second_time(tmp_path: Path) -> None:
-    async with opened(older(tmp_path / "ledger.sqlite"), hands()) as rig:
-        now = rig.hands.now()
+    async with opened(older(tmp_path / "ledger.sqlite"), later()) as rig:
+        now = rig.time.now()
         again = await rig.see(sighting("arrived", now, epoch=7, position=5))
         assert again.outcome is None
         bounce = sighting("bounced", now, epoch=7, position=2**32 - 1, header=b"other")
@@ -65,7 +65,7 @@ async def test_what_was_seen_before_the_conversion_counts_no_second_time(tmp_pat
 async def test_a_converted_ledger_has_the_tables_of_a_new_one(tmp_path: Path) -> None:
     old, new = older(tmp_path / "old.sqlite"), tmp_path / "new.sqlite"
     for path in (old, new):
-        async with opened(path, hands()):
+        async with opened(path, later()):
             pass
     assert _schema(old) == _schema(new)
     with reading(str(old)) as reader:

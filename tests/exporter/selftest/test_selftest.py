@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from exporter.commands.selftest import selftest, tell
 from exporter.selftest.all_cases import all_cases
 from exporter.selftest.case import Case, chosen, expected_by, telling
-from exporter.selftest.command import selftest, tell
 from exporter.selftest.fixtures import make_props
 from exporter.selftest.mx_cases import HERE
 from exporter.selftest.report import figures
@@ -258,7 +258,7 @@ def test_some_cases_are_run_by_themselves_without_what_only_tests_and_the_demo_n
     tmp_path: Path,
 ) -> None:
     script = (
-        "import sys\nfrom exporter.selftest.command import selftest\n"
+        "import sys\nfrom exporter.commands.selftest import selftest\n"
         "code = selftest('mailbox', False)\n"
         "extra = {'aiosmtpd', 'pymap', 'trustme', 'httpx', 'pytest', 'hypothesis'}\n"
         "sys.exit(' '.join(extra & set(sys.modules)) or code)"

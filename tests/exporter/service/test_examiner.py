@@ -22,7 +22,7 @@ from exporter.service.manual_run import run_path, story_json
 from exporter.terminal.evidence import evidence_view
 from exporter.testbed.servers import dns_server
 from exporter.testbed.servers.dns_messages import Misbehaviour
-from probes.canary.evidence import Evidence
+from probes.canary.evidence import Evidence, evidence_json
 from probes.canary.lifecycle import Event, Outcome
 from probes.records.raw_message import MAX_MESSAGE
 from probes.trace import Step
@@ -109,7 +109,7 @@ def report_about(content: bytes) -> bytes:
 
 def rendered(evidence: Evidence) -> str:
     console = Console(width=120, record=True, file=io.StringIO())
-    console.print(evidence_view(evidence))
+    console.print(evidence_view(evidence_json(evidence)))
     return console.export_text()
 
 

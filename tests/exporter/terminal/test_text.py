@@ -37,7 +37,7 @@ LOST = CanaryRecord(
 
 def shown(record: CanaryRecord) -> str:
     text = StringIO()
-    Console(file=text, width=120).print(canary_view(record, SENDING))
+    Console(file=text, width=120).print(canary_view(record, SENDING, (), 120))
     return text.getvalue()
 
 

@@ -25,7 +25,8 @@ from probes.mailboxes import (
 from probes.net.tls import TrustStore
 from probes.registry import MAILBOXES
 from probes.result import ProbeFailure
-from tests.support.watching import WAIT, Told, Waiting, canary, net
+from tests.support.network import net
+from tests.support.watching import WAIT, Told, Waiting, canary
 
 FOREIGN = b"From: a@b.test\r\nSubject: hello\r\nMessage-ID: <x@b.test>\r\n\r\nhello\r\n"
 NET = net(TrustStore())

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import uvloop
-from rich.console import Console
 
 from exporter.reports.exit_codes import ExitCode
 from exporter.selftest.all_cases import all_cases
@@ -17,7 +16,8 @@ from exporter.selftest.case import Case, chosen
 from exporter.selftest.fixtures import make_props
 from exporter.selftest.report import document, exit_code
 from exporter.selftest.runner import Outcome, run_all
-from exporter.selftest.view import progress, report
+from exporter.terminal.console import Console
+from exporter.terminal.selftest import progress, report
 from exporter.terminal.text import complain, say
 from exporter.testbed.servers.peer import LOOPBACK
 from probes.catalogue import AREAS, nearest

@@ -1,0 +1,228 @@
+"""The metrics of paths: their sendings, their canaries, and the evidence of the newest copy."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import chain, count
+
+from exporter.analysis.verdicts import SUCCESS, path_verdict
+from exporter.metrics.evidence_values import (
+    EVIDENCE_GAUGES,
+    authentication,
+    hop_delays,
+    spam_scores,
+)
+from exporter.metrics.exposition import Registry
+from exporter.metrics.gauges import show_verdict, stamp, stamp_end
+from exporter.metrics.result_values import (
+    DELIVERY_FAILURES,
+    delivery_failure,
+    durations,
+    failure_labels,
+    transit_seconds,
+)
+from exporter.model import CanaryRecord, Change, Examined, Path, Run
+from probes.canary.evidence import Evidence
+from probes.canary.lifecycle import BESIDE, UNSETTLED, Outcome, State
+from probes.canary.mutation import MutationKind
+from probes.clock import Clock
+from probes.registry import ROUTES
+from probes.result import Phase, Reason, owner_of
+
+_IN_FLIGHT = UNSETTLED - {State.PLANNED}
+_FOUND = frozenset({Outcome.ARRIVED, Outcome.LATE, Outcome.JUNKED, Outcome.RECOVERED})
+
+
+@dataclass(slots=True)
+class _Flight:
+    """A canary under way: when its sending began (monotonic) and how many began before it."""
+
+    began: float
+    serial: int
+
+
+@dataclass(slots=True)
+class _PathState:
+    in_flight: dict[str, _Flight] = field(default_factory=dict)
+    newest_settled: int = -1
+    newest_examined: int = -1
+
+
+class PathMetrics:
+    """What is counted and shown of each configured path; other paths are ignored."""
+
+    def __init__(self, registry: Registry, clock: Clock) -> None:
+        self._clock = clock
+        self._registry = registry
+        self._counters = registry.counters
+        self._gauges = registry.gauges
+        self._histograms = registry.histograms
+        self._states: dict[str, _PathState] = {}
+        self._serial = count()
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._states
+
+    def configure(self, paths: Mapping[str, Path]) -> None:
+        """Make every series of these paths, and remove those of all others."""
+        self._registry.keep("path", paths)
+        self._states = {name: self._states.get(name) or _PathState() for name in paths}
+        for path in paths.values():
+            self._configure(path)
+
+    def run_finished(self, run: Run) -> None:
+        """Count the sending of one canary."""
+        result = run.result
+        phases = self._histograms["mailcanary_phase_seconds"]
+        for timings in (result.timings, *(part.timings for part in result.parts)):
+            for phase, seconds in durations(timings).items():
+                phases.at(run.name, phase).observe(seconds)
+        if result.failure is not None:
+            failures = self._counters["mailcanary_failures_total"]
+            failures.at(run.name, *failure_labels(result.failure)).increase()
+        self.run_resumed(run)
+
+    def run_resumed(self, run: Run) -> None:
+        """Show when a sending ended."""
+        stamp_end(self._gauges["mailcanary_last_run_timestamp_seconds"], run)
+
+    def missed_slots(self, name: str, missed: int) -> None:
+        """Count slots in which nothing was sent."""
+        self._counters["mailcanary_missed_slots_total"].at(name).increase(missed)
+
+    def canary_changed(self, change: Change) -> None:
+        """Follow one durable step in a canary's life; its outcome, if any, is counted."""
+        state = self._states.get(change.record.path)
+        if state is None or change.record.tick < 0:
+            return
+        flight = self._follow(state, change.record)
+        for outcome in change.beside:
+            self._counters["mailcanary_canaries_total"].at(change.record.path, outcome).increase()
+        if change.outcome is not None:
+            self._count(change, change.outcome)
+            if change.outcome not in BESIDE:  # those say nothing about the path as it is now
+                serial = flight.serial if flight else next(self._serial)
+                self._settle(state, serial, change.record, change.outcome)
+
+    def resumed(self, record: CanaryRecord) -> None:
+        """Take over a canary of an earlier process: its age in flight, or its success."""
+        state = self._states.get(record.path)
+        if state is None or record.tick < 0:
+            return
+        self._follow(state, record)
+        if record.outcome in SUCCESS and record.settled_at is not None:
+            gauges = self._gauges["mailcanary_last_success_timestamp_seconds"]
+            stamp(gauges, record.path, record.settled_at)
+
+    def copy_examined(self, examined: Examined) -> None:
+        """Count what was changed in a copy, and show what the newest canary's first one proves."""
+        copy, evidence = examined.copy, examined.evidence
+        path, tick = copy.record.path, copy.record.tick
+        state = self._states.get(path)
+        if state is None or tick < 0 or copy.is_bounce:
+            return
+        if examined.is_new:
+            for mutation in evidence.mutations:
+                self._counters["mailcanary_mutations_total"].at(path, mutation.kind).increase()
+        if copy.number == 0 and tick >= state.newest_examined:
+            state.newest_examined = tick
+            self._show_evidence(path, evidence)
+
+    def refresh(self) -> None:
+        """Compute what is true only at the moment of the scrape."""
+        now = self._clock.monotonic()
+        in_flight = self._gauges["mailcanary_canaries_in_flight"]
+        oldest = self._gauges["mailcanary_oldest_in_flight_age_seconds"]
+        for name, state in self._states.items():
+            began = min((flight.began for flight in state.in_flight.values()), default=now)
+            in_flight.at(name).set(len(state.in_flight))
+            oldest.at(name).set(max(0.0, now - began))
+
+    def _configure(self, path: Path) -> None:
+        name = path.name
+        for kind in MutationKind:
+            self._counters["mailcanary_mutations_total"].at(name, kind)
+        for outcome in Outcome:
+            self._counters["mailcanary_canaries_total"].at(name, outcome)
+        phases = ROUTES[path.route.kind].phases
+        for phase in (*phases, Phase.TRANSIT):
+            self._histograms["mailcanary_phase_seconds"].at(name, phase)
+        reasons = chain(((phase, Reason.TIMEOUT) for phase in phases), DELIVERY_FAILURES.values())
+        for phase, reason in reasons:
+            owner = owner_of(phase, reason)
+            self._counters["mailcanary_failures_total"].at(name, phase, reason, owner)
+        self._histograms["mailcanary_round_trip_seconds"].at(name)
+        self._histograms["mailcanary_arrival_resolution_seconds"].at(name)
+        self._counters["mailcanary_missed_slots_total"].at(name)
+        self._gauges["mailcanary_last_run_timestamp_seconds"].at(name)
+        self._gauges["mailcanary_last_success_timestamp_seconds"].at(name)
+        self._gauges["mailcanary_interval_seconds"].at(name).set(path.every)
+        self._gauges["mailcanary_late_after_seconds"].at(name).set(path.late_after)
+        self._gauges["mailcanary_lost_after_seconds"].at(name).set(path.lost_after)
+
+    def _follow(self, state: _PathState, record: CanaryRecord) -> _Flight | None:
+        """Keep the set of canaries in flight; the flight this record continues or ends."""
+        if record.state not in _IN_FLIGHT:
+            return state.in_flight.pop(record.token, None)
+        flight = state.in_flight.get(record.token)
+        if flight is None:
+            began = self._clock.monotonic() - self._age(record)
+            flight = state.in_flight[record.token] = _Flight(began, next(self._serial))
+        return flight
+
+    def _age(self, record: CanaryRecord) -> float:
+        """Seconds since the sending began; read once, so that a stepped clock cannot age it."""
+        if record.sending_at is None:
+            return 0.0
+        return max(0.0, (self._clock.utc() - record.sending_at).total_seconds())
+
+    def _count(self, change: Change, outcome: Outcome) -> None:
+        record = change.record
+        self._counters["mailcanary_canaries_total"].at(record.path, outcome).increase()
+        labels = delivery_failure(change)
+        if labels is not None:
+            self._counters["mailcanary_failures_total"].at(record.path, *labels).increase()
+        if outcome in _FOUND:
+            self._found(change)
+
+    def _found(self, change: Change) -> None:
+        record = change.record
+        if record.round_trip is None:
+            return
+        exemplar = ("token", record.token, change.at.timestamp())
+        name = "mailcanary_round_trip_seconds"
+        self._histograms[name].at(record.path).observe(record.round_trip, exemplar)
+        transit = transit_seconds(record, record.round_trip)
+        if transit is not None:
+            phases = self._histograms["mailcanary_phase_seconds"]
+            phases.at(record.path, Phase.TRANSIT).observe(transit)
+        if record.resolution is not None:
+            name = "mailcanary_arrival_resolution_seconds"
+            self._histograms[name].at(record.path).observe(record.resolution)
+        if change.outcome in SUCCESS:
+            gauges = self._gauges["mailcanary_last_success_timestamp_seconds"]
+            stamp(gauges, record.path, change.at)
+
+    def _settle(
+        self, state: _PathState, serial: int, record: CanaryRecord, outcome: Outcome
+    ) -> None:
+        """Let the newest settled canary say whether the path is up; an older one comes too late."""
+        if serial > state.newest_settled:
+            state.newest_settled = serial
+            verdict = path_verdict(record, outcome)
+            show_verdict(self._gauges["mailcanary_path_up"], record.path, verdict)
+
+    def _show_evidence(self, path: str, evidence: Evidence) -> None:
+        for name in EVIDENCE_GAUGES:
+            self._gauges[name].drop(path)
+        for hop, delay in hop_delays(evidence).items():
+            self._gauges["mailcanary_hop_delay_min_seconds"].at(path, hop).set(delay.min)
+            if delay.max is not None:
+                self._gauges["mailcanary_hop_delay_max_seconds"].at(path, hop).set(delay.max)
+        results = self._gauges["mailcanary_authentication_result"]
+        for (by, method), result in authentication(evidence).items():
+            results.at(path, by, method, result).set(1)
+        for system, score in spam_scores(evidence).items():
+            self._gauges["mailcanary_spam_score"].at(path, system).set(score)
+        for finding in evidence.findings:
+            found = self._gauges["mailcanary_evidence_finding"]
+            found.at(path, finding.code, finding.status).set(1)
