@@ -10,10 +10,9 @@ from typing import Any, TypeVar
 from exporter.ledger.canary_steps import CanaryEvent, step
 from exporter.ledger.commit_thread import CommitThread
 from exporter.ledger.encoding import Copy, copy_of, pack_message
-from exporter.ledger.errors import LedgerError
 from exporter.ledger.lock import lock_file, sqlite_path, unlock
 from exporter.ledger.store import RUNS_KEPT, Store
-from exporter.ledger.waiting import GIVE_UP_AFTER, HANDED_OVER, Waiting, verdict
+from exporter.ledger.waiting import HANDED_OVER, Waiting, verdict
 from exporter.model import ArrivedCopy, CanaryRecord, Change, Examined, Run, TargetChange
 from probes.canary.dkim_selectors import LearntSelector
 from probes.canary.evidence import Evidence
@@ -21,8 +20,6 @@ from probes.canary.lifecycle import UNSETTLED, Event, Outcome, State
 from probes.clock import Clock, Instant
 from probes.mailboxes import Cursor, Message, Sighting
 from probes.result import ProbeResult
-
-__all__ = ["GIVE_UP_AFTER", "MAX_COPIES", "Ledger", "LedgerError"]
 
 MAX_COPIES = 16
 """Copies of one canary that are told apart; further ones are not counted."""
