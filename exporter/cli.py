@@ -120,7 +120,7 @@ def explain(
     ] = None,
     offline: Annotated[bool, typer.Option("--offline", help="Ask nobody for DKIM keys.")] = False,
 ) -> int:
-    """Say what a message proves: its hops, the verdicts on it, and what a bounce says."""
+    """Show the evidence in a message: its hops, the verdicts on it, and the reason of a bounce."""
     return _command("exporter.commands.explain", "explain", file, json, resolver, offline)
 
 
@@ -170,7 +170,7 @@ def diagnose(  # noqa: PLR0913, PLR0917 - one parameter an option
         bool, typer.Option("--open-relay", help="Ask for a recipient of another domain, ours.")
     ] = False,
 ) -> int:
-    """Walk the way of mail to a domain as a sender does; say what is wrong and what to do.
+    """Walk the way of mail to a domain as a sender does; show the faults and their remedies.
 
     Sends no message. Exit code 0: nothing to mend, 1: warnings, 2: something is broken, 3: a
     verdict could not be reached from here, 64: usage error.
@@ -205,7 +205,7 @@ def findings(
     json: Annotated[bool, typer.Option("--json", help="Print the entries as JSON.")] = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print the whole page.")] = False,
 ) -> int:
-    """Say what a finding's code means, whose it is, what to do and how to verify it."""
+    """Explain the code of a finding: its meaning, its owner, its remedy, and how to verify it."""
     return _command("exporter.commands.findings", "findings", code, json, markdown)
 
 

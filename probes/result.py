@@ -1,4 +1,4 @@
-"""What a probe run says: the closed vocabularies and the frozen values all other rooms pass on."""
+"""The result of a probe run: the closed vocabularies and the frozen values all other rooms pass on."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
@@ -94,7 +94,7 @@ class Reason(StrEnum):
 
 
 class Owner(StrEnum):
-    """Whose problem a failure or finding is."""
+    """The party that has to mend a failure or finding."""
 
     US = "us"
     OUR_DNS = "our_dns"
@@ -119,7 +119,7 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What stopped a run. `detail` is one line for people and is never parsed."""
+    """The end of a run before its goal. `detail` is one line for people and is never parsed."""
 
     phase: Phase
     reason: Reason
@@ -130,7 +130,7 @@ class Failure:
 
     @property
     def is_untestable(self) -> bool:
-        """True when the monitor, not the mail path, is what failed."""
+        """True if the monitor failed, not the mail path."""
         return self.owner in (Owner.MONITOR, Owner.US, Owner.OUR_DNS)
 
 
@@ -138,7 +138,7 @@ class Failure:
 class Finding:
     """A defect (or a proof of health) that did not stop the run; `code` is stable.
 
-    `owner` is given where the case knows better than the catalogue whose problem it is.
+    `owner` is given where the case knows the party better than the catalogue.
     """
 
     code: str
@@ -150,7 +150,7 @@ class Finding:
 
 
 class Aspect(StrEnum):
-    """What of a target is compared from run to run; the value is the metric label."""
+    """The aspects of a target that are compared from run to run; the value is the metric label."""
 
     MX = "mx"
     CERTIFICATE = "certificate"
@@ -168,11 +168,12 @@ class Aspect(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """One thing a run came to know of its target, as a text that is the same while the thing is.
+    """One value that a run learnt about its target, as a text that stays the same while the value
+    does.
 
-    That there is none is known as well (NOTHING); what could not be looked up is not. `lifetime`
-    is for how many seconds others may go on using it after it has changed: a TTL (of an answer
-    without records that of RFC 2308 §5) or a policy's max_age; None where nobody keeps it.
+    Absence is known as well (NOTHING); a failed look-up is not. `lifetime` is for how many seconds
+    others may go on using it after it has changed: a TTL (of an answer without records that of RFC
+    2308 §5) or a policy's max_age; None if nobody keeps it.
     """
 
     aspect: Aspect
@@ -182,7 +183,7 @@ class Known:
 
 
 NOTHING = "none"
-"""The value of what is known not to be there."""
+"""The value of a record that is known to be absent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +196,7 @@ class PhaseTiming:
 
 
 Facts = Mapping[str, Any]
-"""What was learnt, by documented dotted name (`tls.version`); values are JSON scalars or tuples."""
+"""Learnt values, by documented dotted name (`tls.version`); values are JSON scalars or tuples."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,7 +278,7 @@ MAX_DETAIL = 500
 
 
 def one_line(text: str) -> str:
-    """`text` as one printable line for people: whatever a peer put in it, no control characters."""
+    """Return `text` as one printable line for people, without control characters."""
     line = " ".join(text[: 4 * MAX_DETAIL].split())
     line = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line)
     return line if len(line) <= MAX_DETAIL else line[: MAX_DETAIL - 1] + "…"
@@ -310,7 +311,9 @@ class ProbeFailure(Exception):
 
     @classmethod
     def again(cls, failure: Failure, detail: str = "") -> "ProbeFailure":
-        """What ends another run as `failure` ended one; `detail` instead of its own."""
+        """Return a ProbeFailure that ends another run as `failure` ended one; `detail` instead of
+        its own.
+        """
         return cls(
             failure.reason,
             detail or failure.detail,
@@ -379,7 +382,7 @@ _OWNER_BY_PHASE = {
 
 
 def owner_of(phase: Phase, reason: Reason) -> Owner:
-    """Who has to act when nothing more specific is known."""
+    """The party that has to act when nothing more specific is known."""
     if reason is Reason.TIMEOUT and phase is Phase.CONNECT:
         return Owner.NETWORK
     if reason is Reason.TIMEOUT and phase in (Phase.DNS_MX, Phase.DNS_ADDRESS, Phase.EVALUATE):
@@ -411,7 +414,7 @@ def to_json(value: Any) -> Any:
 def json_default(value: Any) -> Any:
     """The same one level deep, for an encoder's `default`, which costs a third of `to_json`.
 
-    What nobody knows is its text.
+    A value of an unknown type becomes its text.
     """
     if isinstance(value, Subject):
         return str(value)

@@ -42,7 +42,7 @@ MAX_VALUE = 1000
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What a watcher of a live run is told: a phase began (`timing` None) or ended."""
+    """A step of a live run, for its listener: a phase began (`timing` None) or ended."""
 
     phase: Phase
     host: str | None
@@ -56,9 +56,9 @@ Listener = Callable[[Step], None]
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """What was said in a dialogue, for people: at how many seconds of the run, to whom, and what.
+    """A line of a dialogue, for people: seconds since the begin of the run, receiver, and text.
 
-    It is the peer's text: whoever shows it makes it visible.
+    It is the peer's text: a view makes it visible.
     """
 
     at: float
@@ -164,9 +164,9 @@ class Trace:
         return (broken or in_dialogue or cut or [self])[0]
 
     def deadline_passed(self, *, by_us: bool = False) -> Failure:
-        """Take down that the deadline ended the run; the failure names the phase that hung.
+        """Record that the deadline ended the run; the failure names the phase that hung.
 
-        With `by_us` it was we who did not go on: what did not end is untestable.
+        With `by_us` our own process stood still: the run is untestable.
         """
         self._deadline_passed = not by_us
         cut = self._broken_off
@@ -178,9 +178,9 @@ class Trace:
     def waiting(self, phase: Phase, awaited: str, *, is_told: bool = True) -> Iterator[None]:
         """Wait, before `phase`, for something of our own: no phase's time, no peer's fault.
 
-        The run's deadline stands still meanwhile and bounds the waiting; a run that it ends here
-        is untestable. `awaited` says for people what is waited for; a long wait is a finding unless
-        it is not to be told.
+        The run's deadline stands still meanwhile and bounds the waiting; a run that it ends here is
+        untestable. `awaited` names the awaited thing for people; a long wait is a finding unless it
+        is not to be told.
         """
         self.current, self._peer = phase, None
         self._waits.append(awaited)
@@ -199,26 +199,25 @@ class Trace:
             self.findings.append(monitor.WAITED.found(Status.NOTICE, awaited, f"{waited:.3f} s"))
 
     def phase(self, phase: Phase, peer: Owner | None = None) -> AbstractContextManager[None]:
-        """Time one step. What is raised inside is recorded with the time it took and passes on.
+        """Time one step. An exception inside is recorded with the time it took and passes on.
 
-        `peer` is whom it waits for, where that is not who the phase says.
+        `peer` is the owner of the wait, if it is not the phase's own.
         """
         return _Timed(self, phase, peer)
 
     def heard(self, held: float, late: float) -> None:
-        """Take down that the answer which ends the current phase came `late` seconds ago, and that
-        what it answers waited `held` seconds for us to send it.
+        """Record that the answer which ends the current phase came `late` seconds ago, and that its
+        question waited `held` seconds for us to send it.
 
-        Called where it is read. The phase lasts from the sending to the coming, and not from when
-        its task said something until it gets round to hearing: what other probes do meanwhile is
-        not the peer's time.
+        Called where the answer is read. The phase lasts from the sending to the coming, not until
+        its task reads it: time that other probes take is not the peer's time.
         """
         self._held = held
         self._heard = self.clock.monotonic() - late
 
     @property
     def line_listener(self) -> Callable[[str], None] | None:
-        """What a session tells of its dialogue, None where nobody wants to know."""
+        """Return the listener for a session's dialogue, None if nobody listens."""
         return None if self._on_line is None else self._said
 
     def _said(self, text: str) -> None:
@@ -229,7 +228,7 @@ class Trace:
     def remember(
         self, aspect: Aspect, subject: str, value: str, lifetime: int | None = None
     ) -> None:
-        """Take down what is to be compared with what other runs found; see `Known`.
+        """Record a value that later runs are compared with; see `Known`.
 
         A part remembers for the whole run.
         """
@@ -282,8 +281,7 @@ class Trace:
         )
 
     def _cut_short(self, *, by_deadline: bool) -> Failure:
-        """What the unfinished phase is recorded as; without a deadline nobody's fault but the
-        run's."""
+        """The failure of the unfinished phase; without a deadline only the run is at fault."""
         phase, owner = self.current, None
         reason, why = Reason.UNTESTABLE, "before the run was broken off"
         if by_deadline:
@@ -356,7 +354,7 @@ def cause_of(error: Exception) -> Exception:
 
 
 def failure_of(error: Exception, current: Phase) -> Failure:
-    """What `error` means when it is raised in the phase `current`; no ProbeFailure = a bug."""
+    """Return the meaning of `error` in the phase `current`; anything but a ProbeFailure is a bug."""
     cause = cause_of(error)
     if isinstance(cause, ProbeFailure):
         return cause.to_failure(current)
@@ -366,6 +364,6 @@ def failure_of(error: Exception, current: Phase) -> Failure:
 
 
 def _waited_in_vain(phase: Phase, awaited: str) -> Failure:
-    """What a wait for ourselves is recorded as that did not end: nothing was asked of the peer."""
+    """The failure of a wait for ourselves that did not end: nothing was asked of the peer."""
     detail = one_line(f"never came to {phase}: waited for {awaited}")
     return Failure(phase, Reason.UNTESTABLE, detail, Owner.MONITOR, is_transient=True)

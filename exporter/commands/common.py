@@ -1,4 +1,4 @@
-"""What several commands need: configuration, event loop, log, complaints."""
+"""Shared by several commands: configuration, event loop, log, complaints."""
 
 import asyncio
 import logging
@@ -40,7 +40,7 @@ def set_up_logging(level: int) -> None:
 
 
 class _LineFormatter(logging.Formatter):
-    """Reads the calendar once a second: that is a quarter of what a line costs."""
+    """Reads the calendar once a second: that is a quarter of the cost of a line."""
 
     def __init__(self, line: str) -> None:
         super().__init__(line)
@@ -56,7 +56,7 @@ class _LineFormatter(logging.Formatter):
 
 
 def load_config(file: Path) -> Config | None:
-    """The configuration, or None after saying on stderr what is wrong with it."""
+    """Return the configuration, or None after its errors were written to stderr."""
     try:
         return load(file, os.environ)
     except ConfigError as error:
@@ -81,6 +81,6 @@ def unknown_name(what: str, name: str, known: Iterable[str]) -> int:
 
 
 def ledger_trouble(error: LedgerError) -> int:
-    """What we cannot read says nothing about the mail."""
+    """A ledger that cannot be read says nothing about the mail."""
     complain(f"mailcanary: {error}")
     return ExitCode.UNTESTABLE

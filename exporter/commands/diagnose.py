@@ -1,4 +1,4 @@
-"""`mailcanary diagnose`: run and show; Ctrl-C ends it with what is known."""
+"""`mailcanary diagnose`: run and show; Ctrl-C ends it with the results so far."""
 
 import asyncio
 import json
@@ -47,7 +47,7 @@ def diagnose_now(request: Request, as_json: bool) -> int:  # noqa: FBT001
 
 
 def _with_known_selectors(request: Request) -> tuple[Request, tuple[Remembered, ...]]:
-    """With what the canaries and jobs of a service know of the domain. Raises ConfigError."""
+    """Add the stored values of a service's canaries and jobs. Raises ConfigError."""
     if request.config is None:
         return request, ()
     config = load(Path(request.config), os.environ)

@@ -1,4 +1,4 @@
-"""`mailcanary explain`: what one message file proves, without a configuration."""
+"""`mailcanary explain`: the evidence in one message file, without a configuration."""
 
 import asyncio
 import json

@@ -12,7 +12,7 @@ from probes.catalogue.failures import FAILURES
 
 
 def findings(code: str | None, as_json: bool, as_markdown: bool) -> int:  # noqa: FBT001
-    """`mailcanary findings`: all codes, or one; what nobody knows is answered by the nearest."""
+    """`mailcanary findings`: all codes, or one; an unknown code is answered by the nearest."""
     known = {**ENTRIES, **FAILURES}
     if code is not None and code not in known:
         alike = " or ".join(repr(one) for one in nearest(code, known))

@@ -1,4 +1,6 @@
-"""What the commands do. Each returns its exit code; errors of ours are one line on stderr."""
+"""`mailcanary run`: one path or job, once, now. Returns its exit code; errors of ours are one line
+on stderr.
+"""
 
 import json
 import logging

@@ -1,4 +1,6 @@
-"""What a diagnosis is compared with, and when everybody sees what is mended now."""
+"""A diagnosis compared with stored runs, and the instant at which every resolver sees a mended
+record.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,7 +22,7 @@ _OF_SEVERAL_NAMES = frozenset({Aspect.SPF, Aspect.DKIM, Aspect.DMARC})
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """One job of a service, when its target was good last, and what the diagnosis found other."""
+    """One job of a service, the last time its target was good, and the differences found now."""
 
     job: str
     good_at: datetime | None
@@ -28,7 +30,9 @@ class Compared:
 
 
 def remembered_in(reader: LedgerReader, config: Config, domain: str) -> tuple[Remembered, ...]:
-    """What the jobs of a service know of the domain from when it was good. Raises LedgerError."""
+    """Return the values that the jobs of a service stored when the domain was good. Raises
+    LedgerError.
+    """
     return tuple(_remembered(reader, config, domain))
 
 
@@ -47,7 +51,7 @@ def _remembered(reader: LedgerReader, config: Config, domain: str) -> Iterator[R
 
 
 def compared(diagnosis: Diagnosis) -> tuple[Compared, ...]:
-    """The diagnosis beside what every job remembers."""
+    """Return the diagnosis beside the stored values of every job."""
     known = {one.area.name: one.result.known for one in diagnosis.areas}
     return tuple(
         Compared(

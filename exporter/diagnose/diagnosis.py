@@ -22,7 +22,7 @@ from probes.trace import Listener, Step, Trace
 
 @dataclass(frozen=True, slots=True)
 class AreaResult:
-    """One area and what its run said."""
+    """One area and the result of its run."""
 
     area: Area
     result: ProbeResult
@@ -30,9 +30,9 @@ class AreaResult:
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """What a job of a service, of the kind of an area, knows of the domain from a good run.
+    """The values of a domain that a job of a service, of the kind of an area, stored in a good run.
 
-    `good_at` is when that run began, None where that is not kept.
+    `good_at` is when that run began, None if that is not kept.
     """
 
     job: str
@@ -43,9 +43,9 @@ class Remembered:
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """Everything that was found; `is_interrupted` says that somebody did not wait for the end.
+    """All results of a diagnosis; `is_interrupted` is True if a person ended it early.
 
-    `remembered` is what a service knows of the domain, empty without one.
+    `remembered` are the stored values of a service, empty without one.
     """
 
     request: Request
@@ -77,9 +77,9 @@ def areas_of(request: Request) -> tuple[Area, ...]:
 async def diagnose(
     net: Net, request: Request, listener: AreaListener, stop: asyncio.Event
 ) -> Diagnosis:
-    """Run every area at once. When `stop` is set they end where they are, with what they know.
+    """Run every area at once. When `stop` is set they end where they are, and keep their results.
 
-    What one of them saw of an address of an MX host the others need not ask for again.
+    The areas share their sessions: one asks an address of an MX host, the others use the answer.
     """
     net = replace(net, met=SessionCache())
     started_at, began = net.clock.utc(), net.clock.monotonic()

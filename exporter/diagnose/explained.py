@@ -14,9 +14,9 @@ _TLS = (Phase.STARTTLS, Phase.TLS)
 
 
 def unexplained(diagnosis: Diagnosis, one: AreaResult) -> Iterator[tuple[Failure, Part | None]]:
-    """What ended the run of an area; where parts failed it is one of theirs, told instead.
+    """Return the failure of an area's run; if parts failed, it is one of theirs and is told there.
 
-    That somebody did not wait for the end is said once, by the report itself.
+    An early end by the person is told once, by the report itself.
     """
     whole = one.result.failure
     if whole is None or takes_no_mail(one.result):
@@ -32,9 +32,10 @@ def unexplained(diagnosis: Diagnosis, one: AreaResult) -> Iterator[tuple[Failure
 
 
 def _is_told(whole: Failure, one: AreaResult) -> bool:
-    """A judgement fails by what was found, a step by what is said of that step in the same words.
+    """Return the findings that explain a failure: of a judgement its findings, of a step those with
+    the same words.
 
-    Of the findings of a judgement those about reports never decide it.
+    Findings about reports never decide a judgement.
     """
     grave = Status.UNTESTABLE if whole.is_untestable else Status.FAILURE
     found = [finding for finding in one.result.findings if finding.status is grave]

@@ -1,4 +1,4 @@
-"""What a diagnosis saw, good or bad, in a line or two for each host, record and server."""
+"""The facts of a diagnosis, good or bad, in a line or two for each host, record and server."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ _DAY = 86_400
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One thing that was seen, and what of it."""
+    """One thing that was seen, and its facts."""
 
     what: str
     told: str
@@ -41,7 +41,7 @@ def seen(diagnosis: Diagnosis) -> Iterator[tuple[str, tuple[Seen, ...]]]:
 
 
 def _chains(diagnosis: Diagnosis) -> Mapping[tuple[str, str | None], Mapping[str, Any]]:
-    """What the area that reads whole chains knows of an address, for the one that does not."""
+    """The facts about an address from the area that reads whole chains, for the area that does not."""
     return {
         (part.host, part.address): {"tls.chain": part.facts["tls.chain"]}
         for one in diagnosis.areas

@@ -1,4 +1,6 @@
-"""What to do about what a diagnosis found, and how to see it oneself: one value for all views."""
+"""The problems of a diagnosis, their remedies, and how to see them oneself: one value for all
+views.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -49,10 +51,10 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """All findings of one code and status in an area, or what ended a run or a part of it.
+    """All findings of one code and status in an area, or the failure of a run or a part.
 
-    `visible_by` is when everybody sees a record that mends it, if it is published at the time of
-    the diagnosis; None where no record does.
+    `visible_by` is when every resolver sees a record that mends it, if it is published at the time
+    of the diagnosis; None if no record mends it.
     """
 
     area: str
@@ -88,12 +90,12 @@ class _Told:
 
     @property
     def group(self) -> tuple[object, ...]:
-        """What is told together with it."""
+        """The key of findings that are told together."""
         return self.code, self.status, self.owner, self.texts and self.texts.remedy
 
 
 def problems(diagnosis: Diagnosis, net: Net) -> tuple[Problem, ...]:
-    """Everything worth telling, the gravest first; what two areas saw is told once."""
+    """Return the problems, the gravest first; a problem that two areas saw is told once."""
     told: list[Problem] = []
     for one in diagnosis.areas:
         for problem in _of_area(diagnosis, one, net):
@@ -200,7 +202,7 @@ def _is_left_out(finding: Finding) -> bool:
 
 
 def _because(texts: Entry, failure: Failure | None) -> Entry:
-    """The entry of a finding that was made from a failure, with what mends the failure."""
+    """Return the entry of a finding that was made from a failure, with the remedy of the failure."""
     if failure is None:
         return texts
     of_failure = failure_entry(failure.phase, failure.reason)
@@ -220,14 +222,16 @@ def _because(texts: Entry, failure: Failure | None) -> Entry:
 
 
 def _for_owner(texts: Entry, owner: Owner) -> Entry:
-    """What failed by our own resolver is mended there, whoever owns the rest of its kind."""
+    """A failure of our own resolver is mended there, regardless of the usual owner."""
     if owner is not Owner.OUR_DNS or texts.owner is owner:
         return texts
     return replace(texts, remedy=failure_entry(Phase.DNS_ADDRESS, Reason.TIMEOUT).remedy)
 
 
 def _vantage(diagnosis: Diagnosis, one: AreaResult, net: Net) -> Vantage:
-    """What the texts about an area leave open; what the others met helps where it does not."""
+    """Return the values for the placeholders of an area's texts; values of other areas fill the
+    gaps.
+    """
     request = diagnosis.request
     beside = [other.result for other in diagnosis.areas if other is not one]
     facts = {name: fact for result in beside for name, fact in result.facts.items()}

@@ -1,4 +1,4 @@
-"""What is to be diagnosed, read from what was typed.
+"""The request of a diagnosis, read from the command line.
 
 Loads nothing heavy, so that the first line and every complaint come at once.
 """
@@ -29,11 +29,11 @@ _ANYWHERE = ("192.0.2.1", 53)
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is to be diagnosed. `options` are passed to every kind that has an option of the name.
+    """A request. `options` are passed to every kind that has an option of the name.
 
     `servers` are the resolvers to ask, empty for the system's. `seconds` bounds each area. `note`
-    says what was made of the text that was typed, "" for nothing worth saying. `config` is the file
-    of the service whose ledger may know the domain.
+    tells how the typed text was read, "" if it needs no word. `config` is the file of the service
+    whose ledger may know the domain.
     """
 
     typed: str
@@ -85,14 +85,14 @@ def prepare(options: Mapping[str, Any]) -> Request | None:
 
 
 def opening(request: Request) -> str:
-    """Who is asked about, as whom, and by whose resolver."""
+    """Return the first line: the domain, our EHLO name, and the resolver."""
     asked = ", ".join(address for address, _ in request.servers) or "the system's resolver"
     line = f"{request.address or request.domain}  as {request.ehlo_name}, asking {asked}"
     return f"{line}\n{request.note}" if request.note else line
 
 
 def read_request(typed: Typed) -> Request:
-    """What is to be done. Raises ValueError with one line for people."""
+    """Return the request. Raises ValueError with one line for people."""
     domain, address, note = read_target(typed.target)
     options: dict[str, Any] = {
         "port": _port(typed.smtp_port),
@@ -190,7 +190,7 @@ def _address(option: str, text: str | None) -> str | None:
 
 
 def read_target(typed: str) -> tuple[str, str | None, str]:
-    """The domain, the address (None for a domain alone) and what was made of the text.
+    """Return the domain, the address (None for a domain alone) and a note on how the text was read.
 
     Brackets, `mailto:`, a final dot and the rest of a URL are taken off; any script is taken.
     Raises ValueError with one line for people.

@@ -46,12 +46,12 @@ def _decides_nothing(finding: Finding) -> bool:
 
 
 def _is_row_unknown(result: ProbeResult) -> bool:
-    """Whether it is not known what one of the senders does."""
+    """True if the behaviour of one kind of sender is not known."""
     return any(result.facts.get(f"consequence.{one}") == Outcome.UNTESTABLE.value for one in Sender)
 
 
 def _gravest(codes: Collection[ExitCode]) -> ExitCode:
-    """What could not be tested counts where nothing is broken."""
+    """An untested aspect counts if nothing is broken."""
     for code in (ExitCode.FAILURE, ExitCode.UNTESTABLE, ExitCode.WARNING):
         if code in codes:
             return code

@@ -1,1 +1,1 @@
-"""HTTP: what Prometheus, a supervisor and a person with a browser ask for."""
+"""HTTP: answers for Prometheus, for a supervisor and for a person with a browser."""

@@ -34,9 +34,10 @@ _GZIP_WINDOW = 16 + zlib.MAX_WBITS
 
 @dataclass(frozen=True, slots=True)
 class HttpState:
-    """What the answers are made of.
+    """The sources of the answers.
 
-    `not_ready` names, one line each, what the service still waits for; nothing once it is ready.
+    `not_ready` names, one line each, the conditions that the service still waits for; empty once it
+    is ready.
     """
 
     metrics: Metrics
@@ -112,7 +113,7 @@ async def _yielding(chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
 def _gzipped(chunks: Iterator[bytes]) -> Iterator[bytes]:
     """A quarter of a millisecond a chunk: handing it to a thread and back costs the loop more.
 
-    What is yielded is empty while zlib gathers input, so that the loop gets its turn all the same.
+    A chunk is empty while zlib gathers input, so that the loop gets its turn all the same.
     """
     compressor = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _GZIP_WINDOW)
     for chunk in chunks:

@@ -1,4 +1,4 @@
-"""What a request header asks for, RFC 9110 §12.5: pure functions from header to choice."""
+"""Content negotiation, RFC 9110 §12.5: pure functions from header to choice."""
 
 from collections.abc import Iterator, Mapping
 
@@ -8,9 +8,9 @@ _OPENMETRICS_VERSIONS = frozenset({"", "0.0.1", "1.0.0"})
 
 
 def exposition_format(accept: str) -> Format:
-    """OpenMetrics where it is asked for at least as eagerly as plain text, else plain text.
+    """Return OpenMetrics if its quality is at least that of plain text, else plain text.
 
-    A wildcard asks for plain text: that is what a person and every scraper can read.
+    A wildcard asks for plain text: a person and every scraper can read it.
     """
     wishes: dict[Format, float] = {}
     for media_type, parameters, quality in _elements(accept):
@@ -43,7 +43,7 @@ def _elements(header: str) -> Iterator[tuple[str, Mapping[str, str], float]]:
 
 
 def _quality(text: str) -> float:
-    """RFC 9110 §12.4.2; what is not a number between 0 and 1 counts as not wanted."""
+    """RFC 9110 §12.4.2; a quality that is not a number between 0 and 1 counts as 0."""
     try:
         quality = float(text)
     except ValueError:

@@ -1,7 +1,8 @@
 """`GET /probe`: one probe on demand, for Prometheus set-ups that shard their targets by URL.
 
 `module` is the name of a job, whose options are taken, or of a kind that needs no more than a
-domain. `target` is the domain; only configured ones are probed, so that nobody aims our prober.
+domain. `target` is the domain; only configured ones are probed, so that no stranger aims our
+prober.
 """
 
 import json
@@ -23,7 +24,7 @@ from probes.trace import Line, Step
 
 TIMEOUT_HEADER = "x-prometheus-scrape-timeout-seconds"
 TIMEOUT_OFFSET = 0.5
-"""Seconds kept back of what Prometheus waits, for the way of the answer."""
+"""Seconds kept back of Prometheus' timeout, for the way of the answer."""
 
 MAX_SECONDS = 25.0
 MAX_AT_ONCE = 10
@@ -55,7 +56,7 @@ class Prober:
         net: Callable[[], Net],
         inform: Callable[[Job], Awaitable[Job]] | None = None,
     ) -> None:
-        """`inform` adds to a job what canaries taught about its target."""
+        """`inform` adds to a job the DKIM selectors that canaries showed."""
         self._config = config
         self._net = net
         self._inform = inform
@@ -89,7 +90,7 @@ class Prober:
 
 
 def allowed(config: Config) -> frozenset[str]:
-    """The domains and hosts that may be asked for: what is configured, and `probe_targets`."""
+    """The domains and hosts that may be asked for: the configured ones, and `probe_targets`."""
     jobs = {KINDS[job.kind].host(job.target) for job in config.jobs.values()}
     paths = {
         domain_of(address)
@@ -141,7 +142,7 @@ def _needs_domain_only(name: str) -> bool:
 
 
 def _deadline(usual: float, header: str | None) -> float:
-    """What the job wants, less where Prometheus does not wait as long. Seconds."""
+    """The deadline of the job, or less if Prometheus does not wait as long. Seconds."""
     limit = MAX_SECONDS
     if header is not None:
         try:
@@ -156,7 +157,9 @@ def _deadline(usual: float, header: str | None) -> float:
 
 
 class _Transcript:
-    """What `debug=true` shows a person: every step and every line of dialogue as they happened."""
+    """The text of `debug=true` for a person: every step and every line of dialogue as they
+    happened.
+    """
 
     def __init__(self) -> None:
         self._lines: list[str] = []
@@ -170,7 +173,7 @@ class _Transcript:
             self._add(ended, step.host, step.address, f"{step.phase} {took} {said}")
 
     def line(self, line: Line) -> None:
-        """What was said."""
+        """The lines of the dialogue."""
         self._add(line.at, line.host, line.address, line.text)
 
     def page(self, result: ProbeResult) -> str:

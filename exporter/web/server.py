@@ -26,7 +26,7 @@ _GRACE = 3
 
 
 class ListenError(OSError):
-    """The address to listen on could not be had; the message says which and what to do."""
+    """The address cannot be listened on; the message names it and the remedy."""
 
 
 @asynccontextmanager
@@ -130,7 +130,9 @@ class _Server(uvicorn.Server):
         self.ready.set()
 
     def abort_connections(self) -> None:
-        """Drop what did not end by itself: clients that do not read their answer."""
+        """Drop the connections that did not end by themselves: clients that do not read their
+        answer.
+        """
         for connection in list(self.server_state.connections):
             connection.transport.abort()
 

@@ -1,1 +1,1 @@
-"""What the probes that talk to an MX host share."""
+"""Shared by the probes that talk to an MX host."""

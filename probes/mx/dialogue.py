@@ -1,4 +1,4 @@
-"""What a session with an MX host shows beside its outcome: pure judgement of facts and times."""
+"""Findings about a session with an MX host beside its outcome: pure judgement of facts and times."""
 
 import re
 from collections import defaultdict
@@ -92,7 +92,7 @@ def answered(
 
 
 def refusal_findings(where: Subject, phase: Phase, failure: ProbeFailure) -> Iterator[Finding]:
-    """What kind of refusal a reply is, by its codes, its phase and its words."""
+    """Return the kind of a refusal, by its codes, its phase and its words."""
     reply = failure.reply
     if reply is None or reply.code < 400:
         return
@@ -117,7 +117,7 @@ def is_rate_limit(reply: Reply) -> bool:
 def differing_certificates(parts: Sequence[Part]) -> Iterator[Finding]:
     """Hosts whose addresses serve different certificates: a farm or a renewal, unless one is bad.
 
-    What an address that was not reached serves is not known, and says nothing.
+    The certificate of an address that was not reached is not known, and says nothing.
     """
     served = [part for part in parts if part.facts.get("tls.certificate_sha256")]
     for host in dict.fromkeys(part.host for part in served):

@@ -17,7 +17,7 @@ from probes.trace import Trace
 
 
 class Answer(StrEnum):
-    """What a server says of a recipient; `undecided` is anything that is neither yes nor no."""
+    """A server's answer about a recipient; `undecided` is anything that is neither yes nor no."""
 
     ACCEPTED = "accepted"
     REFUSED = "refused"
@@ -38,7 +38,7 @@ class Question(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One recipient and what became of it; `said` is the server's reply."""
+    """One recipient and the answer about it; `said` is the server's reply."""
 
     question: Question
     recipient: str
@@ -55,10 +55,11 @@ async def ask_recipients(
     *,
     own_names: Iterable[str] = (),
 ) -> None:
-    """Ask for each of `recipients` in one transaction, which is then forgotten.
+    """Ask for each of `recipients` in one transaction, which is then reset.
 
-    The answers are facts and findings, none of them ends the run; a connection that ends does.
-    What may be one of the server's `own_names` tells nothing of its relaying, and is not asked.
+    The answers are facts and findings, none of them ends the run; a connection that ends does. A
+    domain that may be one of the server's `own_names` tells nothing of its relaying, and is not
+    asked.
     """
     for question, recipient in recipients:
         trace.facts[f"rcpt.{question}"] = Answer.UNDECIDED
@@ -83,10 +84,11 @@ async def ask_recipients(
 
 
 def _is_at_home(recipient: str, own_names: Iterable[str]) -> str:
-    """Why the server may take mail for the recipient as its own, "" where it has no reason to.
+    """Return the reason why the server may take mail for the recipient as its own, "" if it has
+    none.
 
-    Names are compared by their last two labels: what lies above, below or beside a server's name
-    may be local to it. RFC 5321 §4.1.3: a literal of the server's own address is.
+    Names are compared by their last two labels: a name above, below or beside a server's name may
+    be local to it. RFC 5321 §4.1.3: a literal of the server's own address is.
     """
     domain = recipient.rpartition("@")[2].lower().rstrip(".")
     names = [name.lower().rstrip(".") for name in own_names]

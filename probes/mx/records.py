@@ -1,4 +1,4 @@
-"""What a domain's MX records and its hosts' addresses look like, judged without asking anybody."""
+"""Findings about a domain's MX records and its hosts' addresses, without further questions."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,7 +19,7 @@ _SHOWN = 5
 
 
 def record_findings(domain: str, answer: Answer[MxRecord]) -> Iterator[Finding]:
-    """What is odd about the MX records themselves, whether or not they name a host."""
+    """Findings about the MX records themselves, regardless of the hosts they name."""
     records = answer.records
     if answer.status is DnsStatus.NO_DATA:
         evidence = f"no MX record; {answer.canonical_name or domain} itself is the host"
@@ -38,7 +38,7 @@ def record_findings(domain: str, answer: Answer[MxRecord]) -> Iterator[Finding]:
 
 
 def remember_mx(trace: Trace, domain: str, answer: Answer[MxRecord]) -> None:
-    """The MX records as they are to be compared, whatever order they came in."""
+    """The MX records in a form that does not depend on their order."""
     if answer.status is DnsStatus.ANSWERED or answer.is_nothing:
         records = sorted((record.preference, record.exchange) for record in answer.records)
         value = ", ".join(f"{preference} {exchange}" for preference, exchange in records)
@@ -89,8 +89,8 @@ def unresolved_finding(host: MxHost) -> Finding:
 def special_findings(where: Subject, address: str, *, is_reached: bool) -> Iterator[Finding]:
     """An address that is no host's on the Internet.
 
-    One that took our connection serves somebody (an internal mail path); one that did not is what
-    the rest of the world sees of it.
+    If it took our connection it serves an internal mail path; if not, senders on the Internet fail
+    there too.
     """
     use = special_use(address)
     if use is not None:

@@ -31,7 +31,7 @@ _STARTTLS = frozenset({Phase.STARTTLS, Phase.TLS})
 
 
 class MxOptions(Protocol):
-    """What kinds and routes that talk to MX hosts let their user choose."""
+    """Options of the kinds and routes that talk to MX hosts."""
 
     @property
     def port(self) -> Port:
@@ -47,10 +47,10 @@ class MxOptions(Protocol):
 
 
 class Attempt(Protocol):
-    """What is done in one session."""
+    """The purpose of one session."""
 
     async def __call__(self, *, use_tls: bool) -> None:
-        """Raises ProbeFailure, in a TLS phase where the server's TLS is what failed."""
+        """Raises ProbeFailure, in a TLS phase if the server's TLS failed."""
 
 
 @asynccontextmanager
@@ -66,7 +66,7 @@ async def mx_session(
 ) -> AsyncIterator[SmtpSession]:
     """A session that is ready for MAIL, under TLS where it is offered and `use_tls`.
 
-    As between relays, any certificate is taken (RFC 7435); what it is worth stands in the facts.
+    As between relays, any certificate is taken (RFC 7435); its validity stands in the facts.
     """
     name = options.ehlo_name or net.ehlo_name
     where = Subject.place(host, address)
@@ -134,7 +134,7 @@ def starttls_failed(where: Subject, detail: str) -> Finding:
 
 @asynccontextmanager
 async def at_most(seconds: float, trace: Trace) -> AsyncIterator[asyncio.Timeout]:
-    """Bound what is done with one address; its end is the open phase's timeout."""
+    """Bound the time spent with one address; its end is the open phase's timeout."""
     try:
         async with asyncio.timeout(seconds) as limit:
             yield limit
@@ -153,8 +153,9 @@ def address_unusable(subject: Subject, owner: Owner, detail: str) -> Finding:
 
 
 def _capabilities(offer: Ehlo, *, has_starttls: bool) -> str:
-    """What the last EHLO was answered, with the size that is taken, and STARTTLS where that was
-    offered before."""
+    """The capabilities of the last EHLO, with the size limit, and STARTTLS if it was offered
+    before.
+    """
     words = {
         f"SIZE {offer.size_limit}" if word == "SIZE" and offer.size_limit else word
         for word in offer.extensions

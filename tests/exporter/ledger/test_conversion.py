@@ -9,6 +9,7 @@ from exporter.ledger.tables import SCHEMA_VERSION
 from probes.canary.lifecycle import Event, State
 from probes.mailboxes import Cursor, Message, Place
 from probes.mailboxes.imap import places
+from tests.support.clock import FakeClock
 from tests.support.ledger_rig import BEGIN, opened, sighting
 
 WRITTEN_BY_4 = Path(__file__).with_name("schema_4.sql")
