@@ -1,4 +1,4 @@
-"""The result of a probe run: the closed vocabularies and the frozen values all other rooms pass on."""
+"""The result of a probe run: closed vocabularies and frozen values that all rooms pass on."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass

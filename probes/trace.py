@@ -354,7 +354,7 @@ def cause_of(error: Exception) -> Exception:
 
 
 def failure_of(error: Exception, current: Phase) -> Failure:
-    """Return the meaning of `error` in the phase `current`; anything but a ProbeFailure is a bug."""
+    """Return the failure for `error` in the phase `current`; all but a ProbeFailure is a bug."""
     cause = cause_of(error)
     if isinstance(cause, ProbeFailure):
         return cause.to_failure(current)

@@ -41,7 +41,7 @@ def seen(diagnosis: Diagnosis) -> Iterator[tuple[str, tuple[Seen, ...]]]:
 
 
 def _chains(diagnosis: Diagnosis) -> Mapping[tuple[str, str | None], Mapping[str, Any]]:
-    """The facts about an address from the area that reads whole chains, for the area that does not."""
+    """Facts about an address from the area that reads whole chains, for the area that does not."""
     return {
         (part.host, part.address): {"tls.chain": part.facts["tls.chain"]}
         for one in diagnosis.areas

@@ -202,7 +202,7 @@ def _is_left_out(finding: Finding) -> bool:
 
 
 def _because(texts: Entry, failure: Failure | None) -> Entry:
-    """Return the entry of a finding that was made from a failure, with the remedy of the failure."""
+    """Return the entry of a finding made from a failure, with the remedy of the failure."""
     if failure is None:
         return texts
     of_failure = failure_entry(failure.phase, failure.reason)

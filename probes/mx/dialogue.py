@@ -1,4 +1,4 @@
-"""Findings about a session with an MX host beside its outcome: pure judgement of facts and times."""
+"""Findings about a session with an MX host: pure judgement of its facts and times."""
 
 import re
 from collections import defaultdict
