@@ -83,9 +83,7 @@ def _disagreements(
             continue
         differ = f"the receiver says {said}, we say {one.result} ({one.detail}): "
         evidence = one_line(differ + _likely_cause(one, said))
-        yield arrival.DKIM_RECEIVER_DISAGREES.found(
-            Status.WARNING, _signature(one), one_line(evidence + _likely_cause(one, said))
-        )
+        yield arrival.DKIM_RECEIVER_DISAGREES.found(Status.WARNING, _signature(one), evidence)
 
 
 def _signature(one: DkimVerdict) -> Subject:

@@ -107,10 +107,15 @@ def test_a_change_behind_the_receivers_filter_is_a_disagreement_with_its_cause()
 def test_a_receiver_that_could_not_get_the_key_is_contradicted() -> None:
     text = "dkim=temperror header.d=sender.test; dmarc=fail"
     arrived = results("reader.test", text) + relay("mx.reader.test") + SENT
-    assert codes(seen(arrived)) == [
+    evidence = seen(arrived)
+    assert codes(evidence) == [
         "arrival.dkim.receiver_disagrees",
         "arrival.dmarc.receiver_disagrees",
     ]
+    assert evidence.findings[0].evidence == (
+        "the receiver says temperror, we say pass (the signature is good): "
+        "the receiver could not get or read the key when it looked"
+    )
 
 
 def test_without_keys_signatures_are_not_judged() -> None:
