@@ -1,4 +1,4 @@
-"""What a copy's evidence means for the metrics: pure functions from evidence to label values."""
+"""The evidence of a copy as metrics: pure functions from evidence to label values."""
 
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
@@ -21,18 +21,18 @@ EVIDENCE_GAUGES = (
     "mailcanary_spam_score",
     "mailcanary_evidence_finding",
 )
-"""What shows one copy, and goes with the next."""
+"""The metrics that show one copy; the next copy replaces their series."""
 
 _METHODS = ("spf", "dkim", "dmarc", "arc", "iprev", "auth")
 _RESULTS = (
     *("pass", "fail", "softfail", "neutral", "none", "policy"),
     *("temperror", "permerror"),
 )
-"""RFC 8601 §2.7: the words of the methods above. What else is said counts as OTHER."""
+"""RFC 8601 §2.7: the results of the methods above. Any other result counts as OTHER."""
 
 
 class By(StrEnum):
-    """Who says so."""
+    """The source of a result."""
 
     RECEIVER = "receiver"
     US = "us"
@@ -48,9 +48,9 @@ def hop_delays(evidence: Evidence) -> dict[str, Interval]:
 
 
 def authentication(evidence: Evidence) -> Mapping[tuple[By, str], str]:
-    """One result of every method; of several the best, as one good signature is what counts.
+    """Return one result of every method; of several the best, as one good signature is enough.
 
-    Of what receivers say only the believed results are here; `us` is our own look at signatures.
+    Of the receivers' results only the trusted ones are here; `us` is our own look at signatures.
     """
     said: dict[tuple[By, str], str] = {}
     for by, method, result in _results(evidence):

@@ -27,7 +27,7 @@ _HELP_ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n"})
 
 
 class Format(StrEnum):
-    """What a scraper can be given; the value is the Content-Type."""
+    """The formats of the exposition; the value is the Content-Type."""
 
     TEXT = "text/plain; version=0.0.4; charset=utf-8"
     OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -77,7 +77,10 @@ class Family:
 
 
 def label_text(names: Sequence[str], values: Sequence[str]) -> str:
-    """The labels as they stand between the braces; what is not UTF-8 becomes a question mark."""
+    """Return the labels as they stand between the braces.
+
+    A character that UTF-8 cannot encode becomes a question mark.
+    """
     pairs = zip(names, values, strict=True)
     return ",".join([f'{name}="{escaped(value)}"' for name, value in pairs])
 
@@ -179,7 +182,7 @@ class Histogram:
     def observe(self, value: float, exemplar: tuple[str, str, float] | None = None) -> None:
         """Count one value; `exemplar` is a label name, its value and a UNIX time.
 
-        Raises ValueError for what would spoil the sum for ever: negative or not finite. An
+        Raises ValueError for a value that would spoil the sum for ever: negative or not finite. An
         exemplar longer than OpenMetrics allows is left out.
         """
         if not 0 <= value < inf:
@@ -248,7 +251,7 @@ class Table(Generic[S_co]):
         return self._series.get(values)
 
     def drop(self, first: str, *others: str) -> None:
-        """Remove the series whose first labels have these values; there may be none.
+        """Remove the series with these values as their first labels; there may be none.
 
         The costs are those of the series with the first value, not those of the whole table.
         """
@@ -263,7 +266,7 @@ class Table(Generic[S_co]):
             self._by_first.pop(first, None)
 
     def retain(self, first: str, wanted: Set[tuple[str, ...]]) -> None:
-        """Of the series whose first label has this value, remove those that are not wanted.
+        """Remove the series with this value of the first label that are not wanted.
 
         For families of two labels and more; the rest keep their rendered labels and their place.
         """
@@ -278,7 +281,7 @@ class Table(Generic[S_co]):
         return list(self._series)
 
     def series(self) -> list[S_co]:
-        """A copy of what is there, so that a slow scrape is not disturbed by a reload."""
+        """Return a copy of the list of series, so that a reload does not disturb a slow scrape."""
         return list(self._series.values())
 
 
@@ -299,7 +302,7 @@ class Registry:
         """In the order of their declaration."""
 
     def keep(self, label: str, values: Collection[str]) -> None:
-        """Remove every series whose first label is `label` with a value that is not among these."""
+        """Remove every series with `label` as first label and a value that is not among these."""
         for table in self.tables:
             if table.family.labels[:1] == (label,):
                 for stale in {key[0] for key in table.labels()} - set(values):

@@ -1,7 +1,7 @@
 """The one table of every metric of the service itself; `docs/metrics.md` explains each row.
 
 `path` is the name of a mail path and `probe` the name of a job: Prometheus keeps the label `job`
-for what it scrapes. Every label takes its values from a closed set: names in the configuration,
+for its own scrape jobs. Every label takes its values from a closed set: names in the configuration,
 enum members, and at most 32 MX hosts per probe.
 """
 

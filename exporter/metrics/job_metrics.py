@@ -19,7 +19,7 @@ from probes.result import ProbeResult, Reason, owner_of
 
 
 class JobMetrics:
-    """What is counted and shown of each configured job; other jobs are ignored."""
+    """The metrics of each configured job; other jobs are ignored."""
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
@@ -66,7 +66,7 @@ class JobMetrics:
         self._counters["mailcanary_probe_missed_slots_total"].at(name).increase(missed)
 
     def target_changed(self, change: TargetChange) -> None:
-        """Count what a job found changed about its target."""
+        """Count a change that a job found in its target."""
         if change.name in self._names:
             changes = self._counters["mailcanary_probe_target_changes_total"]
             changes.at(change.name, change.aspect).increase()
@@ -87,10 +87,10 @@ class JobMetrics:
         self._gauges["mailcanary_probe_interval_seconds"].at(name).set(job.every)
 
     def _show_mx(self, name: str, result: ProbeResult) -> None:
-        """The hosts of the last run; what could not be tested is absent, never a stale value.
+        """Show the hosts of the last run; an untestable value is absent, never stale.
 
-        Only a certificate's expiry outlives a run that could not ask for the hosts: it is a date,
-        and our broken resolver does not change it.
+        Only a certificate's expiry outlives a run that could not ask for the hosts: our broken
+        resolver does not change a date.
         """
         hosts = self._gauges["mailcanary_mx_hosts"]
         is_unknown = not result.parts and verdict_of(result.failure) is Verdict.UNTESTABLE

@@ -1,4 +1,4 @@
-"""The metrics of mailboxes: whether they can be read, and what was found that is not ours."""
+"""The metrics of mailboxes: whether they can be read, and canaries in them that are not ours."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -10,7 +10,7 @@ from probes.result import Failure
 
 
 class MailboxMetrics:
-    """What is counted and shown of each configured mailbox; other mailboxes are ignored."""
+    """The metrics of each configured mailbox; other mailboxes are ignored."""
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
@@ -28,7 +28,7 @@ class MailboxMetrics:
             self._counters["mailcanary_forged_canaries_total"].at(mailbox)
 
     def watched(self, mailbox: str, *, is_up: bool, failure: Failure | None) -> None:
-        """Show whether a mailbox is being watched, and count what ended the watch."""
+        """Show whether a mailbox is being watched, and count the failure that ended the watch."""
         if mailbox not in self._names:
             return
         self._gauges["mailcanary_mailbox_up"].at(mailbox).set(int(is_up))
@@ -48,6 +48,6 @@ class MailboxMetrics:
             stamp(gauges, mailbox, at)
 
     def forged(self, mailbox: str) -> None:
-        """Count a message whose token was never issued."""
+        """Count a message with a token that was never issued."""
         if mailbox in self._names:
             self._counters["mailcanary_forged_canaries_total"].at(mailbox).increase()

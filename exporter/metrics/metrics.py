@@ -1,8 +1,8 @@
-"""What Prometheus scrapes: finished values in, text out.
+"""The exposition that Prometheus scrapes: finished values in, text out.
 
 Nothing here measures. The service hands over every finished Run and every durable Change once, and
-asks for the exposition when it is scraped; `docs/metrics.md` says what each metric means. What
-belongs to a path, job or mailbox that is no longer configured is ignored.
+asks for the exposition when it is scraped. `docs/metrics.md` gives the meaning of each metric.
+Values of a path, job or mailbox that is no longer configured are ignored.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -36,9 +36,9 @@ class Metrics:
         self._own = OwnMetrics(registry, version, clock, log_lines_dropped)
 
     def configure(self, config: Config) -> None:
-        """Make every series that can be known, at zero, and remove those of what is gone.
+        """Make every series that can be known, at zero, and remove those of removed names.
 
-        What stays configured keeps its values: a reload never sets a counter back.
+        Names that stay configured keep their values: a reload never sets a counter back.
         """
         self._paths.configure(config.paths)
         self._jobs.configure(config.jobs)
@@ -88,22 +88,22 @@ class Metrics:
         self._paths.resumed(record)
 
     def copy_examined(self, examined: Examined) -> None:
-        """Count what was changed in a copy, and show what the newest canary's first one proves.
+        """Count the changes in a copy, and show the evidence of the newest canary's first copy.
 
         Bounces and canaries sent by hand are passed over.
         """
         self._paths.copy_examined(examined)
 
     def target_changed(self, change: TargetChange) -> None:
-        """Count what a job found changed about its target."""
+        """Count a change that a job found in its target."""
         self._jobs.target_changed(change)
 
     def forged(self, mailbox: str) -> None:
-        """Count a message whose token was never issued."""
+        """Count a message with a token that was never issued."""
         self._mailboxes.forged(mailbox)
 
     def mailbox_watch(self, mailbox: str, *, is_up: bool, failure: Failure | None) -> None:
-        """Show whether a mailbox is being watched, and count what ended the watch."""
+        """Show whether a mailbox is being watched, and count the failure that ended the watch."""
         self._mailboxes.watched(mailbox, is_up=is_up, failure=failure)
 
     def cleaned(self, mailbox: str, *, ok: bool) -> None:

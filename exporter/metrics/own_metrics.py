@@ -18,7 +18,7 @@ _END_OF_EXPOSITION = b"# EOF\n"
 
 
 class OwnMetrics:
-    """What is counted and shown of this process."""
+    """The metrics of this process."""
 
     def __init__(
         self, registry: Registry, version: str, clock: Clock, log_lines_dropped: Callable[[], int]
@@ -59,13 +59,13 @@ class OwnMetrics:
             self._gauges[name].at().set(self._clock.utc().timestamp())
 
     def refresh(self) -> None:
-        """Compute what is true only at the moment of the scrape."""
+        """Compute the values that are true only at the moment of the scrape."""
         self._gauges["mailcanary_event_loop_lag_max_seconds"].at().set(self._lag.value())
         dropped = self._counters["mailcanary_log_lines_dropped_total"].at()
         dropped.increase(self._log_lines_dropped() - int(dropped.value))
 
     def process_chunks(self, fmt: Format) -> Iterator[bytes]:
-        """Return what the client library says of the process, and the end of the exposition."""
+        """Return the client library's metrics of the process, and the end of the exposition."""
         if fmt is Format.OPENMETRICS:
             text: bytes = process_openmetrics(self._process)  # type: ignore[no-untyped-call]
             yield text.removesuffix(_END_OF_EXPOSITION)

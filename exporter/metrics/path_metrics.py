@@ -48,7 +48,7 @@ class _PathState:
 
 
 class PathMetrics:
-    """What is counted and shown of each configured path; other paths are ignored."""
+    """The metrics of each configured path; other paths are ignored."""
 
     def __init__(self, registry: Registry, clock: Clock) -> None:
         self._clock = clock
@@ -114,7 +114,7 @@ class PathMetrics:
             stamp(gauges, record.path, record.settled_at)
 
     def copy_examined(self, examined: Examined) -> None:
-        """Count what was changed in a copy, and show what the newest canary's first one proves."""
+        """Count the changes in a copy, and show the evidence of the newest canary's first copy."""
         copy, evidence = examined.copy, examined.evidence
         path, tick = copy.record.path, copy.record.tick
         state = self._states.get(path)
@@ -128,7 +128,7 @@ class PathMetrics:
             self._show_evidence(path, evidence)
 
     def refresh(self) -> None:
-        """Compute what is true only at the moment of the scrape."""
+        """Compute the values that are true only at the moment of the scrape."""
         now = self._clock.monotonic()
         in_flight = self._gauges["mailcanary_canaries_in_flight"]
         oldest = self._gauges["mailcanary_oldest_in_flight_age_seconds"]

@@ -1,4 +1,4 @@
-"""What a finished result means for a metric: pure functions from results to numbers."""
+"""The values of a finished result as metrics: pure functions from results to numbers."""
 
 import re
 from collections import defaultdict
@@ -20,7 +20,7 @@ EXPIRY = "certificate_expiry_timestamp_seconds"
 """The gauge of an MX host's certificates, after `mailcanary_mx_`."""
 
 _HOST = re.compile(r"[0-9A-Za-z._:-]{1,253}\Z")
-"""A host as a label value; the answer of somebody else's DNS server decides what it is."""
+"""A host that is fit for a label value; the host's name comes from a foreign DNS server."""
 
 
 DELIVERY_FAILURES = {
@@ -29,7 +29,7 @@ DELIVERY_FAILURES = {
     Outcome.LOST: (Phase.TRANSIT, Reason.LOST),
     Outcome.UNTESTABLE: (Phase.ARRIVAL, Reason.UNTESTABLE),
 }
-"""What can go wrong after the sending; the sending's own failures are counted with its Run."""
+"""The failures after the sending; the sending's own failures are counted with its Run."""
 
 
 def durations(timings: Iterable[PhaseTiming]) -> Mapping[Phase, float]:
@@ -61,7 +61,7 @@ def mx_host_count(result: ProbeResult) -> int:
 
 
 def mx_hosts(parts: Iterable[Part]) -> tuple[MxHost, ...]:
-    """The hosts that get series: the first 32 whose name is fit for a label."""
+    """Return the hosts that get series: the first 32 with a name that is fit for a label."""
     by_host: defaultdict[str, list[Part]] = defaultdict(list)
     for part in parts:
         by_host[part.host].append(part)
@@ -70,7 +70,7 @@ def mx_hosts(parts: Iterable[Part]) -> tuple[MxHost, ...]:
 
 
 def mx_gauges(job: str, hosts: Iterable[MxHost]) -> Mapping[str, Mapping[tuple[str, ...], float]]:
-    """What a job's hosts show: the gauge's name after `mailcanary_mx_` -> its labels -> value."""
+    """Return the gauges of a job's hosts: name after `mailcanary_mx_` -> labels -> value."""
     shown: dict[str, dict[tuple[str, ...], float]] = {
         "up": {},
         "addresses": {},
@@ -123,7 +123,7 @@ def failure_labels(failure: Failure) -> tuple[str, str, str]:
 
 
 def delivery_failure(change: Change) -> tuple[str, str, str] | None:
-    """The labels of what this step says went wrong after the sending; None for nothing.
+    """Return the labels of this step's failure after the sending; None where there is none.
 
     An untestable sending is not counted here: its Run was.
     """

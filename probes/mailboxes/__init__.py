@@ -33,11 +33,11 @@ class Cursor:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a message lies. Only the mailbox type that made it knows more than these words.
+    """The location of a message. Only the mailbox type that made it knows more than these words.
 
-    `id` names the message in its folder for as long as the folder keeps its `epoch`: an IMAP UID
-    under a UIDVALIDITY, a POP3 UIDL, the id of an HTTP API. A type whose ids are never given anew
-    has one epoch, perhaps "". Of two messages in one folder and epoch the one with the lower
+    `id` names the message in its folder for as long as the folder keeps its `epoch`. It is an IMAP
+    UID under a UIDVALIDITY, a POP3 UIDL, or the id of an HTTP API. A type that never gives an id
+    twice has one epoch, perhaps "". Of two messages in one folder and epoch the one with the lower
     `position` was delivered first; None where a type has no such order.
     """
 
@@ -57,7 +57,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One completed look at a folder: what was in it when `began` has been seen."""
+    """One completed look at a folder: all messages in it at `began` have been seen."""
 
     folder: str
     placement: Placement
@@ -119,27 +119,31 @@ class Content:
 
 News = Following | Look | Sighting | Cursor | Content
 Report = Callable[[News], Awaitable[None]]
-"""Where a watch says what it saw. A Cursor is reported after the sightings it covers, so that a
-caller who stores each report before returning never skips a message. Contents come beside all
-other reports, one at a time."""
+"""Callback for the reports of a watch. A Cursor is reported after the sightings it covers. So a
+caller that stores each report before returning never skips a message. Contents come beside all
+other reports, one at a time.
+"""
 
 
 class Interest(Protocol):
-    """What a watch asks the caller: is anybody waiting, and how eagerly?"""
+    """The caller's wishes, read by a watch: the canaries awaited, and how urgent they are."""
 
     changed: asyncio.Event
     """Set by the caller whenever an answer below may have changed; cleared by the watch."""
 
     def tokens(self) -> Mapping[str, datetime]:
-        """Every canary in flight whose copy or whose bounce may come to this mailbox, with the UTC
-        instant its sending began."""
+        """Return every canary in flight with a copy or bounce that may come to this mailbox.
+
+        The values are the UTC instants at which the sendings began.
+        """
 
     def is_fresh(self) -> bool:
         """True while a canary is young enough for fast looks to be worth their cost."""
 
     room: asyncio.Semaphore
-    """Held from before a whole message is fetched until its report was heard: it bounds how many
-    are in memory at a time, whatever the number of mailboxes."""
+    """Held from before a whole message is fetched until its report was heard. It bounds how many
+    are in memory at a time, for any number of mailboxes.
+    """
 
     async def next_copy(self) -> Message:
         """Wait until a whole message is wanted, and say which; a Content answers."""

@@ -15,10 +15,10 @@ from probes.result import Failure, Phase
 
 @dataclass(frozen=True, slots=True)
 class SessionOutcome:
-    """How an address of a mail host met us.
+    """Outcome of one SMTP session with an address of a mail host.
 
-    `tls` is None where it does not offer STARTTLS, or TLS fails. `failure` is what stopped us: that
-    of TLS where mail is taken in clear.
+    `tls` is None where the address does not offer STARTTLS, or TLS fails. `failure` is the reason
+    the session ended early; where mail is taken in clear, it is the failure of TLS.
     """
 
     tls: TlsFacts | None
@@ -30,7 +30,7 @@ _BEHIND_EHLO = frozenset({Phase.MAIL, Phase.RCPT, Phase.DATA, Phase.QUIT})
 
 
 class SessionCache:
-    """Who met us how, for as long as one person looks at one domain: nothing ages in it."""
+    """Sessions already held with MX hosts during one diagnosis. No entry expires."""
 
     def __init__(self) -> None:
         self._met: dict[tuple[str, str, int], SessionOutcome] = {}
@@ -49,9 +49,10 @@ class SessionCache:
         self._met[host, address, port] = met
 
     def failed(self, host: str, address: str, port: int, failure: Failure) -> None:
-        """Take down what ended a session; one that came to EHLO before counts for more.
+        """Record the failure that ended a session, unless an earlier session came to EHLO.
 
-        So does the failed TLS of one that came to EHLO in clear then.
+        If the earlier session came to EHLO only in clear, after its TLS failed, a failure before
+        MAIL is recorded all the same.
         """
         known = self.of(host, address, port)
         if known is None or (known.failure is not None and failure.phase not in _BEHIND_EHLO):
@@ -62,10 +63,10 @@ class SessionCache:
 class Net:
     """Everything a probe needs to touch the network, injected.
 
-    `ehlo_name` is how we introduce ourselves (RFC 5321 §4.1.1.1: a fully qualified domain name
-    or an address literal) where a target does not say otherwise. `gate` bounds the SMTP sessions
-    with one address at a time. `met` is shared by probes that run at the same time for one purpose:
-    what one has seen the next need not ask again; None: each looks for itself.
+    `ehlo_name` is our name in EHLO (RFC 5321 §4.1.1.1: a fully qualified domain name or an address
+    literal) where a target does not set another. `gate` bounds the SMTP sessions with one address
+    at a time. `met` is shared by probes that run at the same time for one purpose, so that none
+    repeats a session of another. None: each probe holds its own sessions.
     """
 
     resolver: Resolver

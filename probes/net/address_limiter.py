@@ -7,7 +7,7 @@ from probes.net.dial import canonical
 
 
 class Slot:
-    """A place at one address. Whoever opens a connection keeps it until the connection is gone."""
+    """A place at one address. The holder keeps it until its connection is gone."""
 
     def __init__(self, leave: Callable[[], None]) -> None:
         self._leave: Callable[[], None] | None = leave
@@ -35,7 +35,7 @@ class _Line:
 
 
 class AddressLimiter:
-    """At most `places` turns at a time for each address and port, under whatever host name.
+    """At most `places` slots at a time for each address and port, under any host name.
 
     It remembers an address only while somebody is there.
     """

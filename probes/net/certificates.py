@@ -1,6 +1,6 @@
-"""Certificates as they were served: what each says, what is weak in it, and who vouches for whom.
+"""Certificates as they were served: their fields, their weaknesses, and their issuers.
 
-No handshake and no trust store: whether public authorities vouch is `net/tls.py`'s to say.
+No handshake and no trust store: `net/tls.py` decides whether public authorities vouch for them.
 """
 
 import warnings
@@ -34,9 +34,9 @@ _OLD_HASHES = (hashes.MD5, hashes.SHA1)  # RFC 9155 §2
 class Certificate:
     """One certificate of a served chain.
 
-    `names` are the subjectAltName DNS names, `key` is in words ("RSA 2048"), `signature` the name
-    of its hash, `sha256` its fingerprint and `key_sha256` that of its public key (what a TLSA
-    record `3 1 1` holds), in hexadecimal. `weaknesses` are sentences.
+    `names` are the subjectAltName DNS names. `key` is in words ("RSA 2048"), `signature` is the
+    name of its hash. `sha256` is its fingerprint and `key_sha256` that of its public key (the data
+    of a TLSA record `3 1 1`), both in hexadecimal. `weaknesses` are sentences.
     """
 
     subject: str
@@ -115,7 +115,7 @@ def _read(der: bytes) -> Certificate:
 
 
 def _key(key: object) -> tuple[str, str | None]:
-    """A public key in words, and what is weak in it."""
+    """Return a public key in words, and its weakness or None."""
     if isinstance(key, rsa.RSAPublicKey):
         words = f"RSA {key.key_size}"
         return words, f"its key is {words}" if key.key_size < _RSA_BITS else None
@@ -150,5 +150,5 @@ def _load(der: bytes) -> x509.Certificate:
 
 
 def weaknesses_of(chain: Iterable[Certificate]) -> tuple[str, ...]:
-    """Every weakness of a chain, each with whose it is."""
+    """Return every weakness of a chain, each with the subject of its certificate."""
     return tuple(f"{one.subject}: {weakness}" for one in chain for weakness in one.weaknesses)

@@ -50,10 +50,10 @@ class Dialer:
         *,
         source: str | None = None,
     ) -> ProtocolT:
-        """The same, with a protocol of `factory` on the connection.
+        """Connect as `connect` does, with a protocol of `factory` on the connection.
 
         Without a source address the event loop connects by itself: measured under uvloop, that
-        costs half of what handing it a connected socket does.
+        costs half as much as giving it a connected socket.
         """
         to_address, to_port, local = self._way(address, port, source)
         loop = asyncio.get_running_loop()

@@ -1,4 +1,4 @@
-"""What became of a look-up, and whose problem it is when it has no records."""
+"""The result of a look-up, and the owner of the problem when it has no records."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -55,14 +55,14 @@ _BLAME = {
 
 @dataclass(frozen=True, slots=True)
 class Answer(Generic[RecordT_co]):
-    """What became of one look-up; `records` is empty unless `status` is `answered`.
+    """The result of one look-up; `records` is empty unless `status` is `answered`.
 
-    `canonical_name` is where the CNAME chain ended. `ttl` (seconds) is the smallest of the chain,
+    `canonical_name` is the end of the CNAME chain. `ttl` (seconds) is the smallest of the chain,
     `negative_ttl` that of RFC 2308 §5; None where the answer carries none. `authenticated` is the
-    server's AD flag, RFC 4035 §3.2.3: worth as much as the way to that server; `authoritative` is
-    its AA flag. `server` is who decided the status, `tries` how many waits it took. `rcode` is None
-    when no message was read; `note` is the extended error (RFC 8914), the operating system's error
-    or what is wrong with the message.
+    server's AD flag, RFC 4035 §3.2.3; it can be trusted only as far as the way to that server.
+    `authoritative` is its AA flag. `server` is the one that decided the status, `tries` the number
+    of waits. `rcode` is None when no message was read. `note` is the extended error (RFC 8914), the
+    operating system's error or the fault in the message.
     """
 
     name: str

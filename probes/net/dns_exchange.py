@@ -59,10 +59,10 @@ def is_answer_to(message: bytes, query: bytes) -> bool:
 async def ask_udp(
     server: ServerAddress, queries: Sequence[bytes], until: float
 ) -> tuple[dict[bytes, bytes], OSError | None]:
-    """Ask all of `queries` at once: the first datagram that answers each, and what went wrong.
+    """Ask all of `queries` at once: return the first datagram that answers each, and the error.
 
     Ends when the last one is answered, at `until` by the loop's clock, or with the error of a
-    server that cannot be reached; whatever else arrives is ignored.
+    server that cannot be reached. Any other datagram is ignored.
     """
     loop = asyncio.get_running_loop()
     ear = _Ear(queries, loop.create_future())
@@ -86,7 +86,7 @@ async def ask_udp(
 
 
 class _Ear:
-    """Hears what comes to one socket until every query is answered, then sets `ended`."""
+    """Reads the datagrams of one socket until every query is answered, then sets `ended`."""
 
     __slots__ = ("answers", "ended", "error", "queries")
 
@@ -121,10 +121,10 @@ class _Ear:
 
 
 async def ask_tcp(server: ServerAddress, query: bytes) -> bytes:
-    """The message `server` sends over TCP, whatever it answers.
+    """Return the message that `server` sends over TCP, not parsed.
 
-    Waits as long as the caller lets it; raises OSError when the server cannot be reached or closes
-    before the message is whole.
+    Has no timeout of its own. Raises OSError when the server cannot be reached or closes before the
+    message is whole.
     """
     loop = asyncio.get_running_loop()
     with socket.socket(_family(server), socket.SOCK_STREAM) as sock:

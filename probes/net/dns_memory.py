@@ -1,8 +1,8 @@
-"""Answers that are known by their octets: a server that says the same again is not read again.
+"""Answers recognised by their octets: a message that a server repeats is not parsed again.
 
-No cache: every question is asked, and what the server says decides. Only the reading is spared,
-which costs three times what the exchange does. TTLs count down from answer to answer, so they are
-left out of the comparison and read afresh.
+No cache: every question is asked, and the server's answer decides. Only the parsing is saved, which
+costs three times as much as the exchange. TTLs count down from answer to answer, so they are left
+out of the comparison and read afresh.
 """
 
 import struct
@@ -23,7 +23,7 @@ _MAX_TTL = 2**31  # RFC 2181 §8: greater ones are none
 _POINTER = 0xC0
 
 Key = tuple[ServerAddress, bytes]
-"""Who was asked what; the question as its octets in the message."""
+"""The server asked, and the question as its octets in the message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class AnswerMemory:
         self._known: OrderedDict[Key, _Known] = OrderedDict()
 
     def recall(self, key: Key, message: bytes) -> Answer[Any] | None:
-        """The answer in `message` when it says what was said before, with the TTLs of now."""
+        """Return the known answer if `message` repeats it, with the TTLs of now; else None."""
         known = self._known.get(key)
         if known is None or _masked(message, known.places) != known.masked:
             return None
@@ -74,7 +74,7 @@ class AnswerMemory:
         return replace(known.answer, negative_ttl=ttl)
 
     def remember(self, key: Key, message: bytes, answer: Answer[Any]) -> None:
-        """Keep what was read from `message`, if that can be compared without reading it."""
+        """Keep the `answer` read from `message`, if the message can be compared without parsing."""
         if len(message) > MAX_OCTETS:
             return
         try:

@@ -1,4 +1,4 @@
-"""NetError, and the one table that says what an exception of the system or a library means."""
+"""NetError, and the one table from exceptions of the system and libraries to reasons."""
 
 import asyncio
 import errno
@@ -17,7 +17,7 @@ class NetError(ProbeFailure):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What one exception type means; `owner` None = whoever the phase and reason name."""
+    """The meaning of one exception type; `owner` None: the one that phase and reason name."""
 
     type: type[BaseException]
     reason: Reason
@@ -138,7 +138,10 @@ def net_error(error: BaseException, doing: str, rows: tuple[Row, ...] = ()) -> N
 
 
 class mapped:  # noqa: N801 - used as a statement: `with mapped("..."):`
-    """Turn what the system and the libraries raise inside into NetError; all else passes on."""
+    """Turn exceptions of the system and the libraries raised inside into NetError.
+
+    All other exceptions pass on.
+    """
 
     __slots__ = ("_doing", "_rows")
 

@@ -31,7 +31,7 @@ HTTP_ROWS = (
     Row(h11.LocalProtocolError, Reason.UNTESTABLE, "this cannot be asked in HTTP", Owner.US),
     Row(h11.RemoteProtocolError, Reason.MALFORMED_REPLY, "not HTTP"),
 )
-"""What h11 raises."""
+"""The errors that h11 raises."""
 
 
 class HttpsSession:
@@ -54,14 +54,14 @@ class HttpsSession:
         return cls(await dialer.open(lambda: OctetStream(name), address, port, source=source))
 
     async def handshake(self, context: ClientContext, server_name: str) -> TlsFacts:
-        """TLS as `server_name`; under `TrustStore.verifying` it fails where the certificate does.
+        """Do the TLS handshake as `server_name`; `TrustStore.verifying` refuses a bad certificate.
 
-        What the server says in clear is never read as anything but a failed handshake.
+        Octets that the server sends in clear always make the handshake fail.
         """
         return await self._wire.start_tls(context, server_name)
 
     async def get(self, host: str, target: str, *, max_body: int = MAX_BODY) -> HttpsResponse:
-        """The answer to `GET target` for `host`, whatever its status; redirects are not followed.
+        """Return the answer to `GET target` for `host`, with any status; follow no redirect.
 
         A body without end is broken off after `max_body` octets: then `is_whole` is False.
         """

@@ -51,9 +51,9 @@ class Folder:
 class ImapSession(Dialogue):
     """A connection in the order connect, [handshake], greeting, [starttls, handshake], login.
 
-    As a context manager it says LOGOUT on the way out where that is still possible. Steps raise
-    NetError for what ends the connection and ProbeFailure for what the server answers to one;
-    one step at a time.
+    As a context manager it says LOGOUT on the way out where that is still possible. A step raises
+    NetError when the connection ends and ProbeFailure when the server refuses it. One step at a
+    time.
     """
 
     @classmethod
@@ -66,7 +66,10 @@ class ImapSession(Dialogue):
         return session
 
     async def handshake(self, context: ClientContext, server_name: str) -> TlsFacts:
-        """TLS, straight after connect or after starttls. What was said before is forgotten."""
+        """Do the TLS handshake, straight after connect or after starttls.
+
+        The capabilities sent before it are forgotten.
+        """
         self.tls = await self._wire.start_tls(context, server_name)
         self.capabilities = None  # RFC 3501 §6.2.1
         if self._greeting is not None:
@@ -81,18 +84,18 @@ class ImapSession(Dialogue):
         return self._greeting
 
     async def capability(self) -> frozenset[str]:
-        """Ask what the server can do."""
+        """Ask for the server's capabilities."""
         await self._ask("CAPABILITY")
         if self.capabilities is None:
             raise ProbeFailure(Reason.UNEXPECTED_REPLY, f"{self.name}: no capabilities were named")
         return self.capabilities
 
     async def known_capabilities(self) -> frozenset[str]:
-        """What the server said it can do; asks only if it did not say."""
+        """Return the server's capabilities; asks only if the server has not sent them."""
         return await self.capability() if self.capabilities is None else self.capabilities
 
     async def id(self) -> Mapping[str, str]:
-        """Say who we are and hear who they are, RFC 2971; empty where the server does not tell."""
+        """Exchange ID, RFC 2971: return the server's fields, empty where it does not send any."""
         found = await self._collect(Identity, 'ID ("name" "mailcanary")')
         return found[-1].fields if found else {}
 
@@ -107,10 +110,10 @@ class ImapSession(Dialogue):
             raise error
 
     async def login(self, username: str, password: Secret, *, insecure: bool = False) -> None:
-        """LOGIN, RFC 3501 §6.2.3.
+        """Send LOGIN, RFC 3501 §6.2.3.
 
-        `insecure` sends the password also to a server that did not prove who it is; else that is
-        done on loopback only.
+        `insecure` sends the password also to a server that did not prove its identity. Without it
+        that is done on loopback only.
         """
         self._guard(insecure)
         if "LOGINDISABLED" in await self.known_capabilities():
@@ -165,10 +168,11 @@ class ImapSession(Dialogue):
         await self._ask("CLOSE")
 
     async def notify(self, names: Collection[str]) -> None:
-        """Have the server tell of mail that comes to these folders, RFC 5465 §3.1.
+        """Ask the server to report mail that comes to these folders, RFC 5465 §3.1.
 
-        It tells in any of its answers, IDLE among them; `stirred` has what it said last, and that
-        is something for every folder when this returns. Raises ValueError for no names.
+        The server reports in any of its answers, IDLE among them. `changed_folders` has the latest
+        report of each folder, and every folder has one when this returns. Raises ValueError for no
+        names.
         """
         if not names:
             raise ValueError("no folder to be told of")
@@ -181,7 +185,9 @@ class ImapSession(Dialogue):
         return await self._open("SELECT", name)
 
     async def quota(self, name: str) -> tuple[Quota, ...]:
-        """What the folder's quota roots hold; () where the server has no QUOTA or no limit."""
+        """Return the usage of the folder's quota roots; () where the server has no QUOTA or no
+        limit.
+        """
         offered = await self.known_capabilities()
         if not any(word == "QUOTA" or word.startswith("QUOTA=") for word in offered):
             return ()
@@ -189,7 +195,7 @@ class ImapSession(Dialogue):
         return await self._collect(Quota, f"GETQUOTAROOT {quote(encode_name(name))}")
 
     async def noop(self) -> None:
-        """Have the server say what is new."""
+        """Send NOOP, so that the server can report news."""
         await self._ask("NOOP")
 
     async def idle(self, known: int, renew: float = MAX_IDLE) -> None:
@@ -314,7 +320,7 @@ class ImapSession(Dialogue):
 
 
 def quote(text: str) -> str:
-    """A quoted string, RFC 3501 §4.3. Raises ValueError for what only a literal can carry."""
+    """Return a quoted string, RFC 3501 §4.3. Raises ValueError for text that needs a literal."""
     if not (text.isascii() and text.isprintable()):
         raise ValueError("not printable US-ASCII")
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')

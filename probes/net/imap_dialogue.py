@@ -1,8 +1,8 @@
-"""Commands and answers of one IMAP connection, and what the server says out of turn.
+"""Commands and answers of one IMAP connection, and the server's unsolicited responses.
 
-What the server says of the folder is remembered wherever it is said: `exists`, `uid_validity` and
-`changes` are up to date after every step, so waiting for news is comparing `changes` with the value
-it had before the last look, and nothing is missed for having been said at the wrong time.
+News of the folder is kept from any response: `exists`, `uid_validity` and `changes` are up to date
+after every step. A caller waits for news by comparing `changes` with its value before the last
+look. So no news is missed because it came at another time.
 """
 
 import asyncio
@@ -42,7 +42,7 @@ IDLE_ANSWER = 10.0
 """Seconds a server may take for its `+` to IDLE and for its answer to DONE."""
 
 _PASSING = frozenset({"UNAVAILABLE", "INUSE", "SERVERBUG"})
-"""Response codes of RFC 5530 §3 that speak of the server's moment, not of what was asked."""
+"""Response codes of RFC 5530 §3 that are about the server's present state, not the command."""
 
 _SHOWN = 200
 _OVERHEAD = 512  # octets that the smallest response takes when it is kept, generously
@@ -52,7 +52,7 @@ _R = TypeVar("_R", Fetch, Identity, Quota, Listed, Search)
 
 
 class Command:
-    """A command on its way: what was answered to it and who waits for that."""
+    """A command on its way: its answers so far, and its waiting caller."""
 
     __slots__ = ("collected", "found", "is_idle", "name", "replies", "tag", "wanted")
 
@@ -73,7 +73,7 @@ class Dialogue:
         self.address = address
         self.name = f"{address} port {port}"
         self.capabilities: frozenset[str] | None = None
-        """What the server can do, None until it said so (again, after STARTTLS and login)."""
+        """The server's capabilities, None until it sent them (again, after STARTTLS and login)."""
         self.tls: TlsFacts | None = None
         self.exists: int | None = None
         self.uid_validity: int | None = None
@@ -223,7 +223,7 @@ class Dialogue:
             self._changed()
 
     def _take_folder_status(self, status: FolderStatus) -> None:
-        """What NOTIFY tells of folders that are not open, RFC 5465 §5.2."""
+        """Keep a report of NOTIFY about a folder that is not open, RFC 5465 §5.2."""
         if status.name in self._notified:
             self.changed_folders[status.name] = status
             self._changed()

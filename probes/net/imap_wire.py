@@ -18,8 +18,8 @@ it, that needs some sixty turns, has to wait for each time."""
 class Wire(Stream):
     """One connection. Responses go to `on_response` in their order, its end to `on_end`.
 
-    A held wire reads nothing out of what it receives; it is so from the beginning until `release`,
-    and again after `hold`. TLS begins only on a held wire that has received nothing.
+    A held wire does not parse the octets it receives. It is held from the beginning until
+    `release`, and again after `hold`. TLS begins only on a held wire that has received nothing.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Wire(Stream):
         self._is_held = True
 
     def release(self) -> None:
-        """Read what was received and what will be."""
+        """Parse the octets received so far and those to come."""
         if self._is_held:
             self._is_held = False
             self._pump()
@@ -73,7 +73,7 @@ class Wire(Stream):
         return text
 
     def _pump(self) -> None:
-        """Read what was received, in turns, so that a flood never holds the loop."""
+        """Parse a bounded number of responses per turn, so that a flood never holds the loop."""
         self._is_pumping = False
         try:
             for _ in range(RESPONSES_PER_TURN):

@@ -85,9 +85,9 @@ class Resolver:
         return answer if ordered == answer.records else replace(answer, records=ordered)
 
     async def addresses(self, host: str, family: Literal[4, 6] | None = None) -> Answer[str]:
-        """The IP addresses of a host as text: IPv4, IPv6, or (None) both, IPv4 first.
+        """Return the IP addresses of a host as text: IPv4, IPv6, or (None) both, IPv4 first.
 
-        With both, one answered question is enough; what the other one said is not kept.
+        With both, one answered question is enough; the other's status is not kept then.
         """
         if family is not None:
             return await self.query(host, "A" if family == 4 else "AAAA")
@@ -119,7 +119,7 @@ class Resolver:
         return answers
 
     async def _go_on(self, question: "_Question", answer: Answer[Any], until: float) -> Answer[Any]:
-        """What becomes of a question to which the first server had this `answer`."""
+        """Return the final answer to a question after the first server gave this `answer`."""
         first, *others = self.servers
         turns = deque([*others, first] if answer.is_silence else others)
         heard = [answer]
@@ -146,11 +146,11 @@ class Resolver:
         check_disabled: bool = False,
         over_tcp: bool = False,
     ) -> Answer[Any]:
-        """One question to one server, once, within `timeout` for each of UDP and TCP.
+        """Ask one server one question, once, within `timeout` for each of UDP and TCP.
 
-        Without `recursive` it is asked what it knows by itself, as a name server is; with
-        `check_disabled` (CD) a resolver hands out what it found bogus. Raises RecordError as
-        `query` does.
+        Without `recursive` the server is asked for its own data only, as a name server is. With
+        `check_disabled` (CD) a resolver returns also records that it found bogus. Raises
+        RecordError as `query` does.
         """
         question = _question(name, rdtype)
         query = query_message(
@@ -194,7 +194,7 @@ class Resolver:
         queries: Sequence[bytes],
         until: float,
     ) -> Sequence["_Heard"]:
-        """What each of `queries`, one for each question, is answered with."""
+        """Return the answer to each of `queries`, one for each question."""
         answers, error = await ask_udp(server, queries, self._end_of_wait(until))
         missing = (DnsStatus.TIMEOUT, None) if error is None else _why(error)
         heard: list[_Heard] = []
@@ -226,7 +226,7 @@ class Resolver:
 
 
 def _why(error: OSError) -> tuple[DnsStatus, str | None]:
-    """What an exchange that raised `error` is to be called."""
+    """Return the status and note for an exchange that raised `error`."""
     if isinstance(error, TimeoutError):
         return DnsStatus.TIMEOUT, None
     return DnsStatus.UNREACHABLE, error.strerror or str(error)
@@ -234,7 +234,7 @@ def _why(error: OSError) -> tuple[DnsStatus, str | None]:
 
 @dataclass(frozen=True, slots=True)
 class _Question:
-    """What is asked, readable and as its bytes in the message."""
+    """A question, readable and as its bytes in the message."""
 
     name: str
     rdtype: str
@@ -298,9 +298,10 @@ def _read(question: _Question, server: ServerAddress, wire: bytes) -> Answer[Any
 def _with_odd_tlsa(
     answer: Answer[Any], wire: bytes, message: dns.message.QueryMessage
 ) -> Answer[Any]:
-    """The answer with all of its TLSA records: dnspython reads none whose digest is too short.
+    """Return the answer with all of its TLSA records, those with too short a digest included.
 
-    Such records are the domain's mistake (RFC 7672 §3.1: unusable), not a malformed message.
+    dnspython reads none of them then. Such records are the domain's mistake (RFC 7672 §3.1:
+    unusable), not a malformed message.
     """
     found = [data for data in rdata_of(wire, dns.rdatatype.TLSA) if len(data) >= 3]
     if not found or answer.status is DnsStatus.NXDOMAIN:

@@ -1,4 +1,4 @@
-"""SASL mechanisms, RFC 4422: what a client says to prove who it is."""
+"""SASL mechanisms, RFC 4422: the client's messages that prove its identity."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -16,7 +16,7 @@ class Mechanism(Protocol):
 
     @property
     def secret(self) -> Secret:
-        """What nobody is to be shown when the server repeats it."""
+        """The text to hide when the server repeats it."""
 
     def initial(self) -> bytes:
         """The first response; for a mechanism that begins with the server's challenge, raises."""

@@ -1,4 +1,4 @@
-"""SASL over SMTP, RFC 4954: PLAIN and LOGIN, and no secret in what a server echoes."""
+"""SASL over SMTP, RFC 4954: PLAIN and LOGIN, with secrets removed from the server's replies."""
 
 from collections.abc import Awaitable
 from dataclasses import replace
@@ -24,8 +24,8 @@ async def authenticate(
 ) -> Reply:
     """Authenticate by PLAIN, else LOGIN, whichever is `offered` (upper case).
 
-    Raises ProbeFailure: `extension_missing` where neither is, else what `exchange` raises, with the
-    credentials struck out of the reply.
+    Raises ProbeFailure: `extension_missing` where neither is offered. A failure of `exchange`
+    passes on, with the credentials removed from the reply.
     """
     require_sendable(username, password)
     plain = auth_plain_encode(username, password.reveal())

@@ -1,4 +1,4 @@
-"""What an unwelcome SMTP reply means: the reason and who has to act. Pure tables."""
+"""The meaning of an SMTP refusal: the reason, and the owner that has to act. Pure tables."""
 
 import re
 from collections.abc import Callable
@@ -18,7 +18,7 @@ _AUTH_UNKNOWN = frozenset({500, 501, 502, 503, 504})
 
 @dataclass(frozen=True, slots=True)
 class _Blame:
-    """Whose problem a refusal is, where its enhanced code (RFC 3463 §3) says so."""
+    """The owner of a refusal, where its enhanced code (RFC 3463 §3) names one."""
 
     subject: int
     details: frozenset[int] | None
@@ -60,7 +60,7 @@ _BLAME = (
 
 
 def owner_of_refusal(reply: Reply, phase: Phase) -> Owner:
-    """Who has to act on a 4yz or 5yz reply to the command of `phase`."""
+    """Return the owner that has to act on a 4yz or 5yz reply to the command of `phase`."""
     if phase is Phase.STARTTLS:
         return Owner.THEIR_MX  # RFC 3207 §4: "454 4.7.0" speaks of the server's TLS, not of us
     for row in _BLAME:
@@ -95,7 +95,7 @@ def refusal(reply: Reply, phase: Phase) -> ProbeFailure:
 def is_greylisting(reply: Reply) -> bool:
     """True when a 4yz reply says in words that it greylists; codes alone are never enough.
 
-    450 and 451 4.7.1 are what greylisting servers answer (RFC 6647 §5), and many others do too.
+    Greylisting servers answer 450 and 451 4.7.1 (RFC 6647 §5), and many others do too.
     """
     return reply.is_transient and _GREYLISTING.search(reply.text) is not None
 

@@ -67,16 +67,17 @@ class SmtpSession:
         on_reply: OnReply | None = None,
         on_line: Callable[[str], None] | None = None,
     ) -> Self:
-        """The TCP connection alone. `findings` is the list to add to, the caller's trace's say.
+        """Open the TCP connection only. `findings` is the list to add to, for example the trace's.
 
-        `on_reply` is told of every awaited reply as it is read: for how many seconds what it
-        answers waited for us to send it, and how many ago it came.
+        `on_reply` is called with every awaited reply as it is read. It gets two times in seconds:
+        the wait of the answered command until we sent it, and the age of the reply.
 
-        `on_line` is told of the dialogue, for people: `C: ` and a command, `S: ` and a line of a
-        reply, `-- ` and what is no line. What is said in AUTH and in content stays out of it.
+        `on_line` gets the dialogue, for people: `C: ` and a command, `S: ` and a line of a reply,
+        `-- ` and a remark. The content is left out, and all of AUTH
+        but its mechanism and reply codes.
 
-        A `turn` at the address is kept until nothing is left of the connection; without one the
-        caller answers for how many sessions there are.
+        A `turn` at the address is kept until nothing is left of the connection. Without one the
+        caller has to bound the number of sessions.
         """
         where = f"{address} port {port}"
         wire = await dialer.open(lambda: SmtpWire(where, on_reply), address, port, source=source)
@@ -87,7 +88,7 @@ class SmtpSession:
 
     @property
     def unsolicited(self) -> bytes:
-        """What the server said without being asked, its first MAX_STRAY octets."""
+        """The first MAX_STRAY octets that the server sent unasked."""
         return bytes(self._wire.stray)
 
     async def greeting(self) -> Reply:
@@ -97,10 +98,10 @@ class SmtpSession:
         return self._expect(Phase.GREETING, (220,))
 
     async def handshake(self, context: ClientContext, server_name: str) -> TlsFacts:
-        """The TLS handshake, at once (implicit TLS) or after `starttls`.
+        """Do the TLS handshake, at once (implicit TLS) or after `starttls`.
 
-        Raises NetError; under `TrustStore.recording` the certificate never is the reason, the
-        facts say what it is worth.
+        Raises NetError. Under `TrustStore.recording` the certificate is never the reason; the facts
+        say whether it is trusted.
         """
         self._refuse_plaintext()
         self.tls = await self._wire.start_tls(context, server_name)
@@ -327,7 +328,7 @@ class SmtpSession:
             )
 
     def _note_stray(self) -> None:
-        """Say once what came unasked; a 421 is permitted at any time, RFC 5321 §3.8."""
+        """Report unsolicited octets once; a 421 is permitted at any time, RFC 5321 §3.8."""
         wire = self._wire
         if not wire.has_new_stray:
             return
@@ -341,7 +342,9 @@ class SmtpSession:
 
 @contextmanager
 def _our_fault() -> Iterator[None]:
-    """What cannot be said in SMTP at all is our own mistake, not the server's."""
+    """Turn ValueError into a failure of ours: text that SMTP cannot carry is not the server's
+    mistake.
+    """
     try:
         yield
     except ValueError as error:

@@ -11,7 +11,7 @@ from probes.records.reply import Reply, ReplyAssembler
 from probes.result import Owner, ProbeFailure, Reason
 
 MAX_STRAY = 4096
-"""Octets kept of what a server says without being asked."""
+"""Octets kept of a server's unsolicited data."""
 
 LINGER = 2.0
 """Seconds a session that has said QUIT waits, in the background, for the server to answer it."""
@@ -21,10 +21,10 @@ _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
 
 
 class SmtpWire(Stream):
-    """What was written, what is awaited, what came without being asked for.
+    """The SMTP connection: written octets, the awaited reply, and unsolicited octets.
 
-    `closing` is a 421 that was said unasked, `stray` the first MAX_STRAY of `stray_total` octets
-    that were no answer to anything.
+    `closing` is an unsolicited 421. `stray` is the first MAX_STRAY of `stray_total` octets that
+    answered nothing.
     """
 
     def __init__(self, name: str, on_reply: OnReply | None = None) -> None:
@@ -91,19 +91,21 @@ class SmtpWire(Stream):
         return begun or self.stray_total > self._stray_taken
 
     def forget(self) -> None:
-        """Forget what was said in clear, RFC 3207 §4.2."""
+        """Forget the octets received in clear, RFC 3207 §4.2."""
         self._assembler = ReplyAssembler()
         self._is_mid_stray = False
 
     def ended(self, failure: ProbeFailure) -> None:
-        """Make the end the answer to what is awaited."""
+        """Give the end of the connection to the caller that awaits a reply."""
         if self.is_expecting and self._outcome is None:
             self._outcome = failure
 
     # -- what the session calls
 
     def write(self, data: bytes) -> None:
-        """Send; from now on the next reply is the answer. Raises what ended the connection."""
+        """Send; the next reply is the answer from now on. Raises the error that ended the
+        connection.
+        """
         if self.failure is None:
             self.is_expecting = True
         super().write(data)
@@ -141,7 +143,7 @@ class SmtpWire(Stream):
         return outcome
 
     def take_stray(self) -> bytes:
-        """What came unasked since the last call, as far as it was kept."""
+        """Return the kept octets that came unasked since the last call."""
         fresh = bytes(self.stray)[self._stray_taken :]
         self._stray_taken = self.stray_total
         return fresh

@@ -24,15 +24,18 @@ MAX_UNREAD = 64 * 1024
 """Octets that an OctetStream keeps unread, give or take one read of the event loop."""
 
 OnReply = Callable[[float, float], None]
-"""Told of an answer as it is read: for how many seconds what it answers waited for us to send it,
-and how many seconds ago it came."""
+"""Callback for an answer as it is read, with two times in seconds.
+
+The first is the wait of the answered octets until we sent them, the second the age of the answer.
+
+"""
 
 
 class Stream(asyncio.Protocol):
     """Octets out, octets in, one change to TLS, and one end.
 
-    A subclass takes octets in `data_received` and bounds what it keeps of them. It says in
-    `has_unread` what came and answered nothing: TLS does not begin behind that, RFC 3207 §4.2.
+    A subclass takes octets in `data_received` and bounds the number it keeps. `has_unread` is True
+    when it has octets that answered nothing: TLS does not begin behind those, RFC 3207 §4.2.
     """
 
     def __init__(self, name: str, on_reply: OnReply | None = None) -> None:
@@ -58,7 +61,7 @@ class Stream(asyncio.Protocol):
         return False
 
     def forget(self) -> None:
-        """Forget what was said in clear; called where TLS begins."""
+        """Forget the octets received in clear; called at the beginning of TLS."""
 
     def ended(self, failure: ProbeFailure) -> None:
         """Called once, when `failure` is set."""
@@ -114,14 +117,14 @@ class Stream(asyncio.Protocol):
         self._send(data)
 
     def answered(self) -> None:
-        """Say that what was read just now is an answer."""
+        """Report that the octets read just now are an answer."""
         if self._on_reply is not None and self._own_time is not None:
             self._on_reply(*self._own_time.answered())
 
     async def start_tls(self, context: ClientContext, server_name: str) -> TlsFacts:
-        """Shake hands as `server_name`. Raises NetError; the connection is dropped then.
+        """Do the TLS handshake as `server_name`. Raises NetError and drops the connection then.
 
-        What a peer (or somebody between) said in clear is never taken for said under TLS.
+        Octets sent in clear by the peer (or an attacker between) are never taken as sent under TLS.
         """
         if self.has_unread:
             self.fail(self.injected())
@@ -231,7 +234,7 @@ class Stream(asyncio.Protocol):
         return ssl_object
 
     def _abandon(self, error: BaseException) -> None:
-        """End what a failed handshake has taken along: no `connection_lost` follows it."""
+        """Close the connection after a failed handshake: no `connection_lost` follows it."""
         self.abort()
         self._end(error if isinstance(error, ProbeFailure) else self._closed())
         self._set_gone()
@@ -250,9 +253,9 @@ class Stream(asyncio.Protocol):
 
 
 class OctetStream(Stream):
-    """A stream whose octets are asked for, MAX_UNREAD of them kept until they are.
+    """A stream read on request; it keeps up to MAX_UNREAD octets until then.
 
-    Nothing is read before the first `read`: what comes before TLS is for the handshake.
+    Nothing is read before the first `read`: octets that come before TLS are for the handshake.
     """
 
     def __init__(self, name: str, on_reply: OnReply | None = None) -> None:
@@ -289,9 +292,9 @@ class OctetStream(Stream):
         super().connection_lost(exc)
 
     async def read(self, size: int) -> bytes:
-        """The next octets, `size` at the most; b"" at the end. Raises what broke the connection.
+        """Return the next octets, `size` at the most; b"" at the end.
 
-        Others on the loop have their turn first.
+        Raises the error that broke the connection. Other tasks of the loop run first.
         """
         await asyncio.sleep(0)
         while not (self._unread or self._is_over or self.failure is not None):

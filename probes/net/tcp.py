@@ -1,4 +1,4 @@
-"""What the kernel does and knows of one TCP connection, asked of its socket."""
+"""The kernel's data about one TCP connection, and its options, through the socket."""
 
 import asyncio
 import socket
@@ -19,15 +19,16 @@ _INFO_WORDS = struct.Struct("=8x36xI4xI44xI")
 _COARSE_CLOCK = 6  # CLOCK_MONOTONIC_COARSE, which goes by the kernel's ticks
 
 _CLOCK_STEP = 0.001
-"""Steps in which uvloop's clock goes. It stands still while what was found at one waking is handed
-out; the standard loop's goes on, and tells nothing."""
+"""Step of uvloop's clock, in seconds. The clock stands still while uvloop handles the events of one
+wake-up. The standard loop's clock does not, so it shows nothing.
+"""
 
 KERNEL_STEP: float = time.clock_getres(_COARSE_CLOCK) if _INFO is not None else 0.0
-"""Seconds between two ticks of the clock by which the kernel dates what it sends and receives."""
+"""Seconds between two ticks of the kernel clock that dates the data sent and received."""
 
 
 class HasDescriptor(Protocol):
-    """A socket, whoever made it."""
+    """A socket of any library."""
 
     def fileno(self) -> int:
         """Its descriptor; negative when it is closed."""
@@ -46,11 +47,10 @@ class Exchange:
 
 
 class OwnTime:
-    """How much of the time between a question and its answer was ours, and not the peer's.
+    """The part of the time between a question and its answer that was ours, not the peer's.
 
-    An event loop that has much to do writes what it was given when it comes round to it, and reads
-    what came when it comes round to that. The kernel knows when both really happened, in steps of
-    KERNEL_STEP, and is believed where it shows by more than a step that our clock is wrong.
+    A busy event loop writes and reads later than it could. The kernel knows both true times, in
+    steps of KERNEL_STEP. It is believed where it shows that our clock is wrong by more than a step.
     """
 
     __slots__ = ("_asked_at", "_loop", "_socket", "_went_by")
@@ -92,11 +92,12 @@ class OwnTime:
 
 
 def quickack(sock: HasDescriptor | None) -> None:
-    """Have the kernel acknowledge what comes next at once, where it can be asked to.
+    """Ask the kernel to acknowledge the next data at once, where that is possible.
 
-    Linux forgets the wish after every exchange, so it is renewed after each write and after the
-    TLS handshake: a server under Nagle's rule (Postfix after its TLS 1.3 session tickets) waits for
-    our acknowledgement, and 40 ms of our kernel's delay would be measured as the server's.
+    Linux forgets the option after every exchange, so it is set again after each write and after the
+    TLS handshake. A server under Nagle's rule (Postfix after its TLS 1.3 session tickets) waits for
+    our acknowledgement. Without the option, 40 ms of our kernel's delay would be measured as the
+    server's.
     """
     if _QUICKACK is None:
         return
@@ -112,7 +113,7 @@ def quickack(sock: HasDescriptor | None) -> None:
 
 
 def last_exchange(sock: HasDescriptor | None) -> Exchange | None:
-    """What the kernel noted; None where it keeps no such notes and when the connection is gone."""
+    """Return the kernel's times; None where it keeps none and when the connection is gone."""
     if _INFO is None:
         return None
     borrowed = _borrow(sock)

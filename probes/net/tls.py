@@ -1,8 +1,8 @@
-"""TLS as a client sees it: contexts built once, and what a handshake proved about the peer.
+"""TLS as a client sees it: contexts built once, and the peer's identity after a handshake.
 
-A handshake under `TrustStore.verifying` fails where the certificate does; one under
-`TrustStore.recording` never does, and the chain is verified afterwards, so that the certificate
-that would have been refused can be shown with the reason.
+A handshake under `TrustStore.verifying` fails when the certificate fails. One under
+`TrustStore.recording` never does, and the chain is verified afterwards. So a certificate that would
+have been refused can be shown with the reason.
 """
 
 import asyncio
@@ -39,7 +39,7 @@ UNREADABLE = (
     *(ValueError, UnsupportedAlgorithm, x509.DuplicateExtension),
     *(x509.InvalidVersion, x509.UnsupportedGeneralNameType),
 )
-"""What the library raises for a certificate that it cannot read, now or when it is looked into."""
+"""The errors that the library raises for a certificate that it cannot read, now or later."""
 
 HANDSHAKE_TIMEOUT = 86_400.0
 """Seconds; the event loop insists on a bound of its own, the caller's deadline is the real one."""
@@ -61,14 +61,14 @@ _REMEMBERED_FOR = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class TlsFacts:
-    """What one handshake showed.
+    """The results of one handshake.
 
     `names` are the certificate's subjectAltName DNS names and addresses, `issuer` its issuer's
-    distinguished name (RFC 4514), `chain_der` the chain as served, leaf first. `trusted` says that
-    the chain, the time and the name all hold; otherwise `untrusted_reason` is the first of
+    distinguished name (RFC 4514), `chain_der` the chain as served, leaf first. `trusted` is True if
+    the chain, the time and the name all hold. Otherwise `untrusted_reason` is the first of
     certificate_not_trusted, certificate_expired, certificate_host_mismatch that applies
-    (validation_failure: unreadable; untestable: this machine knows no certification authority)
-    and `detail` names all of them. The instants are None where the certificate cannot be read.
+    (validation_failure: unreadable; untestable: this machine knows no certification authority).
+    `detail` names all of them. The instants are None where the certificate cannot be read.
     """
 
     version: str
@@ -90,7 +90,7 @@ class TlsFacts:
 
     @property
     def summary(self) -> str:
-        """The server's certificate in a line: which, until when, and by whose word."""
+        """The server's certificate in a line: its fingerprint, its last day and its issuer."""
         until = "an unreadable date" if self.not_after is None else f"{self.not_after:%Y-%m-%d}"
         return f"{(self.fingerprint or 'none')[:16]} until {until} by {self.issuer}"
 
@@ -118,9 +118,9 @@ class ClientContext(ssl.SSLContext):
 
 @dataclass(frozen=True, slots=True)
 class _Chain:
-    """What a chain says, whatever its peer is called.
+    """The facts of a chain that hold for any name of its peer.
 
-    `problems` are the reasons not to believe it, true for every instant from `since` to before
+    `problems` are the reasons not to trust it, true for every instant from `since` to before
     `until`. The instants are None where it cannot be read.
     """
 
@@ -194,7 +194,10 @@ class TrustStore:
         return self._others[key]
 
     def judge(self, ssl_object: ssl.SSLObject | ssl.SSLSocket, server_name: str) -> TlsFacts:
-        """What the finished handshake of `ssl_object` with `server_name` proved; never raises."""
+        """Return the facts proved by the finished handshake of `ssl_object` with `server_name`.
+
+        Never raises.
+        """
         known = self._recall(served_chain(ssl_object))
         cipher, *_ = ssl_object.cipher() or ("",)
         version = ssl_object.version() or ""
@@ -300,9 +303,9 @@ class TrustStore:
 
 
 def finished_handshake(transport: asyncio.BaseTransport | None) -> Any:
-    """The SSL object of a transport whose handshake has ended well; else raises ConnectionError.
+    """Return the SSL object after a complete handshake; else raise ConnectionError.
 
-    The event loops call a handshake ended in which the peer closed the connection.
+    The event loops report a handshake as ended also when the peer closed the connection.
     """
     ssl_object = transport.get_extra_info("ssl_object") if transport is not None else None
     if ssl_object is None or ssl_object.cipher() is None:

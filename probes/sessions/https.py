@@ -1,4 +1,4 @@
-"""One document over HTTPS, every step timed: what kinds that read the web have in common."""
+"""One document over HTTPS, every step timed: shared by the kinds that read the web."""
 
 from collections.abc import Sequence
 from urllib.parse import urlsplit
@@ -25,9 +25,9 @@ async def fetch(
 ) -> HttpsResponse:
     """GET `url` from the first of its host's addresses that takes a connection.
 
-    `addresses` are tried where somebody looked them up already; None: they are looked up. The
-    certificate has to be trusted and to name the host; any status is an answer. Raises
-    RecordError for what is no `https:` URL, and ProbeFailure.
+    `addresses` are tried where the caller has looked them up already; None: they are looked up. The
+    certificate has to be trusted and to name the host; any status is an answer. Raises RecordError
+    for a URL that is not `https:`, and ProbeFailure.
     """
     host, port, authority, target = _parts(url)
     if addresses is None:

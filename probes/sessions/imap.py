@@ -17,7 +17,7 @@ from probes.sessions.connecting import first_that_connects, is_address, looked_u
 
 @dataclass(frozen=True, slots=True)
 class ImapServer:
-    """Where a mailbox is read, RFC 3501, and how we prove who we are."""
+    """The IMAP server of a mailbox, RFC 3501, and our credentials there."""
 
     host: Host = option("The IMAP server.")
     username: str = option("User to log in as.")
@@ -37,7 +37,7 @@ class ImapServer:
 
 @asynccontextmanager
 async def step(phase: Phase, timeout: float) -> AsyncIterator[None]:
-    """Bound one step, and say in which phase and by whose fault it failed."""
+    """Limit one step to `timeout` seconds, and add the phase and the owner to its failure."""
     try:
         async with asyncio.timeout(timeout):
             yield
@@ -49,7 +49,7 @@ async def step(phase: Phase, timeout: float) -> AsyncIterator[None]:
 
 
 def placed(failure: ProbeFailure, phase: Phase) -> ProbeFailure:
-    """The failure with its phase; what would be the MX host's fault is the mailbox's here."""
+    """Return the failure with its phase and owner; the mailbox replaces the MX host as owner."""
     owner = failure.owner or owner_of(phase, failure.reason)
     return ProbeFailure(
         failure.reason,
@@ -115,7 +115,7 @@ async def handshake(net: Net, server: ImapServer, session: ImapSession) -> None:
 
 
 async def log_in(server: ImapServer, session: ImapSession) -> None:
-    """Prove who we are by the best way the server offers."""
+    """Log in by the best way the server offers."""
     if "AUTH=PLAIN" in await session.known_capabilities():
         mechanism = Plain(server.username, server.password)
         await session.authenticate(mechanism, insecure=server.insecure)

@@ -32,9 +32,10 @@ async def session_slot(
 
 @asynccontextmanager
 async def exclusive_visit(net: Net, address: str, port: int, trace: Trace) -> AsyncIterator[None]:
-    """No other probe of the same purpose is there meanwhile; what it saw is known by then.
+    """Keep other probes of the same purpose away from this address meanwhile.
 
-    Waiting for it is no news: it is how a diagnosis comes to one visit.
+    The outcome of an earlier visit is known when this one begins. The wait is not reported: it is
+    how a diagnosis makes do with one visit.
     """
     if net.met is None:
         yield
@@ -54,7 +55,9 @@ async def exclusive_visit(net: Net, address: str, port: int, trace: Trace) -> As
 
 @contextmanager
 def sharing_failure(net: Net, host: str, address: str, port: int, trace: Trace) -> Iterator[None]:
-    """What ends the session inside need not be found out again by probes of the same purpose."""
+    """Record the failure of the session inside, so that probes of the same purpose do not repeat
+    it.
+    """
     try:
         yield
     except ProbeFailure as failure:

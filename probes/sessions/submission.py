@@ -1,4 +1,4 @@
-"""Sessions opened step by step, every step timed: what kinds and routes have in common."""
+"""Sessions opened step by step, every step timed: shared by kinds and routes."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -36,7 +36,7 @@ _NOT_UNDERSTOOD = frozenset({500, 501, 504, 555})
 
 @dataclass(frozen=True, slots=True)
 class SubmissionServer:
-    """Where mail is handed over for submission, RFC 6409, and how we prove who we are."""
+    """The server for mail submission, RFC 6409, and our credentials there."""
 
     host: Host = option("The submission server.")
     port: Port = option("587 for STARTTLS, 465 for implicit TLS (RFC 8314).", Port(587))
@@ -125,10 +125,10 @@ async def _said(
     say: Callable[[DsnRequest | None], Awaitable[None]],
     asked: DsnRequest | None,
 ) -> bool:
-    """Say one command; whether `asked` was taken along with it.
+    """Send one command; True if the server took the DSN request `asked` along with it.
 
-    A server that offers DSN and does not understand its parameters would take the same command
-    from everybody who does not ask: it is told again without them, and that is a finding.
+    A server may offer DSN and not understand its parameters, yet take the same command without
+    them. The command is then sent again without them, and that is a finding.
     """
     try:
         with trace.phase(phase):

@@ -29,7 +29,7 @@ LONGEST = 120.0
 async def fetch_copies(net: Net, server: ImapServer, interest: Interest, report: Report) -> None:
     """Answer every `interest.next_copy` with a Content, until cancelled.
 
-    What cannot be had is reported so; no failure ends the fetching.
+    A message that cannot be read is reported so; no failure ends the fetching.
     """
     while True:
         message: Message | None = await interest.next_copy()

@@ -1,7 +1,7 @@
 """Watching one folder on one IMAP connection.
 
-The folder is opened with EXAMINE and read with BODY.PEEK: nothing in it changes. A look is a NOOP,
-because servers show new mail only to those who ask, and one FETCH of what is new. Between looks the
+The folder is opened with EXAMINE and read with BODY.PEEK: nothing in it changes. A look is a NOOP
+and one FETCH of the new messages; servers show new mail only when asked. Between looks the
 connection waits for a moment while a canary is fresh, and else in IDLE.
 """
 
@@ -26,7 +26,7 @@ from probes.sessions.imap import placed, step
 from probes.tasks import TaskSet
 
 CHUNK = 100
-"""Messages whose headers one FETCH asks for."""
+"""Messages in one FETCH of headers."""
 
 SLICE = 1000
 """Of a crowd of more than CHUNK messages, so many are searched for our marker by one command: a
@@ -43,7 +43,7 @@ class Pace:
     """How long to wait between looks, in seconds, and for one answer.
 
     `fast` while a canary is fresh, `slow` while one is in flight or where IDLE is missing, `idle`
-    while nobody waits for anything; never less than `least`, whatever the server says.
+    while no canary is awaited. Never less than `least`, however often the server reports news.
     """
 
     least: float
@@ -116,8 +116,8 @@ class FolderWatch:
     async def open(self, session: ImapSession, *, again: bool = False) -> None:
         """Open the folder on `session` and look for the first time.
 
-        With `again` it was open before, and something else since: as long as its UIDs hold, what
-        was not there at the look before is known to have come after it.
+        With `again` it was open before, and another folder since. As long as its UIDs hold, a
+        message absent at the look before is known to have come after it.
         """
         self._session = session
         began = self._clock.now()
@@ -181,7 +181,7 @@ class FolderWatch:
         return self._session
 
     def _until(self, seconds: float) -> float:
-        """What is left of `seconds` since the last look began."""
+        """Return the seconds that remain of `seconds` since the last look began."""
         if self._not_before is None:
             return 0
         return max(0.0, self._not_before.monotonic + seconds - self._clock.monotonic())
@@ -298,7 +298,7 @@ class FolderWatch:
     async def _recognise_bodies(
         self, session: ImapSession, messages: Mapping[int, Fetch], unknown: Sequence[int]
     ) -> dict[int, _Ours | None]:
-        """Canaries whose header lost every trace, and bounces: the server finds our marker."""
+        """Search the server for our marker: bounces, canaries with no trace in the header."""
         async with step(Phase.FETCH, self._pace.answer):
             hits = await session.uid_search(f"UID {uid_set(unknown)} BODY {quote(MARKER)}")
         bearing = set(hits) & set(unknown)
@@ -326,7 +326,7 @@ class FolderWatch:
         )
 
     async def _tell(self, found: Sequence[Sighting], began: Instant) -> None:
-        """Sightings first: whoever hears of a look may conclude that nothing else was there."""
+        """Report the sightings, then the look: it says that nothing else was there."""
         ended = self._clock.now()
         await self._tell_found(found)
         await self._report(Look(self.name, self._placement, began, ended))
@@ -380,7 +380,7 @@ def _header(message: Fetch) -> bytes:
 
 
 def _by_uid(fetched: Iterable[Fetch]) -> dict[int, Fetch]:
-    """The messages whose header was fetched; flags said in passing are not among them."""
+    """Return the messages with a fetched header; responses with flags alone are left out."""
     return {
         message.uid: message
         for message in fetched

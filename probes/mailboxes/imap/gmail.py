@@ -1,4 +1,4 @@
-"""What Gmail tells of a message beyond IMAP (X-GM-EXT-1): its labels, and its category."""
+"""Gmail's data about a message beyond IMAP (X-GM-EXT-1): its labels, and its category."""
 
 from dataclasses import dataclass
 

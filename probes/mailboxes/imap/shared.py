@@ -1,8 +1,8 @@
 """Watching all folders but INBOX on one connection, where the server offers NOTIFY (RFC 5465).
 
-The server tells in IDLE which folder has news, and that one is opened and read at once. What it
-does not tell is believed of none: whenever a look is due every folder is opened, in turn, so that a
-canary is called lost on the word of a look and never on that of a server that kept silent.
+The server reports in IDLE which folder has news, and that one is opened and read at once. Its
+silence proves nothing: whenever a look is due every folder is opened, in turn. So a canary is
+called lost after a look, never because a server kept silent.
 """
 
 import asyncio
@@ -66,7 +66,7 @@ class SharedWatch:
             await asyncio.sleep(self.pace.least)
 
     async def _look(self, folders: Mapping[str, FolderWatch], *, again: bool = True) -> None:
-        """Open each of them in turn; its open folder is what a server tells nothing of."""
+        """Open each in turn, then close the last: a server reports no news of an open folder."""
         for name, folder in folders.items():
             self.session.changed_folders.pop(name, None)
             await folder.open(self.session, again=again)

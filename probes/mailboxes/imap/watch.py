@@ -64,7 +64,7 @@ class ImapMailbox(ImapServer):
 
 
 def host(target: ImapMailbox) -> str:
-    """Whom a watch loads."""
+    """Return the host that a watch puts load on."""
     return target.host
 
 
@@ -170,7 +170,7 @@ async def _expunge(
 
 
 class _MailboxWatch:
-    """The connections of one mailbox and what they share."""
+    """The connections of one mailbox and the state they share."""
 
     def __init__(
         self,
@@ -248,7 +248,7 @@ class _MailboxWatch:
         self._follow_apart(folders)
 
     def _kind(self, name: str, junk: str | None) -> Placement:
-        """What the operator says of a folder counts more than what the server does."""
+        """Return the placement of a folder; the operator's setting goes before the server's."""
         if name == self._target.quarantine:
             return Placement.QUARANTINE
         return Placement.JUNK if name == junk else Placement.OTHER
