@@ -24,7 +24,7 @@ class Server:
 
 @dataclass(frozen=True, slots=True)
 class ServiceOptions:
-    """What belongs to the process, not to a path. Times in seconds."""
+    """Settings of the process, not of a path. Times in seconds."""
 
     listen_address: IpAddress
     listen_port: Port
@@ -59,10 +59,10 @@ class Mailbox:
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """A mail path: what is sent, along which route, into which mailbox, how often.
+    """A mail path: its message, route, mailbox and period.
 
-    All times in seconds: a canary is late when it took longer than `late_after`, lost when the
-    mailbox was read after `lost_after` without finding it, and `deadline` bounds the sending.
+    All times in seconds: a canary is late if it took longer than `late_after`. It is lost if the
+    mailbox was read after `lost_after` without finding it. `deadline` bounds the sending.
     """
 
     name: str
@@ -109,10 +109,11 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class TargetChange:
-    """Something about a job's target is not what it was, as the run of that `tick` found.
+    """A change of a job's target, found by the run of that `tick`.
 
-    `since` is from when on the value `before` was known. By `visible_by` everybody who may have
-    kept the old one has let go of it; None where nobody keeps it or nothing says how long.
+    `since` is the first time at which the value `before` was known. By `visible_by` every cached
+    copy of the old value has expired. It is None if the value is not cached or its lifetime is not
+    known.
     """
 
     name: str
@@ -159,8 +160,8 @@ class CanaryRecord:
 class Change:
     """One step in a canary's life, durable in the ledger when this value exists.
 
-    `outcome` is what this very step is to be counted as, None when nothing is; `beside` is what it
-    is counted as beside that.
+    `outcome` is the outcome to count for this step, None if there is none. `beside` are further
+    outcomes to count for it.
     """
 
     record: CanaryRecord
@@ -175,9 +176,8 @@ class ArrivedCopy:
     """A message in a mailbox that is a copy of a canary or, `is_bounce`, news about it.
 
     `number` counts the canary's copies (or its bounces), 0 is the first. `placement` is None for
-    one that a version before saw. `sent` is the message as
-    we sent it, None where that is not kept any more, or for a bounce. `times` are what we saw of
-    its way ourselves.
+    one that a version before saw. `sent` is the message as we sent it, None if that is not kept any
+    more, or for a bounce. `times` are our own measurements of its way.
     """
 
     record: CanaryRecord
@@ -190,9 +190,9 @@ class ArrivedCopy:
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """What a copy proves, durable in the ledger when this value exists.
+    """The evidence of a copy, durable in the ledger when this value exists.
 
-    `is_new` is False where the same copy had been examined before.
+    `is_new` is False if the same copy had been examined before.
     """
 
     copy: ArrivedCopy

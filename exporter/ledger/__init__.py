@@ -1,1 +1,1 @@
-"""The ledger: what was sent, seen and found, in a database."""
+"""The ledger: the database of canaries, copies, evidence, runs and changes."""

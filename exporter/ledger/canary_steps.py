@@ -1,4 +1,4 @@
-"""What an event makes of a canary's record: pure, so that the ledger only has to store it."""
+"""Apply an event to a canary's record: pure, so that the ledger only has to store it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -46,7 +46,7 @@ class CanaryEvent:
 
 
 def step(record: CanaryRecord, happening: CanaryEvent) -> Change:
-    """The record after what happened, and what that is to be counted as.
+    """Return the record after an event, and the outcome to count.
 
     Raises ImpossibleEvent.
     """

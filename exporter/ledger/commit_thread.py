@@ -57,10 +57,10 @@ class CommitThread:
         work: Callable[[], T],
         then: Callable[[T], None] | None = None,
     ) -> T:
-        """What `work` returns, once that is durable.
+        """Return the value of `work` once its transaction is durable.
 
-        Calls are done in the order in which they came. A caller who is cancelled does not take the
-        work back. Raises LedgerError, and whatever `work` raises (nothing of it is stored then).
+        Calls are done in the order in which they came. Cancelling the caller does not cancel the
+        work. Raises LedgerError, and any error of `work` (nothing of it is stored then).
         """
         await self._room.acquire()
         if self._is_closed:
@@ -71,7 +71,7 @@ class CommitThread:
         return await future
 
     async def close(self) -> None:
-        """Finish what was called, then end the thread."""
+        """Finish the calls already made, then end the thread."""
         if not self._is_closed:
             self._is_closed = True
             self._calls.put(None)
@@ -88,7 +88,7 @@ class CommitThread:
             self._loop.call_soon_threadsafe(self._ended.set)
 
     def _take(self) -> tuple[list[_Call], bool]:
-        """Wait for calls and take what came with them; False when the last one was taken."""
+        """Wait for a call and take those that came with it; False when the last one was taken."""
         calls: list[_Call] = []
         more = self._calls.get()
         while more is not None:

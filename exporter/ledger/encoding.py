@@ -72,8 +72,11 @@ def encode_result(result: ProbeResult) -> str:
 
 
 def _document(result: ProbeResult) -> dict[str, Any]:
-    """The fields that every result has, written out: asking each value for its fields costs more
-    than the encoding. `encode` asks what else is in them."""
+    """Return the document of a result, with its fixed fields written out.
+
+    Reading the field names of each value would cost more than the encoding. `encode` does so only
+    for the values in these fields.
+    """
     return {
         "kind": result.kind,
         "started_at": result.started_at.isoformat(),
@@ -114,7 +117,7 @@ async def pack_message(content: bytes) -> bytes:
 
 
 def unpack(packed: bytes) -> bytes:
-    """What was compressed, at most MAX_MESSAGE octets and one."""
+    """Return a decompressed message, at most MAX_MESSAGE octets and one."""
     return zlib.decompressobj().decompress(packed, MAX_MESSAGE + 1)
 
 
@@ -134,13 +137,13 @@ def pack_document(evidence: Evidence) -> bytes:
 
 
 def unpack_document(packed: bytes) -> dict[str, Any]:
-    """What `pack_document` made."""
+    """Return the document that `pack_document` compressed."""
     document: dict[str, Any] = json.loads(zlib.decompress(packed))
     return document
 
 
 def _short(value: Any, depth: int = 0) -> Any:
-    """A JSON value whose lists have ten entries, whose texts 200 characters, at most."""
+    """Return a JSON value with lists of ten entries and texts of 200 characters at most."""
     if isinstance(value, str):
         return value[:_SHOWN]
     if isinstance(value, list):
@@ -151,12 +154,12 @@ def _short(value: Any, depth: int = 0) -> Any:
 
 
 def decode_failure(text: str | None) -> Failure | None:
-    """What `encode` made of a failure."""
+    """Return the failure that `encode` wrote; None if there was none."""
     return None if text is None else _failure(json.loads(text))
 
 
 def decode_result(text: str) -> ProbeResult:
-    """What `encode_result` made of a result; a fact that was a tuple is a tuple again."""
+    """Return the result that `encode_result` wrote; a fact that was a tuple is a tuple again."""
     document = json.loads(text)
     return ProbeResult(
         kind=document["kind"],
@@ -300,10 +303,10 @@ def canary_record(row: Sequence[Any]) -> CanaryRecord:
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """Where a message was found, and what its header looks like.
+    """The place of a message and the digest of its header.
 
-    `digest` is empty where the header was not read. Two deliveries never share a header (each adds
-    its own trace field, RFC 5321 §4.4), so an equal digest elsewhere is the same delivery, moved.
+    `digest` is empty if the header was not read. Two deliveries never share a header: each adds its
+    own trace field (RFC 5321 §4.4). So an equal digest elsewhere is the same delivery, moved.
     """
 
     place: Place

@@ -2,7 +2,7 @@
 
 
 class LedgerError(Exception):
-    """The ledger cannot be used; the message names it and says what to do."""
+    """The ledger cannot be used; the message names it and the remedy."""
 
     def __init__(self, name: str, remedy: str) -> None:
         super().__init__(f"ledger {name}: {remedy}")

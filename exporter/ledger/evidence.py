@@ -1,4 +1,4 @@
-"""What was sent, and what the copies of it prove: the statements behind the ledger's evidence."""
+"""The statements behind the sent messages and the evidence of their copies."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -40,16 +40,17 @@ class EvidenceStore:
         self._keep_sent.run(self._cursor, values)
 
     def drop_sent(self, before: datetime, limit: int) -> int:
-        """Forget what was sent before that instant, but for canaries that are not settled."""
+        """Delete messages sent before that instant, except those of unsettled canaries."""
         settled = select(SENT.c.token).join_from(SENT, CANARIES, SENT.c.token == CANARIES.c.token)
         old = settled.where(SENT.c.kept_at < to_micros(before), CANARIES.c.settled_at.is_not(None))
         query = delete(SENT).where(SENT.c.token.in_(old.limit(limit)))
         return self._connection.execute(query).rowcount
 
     def unexamined(self, mailbox: str, limit: int, slots: int) -> tuple[Message, ...]:
-        """Messages that are in the mailbox, as far as we know, and have no evidence.
+        """Return messages without evidence that are in the mailbox, as far as we know.
 
-        But for those whose slot a later canary has taken: theirs was dropped, and stays so.
+        A canary is left out if a later one has taken its slot: its evidence was dropped, and stays
+        so.
         """
         slot = (CANARIES.c.tick % slots + slots) % slots  # SQL's remainder may be negative
         later = _later_holder(CANARIES.c.path, slot, CANARIES.c.planned_at)
@@ -87,10 +88,10 @@ class EvidenceStore:
         return ArrivedCopy(record, row.number, is_bounce, row.placement, sent, times)
 
     def put(self, copy: ArrivedCopy, evidence: Evidence, slots: int) -> bool:
-        """Keep what a copy proves, and drop that of the canary whose slot it takes.
+        """Keep the evidence of a copy, and drop that of an earlier canary in the same slot.
 
-        The selectors with which the copy was signed for its author domain are learnt with it.
-        False where the copy had been examined before, or where a later canary has the slot.
+        The selectors with which the copy was signed for its author domain are learnt with it. False
+        if the copy had been examined before, or if a later canary has the slot.
         """
         record, number = copy.record, copy.number
         slot = record.tick % slots

@@ -1,4 +1,4 @@
-"""The ledger: what was planned, sent and seen, on the disk before anybody acts on it."""
+"""The ledger: every planned canary, sending and sighting, on the disk before anybody acts on it."""
 
 import asyncio
 from collections.abc import Collection, Iterable, Mapping
@@ -25,8 +25,10 @@ MAX_COPIES = 16
 """Copies of one canary that are told apart; further ones are not counted."""
 
 SENT_KEPT = 86_400.0
-"""Seconds that what we sent is kept at least, and until the canary is settled: a copy that comes
-later than a day is examined without being compared."""
+"""Seconds that a sent message is kept at least, and until its canary is settled.
+
+A copy that comes more than a day later is examined without being compared.
+"""
 
 _ALL = 1_000_000
 _CHUNK = 1_000
@@ -37,8 +39,8 @@ T = TypeVar("T")
 class Ledger:
     """Every canary's life and the latest runs.
 
-    Every awaited method returns after its commit: what it returned survives a power cut. All raise
-    LedgerError when the database cannot do it; nothing of that call is stored then.
+    Every awaited method returns after its commit: the returned state survives a power cut. All
+    raise LedgerError when the database cannot do it; nothing of that call is stored then.
     """
 
     def __init__(self, store: Store, lock: int | None, clock: Clock) -> None:
@@ -54,8 +56,9 @@ class Ledger:
     async def open(cls, url_or_path: str, clock: Clock, *, exclusive: bool = True) -> "Ledger":
         """Open or make the ledger: `sqlite:///FILE`, a file name, or `:memory:`.
 
-        Only one process at a time can be the `exclusive` one, the service: it settles what others
-        began, too. Beside it a command may send canaries of its own, with negative ticks.
+        Only one process at a time can be the `exclusive` one, the service. It also settles canaries
+        begun by other processes. Beside it a command may send canaries of its own, with negative
+        ticks.
 
         Raises LedgerError: in use by another process, damaged (the file stays as it is), not ours,
         newer than this program, not writable.
@@ -77,7 +80,7 @@ class Ledger:
         return ledger
 
     async def close(self) -> None:
-        """Finish what was called, then give the file back."""
+        """Finish the calls already made, then close the file and give up the lock."""
         await self._thread.close()
         await asyncio.to_thread(self._store.close)
         unlock(self._lock)
@@ -127,12 +130,13 @@ class Ledger:
         sighting: Sighting | None = None,
         mailbox: str | None = None,
     ) -> Change | None:
-        """Take down what happened to a canary; None when we never issued that token.
+        """Record an event and return its Change; None if that token was never issued.
 
-        SEEN needs its `sighting`; BOUNCE_SEEN and DELAY_SEEN take one, so that what is read twice
-        counts once; `mailbox` is where that was, the canary's own if None.
-        The Change says what to count, to exactly one caller: a copy that was read before, or was
-        moved, makes a Change without outcome. A `result` is kept as the path's run too, so no
+        SEEN needs its `sighting`; BOUNCE_SEEN and DELAY_SEEN take one, so that a message read twice
+        counts once. `mailbox` is the mailbox of the event, the canary's own if None.
+
+        The Change tells exactly one caller which outcome to count. A copy that was read before, or
+        was moved, makes a Change without outcome. A `result` is kept as the path's run too, so no
         `add_runs` is needed for it. Raises ImpossibleEvent.
         """
         if event is Event.SEEN and sighting is None:
@@ -143,20 +147,27 @@ class Ledger:
     async def expire(
         self, now: Instant, looked: Mapping[str, Instant], *, only: Collection[str] | None = None
     ) -> tuple[Change, ...]:
-        """Settle what has waited long enough, at most 1,000 canaries per call.
+        """Settle canaries that have waited long enough, at most 1,000 per call.
 
         `looked`: mailbox -> when the last look at all its folders began; mailboxes that cannot be
-        read now are missing. A canary is lost when that look came `lost_after` or more after it was
-        handed over, and untestable when its mailbox still cannot be read after GIVE_UP_AFTER times
-        that. A sender silent for `lost_after` is taken for gone. Canaries that another process sent
-        by hand are settled as well; with `only`, no canary but those with these tokens.
+        read now are missing.
+
+        A canary is lost if that look came `lost_after` or more after it was handed over. It is
+        untestable if its mailbox still cannot be read after GIVE_UP_AFTER times `lost_after`. A
+        sender silent for `lost_after` is taken for gone.
+
+        Canaries that another process sent by hand are settled as well. With `only`, no canary is
+        settled but those with these tokens.
         """
         work = partial(self._expire, now, dict(looked), only)
         return await self._thread.call(work, lambda changes: self._follow_all(changes, now))
 
     async def resume(self) -> tuple[Change, ...]:
-        """Once after opening: what the process before left planned was not sent (untestable), what
-        it was sending is uncertain and looked for."""
+        """Take over the canaries that an earlier process left planned or sending.
+
+        To be called once after opening. A planned canary was not sent (untestable). One that was
+        being sent is uncertain and looked for.
+        """
         left, self._left_behind = self._left_behind, ()
         now = self._clock.now()
         tokens = [r.token for r in left if r.state not in HANDED_OVER and r.tick >= 0]
@@ -164,7 +175,7 @@ class Ledger:
         return await self._thread.call(work, lambda changes: self._follow_all(changes, now))
 
     async def last_ticks(self) -> dict[str, int]:
-        """The highest tick claimed of each path: those above are free, whatever the calendar."""
+        """Return the highest tick claimed of each path; all above it are free, at any calendar."""
         return await self._thread.call(self._store.last_ticks)
 
     async def find(self, token: str) -> CanaryRecord | None:
@@ -210,7 +221,7 @@ class Ledger:
         return await self._thread.call(partial(self._copy_at, message))
 
     async def add_evidence(self, copy: ArrivedCopy, evidence: Evidence) -> Examined:
-        """Keep what a copy proves; of each path that of the last RUNS_KEPT ticks is kept.
+        """Keep the evidence of a copy; of each path that of the last RUNS_KEPT ticks is kept.
 
         The selectors with which a copy was signed are learnt with it.
         """
@@ -226,7 +237,7 @@ class Ledger:
         return await self._thread.call(partial(self._store.evidence.documents, token))
 
     async def add_runs(self, runs: Iterable[Run]) -> tuple[TargetChange, ...]:
-        """Keep these runs of jobs, and what they know; what they found changed about their targets.
+        """Keep these runs of jobs and their snapshots; return the changes of their targets.
 
         Of each name the runs of the last RUNS_KEPT ticks are kept.
         """
@@ -383,7 +394,7 @@ class Ledger:
             self._follow(change, at)
 
     def _follow(self, change: Change | None, at: Instant) -> None:
-        """Keep `_waiting` in step with what was committed."""
+        """Update `_waiting` after a committed change."""
         if change is None:
             return
         record = change.record
@@ -402,7 +413,7 @@ class Ledger:
 
 
 _NEWS = frozenset({Event.BOUNCE_SEEN, Event.DELAY_SEEN})
-"""What is no copy of a canary but a message about it."""
+"""Events of a message that is about a canary and no copy of it."""
 
 
 def _number_of(copy: Copy, copies: list[Copy]) -> int | None:

@@ -11,7 +11,7 @@ from exporter.ledger.errors import LedgerError
 from exporter.ledger.sqlite import DISK_FULL
 
 _TRIES, _PAUSE = 5, 0.02
-"""Somebody who only asks whether the lock is held, holds it for a moment himself."""
+"""Tries, and seconds between them: a process that only asks for the lock holds it for a moment."""
 
 
 def sqlite_path(url_or_path: str) -> Path | None:
@@ -65,7 +65,7 @@ class Holder:
 
 
 def holder(path: Path) -> Holder | None:
-    """Who holds the lock now; None where we have no right to ask."""
+    """Return the present holder of the lock; None if we have no right to ask."""
     try:
         descriptor = os.open(f"{path}.lock", os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:

@@ -35,7 +35,7 @@ class LedgerReader:
         return self._ask(lambda: self._store.find(token))
 
     def beginning_with(self, beginning: str, limit: int) -> tuple[CanaryRecord, ...]:
-        """Canaries whose token begins so, at most `limit`."""
+        """Return canaries with this beginning of their token, at most `limit`."""
         return self._ask(lambda: self._store.beginning_with(beginning, limit))
 
     def at_tick(self, path: str, tick: int) -> CanaryRecord | None:
@@ -60,7 +60,7 @@ class LedgerReader:
         return next(iter(self._ask(lambda: self._store.run_at(name, tick))), None)
 
     def evidence(self, token: str) -> tuple[dict[str, Any], ...]:
-        """What its copies and bounces prove, in the shape of docs/json.md, the first copy first."""
+        """Return its copies' and bounces' evidence, as in docs/json.md, the first copy first."""
         return self._ask(lambda: self._store.evidence.documents(token))
 
     def selectors(self, author: str, now: datetime) -> tuple[LearntSelector, ...]:
@@ -68,7 +68,7 @@ class LedgerReader:
         return self._ask(lambda: self._store.evidence.selectors.known(author, now))
 
     def snapshot(self, job: str) -> Snapshot | None:
-        """What a job knows of its target; None before it came to know anything."""
+        """Return the snapshot of a job's target; None if the job has none yet."""
         return self._ask(lambda: self._store.snapshots.snapshot(job))
 
     def good_run_at(self, job: str) -> datetime | None:
@@ -76,11 +76,11 @@ class LedgerReader:
         return self._ask(lambda: self._store.snapshots.good_run_at(job))
 
     def last_good(self, job: str) -> LastGood | None:
-        """What is other than when a job's target was good; None while it is, or if it never was."""
+        """Return the differences from a job's last good target; None if it is or never was good."""
         return last_good(self.snapshot(job), self.changes(job, CHANGES_KEPT))
 
     def changes(self, job: str, limit: int) -> tuple[TargetChange, ...]:
-        """What a job's runs found changed about its target, the newest first."""
+        """Return the changes a job's runs found about its target, the newest first."""
         return self._ask(lambda: self._store.snapshots.changes(job, limit))
 
     def _ask(self, question: Callable[[], T]) -> T:

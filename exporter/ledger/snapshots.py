@@ -1,4 +1,4 @@
-"""What jobs know of their targets, and what changed: the statements behind it."""
+"""The statements behind the snapshots of jobs' targets and their changes."""
 
 import json
 from collections.abc import Iterable
@@ -40,7 +40,7 @@ class SnapshotStore:
         self._upsert_change = Prepared(upsert(CHANGES), dialect)
 
     def observe(self, run: Run) -> tuple[TargetChange, ...]:
-        """Remember what a job's run, which is stored already, came to know; what is new about it.
+        """Update the snapshot from a job's run, which is stored already; return the changes.
 
         A run that was the newest and is observed again changes nothing.
         """
@@ -59,7 +59,7 @@ class SnapshotStore:
         return changes
 
     def snapshot(self, name: str) -> Snapshot | None:
-        """What a job knows of its target; None before it came to know anything."""
+        """Return the snapshot of a job's target; None if the job has none yet."""
         row = self._select.run(self._cursor, {"of_name": name}).fetchone()
         return None if row is None else self._snapshot(name, row[0])
 
@@ -83,7 +83,7 @@ class SnapshotStore:
         return tuple(_change(row) for row in rows)
 
     def forget(self) -> int:
-        """Delete what is known of the targets of jobs of which no run is kept; how many rows."""
+        """Delete snapshots and changes of jobs of which no run is kept; return how many rows."""
         rows = 0
         for table in (SNAPSHOTS, CHANGES):
             has_run = exists().where(RUNS.c.name == table.c.name)

@@ -68,9 +68,9 @@ _REMEDIES = {
 
 @contextmanager
 def named_errors(name: str, engine: Engine) -> Iterator[None]:
-    """Turn what the database says into LedgerError; `name` is the file or a URL without password.
+    """Turn database errors into LedgerError; `name` is the file or a URL without password.
 
-    Sees SQLAlchemy's exceptions as well as the driver's own.
+    Catches SQLAlchemy's exceptions as well as the driver's own.
     """
     try:
         yield
@@ -83,9 +83,9 @@ def named_errors(name: str, engine: Engine) -> Iterator[None]:
 
 
 def open_sqlite(path: Path | None) -> Engine:
-    """An engine on a SQLite file whose tables are ours; None = a database in memory.
+    """Return an engine on a SQLite file with our tables; None = a database in memory.
 
-    A missing file is made (readable for its owner only); one that is damaged, newer than us or not
+    A missing file is made (readable for its owner only). One that is damaged, newer than us or not
     ours stays as it is. Raises LedgerError.
     """
     if path is None:
@@ -152,7 +152,10 @@ def _verify(path: Path) -> None:
 
 
 def _recognise(name: str, connection: Connection, *, is_new_allowed: bool) -> None:
-    """Raises LedgerError for what is not a ledger of this version, or of one to be converted."""
+    """Raise LedgerError if it is no ledger, or one of a version that cannot be used.
+
+    With `is_new_allowed` an empty file passes, and a version that is to be converted.
+    """
     tables = inspect(connection).get_table_names()
     if VERSION.name not in tables and (tables or not is_new_allowed):
         remedy = "it is the database of another program and was left as it is"
@@ -180,8 +183,11 @@ def _make_or_touch(connection: Connection) -> None:
 
 
 def _convert(connection: Connection) -> None:
-    """Version 1 did not know when a copy was seen, what was sent, what copies prove; version 2 no
-    selectors; version 3 not what was known of targets; version 4 no places but those of IMAP."""
+    """Convert a ledger of an older version to ours.
+
+    Version 1 did not store when a copy was seen, the sent messages or evidence. Version 2 had no
+    selectors, version 3 no snapshots of targets. Version 4 had no places but those of IMAP.
+    """
     known = {column["name"] for column in inspect(connection).get_columns(COPIES.name)}
     for name, kind in (("missed_at", "BIGINT"), ("seen_at", "BIGINT"), ("placement", "TEXT")):
         if name not in known:

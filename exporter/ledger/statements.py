@@ -1,6 +1,6 @@
 """Statements that are compiled once and run on the driver's cursor.
 
-SQLAlchemy's own execution costs ten times what SQLite does.
+SQLAlchemy's own execution costs ten times as much as SQLite's.
 """
 
 from collections.abc import Iterable, Mapping

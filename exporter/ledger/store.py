@@ -98,7 +98,7 @@ class Store:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All or nothing, on the disk at the end. Raises LedgerError for what the database says."""
+        """Commit all of a block durably, or nothing. Raises LedgerError for database errors."""
         with named_errors(self.name, self._engine), self._connection.begin():
             yield
 
@@ -142,7 +142,7 @@ class Store:
         return None if row is None else canary_record(row)
 
     def change_canary(self, before: CanaryRecord, after: CanaryRecord) -> None:
-        """Store what is different, so that only the indexes concerned are touched."""
+        """Store the changed columns only, so that only their indexes are touched."""
         values = changed_columns(before, after)
         if values:
             self._update(tuple(values)).run(self._cursor, values | {"key": after.token})
@@ -197,11 +197,11 @@ class Store:
         self._connection.execute(change.values(values))
 
     def is_overtaken(self, record: CanaryRecord, sighting: Sighting) -> bool:
-        """Whether a later canary of the path came before this copy of `record`.
+        """True if a later canary of the path came before this copy of `record`.
 
-        Only what is certain counts: the other one was sent by a later tick, after this one had been
-        accepted; it has a lower position in the same folder, or
-        was seen when this one was looked for and not there.
+        That must be certain: the other one was sent by a later tick, after this one had been
+        accepted. It also has a lower position in the same folder, or was seen when this one was
+        looked for and not there.
         """
         if record.accepted_at is None or record.tick < 0:
             return False
@@ -235,7 +235,7 @@ class Store:
         return self._records(query.order_by(CANARIES.c.planned_at.desc()).limit(limit))
 
     def beginning_with(self, beginning: str, limit: int) -> tuple[CanaryRecord, ...]:
-        """Canaries whose token begins so."""
+        """Return canaries with this beginning of their token."""
         bounds = CANARIES.c.token.between(beginning, beginning + "\N{DELETE}")
         return self._records(_found().where(bounds).limit(limit))
 
@@ -286,7 +286,7 @@ class Store:
         self._upsert_run.run_many(self._cursor, map(_run_row, runs))
 
     def put_job_runs(self, runs: Iterable[Run]) -> tuple[TargetChange, ...]:
-        """The same for runs of jobs, and what they found changed about their targets."""
+        """Store each run of a job in its slot; return the changes found about their targets."""
         kept = tuple(runs)
         self.put_runs(kept)
         return tuple(change for run in kept for change in self.snapshots.observe(run))

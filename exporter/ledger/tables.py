@@ -1,4 +1,4 @@
-"""The ledger's tables, how its database is opened, and what its errors mean to people."""
+"""The tables of the ledger and the version of their schema."""
 
 from sqlalchemy import (
     BigInteger,

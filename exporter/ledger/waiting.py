@@ -23,7 +23,7 @@ HANDED_OVER = frozenset({State.ACCEPTED, State.UNCERTAIN})
 
 
 def verdict(waiting: Waiting, now: float, looked: Instant | None) -> Event | None:
-    """What the time makes of a waiting canary; None while it has to wait on."""
+    """Return the event that ends a canary's waiting; None while it has to wait on."""
     due = waiting.since + waiting.lost_after
     if now < due:
         return None

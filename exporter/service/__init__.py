@@ -1,1 +1,1 @@
-"""The running service: schedule, runs, mailbox watches, and what they publish."""
+"""The running service: schedule, runs, mailbox watches, and the publisher of their results."""

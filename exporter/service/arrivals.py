@@ -1,4 +1,4 @@
-"""What the mailboxes show: the watchers and what their reports settle."""
+"""Watch the mailboxes and settle canaries by the reports of the watches."""
 
 import asyncio
 import logging
@@ -27,14 +27,14 @@ COPIES_AT_A_TIME = 2
 
 
 class Arrivals(Subscriber):
-    """Watches the configured mailboxes and turns what they show into changes of the ledger.
+    """Watches the configured mailboxes and records in the ledger the canaries seen there.
 
-    `net` is asked anew for every session, so that a reload takes effect. It is a subscriber of its
+    `net` is called anew for every session, so that a reload takes effect. It is a subscriber of its
     own publisher: each change of a canary decides whether the watchers wait for it.
 
-    With `only_own` it acts on those canaries alone whose changes this process publishes. Another
-    process, the service, reads the same mailboxes: it settles and counts all others, and how far a
-    folder has been read is for it to keep.
+    With `only_own` it acts only on canaries with a change published by this process. The service,
+    another process, reads the same mailboxes. It settles and counts all other canaries, and it
+    alone stores how far a folder has been read.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class Arrivals(Subscriber):
         return self._watchers
 
     def not_ready(self) -> list[str]:
-        """What has not had its first success or failure yet; empty once the service is ready."""
+        """Return a line for each mailbox without a first success or failure; empty once ready."""
         return [
             f"mailbox {name} has not been looked at yet"
             for name, watcher in self._watchers.items()
@@ -84,7 +84,7 @@ class Arrivals(Subscriber):
                 await self._begin(mailbox)
 
     async def close(self) -> None:
-        """End the watches; what they saw last is still published."""
+        """End the watches; their last sightings are still published."""
         await cancel(self._watching.values())
         await asyncio.gather(*self._publishing, return_exceptions=True)
 
@@ -126,16 +126,16 @@ class Arrivals(Subscriber):
         self._watched[mailbox.name] = mailbox
 
     async def _take_over(self, watcher: MailboxWatcher) -> None:
-        """Tell a new watcher what an earlier process, or an earlier watcher, left to be done."""
+        """Give a new watcher the unexamined copies and the canaries in flight in the ledger."""
         for message in await self._ledger.unexamined(watcher.name):
             watcher.want(message)
         for record in await self._ledger.in_flight():
             _tell(watcher, record)
 
     async def _on_report(self, mailbox: str, report: News) -> None:
-        """What a watch saw, stored before the watch goes on.
+        """Store a watch's report before the watch goes on.
 
-        A ledger that refuses ends the session: the next one sees the same again.
+        A ledger that refuses ends the session: the next session sees the same again.
         """
         if not self._is_ours(report):
             return
@@ -145,7 +145,7 @@ class Arrivals(Subscriber):
             raise unstored(attempt.refusal) from attempt.refusal
 
     def _is_ours(self, report: News) -> bool:
-        """False for what the service beside this process acts on."""
+        """False for a report on which only the service beside this process acts."""
         if self._own is None:
             return True
         if isinstance(report, Sighting):
@@ -163,10 +163,10 @@ class Arrivals(Subscriber):
             await self._on_content(self._watched[mailbox], report)
 
     async def _to_its_end(self, work: Coroutine[Any, Any, None]) -> None:
-        """Await `work`, which a cancelled caller does not cancel.
+        """Await `work`; a cancelled caller does not cancel it.
 
-        A watch that ends must not come between what the ledger has taken and its publication, or
-        the outcome would be counted by nobody.
+        The end of a watch must not prevent the publication of a change that the ledger has taken.
+        Otherwise the outcome would never be counted.
         """
         task = asyncio.create_task(work, name="sighting")
         self._publishing.add(task)

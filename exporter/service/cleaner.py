@@ -31,10 +31,10 @@ class _Trouble:
 
 
 class Cleaner:
-    """Removes settled canaries whose time is over, by id and only where they bear our token.
+    """Removes settled canaries kept long enough, by id and only if they bear our token.
 
-    Where the server cannot remove single messages (UIDPLUS, RFC 4315) they stay, and so do they
-    where anything else goes wrong: the log says so once, the metric for as long as it is so.
+    Canaries stay where the server cannot remove single messages (UIDPLUS, RFC 4315), or where
+    anything else goes wrong. The log says so once, the metric for as long as it lasts.
     """
 
     def __init__(

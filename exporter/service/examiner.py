@@ -1,6 +1,6 @@
-"""From a copy in a mailbox to its evidence in the ledger: what arrived is examined, off the loop.
+"""Examine the copies in the mailboxes, off the event loop, and store their evidence.
 
-Whatever happens here comes after the canary was settled, and changes nothing of that.
+The examination comes after the canary was settled, and does not change its outcome.
 """
 
 import asyncio
@@ -51,10 +51,10 @@ class Examiner:
         self._publisher = publisher
 
     async def examine(self, net: Net, content: Content, trusted_ids: Collection[str]) -> None:
-        """Examine one message and keep what it proves.
+        """Examine one message, store its evidence and publish it.
 
-        A ledger that refuses costs the evidence, not the watch: at the next start the copy is
-        wanted again. So does an examination that fails, which is a bug of ours.
+        If the ledger refuses, the evidence is lost, not the watch: at the next start the copy is
+        wanted again. The same holds for an examination that fails, which is a bug of ours.
         """
         try:
             with self._publisher.attempting("evidence not kept"):

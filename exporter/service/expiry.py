@@ -30,7 +30,7 @@ class Expiry:
                 await self.expire()
 
     async def expire(self, *, only: Collection[str] | None = None) -> None:
-        """Settle all canaries whose time is over, or only those with these tokens."""
+        """Settle all canaries that have waited long enough, or only those with these tokens."""
         with self._publisher.attempting("expiry"):
             now, looked = self._clock.now(), self._arrivals.looked()
             for change in await self._ledger.expire(now, looked, only=only):

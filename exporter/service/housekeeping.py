@@ -1,4 +1,4 @@
-"""Removing what is over: our own canaries in the mailboxes, old rows in the ledger."""
+"""Remove our own old canaries from the mailboxes and old rows from the ledger."""
 
 import asyncio
 from collections.abc import Callable

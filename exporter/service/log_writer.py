@@ -34,11 +34,11 @@ _OCTETS_TOGETHER = 64 * 1024
 
 
 class LogWriter:
-    """Writes lines in their order to a file descriptor; who hands one over never waits for that.
+    """Writes lines in their order to a file descriptor; the caller never waits for the write.
 
-    Once too many lines wait, new ones are dropped until all that wait are written. A line that the
-    system does not take, as of a closed pipe or a full disk, is dropped too. How many were dropped
-    is said in a line of its own as soon as it can be written.
+    Once too many lines wait, new ones are dropped until all waiting lines are written. A line that
+    the system does not take (closed pipe, full disk) is dropped too. A line of its own tells how
+    many were dropped, as soon as it can be written.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -74,13 +74,13 @@ class LogWriter:
         return self._refused + self._lost
 
     def stream(self, encoding: str = "utf-8") -> io.TextIOWrapper:
-        """A text stream that puts what is written to it, line by line."""
+        """Return a text stream; each line written to it is put."""
         return io.TextIOWrapper(
             _Lines(self.put), encoding, errors="backslashreplace", line_buffering=True
         )
 
     def close(self, seconds: float = _FLUSH_SECONDS) -> bool:
-        """Write what waits, for so many seconds at most; true if nothing is left."""
+        """Write the waiting lines, for so many seconds at most; true if nothing is left."""
         self._is_closing.set()
         self._lines.put(None)
         self._thread.join(seconds)
@@ -164,10 +164,10 @@ class _Lines(io.RawIOBase):
 
 
 def divert_stderr() -> LogWriter:
-    """Let all that the process writes to standard error, to its end, go through a LogWriter.
+    """Send everything that the process writes to standard error, to its end, through a LogWriter.
 
-    That is the log, warnings, and what Python itself complains of. What waits at the process's
-    end is written then, for a second at most.
+    That is the log, warnings, and Python's own error messages. Lines that wait at the process's end
+    are written then, for a second at most.
     """
     stream = sys.stderr
     if stream is None:  # it was closed before we began, and its number may be another file's by now

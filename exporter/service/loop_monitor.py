@@ -21,7 +21,7 @@ LAG_LIMIT = 5.0
 """Seconds; a loop that was held up for longer falsifies every deadline and every measurement."""
 
 NOTABLE_LAG = 0.001
-"""Seconds; what is less is not remembered."""
+"""Seconds; a shorter lag is not remembered."""
 
 MOST_LAGS = 10_000
 """Lags that are remembered, each greater than all that came after it."""

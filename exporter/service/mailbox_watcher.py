@@ -1,4 +1,4 @@
-"""One watcher per mailbox: keeps a watch running and knows who is waiting for a copy."""
+"""A watcher for each mailbox: it keeps a watch running and knows the expected canaries."""
 
 import asyncio
 import logging
@@ -41,11 +41,14 @@ class WatchState:
 
 
 class MailboxWatcher:
-    """Reconnects for ever, more slowly the longer it fails; passes on every report.
+    """Watches one mailbox, reconnects without end and passes on every report.
 
-    It is the `Interest` of the watch it runs. `looked` is when the last look began that
-    every watched folder has had: what was delivered before it has been seen. `room` bounds the
-    whole messages in memory, and may be shared with other watchers.
+    The longer it fails, the longer it pauses before it connects again. It is the `Interest` of the
+    watch it runs.
+
+    `looked` is the beginning of the last look that every watched folder has had: any message
+    delivered before it has been seen. `room` bounds the whole messages in memory, and may be shared
+    with other watchers.
     """
 
     def __init__(
@@ -79,9 +82,9 @@ class MailboxWatcher:
         self._pause = FIRST_PAUSE
 
     def tokens(self) -> Mapping[str, datetime]:
-        """Every canary in flight, with the UTC instant its sending began.
+        """Return every canary in flight, with the UTC instant its sending began.
 
-        Those to other mailboxes are among them: what bounces may come to this one.
+        Canaries to other mailboxes are included: their bounces may come to this one.
         """
         return ChainMap(self._waiting, self._elsewhere)
 
@@ -158,7 +161,11 @@ class MailboxWatcher:
         return result.failure or _unexpected("the watch ended without a reason")
 
     def _want_again(self) -> None:
-        """What the session before did not answer, but for what it may have ended by."""
+        """Ask again for messages not reported in earlier sessions.
+
+        A message already asked for in MAX_SESSIONS_PER_COPY sessions is left out: it may have ended
+        them.
+        """
         tried = self._wanted
         self._wanted = {message: n for message, n in tried.items() if n < MAX_SESSIONS_PER_COPY}
         self._copies = asyncio.Queue()

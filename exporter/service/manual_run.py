@@ -37,11 +37,11 @@ EVIDENCE_SECONDS = 20.0
 
 @dataclass(frozen=True, slots=True)
 class CanaryStory:
-    """A canary sent by hand and what became of it.
+    """A canary sent by hand with its outcome and its evidence.
 
-    `record` is None when it was not sent because its mailbox could not be read: `mailbox_failure`
-    says why. `evidence` is that of the copies we saw, the first one first, then of bounces; empty
-    where nothing came or nothing could be examined in time.
+    `record` is None if it was not sent because its mailbox could not be read: `mailbox_failure`
+    says why. `evidence` is that of the copies we saw, the first one first, then of bounces. It is
+    empty if nothing came or nothing could be examined in time.
     """
 
     record: CanaryRecord | None
@@ -66,7 +66,7 @@ def story_json(story: CanaryStory) -> dict[str, Any]:
 
 
 async def run_job(config: Config, name: str, listener: Listener) -> ProbeResult:
-    """Run one job now, with what the service learnt about its target. Nothing is stored."""
+    """Run one job now, with the DKIM selectors learnt by the service. Nothing is stored."""
     job = await asyncio.to_thread(_with_known_selectors, config.jobs[name], config.service.ledger)
     async with LoopMonitor(_ignore_lag) as monitor:
         net, lag = build_net(config), monitor.worst_since
@@ -85,8 +85,8 @@ def _with_known_selectors(job: Job, ledger: str) -> Job:
 async def run_path(config: Config, name: str, listener: Listener) -> CanaryStory:
     """Send one canary along a path now and follow it until it is settled.
 
-    It is written into the service's ledger, so that a canary whose sender was interrupted is still
-    settled by the service. Raises LedgerError.
+    It is written into the service's ledger, so that the service settles it if this command is
+    interrupted. Raises LedgerError.
     """
     ledger = await Ledger.open(config.service.ledger, SYSTEM_CLOCK, exclusive=False)
     try:
@@ -161,7 +161,7 @@ class _ManualRun(Subscriber):
             self._record = await self._ledger.find(self._record.token)
 
     async def _examine(self, watcher: MailboxWatcher) -> None:
-        """Wait for what the copy proves; where the service was faster, for our own look at it."""
+        """Wait for our own evidence of the copy, also if the service was faster."""
         is_there = self._record is not None and self._record.placement is not None
         with suppress(TimeoutError):  # what there is by then is told
             async with asyncio.timeout(EVIDENCE_SECONDS):
@@ -176,4 +176,4 @@ class _ManualRun(Subscriber):
 
 
 def _ignore_lag(seconds: float) -> None:
-    """What counts is what the run's own result says of it."""
+    """Ignore the lag: the run's own result reports it."""

@@ -15,14 +15,14 @@ LOG = logging.getLogger("mailcanary")
 
 
 class Subscriber:
-    """Receives what the service publishes: metrics, the log, a page.
+    """Receives the notices of the service, for metrics, the log or a page.
 
-    A subscriber inherits from this class and overrides what it needs; the rest does nothing. Its
-    methods return at once: they run on the event loop, between two measurements.
+    A subscriber inherits from this class and overrides the methods it needs; the rest does nothing.
+    Its methods return at once: they run on the event loop, between two measurements.
     """
 
     def configured(self, config: Config) -> None:
-        """A configuration is in force; every other notice is about what stands in it."""
+        """A configuration is in force; every other notice is about a name in it."""
 
     def config_reloaded(self, *, ok: bool) -> None:
         """The configuration file was read again, and is in force if `ok`."""
@@ -64,7 +64,7 @@ class Subscriber:
         """The parts that failures point at now; those of the notice before are over."""
 
     def ledger_refused(self, action: str, error: LedgerError) -> None:
-        """The ledger refused an operation; `action` says for people what could not be done."""
+        """The ledger refused an operation; `action` names it for people."""
 
     def task_restarted(self, name: str) -> None:
         """A long-lived task ended unasked and begins again."""

@@ -1,8 +1,8 @@
-"""Finished runs of jobs, gathered in memory and written to the ledger together.
+"""Gather finished runs of jobs in memory and write them to the ledger together.
 
-A run tells what was; nothing is decided by it later. So no run waits for the disk: what is not
-written yet is lost with a process that is killed, a second's worth at most. Canaries are another
-matter, and never pass through here.
+A run is a report of the past, and no later decision depends on it. So no run waits for the disk. A
+killed process loses the runs not written yet, one second of them at most. Canaries never pass
+through here.
 """
 
 import asyncio
@@ -32,10 +32,10 @@ PAUSE = 5.0
 
 
 class RunBuffer:
-    """Writes what it is given while its block is open, and the rest when the block ends.
+    """Writes added runs while its block is open, and the rest when the block ends.
 
-    What the ledger refused is tried again. Changes that the runs found about their targets are
-    published once they are on the disk.
+    Runs that the ledger refused are tried again. Changes that the runs found about their targets
+    are published once they are on the disk.
     """
 
     def __init__(

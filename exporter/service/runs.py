@@ -99,7 +99,7 @@ def finish(run: Run, buffer: RunBuffer, publisher: Publisher) -> None:
 
 
 def event_of(sighting: Sighting) -> Event | None:
-    """What a message in the mailbox means for its canary; None for a notice of success."""
+    """Return the event of a message for its canary; None for a notice of success."""
     bounce = sighting.bounce
     if bounce is None:
         return Event.SEEN
@@ -109,7 +109,10 @@ def event_of(sighting: Sighting) -> Event | None:
 
 
 def unstored(error: LedgerError) -> ProbeFailure:
-    """The failure of a watch whose report the ledger refused: its next session sees it again."""
+    """Return the failure of a watch after the ledger refused its report.
+
+    The next session of the watch sees the same again.
+    """
     return ProbeFailure(Reason.UNTESTABLE, str(error), owner=Owner.MONITOR)
 
 
@@ -158,7 +161,7 @@ async def _hand_over(
 
 
 async def _written_down(write: Callable[[], Awaitable[T]], publisher: Publisher) -> T:
-    """Repeat `write` until the ledger takes it: what happened is never dropped."""
+    """Repeat `write` until the ledger takes it: the end of a sending is never dropped."""
     pause = 0.5
     while True:
         with publisher.attempting("the end of a sending is not stored yet"):

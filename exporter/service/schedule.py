@@ -36,7 +36,7 @@ class Schedule:
         )
 
     def replace(self, config: Config, last_ticks: Mapping[str, int]) -> None:
-        """Run what this configuration has from now on, each from its next slot after its last."""
+        """Run this configuration's entries from now on, each from the next slot after its last."""
         self._scheduler.replace(_entries(config), last_ticks)
 
     def start_now(self, config: Config) -> list[asyncio.Task[None]]:
@@ -44,7 +44,7 @@ class Schedule:
         return [self._start_one(entry) for entry in _entries(config)]
 
     async def run(self, supervisor: Supervisor) -> None:
-        """Start what is due until `stop`."""
+        """Start due entries until `stop`."""
         await supervisor.keep(
             "scheduler", self._scheduler.run, may_end=lambda: self._scheduler.is_stopping
         )

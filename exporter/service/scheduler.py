@@ -1,4 +1,4 @@
-"""When each path and job runs: one heap of due times, no task for what does not run.
+"""Start each path and job in its slots: one heap of due times, no task for an idle entry.
 
 Every entry has slots of the calendar, `every` seconds long and shifted by an offset made from its
 name. Slot numbers (ticks) are the same after a restart and in every replica, so that a tick can be
@@ -28,7 +28,7 @@ _DUE_AT_ONCE = 500
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """Something to run: `name` is unique, `every` in seconds, `host` is what it loads."""
+    """A path or job to run: `name` is unique, `every` in seconds, `host` the host it loads."""
 
     name: str
     every: float
@@ -37,7 +37,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """What is to be started now."""
+    """An entry to be started now, in its slot `tick`."""
 
     name: str
     tick: int
@@ -65,7 +65,7 @@ class _Slots:
 
 
 class _Host:
-    """Places at one host: how many are taken, and who waits for one."""
+    """Places at one host: the number taken, and the entries waiting for one."""
 
     __slots__ = ("taken", "waiting")
 
@@ -93,10 +93,11 @@ def offset_of(entry: Entry) -> float:
 
 
 class Agenda:
-    """The scheduler's decisions, without waiting for anything: told the time, it names the starts.
+    """Decides which entries start, given the time; it waits for nothing itself.
 
-    An entry whose slot has come waits for a place at its host and among all; if the next slot comes
-    first, or comes while it still runs, a slot is missed and `on_missed(name, count)` is told.
+    An entry in a new slot waits for a place at its host and among all. If the next slot comes
+    first, or comes while the entry still runs, a slot is missed. `on_missed(name, count)` is then
+    called.
     """
 
     def __init__(
@@ -123,10 +124,11 @@ class Agenda:
     def replace(
         self, entries: Iterable[Entry], now: Instant, used: Mapping[str, int] | None = None
     ) -> None:
-        """Take these entries from now on. One whose name and period are as before keeps its slot.
+        """Take these entries from now on. One with the same name and period keeps its slot.
 
-        What runs is left to end, and a new entry of its name does not start before that. `used` is
-        the highest tick an earlier process used for a name: a new entry's ticks go on after it.
+        Runs under way are left to end, and a new entry of the same name does not start before that.
+        `used` is the highest tick an earlier process used for a name: a new entry's ticks go on
+        after it.
         """
         wanted = {entry.name: entry for entry in entries}
         for name in self._all.keys() - wanted.keys():
@@ -159,9 +161,9 @@ class Agenda:
         return due, self._sequence, slots
 
     def advance(self, now: Instant) -> list[Start]:
-        """What starts now; the caller says when each has `finished`.
+        """Return the entries that start now; the caller reports the end of each with `finished`.
 
-        Looks at a bounded number of due entries; where more are due, `next_due` is in the past.
+        Looks at a bounded number of due entries; if more are due, `next_due` is in the past.
         """
         for _ in range(_DUE_AT_ONCE):
             if not self._heap or self._heap[0][0] > now.monotonic:
@@ -227,7 +229,7 @@ class Agenda:
         self._give_place(slots.held_host)
 
     def finished(self, name: str) -> None:
-        """What was started has ended; ask `advance` for what may start in its place."""
+        """Free the place of a run that has ended; `advance` returns the entries to start then."""
         self._leave(self._running.pop(name))
 
 
@@ -271,13 +273,13 @@ class Scheduler:
         self._wake.set()
 
     async def run(self) -> None:
-        """Start what is due until `stop` is called (or this is cancelled; then call `stop` too)."""
+        """Start due entries until `stop` is called (or this is cancelled; then call `stop` too)."""
         while not self._is_stopping:
             self._start_due()
             await self._pause()
 
     async def stop(self, grace: float) -> int:
-        """Start nothing more; after `grace` seconds cancel what still runs. How many that were."""
+        """Start nothing more, cancel runs left after `grace` seconds and return their number."""
         self._is_stopping = True
         self._wake.set()
         if not self._tasks:

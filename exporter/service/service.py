@@ -100,7 +100,7 @@ class Service:
         return self._net
 
     async def start(self) -> None:
-        """Take up what an earlier process left, then watch; nothing is sent yet."""
+        """Take up the state that an earlier process left, then watch; nothing is sent yet."""
         self.publisher.configured(self.config)
         await self._show_the_past()
         for change in await self._ledger.resume():
@@ -109,7 +109,7 @@ class Service:
         await self.arrivals.watch(self.config.mailboxes)
 
     async def _show_the_past(self) -> None:
-        """Publish the last runs of earlier processes, and what they left in flight."""
+        """Publish the last runs and canaries of earlier processes, also the canaries in flight."""
         for name in [*self.config.paths, *self.config.jobs]:
             for run in reversed(await self._ledger.runs(name, KEPT)):
                 self.publisher.run_resumed(run)
@@ -122,10 +122,10 @@ class Service:
     async def run(
         self, stop: asyncio.Event, *, at_once: bool = False, scheduled: bool = True
     ) -> None:
-        """Send, settle and clean until `stop` is set; then end what is under way, bounded.
+        """Send, settle and clean until `stop` is set; then end the work under way, bounded.
 
-        With `at_once` everything also runs in the current slot, not only from the next one on;
-        without `scheduled` that is all.
+        With `at_once` everything also runs in the current slot, not only from the next one on.
+        Without `scheduled` nothing runs in later slots.
         """
         if scheduled:
             self._schedule.replace(self.config, await self._ledger.last_ticks())

@@ -1,4 +1,4 @@
-"""The service's own subscribers: the metrics, what failures point at, and the log."""
+"""The service's own subscribers: the metrics, the observations that show suspects, and the log."""
 
 import logging
 from collections.abc import Iterable
@@ -18,7 +18,7 @@ RUN_LOG = logging.getLogger("mailcanary.run")
 
 
 class MetricsSubscriber(Subscriber):
-    """Counts and shows what is published."""
+    """Writes every notice to the metrics."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics

@@ -41,8 +41,8 @@ class Supervisor:
     ) -> None:
         """Run `work` again and again until this is cancelled, or `work` returns and may end.
 
-        Each time is a task of its own: what is left in it of earlier cancellations goes with it.
-        `on_error` receives the error that ended it, UntoldEnd where there was none.
+        Each time is a task of its own, so that no earlier cancellation is left in it. `on_error`
+        receives the error that ended the task, or UntoldEnd if there was none.
         """
         while True:
             task = asyncio.create_task(_as_coroutine(work), name=name)
@@ -61,7 +61,7 @@ class Supervisor:
 
 
 UNHEARD = Supervisor(lambda _: None)
-"""A supervisor whose log is all that tells."""
+"""A supervisor that only logs."""
 
 
 def _untold(task: asyncio.Task[None], may_end: Callable[[], bool]) -> BaseException | None:
