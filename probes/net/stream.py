@@ -69,7 +69,7 @@ class Stream(asyncio.Protocol):
     # -- what the event loop calls
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Called by the event loop; again by none of them when TLS begins."""
+        """Called by the event loop once; TLS does not call it again."""
         self._transport = self._tcp = cast(asyncio.Transport, transport)
         self._socket = transport.get_extra_info("socket")
         if self._on_reply is not None:
