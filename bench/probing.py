@@ -57,7 +57,7 @@ class Probing:
         self._config = config
         self._book = book
         # everybody talks to one address here, which the service would do one session at a time
-        self._net = replace(build_net(config), gate=AddressLimiter(AT_ONE_ADDRESS))
+        self._net = replace(build_net(config), limiter=AddressLimiter(AT_ONE_ADDRESS))
         self._publisher = publisher
         self._ticks = count()
 

@@ -23,7 +23,7 @@ def build_net(config: Config, clock: Clock = SYSTEM_CLOCK) -> Net:
         trust=TrustStore(service.ca_file, clock),
         clock=clock,
         ehlo_name=service.ehlo_name,
-        gate=AddressLimiter(service.max_concurrent_per_host),
+        limiter=AddressLimiter(service.max_concurrent_per_host),
     )
 
 

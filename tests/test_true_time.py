@@ -271,7 +271,7 @@ async def test_waiting_for_our_own_session_is_no_phase_of_the_servers(
     busy = 0.5
     net = network.net(authority.trust)
     async with SmtpPeer(Script(tls=authority.context("127.0.0.1"))) as peer:
-        slot = await net.gate.enter("127.0.0.1", peer.port)
+        slot = await net.limiter.enter("127.0.0.1", peer.port)
         asyncio.get_running_loop().call_later(busy, slot.end)
         result = await probe(net, peer.port, deadline=busy + 0.3)
     assert result.ok
@@ -298,7 +298,7 @@ async def test_the_deadline_stands_still_while_we_wait_for_ourselves() -> None:
 async def test_a_run_that_never_had_its_slot_blames_nobody_else(authority: Authority) -> None:
     net = network.net(authority.trust)
     async with SmtpPeer() as peer:
-        slot = await net.gate.enter("127.0.0.1", peer.port)
+        slot = await net.limiter.enter("127.0.0.1", peer.port)
         result = await probe(net, peer.port, deadline=0.1)
         slot.end()
         assert not peer.conversations

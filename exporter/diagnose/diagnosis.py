@@ -81,7 +81,7 @@ async def diagnose(
 
     The areas share their sessions: one asks an address of an MX host, the others use the answer.
     """
-    net = replace(net, met=SessionCache())
+    net = replace(net, sessions=SessionCache())
     started_at, began = net.clock.utc(), net.clock.monotonic()
     results = await asyncio.gather(
         *(

@@ -134,7 +134,7 @@ class Service:
             asyncio.create_task(scheduler, name="keep scheduler"),
             self._kept("expiry", self._expiry.run),
             self._kept("cleaning", self._housekeeping.run),
-            self._kept("standing", self.health.run),
+            self._kept("health", self.health.run),
         ]
         first = self._schedule.start_now(self.config) if at_once else []
         try:
@@ -161,7 +161,7 @@ class Service:
         try:
             config = await asyncio.to_thread(load, FilePath(self.config.source))
             # sessions that are under way keep their places
-            self._net = replace(build_net(config, self._clock), gate=self._net.gate)
+            self._net = replace(build_net(config, self._clock), limiter=self._net.limiter)
         except ConfigError as error:
             LOG.error("configuration not reloaded:\n%s", error)  # noqa: TRY400 - our own words
             self.publisher.config_reloaded(ok=False)

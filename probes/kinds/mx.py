@@ -151,7 +151,7 @@ async def _talk(net: Net, target: MxTarget, name: str, address: str, part: Trace
 
 def _raise_known(net: Net, target: MxTarget, name: str, address: str) -> None:
     """What kept another probe of the same purpose from a session; of TLS alone we see more."""
-    known = None if net.met is None else net.met.of(name, address, target.port)
+    known = None if net.sessions is None else net.sessions.of(name, address, target.port)
     failure = None if known is None else known.failure
     if failure is not None and failure.phase not in (Phase.STARTTLS, Phase.TLS):
         raise ProbeFailure.again(failure)

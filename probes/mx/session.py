@@ -101,8 +101,10 @@ async def mx_session(
         if session.offer is not None:
             offered = _capabilities(session.offer, has_starttls=is_offered)
             trace.remember(Aspect.CAPABILITIES, str(where), offered)
-        if net.met is not None and use_tls:
-            net.met.spoke(host, address, options.port, SessionOutcome(session.tls, session.offer))
+        if net.sessions is not None and use_tls:
+            net.sessions.spoke(
+                host, address, options.port, SessionOutcome(session.tls, session.offer)
+            )
         yield session
 
 

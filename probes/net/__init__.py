@@ -64,9 +64,9 @@ class Net:
     """Everything a probe needs to touch the network, injected.
 
     `ehlo_name` is our name in EHLO (RFC 5321 §4.1.1.1: a fully qualified domain name or an address
-    literal) where a target does not set another. `gate` bounds the SMTP sessions with one address
-    at a time. `met` is shared by probes that run at the same time for one purpose, so that none
-    repeats a session of another. None: each probe holds its own sessions.
+    literal) where a target does not set another. `limiter` bounds the SMTP sessions with one
+    address at a time. `sessions` is shared by probes that run at the same time for one purpose, so
+    that none repeats a session of another. None: each probe holds its own sessions.
     """
 
     resolver: Resolver
@@ -74,5 +74,5 @@ class Net:
     trust: TrustStore
     clock: Clock
     ehlo_name: str
-    gate: AddressLimiter = field(default_factory=AddressLimiter)
-    met: SessionCache | None = None
+    limiter: AddressLimiter = field(default_factory=AddressLimiter)
+    sessions: SessionCache | None = None

@@ -17,17 +17,17 @@ async def session_slot(
 
     With `is_again` it is the run's own session before that is waited for, which is no news.
     """
-    if net.gate.is_free(address, port):
-        turn = await net.gate.enter(address, port)
+    if net.limiter.is_free(address, port):
+        slot = await net.limiter.enter(address, port)
     else:
         awaited = f"an earlier session of ours with {address} port {port}"
-        with trace.waiting(Phase.CONNECT, awaited, is_told=not is_again and net.met is None):
-            turn = await net.gate.enter(address, port)
+        with trace.waiting(Phase.CONNECT, awaited, is_told=not is_again and net.sessions is None):
+            slot = await net.limiter.enter(address, port)
     try:
-        yield turn
+        yield slot
     finally:
-        if not turn.is_kept:
-            turn.end()
+        if not slot.is_kept:
+            slot.end()
 
 
 @asynccontextmanager
@@ -37,10 +37,10 @@ async def exclusive_visit(net: Net, address: str, port: int, trace: Trace) -> As
     The outcome of an earlier visit is known when this one begins. The wait is not reported: it is
     how a diagnosis makes do with one visit.
     """
-    if net.met is None:
+    if net.sessions is None:
         yield
         return
-    visit = net.met.visit(address, port)
+    visit = net.sessions.visit(address, port)
     if visit.locked():
         awaited = f"another probe's visit to {address} port {port}"
         with trace.waiting(Phase.CONNECT, awaited, is_told=False):
@@ -61,6 +61,6 @@ def sharing_failure(net: Net, host: str, address: str, port: int, trace: Trace) 
     try:
         yield
     except ProbeFailure as failure:
-        if net.met is not None:
-            net.met.failed(host, address, port, failure.to_failure(trace.current))
+        if net.sessions is not None:
+            net.sessions.failed(host, address, port, failure.to_failure(trace.current))
         raise

@@ -195,8 +195,8 @@ async def _visit(
         with trace.part(name, address) as part:
             try:
                 async with exclusive_visit(net, address, options.port, part):
-                    met = await _meet(net, options, name, address, part)
-                visit = replace(visit, tls=met.tls, offer=met.offer)
+                    sessions = await _meet(net, options, name, address, part)
+                visit = replace(visit, tls=sessions.tls, offer=sessions.offer)
             except ProbeFailure as error:
                 failure = error.to_failure(part.current)
                 part.findings.extend(_said(visit.subject, failure, error))
@@ -218,7 +218,7 @@ async def _meet(
     net: Net, options: HostOptions, name: str, address: str, part: Trace
 ) -> SessionOutcome:
     """A handshake, unless another probe of the same purpose had it or failed at it."""
-    known = None if net.met is None else net.met.of(name, address, options.port)
+    known = None if net.sessions is None else net.sessions.of(name, address, options.port)
     if known is not None and known.failure is not None:
         raise ProbeFailure.again(known.failure)
     if known is not None:
@@ -229,9 +229,9 @@ async def _meet(
             at_most(options.address_timeout, part),
             mx_session(net, options, name, address, turn, part) as session,
         ):
-            met = SessionOutcome(session.tls, session.offer)
+            sessions = SessionOutcome(session.tls, session.offer)
             await say_quit(session, part)
-    return met
+    return sessions
 
 
 def _judged(net: Net, domain: str, visit: Visit) -> Visit:
