@@ -179,7 +179,7 @@ class _Assembly:
     def _tagged(
         self, node: Node, where: Where, tag: str, table: Mapping[str, type], shapes: Shapes
     ) -> tuple[str, tuple[Any, ...]] | None:
-        """An entry whose `tag` says which options it has: the tag's word and what was read."""
+        """Read an entry with options that depend on its `tag`: the tag's word and the values."""
         if not isinstance(node.value, dict):
             self._report.add(node.line, where, "must be a mapping of options")
             return None

@@ -1,4 +1,4 @@
-"""What options must agree on among each other; each mistake as (option, message, remedy)."""
+"""Consistency of options with each other; each mistake as (option, message, remedy)."""
 
 import ssl
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ _DKIM = ("dkim_domain", "dkim_selector", "dkim_key")
 
 
 def service_mistakes(keys: ServiceKeys) -> Iterator[Mistake]:
-    """What would keep the service from starting."""
+    """Yield the mistakes that would keep the service from starting."""
     if keys.resolvers == ():
         yield "resolvers", "must name at least one server", ""
     if keys.ca_file is not None and not _holds_certificates(keys.ca_file):

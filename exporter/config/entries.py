@@ -15,7 +15,7 @@ from exporter.config.values import Reading
 from exporter.config.yaml_reader import Node, line_of, plain
 
 Shapes = tuple[type, ...]
-"""The dataclasses whose options stand side by side in one mapping."""
+"""The dataclasses with their options side by side in one mapping."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ SECTIONS = {
 """The four tables of the file; names are unique in each, and among paths and jobs together."""
 
 NAME_PATTERN = "[a-z0-9][a-z0-9_-]{0,62}"
-"""What a name looks like: it becomes the value of a label."""
+"""Pattern of a name: it becomes the value of a label."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ class JobKeys:
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """What the registry knows: the dataclass of the options, by kind, route and mailbox."""
+    """Tables of the registry: the dataclass of the options, by kind, route and mailbox."""
 
     kinds: Mapping[str, type]
     routes: Mapping[str, type]

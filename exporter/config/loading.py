@@ -38,7 +38,7 @@ class _Targets(Mapping[str, type], Generic[R]):
 
 
 REGISTERED = Tables(_Targets(KINDS), _Targets(ROUTES), _Targets(MAILBOXES))
-"""What a file can name: everything the registry knows."""
+"""Everything that a file can name: the whole registry."""
 
 
 def load(

@@ -1,4 +1,4 @@
-"""The one table of option types: how each is read and what the JSON Schema says about it."""
+"""The one table of option types: the reader of each, and its JSON Schema."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -173,7 +173,7 @@ def _list_of(inner: OptionType) -> OptionType:
 
 
 def _word_or(words: tuple[str, ...], inner: OptionType) -> OptionType:
-    """One of some words, read as themselves, or else what `inner` takes."""
+    """Return the type for one of some words, read as themselves, or else a value of `inner`."""
 
     def read(value: Any, reading: values.Reading) -> Any:
         if type(value) is str and value in words:

@@ -1,4 +1,4 @@
-"""What is wrong with a configuration, all of it at once and where it stands."""
+"""Problems of a configuration, all at once, each with its place."""
 
 import difflib
 import re
@@ -97,7 +97,7 @@ def shown(key: str) -> str:
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:
-    """The remedy for a word nobody knows: the closest known one, else what is known at all."""
+    """Return the remedy for an unknown word: the closest known one, else a list of known ones."""
     names = sorted(known)[:_MOST_NAMES]
     close = difflib.get_close_matches(word[:63], names, n=1)
     if close:

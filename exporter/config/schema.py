@@ -54,7 +54,7 @@ def _option(option: Option) -> _Schema:
 
 
 def _tagged(tag: str, doc: str, table: Mapping[str, type], shapes: Shapes) -> _Schema:
-    """An entry whose options depend on the word at `tag`."""
+    """Return the schema of an entry with options that depend on the word at `tag`."""
     return {
         "type": "object",
         "required": [tag],

@@ -28,7 +28,7 @@ _NOT_EHLO = "must be a fully qualified domain name or an address literal"
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What reading a value may need: the environment, the file's folder, the names it defines."""
+    """Context for reading a value: the environment, the file's folder, the names it defines."""
 
     environ: Mapping[str, str] = field(repr=False)
     directory: Path
@@ -231,7 +231,7 @@ def _domain_name(text: str, complaint: str) -> str:
 
 
 def _ends_in_number(name: str) -> bool:
-    """True for what looks like an IPv4 address: no top-level domain is a number."""
+    """True if the name looks like an IPv4 address: no top-level domain is a number."""
     return name.rpartition(".")[2].isdigit()
 
 

@@ -180,7 +180,10 @@ class _Composer:
         return str(event.value)
 
     def _merged(self, node: Node, where: Where) -> dict[str, Node]:
-        """What `<<` brings in; of several mappings the earlier wins, as the merge key says."""
+        """Return the keys that `<<` adds.
+
+        Of several mappings the earlier wins, as the merge key says.
+        """
         entries: dict[str, Node] = {}
         for source in node.value if isinstance(node.value, tuple) else (node,):
             if isinstance(source.value, dict):

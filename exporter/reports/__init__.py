@@ -1,1 +1,1 @@
-"""What the ledger says, as values and JSON: pages, terminal views and answers show them."""
+"""Content of the ledger as values and JSON: pages, terminal views and answers show them."""

@@ -1,4 +1,4 @@
-"""The texts of the catalogue filled in: for a subject, from where and as whom we asked."""
+"""Texts of the catalogue, filled in for a subject and for the address and name we asked from."""
 
 import re
 import shlex
@@ -23,11 +23,11 @@ _OPTIONS = ("ehlo_name", "source_address", "port", "mail_from", "recipient", "se
 
 @dataclass(frozen=True, slots=True)
 class Vantage:
-    """What the texts of one report leave open alike.
+    """Values shared by the texts of one report.
 
-    `options` are those of the target, by the names the kinds have for them; `parts` and `facts`
-    are of the run (of the area) that is told about, `others` the parts of what ran beside it.
-    `server` is the one host that a route or a kind has to do with.
+    `options` are those of the target, by the kinds' names for them. `parts` and `facts` are of the
+    run (of the area) under report, `others` the parts of runs beside it. `server` is the one host
+    of a route or a kind.
     """
 
     domain: str = ""
@@ -41,7 +41,7 @@ class Vantage:
     server: str = ""
 
     def remedy(self, text: str, subject: Subject, part: Part | None = None) -> str:
-        """What to do about `subject`; `part` is where it was found."""
+        """Return the remedy for `subject`; `part` is the part that it was found in."""
         return filled(text, {**self._values(subject, part), "resolver": _named(self.resolver)})
 
     def commands(self, text: str, subject: Subject, part: Part | None = None) -> tuple[str, ...]:
@@ -53,7 +53,7 @@ class Vantage:
         return tuple(lines)
 
     def _places(self, line: str, subject: Subject, part: Part | None) -> Iterator[Part | None]:
-        """The parts whose address a line can be filled with, if it needs one."""
+        """Yield the parts with an address to fill a line with, if it needs one."""
         said = subject_values(subject)
         if "{address}" not in line or "address" in said or (part and part.address):
             yield part
@@ -117,7 +117,7 @@ class Vantage:
         return facts
 
     def _mechanisms(self, address: str, *, is_meant: bool) -> str:
-        """What authorises our machines in an SPF record, as far as they are known."""
+        """Return the SPF mechanisms for our machines, as far as they are known."""
         sending = self.options.get("sending_ips") or ()
         ours = [address] if is_meant or address in sending else sending
         terms = [f"ip{6 if ':' in one else 4}:{one}" for one in ours if is_address(one)]

@@ -84,7 +84,7 @@ def _section(entry: Entry, also: str = "") -> str:
 
 
 def owners(entry: Entry) -> str:
-    """Who has to act, in Markdown; where it depends on the status, with it."""
+    """Return the owners in Markdown; an owner that depends on the status comes with the status."""
     ours = entry.owner_of(Status.UNTESTABLE)
     if Status.UNTESTABLE not in entry.severity or ours is entry.owner:
         return f"`{entry.owner}`"

@@ -17,11 +17,12 @@ HISTORY_VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One canary or run; `run` is what `mailcanary show` takes: a token, or NAME/TICK of a job.
+    """One canary or run; `run` is for `mailcanary show`: a token, or NAME/TICK of a job.
 
-    `outcome` is a canary's outcome (its state as long as it has none), or a run's verdict;
-    `seconds` the round trip, or how long the run took; `slowest_hop` the relay it took longest to
-    reach, None where nothing tells; `code` the exit code it deserves, None for a canary in flight.
+    `outcome` is a canary's outcome (its state as long as it has none), or a run's verdict.
+    `seconds` is the round trip, or the duration of the run. `slowest_hop` is the relay it took
+    longest to reach, None where nothing tells. `code` is the exit code it deserves, None for a
+    canary in flight.
     """
 
     run: str

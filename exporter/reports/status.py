@@ -1,4 +1,4 @@
-"""What `mailcanary status` tells: every path, mailbox and job as of now, and whom to suspect."""
+"""Report of `mailcanary status`: every path, mailbox and job as of now, and the suspects."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -59,7 +59,7 @@ _CODES = {
     State.UNKNOWN: ExitCode.UNTESTABLE,
     State.LATE: ExitCode.WARNING,
 }
-"""From the gravest to the least; what is not in it is OK."""
+"""Exit codes by state, from the gravest to the least; any other state is OK."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +97,9 @@ class MailboxStatus:
 
 @dataclass(frozen=True, slots=True)
 class JobStatus:
-    """One job and its last run; `seconds` is how long that took.
+    """One job and its last run; `seconds` is the duration of that run.
 
-    `last_good` is what is different since its target was good, None where it is good or never was.
+    `last_good` has the differences since its target was good, None where it is good or never was.
     """
 
     name: str
@@ -145,7 +145,7 @@ def take_status(reader: LedgerReader, config: Config, now: datetime) -> Status:
 
 
 def status_code(status: Status) -> ExitCode:
-    """The gravest of all: failing, then what cannot be told, then late."""
+    """Return the code of the gravest state: failing, then untestable or unknown, then late."""
     states = {one.state for one in status.paths} | {one.state for one in status.jobs}
     if any(one.is_readable is False for one in status.mailboxes):
         states.add(State.UNTESTABLE)
@@ -217,7 +217,7 @@ def _state(
     *,
     is_readable: bool,
 ) -> State:
-    """What the newest settled canary says, unless it is too old to say anything of now."""
+    """Return the state by the newest settled canary, unless that is too old to tell of now."""
     if not is_readable:
         return State.UNTESTABLE
     if newest is None or newest.outcome is None or newest.settled_at is None:

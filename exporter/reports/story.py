@@ -25,10 +25,10 @@ _SOME = 6
 class Story:
     """One canary, or one run of a job (then `record` is None).
 
-    `result` is its sending, None where that is not kept (any more); `evidence` are the documents of
-    docs/json.md, the first copy first; `route` is None for a path that is no longer configured.
-    `changes` is what a job's run found changed about its target; `last_good`, of the newest run
-    only, what is different since the target was good. `standpoint` is from where it was asked.
+    `result` is its sending, None where that is not kept (any more). `evidence` are the documents of
+    docs/json.md, the first copy first. `route` is None for a path that is no longer configured.
+    `changes` are those that a job's run found in its target. `last_good`, of the newest run only,
+    has the differences since the target was good. `vantage` holds the values for its texts.
     """
 
     name: str
@@ -42,7 +42,7 @@ class Story:
 
 
 class UnknownRun(LookupError):
-    """Nothing is kept under that name; the message says what is."""
+    """Raised where nothing is kept under that name; the message gives the reason."""
 
 
 def take_story(reader: LedgerReader, config: Config, run: str) -> Story:
@@ -120,7 +120,7 @@ def _canary_story(reader: LedgerReader, config: Config, record: CanaryRecord) ->
 
 
 def failure_remedy(story: Story, failure: Failure) -> str:
-    """What to do about what stopped the sending, or the run of a job."""
+    """Return the remedy for the failure of the sending, or of the run of a job."""
     parts = () if story.result is None else story.result.parts
     part = next((one for one in parts if one.failure and _is_same(one.failure, failure)), None)
     subject = Subject.of(story.vantage.server or story.vantage.domain)
@@ -159,7 +159,7 @@ def _vantage(config: Config, domain: str, options: Mapping[str, Any], job: str) 
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """A finding with what the catalogue says of it; empty texts for a code it does not know."""
+    """A finding with its texts of the catalogue; they are empty for an unknown code."""
 
     finding: Finding
     owner: str

@@ -14,8 +14,8 @@ from probes.result import Failure, Phase, PhaseTiming, ProbeResult
 class Step:
     """One row of the way from DNS to the mailbox, in seconds from the beginning of the sending.
 
-    It began between `begin` and `begun`, and ended between `ended` and `end`. For what we timed
-    ourselves both are one; for a relay they are as far apart as all the clocks leave open.
+    It began between `begin` and `begun`, and ended between `ended` and `end`. For our own timings
+    both are one; for a relay they are as far apart as all the clocks leave open.
     """
 
     name: str
@@ -48,7 +48,7 @@ def way(
     record: CanaryRecord | None,
     evidence: Sequence[Mapping[str, Any]],
 ) -> tuple[Step, ...]:
-    """Return what we timed, the hops from the final dot to the copy, and the look that found it."""
+    """Return our own timings, the hops from the final dot to the copy, and the look that saw it."""
     steps = [] if result is None else timed(result.timings, result.failure)
     if record is None or record.round_trip is None:
         return (*steps, *_in_vain(record, _end_of_data(result)))

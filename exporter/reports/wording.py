@@ -37,7 +37,7 @@ STATUS_TONES: Mapping[Status, Tone] = {
 
 
 def visible(text: str) -> str:
-    """What somebody else wrote, with every character written out that a terminal would obey.
+    """Return a text by others with every character written out that a terminal would obey.
 
     Escape sequences, changes of direction and their like become `\\x1b` and `\\u202e`.
     """

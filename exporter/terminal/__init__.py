@@ -1,1 +1,1 @@
-"""What the commands show in a terminal."""
+"""Terminal output of the commands."""

@@ -35,7 +35,7 @@ def changes_view(changes: Iterable[TargetChange]) -> RenderableType:
 
 
 def last_good_view(last_good: LastGood) -> RenderableType:
-    """Since when a target is not good any more, and what is different since."""
+    """Show when a target was last good, and its differences since then."""
     when = "" if last_good.at is None else f" ({instant(last_good.at)})"
     since = f"its last good run{when}"
     blocks: list[RenderableType] = []
@@ -51,7 +51,7 @@ def last_good_view(last_good: LastGood) -> RenderableType:
 
 
 def differences_view(heading: str, differences: Iterable[Difference]) -> RenderableType:
-    """What is other than it was in a good run, below a line that says which."""
+    """Show the differences from a good run, below a line that names the run."""
     return Group(Text(f"{heading}:", style="yellow"), *map(_change, differences))
 
 
@@ -66,7 +66,7 @@ def _change(change: TargetChange | Difference, visible_by: datetime | None = Non
 
 
 def _told(aspect: Aspect, before: str, after: str) -> list[tuple[str, str, str]]:
-    """Of a list what went and what came, of anything else what it was and is."""
+    """Return the removed and added items of a list, else the old and the new value."""
     old, new = (() if v == NOTHING else tuple(v.split(_SEPARATOR)) for v in (before, after))
     if aspect not in _LISTS or not set(old) & set(new):
         return [("was", before, "default"), ("is", after, "default")]

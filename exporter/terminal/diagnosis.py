@@ -1,4 +1,4 @@
-"""What a person sees of a diagnosis: the steps as they happen, verdicts, and what to do."""
+"""Output of a diagnosis for people: the steps as they happen, verdicts, and remedies."""
 
 import shlex
 from collections.abc import Iterator
@@ -134,7 +134,7 @@ class PlainLines:
 
 
 def report(diagnosis: Diagnosis, found: tuple[Problem, ...], width: int) -> RenderableType:
-    """Verdicts, what senders would do, problems with what to do, remarks, and what was seen.
+    """Show verdicts, outcomes for senders, problems with remedies, remarks, and the facts.
 
     Command lines are broken with backslashes to fit `width`, so that they can be pasted.
     """
@@ -170,7 +170,7 @@ def _verdicts(diagnosis: Diagnosis) -> RenderableType:
 
 
 def _consequences(diagnosis: Diagnosis) -> Iterator[RenderableType]:
-    """What each kind of sender would do with mail for the domain now, and by which rule."""
+    """Yield the outcome for each kind of sender of mail for the domain now, with its reason."""
     facts = {name: fact for one in diagnosis.areas for name, fact in one.result.facts.items()}
     if f"consequence.{Sender.OPPORTUNISTIC}" not in facts:
         return
@@ -187,7 +187,7 @@ def _consequences(diagnosis: Diagnosis) -> Iterator[RenderableType]:
 
 
 def _since_good(diagnosis: Diagnosis) -> Iterator[RenderableType]:
-    """What is other than in the last good run of each job of the service."""
+    """Yield the differences from the last good run of each job of the service."""
     for one in compared(diagnosis):
         when = "" if one.good_at is None else f" of {instant(one.good_at)}"
         run = f"the good run{when} (job {one.job})"

@@ -1,4 +1,4 @@
-"""What a copy or a bounce proves, by its document: the one view of `show`, `run` and `explain`."""
+"""Evidence of a copy or a bounce, by its document: the one view of `show`, `run` and `explain`."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any

@@ -17,9 +17,9 @@ _NOTHING = "–"
 
 
 def history_view(history: History) -> RenderableType:
-    """A table of one line an entry, then what changed about the target of a job.
+    """Show a table of one line an entry, then the changes of a job's target.
 
-    Names of somebody else's making are cut, not folded.
+    Names made by others are cut, not folded.
     """
     entries = history.entries
     if not entries:
@@ -66,7 +66,7 @@ def _cells(entry: Entry) -> tuple[Text, ...]:
 
 
 def short(run: str) -> str:
-    """What is enough of a token for `mailcanary show`; a job's run as the number of its tick."""
+    """Return the short token for `mailcanary show`; for a job's run the number of its tick."""
     if run.startswith(MARKER):
         return run.removeprefix(MARKER)[:_SHORT]
     return run.rpartition("/")[2]

@@ -79,7 +79,7 @@ def _until_settled(record: CanaryRecord) -> float:
 
 
 def part_view(part: Part, width: int) -> RenderableType:
-    """One address of a run: what it is, its TLS, and its waterfall."""
+    """Show one address of a run: its name, its TLS, and its waterfall."""
     mark, style = ("✓", "green") if part.ok else ("✗", "red")
     where = f"{visible(part.host)} {part.address or '(no address)'}"
     title = Text(f"{mark} {where}", style=f"bold {style}")

@@ -1,4 +1,4 @@
-"""What a person sees of a selftest: the areas as they fill, every disagreement, the figures."""
+"""Output of a selftest for people: the areas as they fill, every disagreement, the figures."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -112,7 +112,7 @@ def _area_line(area: str, own: Sequence[Outcome], codes: int) -> Text:
 
 
 def report(outcomes: Sequence[Outcome], seconds: float) -> RenderableType:
-    """Every disagreement in full, what could not be performed, and the figures."""
+    """Show every disagreement in full, the cases that could not be performed, and the figures."""
     blocks: list[RenderableType] = []
     for one in outcomes:
         if not one.is_right:

@@ -40,7 +40,7 @@ _PART_WORDS = {
 
 
 def status_view(status: Status) -> RenderableType:
-    """The service, the paths with what is wrong with them, mailboxes, jobs and suspects."""
+    """Show the service, the paths with their failures, mailboxes, jobs and suspects."""
     blocks: list[RenderableType] = [_title(status)]
     if status.suspects:
         blocks += [_heading("suspects"), *(_suspect(one, status.at) for one in status.suspects)]

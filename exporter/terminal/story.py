@@ -1,4 +1,4 @@
-"""`mailcanary show` for people: the waterfall with the hops in it, then what everybody said."""
+"""`mailcanary show` for people: the waterfall with the hops in it, then facts and evidence."""
 
 from collections.abc import Iterator
 
@@ -50,7 +50,7 @@ def story_view(story: Story, width: int) -> RenderableType:
 
 
 def _memory(story: Story) -> Iterator[RenderableType]:
-    """What is new about a job's target, and what is different since it was good."""
+    """Yield the changes of a job's target, and its differences since it was good."""
     if story.changes:
         yield heading("what changed about the target")
         yield Padding(changes_view(story.changes), (0, 0, 0, 2))

@@ -1,6 +1,6 @@
-"""The finding catalogue: every code the program can produce, and what to make of it.
+"""The finding catalogue: every code the program can produce, with its meaning and remedy.
 
-One file = one area. Finding codes are dotted; the page `docs/generated/findings.md`, the command
+One file = one area. Finding codes are dotted. The page `docs/generated/findings.md`, the command
 `mailcanary findings` and the anchors of alerts are made of this table.
 """
 
@@ -80,7 +80,7 @@ def nearest(code: str, among: Collection[str] = tuple(ENTRIES)) -> tuple[str, ..
 
 
 def owner_of_finding(finding: Finding) -> Owner:
-    """Who has to act on it: as it says itself, else as its code has it; else the monitor."""
+    """Return the owner: the finding's own, else its code's, else the monitor."""
     if finding.owner is not None:
         return finding.owner
     entry = ENTRIES.get(finding.code)

@@ -1,4 +1,4 @@
-"""Findings about an arrived copy: what was done to it and who vouches for it."""
+"""Findings about an arrived copy: changes to it, and the authentication of its sender."""
 
 from collections.abc import Mapping
 

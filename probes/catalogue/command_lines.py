@@ -1,4 +1,4 @@
-"""Command lines that show a finding to who types them, from our address and under our name."""
+"""Command lines to reproduce a finding, from our address and under our name."""
 
 _SWAKS = (
     "swaks --to {recipient} --server {address} --port {port} --ehlo {ehlo_name} "
@@ -33,5 +33,5 @@ DIG_ADDRESSES = "dig @{resolver} A {host}\ndig @{resolver} AAAA {host}"
 
 
 def recipient_asked(recipient: str) -> str:
-    """The question after `recipient`, whoever was to be diagnosed."""
+    """Return the command line that asks for `recipient`, not for the diagnosed one."""
     return SWAKS_RCPT.replace("{recipient}", recipient)

@@ -14,26 +14,27 @@ PLACEHOLDERS = frozenset(
         *("list", "entry", "tlsa_name", "digest", "mx_host", "mechanisms"),
     }
 )
-"""What a remedy or a verification may leave open, written `{domain}`: told by who shows it."""
+"""Placeholders of remedies and verifications, written `{domain}`; the report fills them in."""
 
 _OPEN = re.compile(r"\{([a-z_]+)\}")
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What is to be known about a finding code.
+    """Documentation of one finding code.
 
-    `summary` is one sentence without a full stop, `why` says what it does to mail, `remedy` what
-    to change (the exact record or command), `verify` how to see the truth oneself: one command a
-    line. `reference` is the section that is broken, "" where none is. `severity` maps every status
-    the finding can have to when it has it. `owner` has to act; a finding that is `untestable` is
-    ours, whoever owns the others: `ours` says whose; None: the monitor's.
+    `summary` is one sentence without a full stop. `why` is the effect on mail. `remedy` is the
+    change to make (the exact record or command). `verify` has commands to see the fault oneself,
+    one a line. `reference` is the section that is broken, "" where none is. `severity` maps every
+    status the finding can have to its condition. `owner` has to act. A finding that is `untestable`
+    is ours, even if others own the code: `ours` is its owner; None: the monitor.
 
     `mended_in` is the record that mends it, None where a change of no record does. With
     `leaves_verdict` an untestable finding leaves the verdict standing: others of its kind were
     tested, or no mail depends on it. `refuses_nothing` is set for a policy by which no mail is
-    refused. `is_beside_failure` is set for what stands beside a failure or follows from it, and is
-    never its cause. `is_about_reports` is set for what touches reports alone, and no mail.
+    refused. `is_beside_failure` is set for a finding that stands beside a failure or follows from
+    it, and is never its cause. `is_about_reports` is set for a finding that touches reports alone,
+    and no mail.
     """
 
     code: str
@@ -62,8 +63,8 @@ class Entry:
     ) -> Finding:
         """Return a finding with this code; a `subject` that is a text is a name or an address.
 
-        `owner` is given where the case knows better whose problem it is, `reference` where one
-        code stands for several sections.
+        `owner` is given where the case has an owner of its own, `reference` where one code stands
+        for several sections.
         """
         section = self.reference if reference is None else reference
         about = subject if isinstance(subject, Subject) else Subject.of(subject)
@@ -75,7 +76,7 @@ class Entry:
         return self.code.replace(".", "").replace(" ", "-")
 
     def owner_of(self, status: Status) -> Owner:
-        """Who has to act on a finding with that status."""
+        """Return the owner of a finding with that status."""
         if status is not Status.UNTESTABLE:
             return self.owner
         is_ours = self.owner in (Owner.US, Owner.OUR_DNS)

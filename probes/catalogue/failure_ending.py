@@ -1,4 +1,4 @@
-"""One reason a run ends for, and what its phases are called and shown by."""
+"""One reason for the end of a run, and the texts and commands of its phases."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ STEPS: Mapping[Phase, str] = {
     Phase.HTTPS: "the HTTPS request",
     Phase.EVALUATE: "the evaluation",
 }
-"""What a phase does, as the texts call it."""
+"""Words for the action of each phase, used in the texts."""
 
 DIALOGUE = (
     *(Phase.GREETING, Phase.EHLO, Phase.STARTTLS, Phase.AUTH, Phase.MAIL, Phase.RCPT),
@@ -52,7 +52,7 @@ VERIFY: Mapping[Phase, str] = {
     Phase.QUIT: SWAKS_EHLO,
     Phase.HTTPS: "curl -v https://{host}/.well-known/mta-sts.txt",
 }
-"""How to see for oneself what a phase met."""
+"""Commands to reproduce the result of each phase."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What ends a run by what was found: certificates and policies, records, arrivals, ourselves."""
+"""Failures by a result: certificates and policies, records, arrivals, ourselves."""
 
 from probes.catalogue.command_lines import FINGER_DANE, SWAKS_EHLO
 from probes.catalogue.failure_ending import DNS, Ending

@@ -1,4 +1,4 @@
-"""What ends a run before a message is taken: the DNS, the network, the dialogue."""
+"""Failures before a message is taken: the DNS, the network, the dialogue."""
 
 from probes.catalogue.failure_ending import DNS, LOOKUPS, WIRE, Ending
 from probes.result import Phase, Reason

@@ -1,7 +1,7 @@
-"""What ends a run or a part of it: a text for every phase and reason that a failure can have.
+"""Failures of a run or a part of it: a text for every possible phase and reason.
 
 A failure's code is its phase and its reason with a dot between. Most reasons mean the same in
-several phases; `<step>` in a text is then what the phase does.
+several phases; `<step>` in a text is then the action of the phase.
 """
 
 from collections.abc import Iterator, Mapping
@@ -56,5 +56,5 @@ FAILURES: Mapping[str, Entry] = {entry.code: entry for entries in ALIKE for entr
 
 
 def failure_entry(phase: Phase, reason: Reason) -> Entry:
-    """What to make of a failure; a reason that has no text in that phase has the one of others."""
+    """Return the entry of a failure; a reason without a text in that phase has that of others."""
     return FAILURES.get(f"{phase}.{reason}") or _entry(_BY_REASON[reason], phase)

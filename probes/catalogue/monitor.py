@@ -1,4 +1,4 @@
-"""Findings about ourselves: what makes a measurement doubtful."""
+"""Findings about ourselves: causes of a doubtful measurement."""
 
 from probes.catalogue.entry import Entry, always
 from probes.result import Owner, Status

@@ -1,4 +1,4 @@
-"""Findings about sender policy and reputation: what receivers find out about mail of ours."""
+"""Findings about sender policy and reputation: results of receivers' checks on our mail."""
 
 from probes.catalogue.entry import Entry, always
 from probes.result import Owner, Status

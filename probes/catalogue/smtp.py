@@ -1,4 +1,4 @@
-"""Findings about SMTP dialogues: what a server says, before and under TLS."""
+"""Findings about SMTP dialogues: a server's replies, before and under TLS."""
 
 from collections.abc import Iterator, Mapping
 
@@ -30,7 +30,7 @@ _CERTIFICATE = {
         "`ca_file`.",
     ),
 }
-"""What `TlsFacts.untrusted_reason` can be: the summary and the remedy."""
+"""Summary and remedy of each possible `TlsFacts.untrusted_reason`."""
 
 _SUBMITTING = {Status.WARNING: "at a submission server, when `verify` is off"}
 _RELAYING = {Status.NOTICE: "between relays, where any certificate is better than clear text"}

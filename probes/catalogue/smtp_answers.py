@@ -1,4 +1,4 @@
-"""Findings about what an MX host offers, how long it takes, and why it refuses."""
+"""Findings about an MX host's extensions, its response times, and the reasons of its refusals."""
 
 from probes.catalogue.command_lines import (
     SWAKS_EHLO,

@@ -1,4 +1,4 @@
-"""What the subject of a finding says to the texts: host, address, name, list."""
+"""Values for the texts from the subject of a finding: host, address, name, list."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""Findings about what a domain asks of senders: DNSSEC, DANE, MTA-STS, TLS-RPT, certificates."""
+"""Findings about a domain's policies for senders: DNSSEC, DANE, MTA-STS, TLS-RPT, certificates."""
 
 from collections.abc import Mapping
 

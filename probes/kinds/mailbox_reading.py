@@ -27,7 +27,7 @@ class MailboxTarget(ImapServer):
 
 
 def host(target: MailboxTarget) -> str:
-    """Whom a run loads."""
+    """Return the host that a run connects to."""
     return target.host
 
 
@@ -121,7 +121,10 @@ def _quota_facts(quotas: Sequence[Quota]) -> Iterator[tuple[str, tuple[int, int]
 
 
 def _quota_findings(target: MailboxTarget, quotas: Sequence[Quota]) -> Iterator[Finding]:
-    """RFC 9208 §5: what is over a limit is refused, which senders see as a full mailbox."""
+    """Yield a finding for each quota nearly or fully used.
+
+    RFC 9208 §5: mail over a limit is refused, and senders see a full mailbox.
+    """
     for quota in quotas:
         for name, (used, limit) in quota.resources.items():
             if not limit or used < limit * NEARLY_FULL:

@@ -69,7 +69,7 @@ class MxTarget:
 
 
 def host(target: MxTarget) -> str:
-    """Whom a run loads."""
+    """Return the domain that a run puts load on."""
     return target.domain
 
 
@@ -131,7 +131,7 @@ async def _visit(
 
 
 async def _talk(net: Net, target: MxTarget, name: str, address: str, part: Trace) -> None:
-    """Up to EHLO as senders come there, and what is to be said of it however it ended."""
+    """Hold a session up to EHLO, as senders do; add its findings however it ended."""
     where = Subject.place(name, address)
     session = partial(_session, net, target, name, address, part)
     try:
@@ -150,7 +150,10 @@ async def _talk(net: Net, target: MxTarget, name: str, address: str, part: Trace
 
 
 def _raise_known(net: Net, target: MxTarget, name: str, address: str) -> None:
-    """What kept another probe of the same purpose from a session; of TLS alone we see more."""
+    """Raise the failure that kept another probe of the same purpose from a session.
+
+    A failure of STARTTLS or TLS is not raised: this probe sees more of the session.
+    """
     known = None if net.sessions is None else net.sessions.of(name, address, target.port)
     failure = None if known is None else known.failure
     if failure is not None and failure.phase not in (Phase.STARTTLS, Phase.TLS):
@@ -173,7 +176,7 @@ async def _session(
 async def _ask(
     net: Net, target: MxTarget, session: SmtpSession, server: tuple[str, str], trace: Trace
 ) -> None:
-    """Only what the user opted in to; `server` are its name and its address."""
+    """Ask only the questions enabled by the user; `server` is the host's name and its address."""
     name, address = server
     ehlo_name = target.ehlo_name or net.ehlo_name
     wanted = {
@@ -227,7 +230,7 @@ def _judge(trace: Trace, by_preference: list[str]) -> None:
 
 
 def _most_telling(failed: list[tuple[Part, Failure]], by_preference: list[str]) -> ProbeFailure:
-    """The most preferred host's failure; what this machine could not test comes last."""
+    """Return the most preferred host's failure; failures untestable from this machine come last."""
     part, failure = min(
         failed, key=lambda pair: (pair[1].is_untestable, by_preference.index(pair[0].host))
     )

@@ -26,7 +26,7 @@ MAX_LABELS = 16
 """Names that are asked on the way up to the zone."""
 
 MAX_TLSA_HOSTS = 4
-"""MX hosts within the zone whose TLSA records are compared."""
+"""Limit of MX hosts within the zone for the comparison of TLSA records."""
 
 _SILENCE = (DnsStatus.TIMEOUT, DnsStatus.UNREACHABLE)
 _SPOKEN = frozenset({DnsStatus.ANSWERED, DnsStatus.NO_DATA, DnsStatus.NXDOMAIN})
@@ -53,19 +53,22 @@ class _Question:
 
 @dataclass(slots=True)
 class _Said:
-    """What one address of one server answered."""
+    """Answers of one address of one name server."""
 
     subject: Subject
     answers: dict[_Question, Answer[Any]] = field(default_factory=dict)
 
 
 def host(target: NameserversTarget) -> str:
-    """Whom a run loads."""
+    """Return the domain that a run puts load on."""
     return target.domain
 
 
 async def probe(net: Net, target: NameserversTarget, trace: Trace) -> None:
-    """Fails when no server answers with authority; what one does otherwise is a finding."""
+    """Ask every name server; the faults of a single server are findings.
+
+    Fails when no server answers with authority.
+    """
     resolver = net.resolver
     with trace.phase(Phase.DNS_ADDRESS):
         zone, names, lifetime = await _find_zone(resolver, target.domain, trace)
@@ -129,7 +132,7 @@ def _servers(
 
 
 async def _questions(resolver: Resolver, domain: str, zone: str) -> tuple[_Question, ...]:
-    """What is compared: the domain's records and the TLSA records of hosts in the same zone."""
+    """Return the questions to compare: records of the domain, TLSA of hosts in the same zone."""
     hosts = [record.exchange for record in (await resolver.mx(domain)).records]
     inside = [name for name in hosts if name == zone or name.endswith(f".{zone}")]
     return (
@@ -195,7 +198,7 @@ async def _timed(asking: Awaitable[Answer[Any]], clock: Clock) -> tuple[Answer[A
 
 
 def _require_authority(answer: Answer[Any], subject: Subject, trace: Trace) -> None:
-    """Raise what a server that is of no use is recorded as."""
+    """Raise ProbeFailure, and add a finding, for a server without an authoritative answer."""
     if answer.status is DnsStatus.ANSWERED and answer.authoritative:
         return
     is_silent = answer.status in _SILENCE
@@ -220,7 +223,7 @@ _OUR_ERRORS = frozenset(
         *(errno.EADDRNOTAVAIL, errno.EACCES, errno.EPERM),
     )
 )
-"""What the system says where nothing left this machine: no IPv6 here, say."""
+"""System error texts for queries that never left this machine, for example without IPv6."""
 
 _REASONS: Mapping[DnsStatus, Reason] = {
     DnsStatus.TIMEOUT: Reason.TIMEOUT,

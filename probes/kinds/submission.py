@@ -13,7 +13,7 @@ class SubmissionTarget(SubmissionServer):
 
 
 def host(target: SubmissionTarget) -> str:
-    """Whom a run loads."""
+    """Return the host that a run connects to."""
     return target.host
 
 

@@ -125,7 +125,7 @@ def _zones() -> Iterator[Fault]:
 
 
 def _addresses() -> Iterator[Fault]:
-    """Half of what a host is asked for."""
+    """Yield faults in one of the two address look-ups of a host (AAAA)."""
     for misbehaviour in (Misbehaviour.SERVFAIL, Misbehaviour.SILENCE, Misbehaviour.SCRAMBLED):
         yield Fault(
             f"DNS: IPv6 addresses are asked for and {misbehaviour} is the answer",

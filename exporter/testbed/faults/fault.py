@@ -1,4 +1,4 @@
-"""A fault: how one server misbehaves towards one real probe, and what the result has to say."""
+"""A fault: the misbehaviour of one server towards one real probe, and the expected result."""
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
@@ -47,7 +47,7 @@ class ProbeUnderTest(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the result has to say; without a phase it has to be a success.
+    """Expected result; without a phase it has to be a success.
 
     `findings` are codes that must be among those of the run or of its parts, `facts` values that
     must be among its facts.
@@ -60,7 +60,7 @@ class Verdict:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
     def objections(self, result: ProbeResult) -> list[str]:
-        """What the result says otherwise, in words; empty where it is right."""
+        """Return the differences from the expected result, in words; empty where it is right."""
         failure = result.failure
         said = (failure.phase, failure.reason, failure.owner) if failure else (None, None, None)
         wanted = (self.phase, self.reason, self.owner)
@@ -96,7 +96,7 @@ def broken(phase: Phase, reason: Reason, owner: Owner, *findings: str) -> Verdic
 
 
 class Listening(Protocol):
-    """A server, or what stands in its place."""
+    """A server, or a substitute in its place."""
 
     @property
     def port(self) -> int:
@@ -111,9 +111,9 @@ ServerFactory = Callable[[Authority], AbstractAsyncContextManager[Listening]]
 class Fault:
     """One behaviour. `name` is a sentence: "SMTP: the greeting never comes".
 
-    `server` is what the probe talks to (None: a well-mannered one), `zone` the records of
-    DOMAIN, `dns` the DNS server's by (name, type). `patience` is how many seconds the probe
-    waits for one address or one answer, where it has such an option.
+    `server` is the peer of the probe (None: a well-behaved one), `zone` the records of DOMAIN,
+    `dns` the DNS server's faults by (name, type). `patience` is the time-out of the probe for one
+    address or one answer, in seconds, where it has such an option.
     """
 
     name: str

@@ -189,7 +189,7 @@ def _watching(net: Net, patience: Seconds, *, is_fresh: bool) -> Work:
 
 
 class _Arrival:
-    """Somebody who waits for one canary."""
+    """Stand-in for the party that waits for one canary."""
 
     def __init__(self, *, is_fresh: bool) -> None:
         self.changed = asyncio.Event()

@@ -104,7 +104,7 @@ def _opened(uid_validity: int) -> Steps:
 
 
 def _binary_before_the_canary() -> Send:
-    """A message of others whose header is no header, then ours."""
+    """Return a message of others with a binary header, then ours."""
     junk = bytes(range(256)) * 8
     other = b"* 1 FETCH (UID 1 BODY[HEADER]<0> {%d}\r\n%s)\r\n" % (len(junk), junk)
     return Send(other + delivered(2, 2).data)

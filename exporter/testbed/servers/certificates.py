@@ -48,7 +48,7 @@ def identity(pem: bytes, extra: bytes = b"") -> Identity:
 
 
 class Authority:
-    """A certification authority whose keys live in memory; `file` (PEM) is what to trust."""
+    """A certification authority with its keys in memory; `file` (PEM) is the trust anchor."""
 
     def __init__(self, folder: Path) -> None:
         self._key = ec.generate_private_key(ec.SECP256R1())
@@ -104,7 +104,7 @@ class Authority:
         return identity(_pem(leaf, key))
 
     def through_intermediate(self, *names: str, days: int) -> ssl.SSLContext:
-        """A server's context whose certificate is issued by an authority between, for `days`."""
+        """Return a context with a certificate by an intermediate authority, valid for `days`."""
         now = datetime.now(UTC)
         between_key, name = ec.generate_private_key(ec.SECP256R1()), _name("an authority between")
         until = now + timedelta(days=days)

@@ -57,7 +57,7 @@ class Hangup(Exception):
 
 
 class Signals:
-    """Named events between a script and whoever runs it."""
+    """Named events between a script and its runner."""
 
     def __init__(self) -> None:
         self._events: dict[str, asyncio.Event] = {}
@@ -67,7 +67,7 @@ class Signals:
 
 
 class Connection:
-    """What a protocol's side of a conversation is written on.
+    """The server's side of one connection, for any protocol.
 
     `on_line` hears every line (without line end, with the monotonic time) at once, `read` gives
     them in order. `sent` counts octets; `ended` is set when the client has gone.
@@ -225,7 +225,7 @@ class Connection:
         await self._writer.drain()
 
     async def _listen(self) -> None:
-        """Hear every line the moment it comes, whatever we are doing."""
+        """Receive every line the moment it comes, during any step of the script."""
         try:
             while line := await self._next_line():
                 if self._on_line is not None:

@@ -17,7 +17,7 @@ _GARBAGE = b"\xff\xfe this is no DNS message \x00\x01"
 
 
 class Misbehaviour(StrEnum):
-    """What a server does instead of answering."""
+    """Behaviour of a server instead of answering."""
 
     SERVFAIL = "servfail"
     REFUSED = "refused"
@@ -37,7 +37,7 @@ class Misbehaviour(StrEnum):
     SCRAMBLED = "scrambled"
     """Id and question are right, the rest is garbage."""
     POINTER_LOOP = "pointer_loop"
-    """A record whose name is a compression pointer to itself."""
+    """A record with a compression pointer to itself as its name."""
     ECHO = "echo"
     """The query itself comes back."""
     WRONG_ID = "wrong_id"
@@ -61,7 +61,7 @@ class Misbehaviour(StrEnum):
     TCP_LONG = "tcp_long"
     """The TC flag over UDP, and over TCP a length the answer never comes to."""
     SHORT_TLSA = "short_tlsa"
-    """One TLSA record (3 1 1), signed, whose digest has two octets."""
+    """One TLSA record (3 1 1), signed, with a digest of two octets."""
     INVENTED = "invented"
     """An address for every name, as resolvers give it that live on advertisements."""
     HUGE = "huge"
@@ -83,7 +83,7 @@ TRUTHFUL = frozenset(
         Misbehaviour.FORGERIES,
     }
 )
-"""Misbehaviours that lie in how the message is sent, not in what it says."""
+"""Misbehaviours in the transport of the message, not in its content."""
 
 UNCHECKED = frozenset({Misbehaviour.BOGUS_UNSAID})
 """Misbehaviours that end where the query says that nothing is to be validated."""
@@ -99,7 +99,7 @@ TRUNCATING = frozenset(
         Misbehaviour.HUGE,
     }
 )
-"""Misbehaviours that send whoever asked over UDP to TCP."""
+"""Misbehaviours that send a UDP client to TCP."""
 
 
 def untrue(misbehaviour: Misbehaviour, query: dns.message.Message) -> bytes:

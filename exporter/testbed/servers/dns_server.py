@@ -69,7 +69,7 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class _Response:
-    """What becomes of one query: `messages` after `delay` seconds, as `misbehaviour` has it."""
+    """Response to one query: `messages` after `delay` seconds, sent as `misbehaviour` has it."""
 
     messages: tuple[bytes, ...] = ()
     delay: float = 0.0
@@ -83,10 +83,10 @@ Faults = Mapping[tuple[str, str], DnsFault]
 class DnsServer:
     """Serves `zones` (origin -> master file text) over UDP and TCP on one port of `address`.
 
-    SOA, NS and the name server's address are added to a zone's text. What is outside of the zones
-    is REFUSED. `faults` may be changed while the server runs, and `load` replaces a zone. Answers
-    from the origins in `authenticated` carry the AD flag, as if a validating resolver had spoken.
-    Raises dns.exception.DNSException for a zone that cannot be read.
+    SOA, NS and the name server's address are added to a zone's text. A name outside of the zones is
+    REFUSED. `faults` may be changed while the server runs, and `load` replaces a zone. Answers from
+    the origins in `authenticated` carry the AD flag, as if a validating resolver had spoken. Raises
+    dns.exception.DNSException for a zone that cannot be read.
     """
 
     def __init__(
@@ -201,7 +201,7 @@ class DnsServer:
             await writer.drain()
 
     def _respond(self, wire: bytes, *, over_tcp: bool) -> _Response:
-        """What to send; no message at all for silence."""
+        """Return the response to a query; it has no message at all for silence."""
         try:
             query = dns.message.from_wire(wire)
             question = query.question[0]
@@ -225,7 +225,7 @@ class DnsServer:
         return DnsFault()
 
     def _answer(self, query: dns.message.Message) -> dns.message.Message:
-        """What the zones say, following CNAMEs as far as they lead inside of them."""
+        """Return the answer of the zones, following CNAMEs as far as they lead inside of them."""
         response = dns.message.make_response(query, recursion_available=True)
         question = query.question[0]
         name = question.name
@@ -262,7 +262,7 @@ class DnsServer:
     def _message(
         self, misbehaviour: Misbehaviour | None, query: dns.message.Message, *, over_tcp: bool
     ) -> bytes | None:
-        """What is sent, None for nothing."""
+        """Return the message to send, None for nothing."""
         if misbehaviour in TRUNCATING and not over_tcp:
             return truncated(query)
         if misbehaviour in MUTE or (misbehaviour is Misbehaviour.UDP_ONLY and over_tcp):

@@ -1,9 +1,9 @@
-"""A scripted IMAP server: well-mannered unless told otherwise, its misbehaviour given as data.
+"""A scripted IMAP server: well-behaved by default, with its misbehaviour given as data.
 
     async with ImapPeer({"NOOP": (Say("* BYE tired"), Close())}) as peer:
         session = await ImapSession.connect(Dialer(), peer.address, peer.port)
 
-What is given for a command replaces its polite answer; a list of answers is for its first, second,
+Steps given for a command replace its normal answer. A list of answers is for its first, second,
 ... use, the last one staying. `{tag}` in a text is the command's tag.
 """
 

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 @dataclass(frozen=True, slots=True)
 class SigningKey:
-    """An RSA key: `pem` signs, `public` is what a key record has for it (p=)."""
+    """An RSA key: `pem` signs, `public` is its value in a key record (p=)."""
 
     pem: str
     public: str

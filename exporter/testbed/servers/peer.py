@@ -1,4 +1,4 @@
-"""What listens: a server that serves scripts, and ports that do not serve at all."""
+"""Listeners: a server that follows scripts, and ports that do not serve at all."""
 
 import asyncio
 import socket
@@ -113,7 +113,7 @@ class NobodyThere:
 
 
 class FullQueue:
-    """A port whose accept queue is full: a connection to it is neither made nor refused."""
+    """A port with a full accept queue: a connection to it is neither made nor refused."""
 
     address = LOOPBACK
 

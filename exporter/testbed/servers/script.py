@@ -1,8 +1,7 @@
-"""What a scripted server does: one vocabulary for every protocol. A script is a value.
+"""Scripts of a server: one vocabulary for every protocol. A script is a value.
 
-An act is one thing done to the client; a `Line` is what happens to everything that is sent,
-whatever the server says. `{name}` in the text of `Say`, `Send` and `Repeat` is filled in by the
-protocol (IMAP: `{tag}`).
+A step is one thing done to the client; a `Line` applies to everything that is sent, in any step.
+`{name}` in the text of `Say`, `Send` and `Repeat` is filled in by the protocol (IMAP: `{tag}`).
 """
 
 from collections.abc import Sequence
@@ -72,7 +71,7 @@ class WaitFor:
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """Let whoever awaits `peer.told(name)` go on."""
+    """Resume the code that awaits `peer.told(name)`."""
 
     name: str
 
@@ -113,11 +112,11 @@ Steps = Sequence[Step]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """The way to the client: what becomes of everything that is sent.
+    """The way to the client: the treatment of everything that is sent.
 
-    Every answer comes `latency` seconds late, every write goes out `piece` octets at a time and
-    `gap` seconds apart (None: whole), and after `cut_after` octets the connection ends, with RST
-    where `cut_resets`.
+    Every answer comes `latency` seconds late. Every write goes out `piece` octets at a time and
+    `gap` seconds apart (None: whole). After `cut_after` octets the connection ends, with RST where
+    `cut_resets`.
     """
 
     latency: float = 0.0

@@ -1,6 +1,6 @@
-"""A scripted SMTP server: behaves as its script says, well or badly, and writes down what it hears.
+"""A scripted SMTP server: follows its script, good or bad, and records the lines it receives.
 
-Without a script it is a plain good server; each entry of `on` replaces what it does at one moment
+Without a script it is a plain good server. Each entry of `on` replaces its steps at one moment
 (`connect`, a command's verb, `content`, or the same after TLS as `tls EHLO`). A list is for the
 first, second, ... time in a conversation, the last of it staying.
 """
@@ -22,7 +22,7 @@ _MAX_HEARD = 4096
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Script(Line):
-    """What a server is like; `users` maps names to passwords."""
+    """Behaviour of a server; `users` maps names to passwords."""
 
     on: Mapping[str, tuple[Step, ...] | list[tuple[Step, ...]]] = field(default_factory=dict)
     extensions: tuple[str, ...] = ("8BITMIME", "SIZE 1000000", "ENHANCEDSTATUSCODES")

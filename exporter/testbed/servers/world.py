@@ -1,6 +1,6 @@
-"""A small world on loopback, as data: zones, and who stands at which address.
+"""A small world on loopback, as data: zones, and the server at each address.
 
-    async with standing(WorldSpec(zones=..., servers=...)) as world:
+    async with running(WorldSpec(zones=..., servers=...)) as world:
         result = await run_once("mx", lambda trace: probe(world.net, target, trace), ...)
 
 Addresses are those of the zones (RFC 5737, RFC 3849); every connection to one of them is redirected
@@ -39,7 +39,7 @@ _NO_WAY = "255.255.255.255"
 
 @dataclass(frozen=True, slots=True)
 class Pages:
-    """An HTTPS server: what it answers by request target."""
+    """An HTTPS server: its answers by request target."""
 
     pages: Mapping[str, Steps]
     context: ssl.SSLContext | None
@@ -48,7 +48,7 @@ class Pages:
 
 @dataclass(frozen=True, slots=True)
 class Mailbox:
-    """An IMAP server: what it answers by command, polite where nothing is said."""
+    """An IMAP server: its answers by command, normal ones for all others."""
 
     answers: Answers = field(default_factory=dict)
     greeting: Steps = GREETING
@@ -58,7 +58,7 @@ class Mailbox:
 
 
 Server = Script | Pages | Mailbox
-"""Whoever may stand at an address."""
+"""Any server that may stand at an address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +71,14 @@ class NameServer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorldSpec:
-    """What there is.
+    """Specification of a world.
 
     `zones` (origin -> master file text), `faults` and `signed` (the origins that are answered with
-    AD) are the recursive server's, which waits `patience` seconds for an answer and twice that in
-    all. `servers` stand at their address on every port; each other address refuses.
-    `name_servers` stand at loopback addresses of their own, all on one port. `source_v6` is where
-    we connect from to IPv6 addresses, which are then not redirected. To the addresses
-    `out_of_reach` this machine has no way.
+    AD) are the recursive server's. It waits `patience` seconds for an answer and twice that in all.
+    `servers` stand at their address on every port; each other address refuses. `name_servers` stand
+    at loopback addresses of their own, all on one port. `source_v6` is our source address for IPv6
+    addresses, which are then not redirected. To the addresses `out_of_reach` this machine has no
+    route.
     """
 
     trust: TrustStore
@@ -94,7 +94,7 @@ class WorldSpec:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """The network to probe it with, and what runs in it."""
+    """A running world: the network to probe it with, and its servers."""
 
     net: Net
     dns: DnsServer
@@ -124,7 +124,7 @@ async def running(spec: WorldSpec) -> AsyncIterator[World]:
 
 
 async def _to_its_end(work: Coroutine[Any, Any, T]) -> T:
-    """What `work` returns; a cancellation of ours is passed on when it is over."""
+    """Return the result of `work`; a cancellation of ours is passed on when it is over."""
     task = asyncio.create_task(work)
     try:
         return await asyncio.shield(task)

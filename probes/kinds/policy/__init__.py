@@ -1,1 +1,1 @@
-"""Kind `policy`: what senders that honour a domain's policies would do."""
+"""Kind `policy`: delivery to a domain by senders that honour its TLS policies."""

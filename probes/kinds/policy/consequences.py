@@ -1,4 +1,4 @@
-"""What each kind of sender would do with mail for a domain, as things stand; and by which rule."""
+"""Outcome of mail to a domain now for each kind of sender, with the rule that decides it."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ class Sender(StrEnum):
 
 
 class Outcome(StrEnum):
-    """What becomes of a message that is sent now."""
+    """Outcome of a message sent now."""
 
     AUTHENTICATED = "delivered_authenticated"
     ENCRYPTED = "delivered_encrypted"
@@ -31,7 +31,7 @@ class Outcome(StrEnum):
 
 
 class MxState(StrEnum):
-    """What the look-up of the domain's hosts said."""
+    """Result of the look-up of the domain's hosts."""
 
     FOUND = "found"
     NONE = "none"
@@ -70,7 +70,7 @@ class StsState(StrEnum):
 
 
 class DaneState(StrEnum):
-    """What the TLSA records say of one address."""
+    """State of the TLSA records for one address."""
 
     ABSENT = "absent"
     MATCH = "match"
@@ -85,9 +85,9 @@ class DaneState(StrEnum):
 class HostView:
     """One address of one host, as a sender would meet it.
 
-    `is_trusted` says that the certificate is valid for the host's name (PKIX), `sts_covers` that
-    the policy names the host, `requiretls` that the extension is offered under TLS. `trouble` says
-    for people what stopped us there, and `dane_why` why no TLSA record counts or is known.
+    `is_trusted`: the certificate is valid for the host's name (PKIX). `sts_covers`: the policy
+    names the host. `requiretls`: the extension is offered under TLS. `trouble` is the obstacle to
+    our session there, for people. `dane_why` is the reason why no TLSA record counts or is known.
     """
 
     name: str
@@ -120,7 +120,7 @@ class DomainView:
 
 @dataclass(frozen=True, slots=True)
 class Consequence:
-    """What one sender does: `host` is where it delivers (None: nowhere), `rule` an RFC section."""
+    """Outcome for one sender: `host` takes the mail (None: no host), `rule` is an RFC section."""
 
     sender: Sender
     outcome: Outcome
@@ -131,7 +131,7 @@ class Consequence:
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """What a sender does at one address; an outcome that is no delivery goes on to the next."""
+    """Outcome for a sender at one address; after anything but a delivery it tries the next."""
 
     outcome: Outcome
     rule: str
@@ -174,7 +174,7 @@ _BEFORE_HOSTS = {
 
 
 def _without_session(host: HostView) -> _Step | None:
-    """What every sender does where it comes to no EHLO; None where it does."""
+    """Return the step of every sender at a host without an EHLO; None where EHLO is reached."""
     outcome, rule, why = _WITHOUT_SESSION.get(host.tls, _SESSION)
     if outcome is None:
         return None
@@ -205,7 +205,7 @@ def _opportunistic(_: DomainView, host: HostView) -> _Step:
 
 
 def _as_if_none(view: DomainView, host: HostView, because: str) -> _Step:
-    """What a sender does that has nothing to hold the host to."""
+    """Return the step of a sender without anything to enforce on the host."""
     step = _opportunistic(view, host)
     return _Step(step.outcome, step.rule, f"{because}: {step.why}")
 
@@ -252,7 +252,7 @@ def _dane(view: DomainView, host: HostView) -> _Step:
 
 
 def _held_to_dane(host: HostView) -> _Step:
-    """What a sender does that has TLSA records for a host it can speak with."""
+    """Return the step of a sender with TLSA records for a host that it can speak with."""
     if host.tls is not TlsState.WORKS:
         return _Step(Outcome.DEFERRED, "RFC 7672 §2.2", "TLSA records exist and STARTTLS does not")
     if host.dane is DaneState.UNUSABLE:

@@ -1,4 +1,4 @@
-"""What is wrong with a domain's TLS policies, host by host; pure."""
+"""Findings about a domain's TLS policies, host by host; pure."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
@@ -16,7 +16,7 @@ _NOT_TLS = {TlsState.NOT_OFFERED: "is not offered", TlsState.FAILED: "fails"}
 
 
 def resolver_findings(resolver: ResolverState, name: str) -> Iterator[Finding]:
-    """What our own resolver cannot do: then nothing is said of the domain's DNSSEC."""
+    """Yield the limits of our own resolver; the domain's DNSSEC is then not judged."""
     if resolver.validates is not True:
         yield policies.DNSSEC_RESOLVER_NOT_VALIDATING.found(Status.UNTESTABLE, name, resolver.proof)
     if resolver.rewrites_nxdomain:
@@ -55,7 +55,7 @@ def sts_findings(sts: Sts, visits: Sequence[Visit]) -> Iterator[Finding]:
 
 
 def dane_findings(hosts: Sequence[Host], visits: Sequence[Visit]) -> Iterator[Finding]:
-    """Records for themselves, then held to what was served."""
+    """Yield findings about the TLSA records alone, then about their match with the certificates."""
     for host in hosts:
         yield from _record_findings(host)
     with_records = [host for host in hosts if host.tlsa.applies]
@@ -112,7 +112,7 @@ def _match_findings(visit: Visit) -> Iterator[Finding]:
 def certificate_findings(
     visits: Sequence[Visit], now: datetime, margin: timedelta
 ) -> Iterator[Finding]:
-    """What is about to expire, and what is weak."""
+    """Yield findings about certificates that expire soon or are weak."""
     for visit in visits:
         chain = read_chain(visit.tls.chain_der) if visit.tls is not None else ()
         for depth, one in enumerate(chain):

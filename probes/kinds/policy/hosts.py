@@ -28,7 +28,7 @@ from probes.trace import Trace
 
 
 class HostOptions(MxOptions, Protocol):
-    """What a visit needs to know."""
+    """Options of a visit."""
 
     @property
     def address_timeout(self) -> float:
@@ -54,7 +54,7 @@ class Host:
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """What one address showed; `address` is None where the host has none."""
+    """Result of a visit to one address; `address` is None where the host has none."""
 
     host: Host
     address: str | None
@@ -111,7 +111,7 @@ class Visit:
 
     @property
     def dane_state(self) -> DaneState:
-        """What a sender that honours DANE makes of it."""
+        """State of DANE at this address, for a sender that honours it."""
         tlsa = self.host.tlsa
         if tlsa.state is Dnssec.UNTESTABLE:
             return DaneState.UNTESTABLE
@@ -208,7 +208,7 @@ async def _visit(
 
 
 def _said(subject: Subject, failure: Failure, error: ProbeFailure) -> Iterator[Finding]:
-    """The finding that says what a failure means, as the kind `mx` has it."""
+    """Yield the findings about a failure, the same as in the kind `mx`."""
     if is_starttls(error, failure.phase):
         yield starttls_failed(subject, failure.detail)
     yield from refusal_findings(subject, failure.phase, error)

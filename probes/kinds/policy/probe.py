@@ -1,4 +1,4 @@
-"""Kind `policy`: what a domain asks of senders (MTA-STS, DANE), and what its servers hold of it."""
+"""Kind `policy`: a domain's policies for senders (MTA-STS, DANE), and its servers' compliance."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -64,12 +64,15 @@ class PolicyTarget:
 
 
 def host(target: PolicyTarget) -> str:
-    """Whom a run loads."""
+    """Return the domain that a run puts load on."""
     return target.domain
 
 
 async def probe(net: Net, target: PolicyTarget, trace: Trace) -> None:
-    """Fails when a sender that honours what the domain publishes could not deliver."""
+    """Probe the policies and the servers of a domain.
+
+    Fails when a sender that honours the published policies could not deliver.
+    """
     resolver = await examine(net.resolver, target.broken_name)
     mx_hosts = await _find_mx(net, target.domain, trace)
     resolver = resolver.having_heard([mx_hosts.answer])
@@ -188,7 +191,7 @@ def _nobody_delivers(row: Consequence, visits: Sequence[Visit]) -> ProbeFailure:
 
 
 def _dane_reason(hosts: Sequence[HostView]) -> Reason:
-    """The result type of RFC 8460 §4.3 for what keeps DANE senders away."""
+    """Return the result type of RFC 8460 §4.3 for the failure of DANE senders."""
     states = {view.dane for view in hosts}
     if DaneState.MISMATCH in states:
         broken = [view for view in hosts if view.dane is DaneState.MISMATCH]

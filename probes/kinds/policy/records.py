@@ -1,4 +1,4 @@
-"""What a domain publishes about TLS: its MTA-STS policy and where it wants reports."""
+"""A domain's TLS records: its MTA-STS policy and the destination of its reports."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ _ABSENT = (DnsStatus.NXDOMAIN, DnsStatus.NO_DATA)
 
 @dataclass(frozen=True, slots=True)
 class _Record:
-    """What is found about one type of TXT record, and the fact of how long its look-up took."""
+    """Catalogue entries for one type of TXT record, and the fact for the seconds of its look-up."""
 
     absent: Entry
     ignored: Entry
@@ -69,9 +69,9 @@ _TLSRPT = _Record(
 
 @dataclass(frozen=True, slots=True)
 class Sts:
-    """What a sender without an older copy finds; `policy` is None where there is none to honour.
+    """MTA-STS policy for a sender without an older copy; `policy` is None with none to honour.
 
-    `why` says for people why there is none; `may_be_kept` that senders may hold an older copy.
+    `why` is the reason for None, for people. `may_be_kept`: senders may hold an older copy.
     """
 
     state: StsState
@@ -81,7 +81,7 @@ class Sts:
 
 
 async def find_sts(net: Net, domain: str, timeout: float, trace: Trace) -> Sts:
-    """Record, policy and what is wrong with them; no outcome is an exception."""
+    """Fetch the record and the policy, and add findings; no outcome is an exception."""
     answer = await _txt(net, f"_mta-sts.{domain}", _STS, trace)
     if isinstance(answer, Finding):
         trace.findings.append(answer)
@@ -108,7 +108,7 @@ def _none(why: str, *, is_known: bool = True) -> Sts:
 
 
 async def find_tlsrpt(net: Net, domain: str, trace: Trace) -> None:
-    """Where reports go, as a fact, and what is wrong with the record."""
+    """Store the destination of reports as a fact, and add findings about the record."""
     answer = await _txt(net, f"_smtp._tls.{domain}", _TLSRPT, trace)
     if isinstance(answer, Finding):
         trace.findings.append(answer)

@@ -17,7 +17,7 @@ from probes.result import Aspect, Finding, Owner, Phase, ProbeFailure, Reason, S
 from probes.trace import Trace
 
 ADVISED_RSA_BITS = 2048
-"""RFC 8301 §3.2: what signers should use."""
+"""Shortest RSA key that signers should use, in bits, RFC 8301 §3.2."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Selector:
 
     @property
     def origin(self) -> str:
-        """What a finding says of where it is from, "" where somebody configured it."""
+        """Origin of the selector as text for a finding, "" for a configured one."""
         if self.learnt is None:
             return ""
         sent_at = f"{self.learnt.last_seen:%Y-%m-%d %H:%M} UTC"

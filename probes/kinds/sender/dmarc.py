@@ -1,4 +1,4 @@
-"""The DMARC part of kind `sender`: what receivers are asked to do, and who hears of it."""
+"""The DMARC part of kind `sender`: the policy for receivers, and the destination of reports."""
 
 import asyncio
 from collections.abc import Iterator, Sequence
@@ -65,7 +65,10 @@ async def _missing(part: Trace, found: Discovery, lookup: Lookup) -> NoReturn:
 
 
 def _why_missing(found: Discovery) -> Reason:
-    """What the walk met has its own finding, which says what to do: not one more record."""
+    """Return the reason why no record applies.
+
+    A faulty record met on the walk has its own finding. Its remedy is not one more record.
+    """
     if any(step.count > 1 for step in found.walk.steps):
         return Reason.RECORD_MULTIPLE
     is_ignored = any(step.ignored for step in found.walk.steps)
@@ -139,9 +142,10 @@ def _about_tags(found: Discovery, record: DmarcRecord) -> Iterator[Finding]:
 async def _about_alignment(
     found: Discovery, record: DmarcRecord, identifiers: Sequence[str], lookup: Lookup
 ) -> list[Finding]:
-    """RFC 9989 §4.4: what authenticates has to be the author domain's own.
+    """Return findings about the alignment with the author domain, RFC 9989 §4.4.
 
-    Where an organisation could not be looked up, that is what is said, and nothing of alignment.
+    After a failed look-up of an organisation, the finding is about the look-up and not about
+    alignment.
     """
     findings: list[Finding] = []
     strict = (record.is_spf_strict, record.is_dkim_strict)

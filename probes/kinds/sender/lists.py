@@ -34,7 +34,7 @@ from probes.trace import Trace
 
 @dataclass(frozen=True, slots=True)
 class BlockList:
-    """A list: `zone` is asked, `shown` is what may be said of it where the zone holds a key."""
+    """One block list: `zone` is asked, `shown` is its name for output, without the zone's key."""
 
     zone: Secret = field(repr=False)
     shown: str
@@ -116,7 +116,7 @@ class _Asked:
         return replace(answer, detail=self._shown(answer.detail))
 
     def _shown(self, text: str) -> str:
-        """A text of the resolver or the list without the key, in whatever case it is repeated."""
+        """Return a text of the resolver or the list without the key, in upper or lower case."""
         zone = self.block_list.zone.reveal()
         key = zone.partition(".")[0]
         if zone == self.block_list.shown or not key:
@@ -171,7 +171,7 @@ async def _is_domain_listed(part: Trace, asked: _Asked, domain: str, unhealthy: 
 def _is_listing(
     part: Trace, asked: _Asked, subject: str, answer: ListAnswer, unhealthy: list[str]
 ) -> bool:
-    """Whether it says listed; what is neither yes nor no goes to `unhealthy`."""
+    """True if the answer says listed; one that is neither yes nor no goes to `unhealthy`."""
     if answer.listing not in (Listing.LISTED, Listing.NOT_LISTED):
         unhealthy.append(f"{subject}: {answer.detail or answer.listing}")
         return False

@@ -1,7 +1,7 @@
-"""Kind `sender`: may our machines send for our domain, and what do receivers think of them?
+"""Kind `sender`: may our machines send for our domain, and how do receivers judge them?
 
-SPF, DKIM keys, DMARC, reverse DNS, the EHLO name and block lists, all at the same time. Files named
-`sender_*` stand behind this one: a part of the run each.
+SPF, DKIM keys, DMARC, reverse DNS, the EHLO name and block lists, all at the same time. The other
+files of this folder each serve a part of the run.
 """
 
 from collections.abc import Awaitable, Iterable, Iterator, Mapping
@@ -80,11 +80,11 @@ class SenderTarget:
         "Lists of domains whose first label is a customer's key.", ()
     )
     learnt: tuple[LearntSelector, ...] = given(())
-    """DKIM selectors that signed mail of the domain lately, whose keys are probed as well."""
+    """DKIM selectors seen lately on signed mail of the domain; their keys are probed as well."""
 
 
 def host(target: SenderTarget) -> str:
-    """Whom a run loads."""
+    """Return the domain that a run puts load on."""
     return target.domain
 
 
@@ -144,7 +144,7 @@ def _lists(zones: Iterable[Domain], keyed: Iterable[Secret]) -> Iterator[BlockLi
 
 
 def _domains_shown(*names: str) -> tuple[str, ...]:
-    """What receivers look up on lists of domains, each once; an address literal is no domain."""
+    """Return the domains for lists of domains, each once; an address literal is no domain."""
     return tuple(dict.fromkeys(name.lower() for name in names if name and _is_domain(name)))
 
 
@@ -153,7 +153,7 @@ def _is_domain(name: str) -> bool:
 
 
 def _note_unexamined(trace: Trace, reasons: Mapping[str, str]) -> None:
-    """What is looked at as a fact; a finding for everything that is not, with the reason."""
+    """Store the examined aspects as a fact; add a finding with the reason for every other one."""
     trace.facts["sender.examined"] = ("spf", "dmarc", *(a for a, why in reasons.items() if not why))
     trace.findings.extend(
         sender.NOT_EXAMINED.found(Status.INFO, _ASPECTS[aspect], why)
@@ -168,7 +168,7 @@ def _left_out(target: SenderTarget, names: tuple[str, ...]) -> Finding:
 
 
 def _judge(trace: Trace) -> None:
-    """The run fails as its first part that does; what could not be tested comes last.
+    """Raise the failure of the first part that fails the run; untestable parts come last.
 
     A list that is out of order is a finding: the others and the records were tested.
     """

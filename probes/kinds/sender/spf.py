@@ -1,4 +1,4 @@
-"""The SPF part of kind `sender`: the policy itself, and what it says of every sending address."""
+"""The SPF part of kind `sender`: the policy itself, and its result for every sending address."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ _LOOKUPS = DEFAULT_LIMITS.lookups
 _VOIDS = DEFAULT_LIMITS.voids
 _MAX_TROUBLES = 20
 _UNKNOWN = "unknown"
-"""What %{h} stands for where the EHLO name is not known, as RFC 7208 §7.3 has it for %{p}."""
+"""Value of %{h} without a known EHLO name, as RFC 7208 §7.3 has it for %{p}."""
 
 FLAWS: Mapping[Flaw, tuple[Entry, Status]] = {
     Flaw.ALL_MISSING: (spf.ALL_MISSING, Status.NOTICE),
@@ -65,7 +65,7 @@ class SpfQuestion:
 
 
 async def probe_policy(trace: Trace, domain: str, lookup: Lookup) -> None:
-    """The record: that there is one, that it can be read, and what is unwise in it."""
+    """Probe the record: its existence, its syntax, and unwise terms in it."""
     with trace.part(domain, None) as part, part.phase(Phase.EVALUATE):
         found = await lookup(domain, "TXT")
         remember_texts(part, Aspect.SPF, domain, found, is_spf)
@@ -83,7 +83,7 @@ async def probe_policy(trace: Trace, domain: str, lookup: Lookup) -> None:
 
 
 async def probe_spf(trace: Trace, question: SpfQuestion, lookup: Lookup) -> None:
-    """What a receiver comes to for one address, for the envelope sender and for the EHLO name."""
+    """Evaluate one address as a receiver does, for the envelope sender and for the EHLO name."""
     with trace.part(question.domain, question.ip) as part, part.phase(Phase.EVALUATE):
         if question.helo is not None:
             await _probe_helo(part, question.ip, question.helo, lookup)
