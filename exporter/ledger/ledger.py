@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar
 
+from exporter.analysis.mailbox_state import MailboxState
 from exporter.ledger.canary_steps import CanaryEvent, step
 from exporter.ledger.commit_thread import CommitThread
 from exporter.ledger.encoding import Copy, copy_of, pack_message
@@ -37,7 +38,7 @@ T = TypeVar("T")
 
 
 class Ledger:
-    """Every canary's life and the latest runs.
+    """Every canary's life, the latest runs and the newest state of each mailbox.
 
     Every awaited method returns after its commit: the returned state survives a power cut. All
     raise LedgerError when the database cannot do it; nothing of that call is stored then.
@@ -211,6 +212,10 @@ class Ledger:
         """How far each folder has been read."""
         return await self._thread.call(partial(self._store.cursors, mailbox))
 
+    async def save_mailbox_states(self, states: Iterable[MailboxState]) -> None:
+        """Keep these states; each takes the place of its mailbox's state before."""
+        await self._thread.call(partial(self._store.mailbox_states.put, tuple(states)))
+
     async def unexamined(self, mailbox: str) -> tuple[Message, ...]:
         """Where messages about canaries lie that were not examined, at most 1,000, the newest."""
         work = partial(self._store.evidence.unexamined, mailbox, _CHUNK, RUNS_KEPT)
@@ -248,7 +253,9 @@ class Ledger:
         return await self._thread.call(partial(self._store.runs, name, limit))
 
     async def forget(self, before: datetime) -> int:
-        """Delete runs begun and canaries settled before that instant; how many rows went.
+        """Delete runs begun, canaries settled and states of mailboxes stored before that instant.
+
+        Return how many rows went.
 
         Never touches a canary that is not settled.
         """

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, TypeVar
 
+from exporter.analysis.mailbox_state import MailboxState
 from exporter.analysis.target_changes import LastGood, Snapshot, last_good
 from exporter.ledger.errors import LedgerError
 from exporter.ledger.lock import Holder, holder, sqlite_path
@@ -58,6 +59,10 @@ class LedgerReader:
     def run_at(self, name: str, tick: int) -> Run | None:
         """The run of that tick, None when it is not kept any more."""
         return next(iter(self._ask(lambda: self._store.run_at(name, tick))), None)
+
+    def mailbox_state(self, name: str) -> MailboxState | None:
+        """Return the newest state of a mailbox, None if the service has stored none."""
+        return self._ask(lambda: self._store.mailbox_states.find(name))
 
     def evidence(self, token: str) -> tuple[dict[str, Any], ...]:
         """Return its copies' and bounces' evidence, as in docs/json.md, the first copy first."""

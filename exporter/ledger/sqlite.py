@@ -42,8 +42,12 @@ _AFTER_TABLES = (
     SELECT mailbox, folder, uid_validity || ':' || last_uid FROM cursors_of_imap""",
     "DROP TABLE copies_of_imap",
     "DROP TABLE cursors_of_imap",
+    "DELETE FROM runs WHERE name GLOB 'mailbox:*'",
 )
-"""Until version 4 places and cursors were columns of IMAP: see `probes.mailboxes.imap.places`."""
+"""Until version 4 places and cursors were columns of IMAP: see `probes.mailboxes.imap.places`.
+
+The state of a mailbox was a run; it speaks of the next 30 seconds only, so it is not carried over.
+"""
 
 _BUSY_MILLISECONDS = 5_000
 
@@ -186,7 +190,8 @@ def _convert(connection: Connection) -> None:
     """Convert a ledger of an older version to ours.
 
     Version 1 did not store when a copy was seen, the sent messages or evidence. Version 2 had no
-    selectors, version 3 no snapshots of targets. Version 4 had no places but those of IMAP.
+    selectors, version 3 no snapshots of targets. Version 4 had no places but those of IMAP
+    and no table of mailbox states.
     """
     known = {column["name"] for column in inspect(connection).get_columns(COPIES.name)}
     for name, kind in (("missed_at", "BIGINT"), ("seen_at", "BIGINT"), ("placement", "TEXT")):

@@ -23,6 +23,7 @@ from exporter.ledger.encoding import (
 )
 from exporter.ledger.errors import LedgerError
 from exporter.ledger.evidence import EvidenceStore
+from exporter.ledger.mailbox_states import MailboxStateStore
 from exporter.ledger.snapshots import SnapshotStore
 from exporter.ledger.sqlite import named_errors, open_for_reading, open_sqlite
 from exporter.ledger.statements import Prepared, upsert
@@ -87,6 +88,7 @@ class Store:
         self._prepare(self._engine.dialect)
         self.evidence = EvidenceStore(self._connection, self._cursor)
         self.snapshots = SnapshotStore(self._connection, self._cursor)
+        self.mailbox_states = MailboxStateStore(self._connection, self._cursor)
 
     def close(self) -> None:
         """Give the database back, and with it the log beside the file."""
@@ -313,7 +315,8 @@ class Store:
         return tuple(Run(name, tick, decode_result(row.result)) for row in rows)
 
     def forget(self, before: datetime, limit: int) -> int:
-        """Delete at most `limit` old settled canaries and as many old runs; how many went."""
+        """Delete at most `limit` old settled canaries, as many old runs, and old states of
+        mailboxes; return how many rows went."""
         moment = to_micros(before)
         old = select(CANARIES.c.token).where(CANARIES.c.settled_at < moment).limit(limit)
         canaries = delete(CANARIES).where(CANARIES.c.token.in_(old))
@@ -322,7 +325,7 @@ class Store:
         )
         runs = delete(RUNS).where(tuple_(RUNS.c.name, RUNS.c.slot).in_(name_and_slot))
         gone = sum(self._connection.execute(statement).rowcount for statement in (canaries, runs))
-        return gone + self.snapshots.forget()
+        return gone + self.snapshots.forget() + self.mailbox_states.forget(before)
 
 
 def _run_row(run: Run) -> dict[str, Any]:

@@ -115,6 +115,15 @@ CURSORS = Table(
     Column("folder", Text, primary_key=True),
     Column("text", Text, nullable=False, comment="only its mailbox type reads it"),
 )
+MAILBOX_STATES = Table(
+    "mailbox_states",
+    METADATA,
+    Column("mailbox", Text, primary_key=True),
+    Column("at", BigInteger, nullable=False, comment="microseconds since 1970 UTC"),
+    Column("is_up", Integer, nullable=False, comment="1: it can be read"),
+    Column("looked_at", BigInteger),
+    Column("failure", Text, comment="JSON"),
+)
 RUNS = Table(
     "runs",
     METADATA,

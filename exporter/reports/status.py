@@ -8,8 +8,7 @@ from enum import StrEnum
 from statistics import median
 from typing import Any
 
-from exporter.analysis.mailbox_state import FRESH, mailbox_state_name
-from exporter.analysis.mailbox_state import of_run as mailbox_state_of
+from exporter.analysis.mailbox_state import FRESH
 from exporter.analysis.observations import (
     KEPT,
     Observation,
@@ -173,10 +172,9 @@ def status_json(status: Status) -> dict[str, Any]:
 
 
 def _mailbox(reader: LedgerReader, name: str, now: datetime) -> MailboxStatus:
-    run = next(iter(reader.runs(mailbox_state_name(name), 1)), None)
-    if run is None:
+    told = reader.mailbox_state(name)
+    if told is None:
         return MailboxStatus(name, None, None, None, None)
-    told = mailbox_state_of(name, run)
     is_gone = reader.holder is not None and not reader.holder.is_there
     is_readable = None if is_gone or now - told.at > FRESH else told.is_up
     return MailboxStatus(name, is_readable, told.at, told.looked_at, told.failure)

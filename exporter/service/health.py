@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import Mapping
+from datetime import datetime
 
-from exporter.analysis.mailbox_state import MAILBOX_STATE_SECONDS, MailboxState, to_run
+from exporter.analysis.mailbox_state import MAILBOX_STATE_SECONDS, MailboxState
 from exporter.analysis.observations import RecentObservations
 from exporter.analysis.suspects import find_suspects
+from exporter.ledger.ledger import Ledger
 from exporter.service.mailbox_watcher import MailboxWatcher
 from exporter.service.publisher import Publisher
-from exporter.service.run_buffer import RunBuffer
 from probes.clock import Clock
 
 
@@ -19,13 +20,13 @@ class HealthRecorder:
         self,
         observations: RecentObservations,
         watchers: Mapping[str, MailboxWatcher],
-        run_buffer: RunBuffer,
+        ledger: Ledger,
         publisher: Publisher,
         clock: Clock,
     ) -> None:
         self._observations = observations
         self._watchers = watchers
-        self._run_buffer = run_buffer
+        self._ledger = ledger
         self._publisher = publisher
         self._clock = clock
 
@@ -41,8 +42,20 @@ class HealthRecorder:
         unreadable = [name for name, one in self._watchers.items() if not one.state.is_up]
         seen = self._observations.at(now)
         self._publisher.suspects_found(await asyncio.to_thread(find_suspects, seen, unreadable))
-        for name, one in self._watchers.items():
-            if one.settled.is_set():
-                looked = None if one.looked is None else one.looked.utc
-                state = MailboxState(name, now, one.state.is_up, looked, one.state.failure)
-                self._run_buffer.add(to_run(state))
+        states = self._mailbox_states(now)
+        if states:
+            with self._publisher.attempting("the states of the mailboxes are not stored"):
+                await self._ledger.save_mailbox_states(states)
+
+    def _mailbox_states(self, now: datetime) -> tuple[MailboxState, ...]:
+        """Return the states of the mailboxes that were looked at, or failed, at least once."""
+        return tuple(
+            _mailbox_state(name, one, now)
+            for name, one in self._watchers.items()
+            if one.settled.is_set()
+        )
+
+
+def _mailbox_state(name: str, watcher: MailboxWatcher, now: datetime) -> MailboxState:
+    looked_at = None if watcher.looked is None else watcher.looked.utc
+    return MailboxState(name, now, watcher.state.is_up, looked_at, watcher.state.failure)

@@ -77,7 +77,7 @@ class Service:
             LogSubscriber(),
         )
         self.health = HealthRecorder(
-            observations, self.arrivals.watchers, self.run_buffer, self.publisher, clock
+            observations, self.arrivals.watchers, ledger, self.publisher, clock
         )
         cleaner = Cleaner(self.net, ledger, self.publisher, clock)
         self._housekeeping = Housekeeping(

@@ -1,11 +1,9 @@
 """What a running service tells others of itself: suspects in a metric, mailboxes in the ledger."""
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from exporter.analysis.mailbox_state import MailboxState, mailbox_state_name, of_run, to_run
 from exporter.config import load
 from exporter.demo.faults import find
 from exporter.demo.world import MailWorld
@@ -13,24 +11,10 @@ from exporter.ledger.reader import reading
 from exporter.reports.status import take_status
 from probes.canary.lifecycle import Outcome
 from probes.clock import SYSTEM_CLOCK
-from probes.result import Failure, Owner, Phase, Reason
 from tests.support.pages import fetch
 from tests.support.service_rig import Running, running, write_config
 
 pytestmark = pytest.mark.slow("a service runs until its canaries are settled")
-
-AT = datetime(2026, 7, 1, 12, 0, tzinfo=UTC)
-BROKEN = Failure(Phase.AUTH, Reason.AUTHENTICATION_FAILED, "no", Owner.US, is_transient=False)
-
-
-@pytest.mark.parametrize(
-    "state",
-    [MailboxState("m", AT, True, AT, None), MailboxState("m", AT, False, None, BROKEN)],
-    ids=["readable", "unreadable"],
-)
-def test_a_mailbox_state_is_read_back_as_it_was_written(state: MailboxState) -> None:
-    assert of_run("m", to_run(state)) == state
-    assert to_run(state).name == mailbox_state_name("m")
 
 
 async def suspects(run: Running) -> list[str]:
@@ -60,7 +44,6 @@ async def test_a_route_is_suspected_while_it_alone_fails_and_is_cleared_when_it_
             (line,) = await suspects(run)
             assert line.startswith('mailcanary_suspect{part="route",name="relay"} ')
             assert float(line.rpartition(" ")[2]) >= 2
-            await run.service.run_buffer.write()
             with reading(str(tmp_path / "ledger.sqlite")) as reader:
                 status = take_status(reader, load(file), SYSTEM_CLOCK.utc())
             assert [one.name for one in status.suspects] == ["relay"]

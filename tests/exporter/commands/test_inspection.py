@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from rich.console import Console, RenderableType
 
-from exporter.analysis.mailbox_state import MailboxState, to_run
+from exporter.analysis.mailbox_state import MailboxState
 from exporter.commands.history import history
 from exporter.commands.show import show
 from exporter.commands.status import status
@@ -106,8 +106,8 @@ class Past:
 
     async def stand(self, mailbox: str, failure: Failure | None = None) -> None:
         at = self.rig.time.utc
-        run = to_run(MailboxState(mailbox, at, failure is None, at, failure))
-        await self.rig.ledger.add_runs([run])
+        state = MailboxState(mailbox, at, failure is None, at, failure)
+        await self.rig.ledger.save_mailbox_states([state])
 
     def status(self, reader: LedgerReader) -> Status:
         return take_status(reader, self.config, self.rig.time.utc)

@@ -4,6 +4,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+from exporter.analysis.mailbox_state import MailboxState
 from exporter.ledger.reader import reading
 from exporter.ledger.tables import SCHEMA_VERSION
 from probes.canary.lifecycle import Event, State
@@ -63,6 +64,21 @@ async def test_what_was_seen_before_the_conversion_counts_no_second_time(tmp_pat
         assert (waiting.token, waiting.state) == ("waiting", State.ACCEPTED)
 
 
+async def test_states_of_mailboxes_that_were_runs_are_dropped(tmp_path: Path) -> None:
+    old = older(tmp_path / "ledger.sqlite")
+    with closing(sqlite3.connect(old)) as database:
+        assert _run_names(database) == {"job", "mailbox:m", "p"}
+    state = MailboxState("m", BEGIN, True, None, None)
+    async with opened(old, later()) as rig:
+        assert await rig.ledger.runs("mailbox:m", 1) == ()
+        with closing(sqlite3.connect(old)) as database:
+            assert _run_names(database) == {"job", "p"}
+        with reading(str(old)) as reader:
+            assert reader.mailbox_state("m") is None
+            await rig.ledger.save_mailbox_states([state])
+            assert reader.mailbox_state("m") == state
+
+
 async def test_a_converted_ledger_has_the_tables_of_a_new_one(tmp_path: Path) -> None:
     old, new = older(tmp_path / "old.sqlite"), tmp_path / "new.sqlite"
     for path in (old, new):
@@ -74,6 +90,10 @@ async def test_a_converted_ledger_has_the_tables_of_a_new_one(tmp_path: Path) ->
     with closing(sqlite3.connect(old)) as database:
         assert database.execute("SELECT version FROM ledger_schema").fetchone() == (SCHEMA_VERSION,)
         assert database.execute("PRAGMA foreign_key_check").fetchall() == []
+
+
+def _run_names(database: sqlite3.Connection) -> set[str]:
+    return {name for (name,) in database.execute("SELECT name FROM runs")}
 
 
 def _schema(path: Path) -> set[tuple[str, str, str]]:

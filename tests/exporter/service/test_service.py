@@ -4,6 +4,7 @@ import asyncio
 import sqlite3
 from collections import Counter
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ import pytest
 from exporter.demo.behaviours import ServerBehaviour, WorldBehaviour
 from exporter.demo.faults import Fault, find
 from exporter.demo.world import MailWorld
+from exporter.ledger.reader import reading
+from exporter.service import health
 from probes.canary.lifecycle import IN_FLIGHT, Event, Outcome, State
 from probes.result import Owner
 from tests.servers.streams import conversing
@@ -18,7 +21,7 @@ from tests.support.demo_clients import count
 from tests.support.pages import fetch
 from tests.support.ports import closed_udp_port
 from tests.support.service_rig import Running, record_of, running, write_config
-from tests.support.waiting import until
+from tests.support.waiting import answered, until
 
 pytestmark = pytest.mark.slow("a service runs until its canaries are settled")
 
@@ -83,6 +86,34 @@ async def test_a_sighting_that_the_ledger_refuses_shows_as_down_and_is_seen_agai
         assert await run.heard.outcome("direct") is Outcome.ARRIVED
         await until(lambda: watcher.state.is_up)
         assert await run.metric('mailcanary_mailbox_up{mailbox="inbox"}') == 1
+
+
+async def refused_twice(run: Running) -> bool:
+    return await run.metric("mailcanary_ledger_errors_total") >= 2
+
+
+async def test_a_ledger_that_refuses_mailbox_states_is_counted_and_the_health_task_goes_on(
+    world: MailWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(health, "MAILBOX_STATE_SECONDS", 0.01)
+    ledger = tmp_path / "ledger.sqlite"
+    async with running(write_config(world, tmp_path, paths=["direct"])) as run:
+        await run.ready()
+        with closing(sqlite3.connect(ledger)) as other, reading(str(ledger)) as reader:
+            refusal = "select raise(abort, 'no room for it')"
+            when = "before insert on mailbox_states"
+            other.execute(f"create trigger refuse {when} begin {refusal}; end")
+            other.commit()
+            run.go()
+            await answered(partial(refused_twice, run))
+            assert reader.mailbox_state("inbox") is None
+            other.execute("drop trigger refuse")
+            other.commit()
+            await until(lambda: reader.mailbox_state("inbox") is not None)
+            state = reader.mailbox_state("inbox")
+            assert state is not None
+            assert state.is_up
+        assert "mailcanary_task_restarts_total{" not in await fetch(run.port, "/metrics")
 
 
 async def test_a_task_of_the_service_that_ends_untold_is_counted_and_begun_anew(
