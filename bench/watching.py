@@ -16,8 +16,8 @@ from exporter.service.mailbox_watcher import MailboxWatcher, WatchState
 from probes.canary.lifecycle import Event, sending_ended
 from probes.canary.message import compose, new_token
 from probes.clock import SYSTEM_CLOCK
-from probes.mailboxes import Cursor, Look, News, Report, Sighting
-from probes.registry import MAILBOXES
+from probes.mailboxes.interface import Cursor, Look, News, Report, Sighting
+from probes.registry.rows import MAILBOXES
 from probes.result import Handover, HandoverState, ProbeResult
 
 SETTLED_WITHIN = 60.0

@@ -9,7 +9,7 @@ from probes.canary.evidence import Evidence
 from probes.canary.hops import OurTimes
 from probes.canary.lifecycle import Event, Outcome, State
 from probes.canary.message import MessageOptions
-from probes.mailboxes import Place, Placement
+from probes.mailboxes.interface import Place, Placement
 from probes.options import Domain, FilePath, Host, IpAddress, Port
 from probes.result import Aspect, Failure, ProbeResult
 
@@ -41,7 +41,7 @@ class ServiceOptions:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A named route: its kind in `probes.registry.ROUTES` and that kind's target."""
+    """A named route: its kind in `probes.registry.rows.ROUTES` and that kind's target."""
 
     name: str
     kind: str
@@ -50,7 +50,7 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Mailbox:
-    """A named mailbox: its kind in `probes.registry.MAILBOXES` and that kind's target."""
+    """A named mailbox: its kind in `probes.registry.rows.MAILBOXES` and that kind's target."""
 
     name: str
     kind: str

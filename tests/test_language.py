@@ -6,7 +6,14 @@ import pytest
 import typer.main
 
 from exporter.cli import app
-from tests.support.language import markdown_sentences, sentences, too_long
+from tests.support.language import (
+    MOST_RELATIVES,
+    docstrings,
+    markdown_sentences,
+    relatives_per_thousand,
+    sentences,
+    too_long,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 PROGRAM = typer.main.get_group(app)
@@ -26,6 +33,11 @@ def test_no_help_text_has_a_long_sentence(name: str) -> None:
     texts += [getattr(option, "help", None) or "" for option in command.params]
     assert texts[0]
     assert too_long(sentence for text in texts for sentence in sentences(text)) == []
+
+
+@pytest.mark.parametrize("package", ["probes", "exporter"])
+def test_docstrings_name_things_instead_of_circling_them(package: str) -> None:
+    assert relatives_per_thousand(docstrings(ROOT / package)) <= MOST_RELATIVES
 
 
 def test_a_long_sentence_is_found_wherever_it_stands() -> None:

@@ -12,8 +12,8 @@ from exporter.config.problems import Report
 from exporter.config.schema import build_schema
 from exporter.config.yaml_reader import MAX_BYTES
 from exporter.model import Config
-from probes.registry import KINDS, MAILBOXES, ROUTES
 from probes.registry.plugins import PluginError, PluginTable, R
+from probes.registry.rows import KINDS, MAILBOXES, ROUTES
 
 
 class _Targets(Mapping[str, type], Generic[R]):

@@ -18,7 +18,7 @@ from exporter.demo.smtp_servers import (
 )
 from exporter.demo.verdicts import Origin, authentication_results, without_forged_results
 from exporter.service.supervision import log_error
-from probes.mailboxes import Placement
+from probes.mailboxes.interface import Placement
 
 MAX_DELAYED = 1_000
 MAX_GREYLIST = 10_000

@@ -21,7 +21,7 @@ from exporter.demo.smtp_servers import SmtpServer, without_deprecation_notice
 from exporter.demo.submission import Signer, SubmissionHandler
 from exporter.testbed.servers.dns_server import DnsServer
 from probes.canary.lifecycle import Outcome
-from probes.mailboxes import Placement
+from probes.mailboxes.interface import Placement
 
 _DKIM_SELECTOR = "demo"
 

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, fields
 
-from probes.registry import KINDS
-from probes.registry.rows import Diagnosed
+from probes.registry.row_types import Diagnosed
+from probes.registry.rows import KINDS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from exporter.diagnose.areas import AREAS
 from exporter.diagnose.diagnosis import Diagnosis, Remembered
 from exporter.ledger.reader import LedgerReader
 from exporter.model import Config
-from probes.registry import KINDS
+from probes.registry.rows import KINDS
 from probes.result import Aspect, Known
 
 _AREA_NAMES = frozenset(area.name for area in AREAS)

@@ -14,7 +14,7 @@ from probes.net import Net, SessionCache
 from probes.net.dial import Dialer
 from probes.net.resolver import Resolver
 from probes.net.tls import TrustStore
-from probes.registry import KINDS
+from probes.registry.rows import KINDS
 from probes.result import ProbeFailure, ProbeResult, Reason
 from probes.run import run_once
 from probes.trace import Listener, Step, Trace

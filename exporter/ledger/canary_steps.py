@@ -9,7 +9,7 @@ from exporter.model import CanaryRecord, Change
 from probes.canary.bounce import failure_of
 from probes.canary.lifecycle import UNSETTLED, Event, Outcome, State, advance
 from probes.clock import Instant
-from probes.mailboxes import Placement, Sighting
+from probes.mailboxes.interface import Placement, Sighting
 from probes.result import Failure, Phase, Reason, one_line, owner_of
 
 _VERDICTS = {

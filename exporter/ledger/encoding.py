@@ -14,7 +14,7 @@ from exporter.model import CanaryRecord
 from probes.canary.evidence import Evidence, evidence_json
 from probes.canary.lifecycle import Outcome, State
 from probes.catalogue import arrival
-from probes.mailboxes import Place, Placement, Sighting
+from probes.mailboxes.interface import Place, Placement, Sighting
 from probes.records.raw_message import MAX_MESSAGE
 from probes.records.reply import Reply
 from probes.records.subject import read_subject

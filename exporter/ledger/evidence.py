@@ -14,7 +14,7 @@ from exporter.model import ArrivedCopy, CanaryRecord, Run
 from probes.canary.dkim_selectors import used_selectors
 from probes.canary.evidence import Evidence
 from probes.canary.hops import OurTimes
-from probes.mailboxes import Message, Place
+from probes.mailboxes.interface import Message, Place
 from probes.result import Phase
 
 _IS_EXAMINED = and_(

@@ -19,7 +19,7 @@ from probes.canary.dkim_selectors import LearntSelector
 from probes.canary.evidence import Evidence
 from probes.canary.lifecycle import UNSETTLED, Event, Outcome, State
 from probes.clock import Clock, Instant
-from probes.mailboxes import Cursor, Message, Sighting
+from probes.mailboxes.interface import Cursor, Message, Sighting
 from probes.result import ProbeResult
 
 MAX_COPIES = 16

@@ -30,7 +30,7 @@ from exporter.ledger.statements import Prepared, upsert
 from exporter.ledger.tables import CANARIES, COPIES, CURSORS, PLACE, RUNS
 from exporter.model import CanaryRecord, Run, TargetChange
 from probes.canary.lifecycle import State
-from probes.mailboxes import Cursor, Place, Placement, Sighting
+from probes.mailboxes.interface import Cursor, Place, Placement, Sighting
 
 RUNS_KEPT = 1_000
 """Runs kept of one job or path: a run lies in the slot `tick` modulo this."""

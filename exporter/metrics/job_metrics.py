@@ -14,7 +14,7 @@ from exporter.metrics.result_values import (
     mx_hosts,
 )
 from exporter.model import Job, Run, TargetChange
-from probes.registry import KINDS
+from probes.registry.rows import KINDS
 from probes.result import ProbeResult, Reason, owner_of
 
 

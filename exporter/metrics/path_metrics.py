@@ -25,7 +25,7 @@ from probes.canary.evidence import Evidence
 from probes.canary.lifecycle import BESIDE, UNSETTLED, Outcome, State
 from probes.canary.mutation import MutationKind
 from probes.clock import Clock
-from probes.registry import ROUTES
+from probes.registry.rows import ROUTES
 from probes.result import Phase, Reason, owner_of
 
 _IN_FLIGHT = UNSETTLED - {State.PLANNED}

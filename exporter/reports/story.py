@@ -15,7 +15,7 @@ from probes.canary.message import MARKER
 from probes.catalogue import ENTRIES, owner_of_finding
 from probes.catalogue.failures import failure_entry
 from probes.records.subject import Subject
-from probes.registry import KINDS
+from probes.registry.rows import KINDS
 from probes.result import Failure, Finding, Part, ProbeResult, Status
 
 _SOME = 6

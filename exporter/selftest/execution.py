@@ -16,9 +16,9 @@ from exporter.service.loop_monitor import LoopMonitor
 from exporter.testbed.servers.world import World, running
 from probes.canary.lifecycle import Outcome, State
 from probes.canary.message import MARKER
-from probes.mailboxes import Content, Message, News, Placement
 from probes.mailboxes.imap.places import place
-from probes.registry import KINDS, MAILBOXES, ROUTES
+from probes.mailboxes.interface import Content, Message, News, Placement
+from probes.registry.rows import KINDS, MAILBOXES, ROUTES
 from probes.result import Phase, ProbeResult
 from probes.run import Lag, run_once
 from probes.trace import Trace

@@ -15,9 +15,9 @@ from exporter.service.runs import event_of, unstored
 from exporter.service.supervision import Supervisor, log_error
 from probes.canary.lifecycle import UNSETTLED
 from probes.clock import Clock, Instant
-from probes.mailboxes import Content, Cursor, Look, News, Report, Sighting, message_of
+from probes.mailboxes.interface import Content, Cursor, Look, News, Report, Sighting, message_of
 from probes.net import Net
-from probes.registry import MAILBOXES
+from probes.registry.rows import MAILBOXES
 from probes.tasks import cancel
 
 LOG = logging.getLogger("mailcanary")

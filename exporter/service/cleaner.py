@@ -10,7 +10,7 @@ from exporter.model import CanaryRecord, Mailbox
 from exporter.service.publisher import Publisher
 from probes.clock import Clock
 from probes.net import Net
-from probes.registry import MAILBOXES
+from probes.registry.rows import MAILBOXES
 from probes.result import ProbeFailure
 
 LOG = logging.getLogger("mailcanary")

@@ -13,7 +13,7 @@ from exporter.service.publisher import Publisher
 from probes.canary.evidence import Evidence, ExaminationContext, examine, unread
 from probes.lookups.dkim_keys import keys_for
 from probes.lookups.organisational_domains import organisations_for
-from probes.mailboxes import Content
+from probes.mailboxes.interface import Content
 from probes.net import Net
 
 LOG = logging.getLogger("mailcanary.evidence")

@@ -10,8 +10,8 @@ from exporter.ledger.ledger import Ledger
 from exporter.ledger.reader import reading
 from exporter.model import Job
 from probes.canary.dkim_selectors import LearntSelector
-from probes.registry import KINDS
-from probes.registry.rows import Kind
+from probes.registry.row_types import Kind
+from probes.registry.rows import KINDS
 
 
 async def with_known_selectors(job: Job, ledger: Ledger, now: datetime) -> Job:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from probes.clock import Clock, Instant
-from probes.mailboxes import Content, Cursor, Following, Look, Message, News, Report
+from probes.mailboxes.interface import Content, Cursor, Following, Look, Message, News, Report
 from probes.result import Failure, Owner, Phase, Reason, one_line
 from probes.run import run_once
 from probes.trace import Trace

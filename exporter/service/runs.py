@@ -12,9 +12,9 @@ from exporter.service.publisher import Publisher
 from exporter.service.run_buffer import RunBuffer
 from probes.canary.lifecycle import Event, ImpossibleEvent, sending_ended
 from probes.canary.message import Canary, compose, new_token
-from probes.mailboxes import Sighting
+from probes.mailboxes.interface import Sighting
 from probes.net import Net
-from probes.registry import KINDS, ROUTES
+from probes.registry.rows import KINDS, ROUTES
 from probes.result import Owner, ProbeFailure, ProbeResult, Reason
 from probes.run import Lag, run_once
 from probes.trace import LineListener, Listener, Trace

@@ -9,7 +9,7 @@ from exporter.service.runs import log_bug, path_host
 from exporter.service.scheduler import Entry, Scheduler, tick_at
 from exporter.service.supervision import Supervisor, log_error
 from probes.clock import Clock
-from probes.registry import KINDS
+from probes.registry.rows import KINDS
 
 Start = Callable[[str, int], Coroutine[Any, Any, None]]
 """Runs the path or job of this name in this slot, to its end."""

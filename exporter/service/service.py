@@ -23,11 +23,7 @@ from exporter.service.publisher import Publisher, Subscriber
 from exporter.service.run_buffer import RunBuffer
 from exporter.service.schedule import Schedule
 from exporter.service.starter import Starter
-from exporter.service.subscribers import (
-    LogSubscriber,
-    MetricsSubscriber,
-    ObservationsSubscriber,
-)
+from exporter.service.subscribers import LogSubscriber, MetricsSubscriber, ObservationsSubscriber
 from exporter.service.supervision import Supervisor
 from probes.clock import SYSTEM_CLOCK, Clock
 from probes.net import Net

@@ -12,13 +12,7 @@ from exporter.reports.timeline import timed, way
 from exporter.reports.wording import milliseconds, visible
 from exporter.terminal.text import status_style, style_of
 from exporter.terminal.waterfall import waterfall
-from probes.result import (
-    Failure,
-    Finding,
-    Part,
-    ProbeResult,
-    all_findings,
-)
+from probes.result import Failure, Finding, Part, ProbeResult, all_findings
 from probes.trace import Step
 
 

@@ -17,8 +17,8 @@ from exporter.web.probe_metrics import metrics_of
 from probes.net import Net
 from probes.records import RecordError
 from probes.records.address import domain_of, parse_domain
-from probes.registry import DEFAULT_KIND, KINDS
 from probes.registry.plugins import PluginError
+from probes.registry.rows import DEFAULT_KIND, KINDS
 from probes.result import ProbeResult, one_line, to_json
 from probes.trace import Line, Step
 

@@ -1,7 +1,7 @@
 """Kinds, routes and mailboxes of other packages, found by their entry points.
 
 A package declares `mailcanary.kinds`, `mailcanary.routes` or `mailcanary.mailboxes` entry points;
-the name is the word of the configuration file, the object is a row of `probes.registry.rows`.
+the name is the word of the configuration file, the object is a row of `probes.registry.row_types`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -76,7 +76,7 @@ class PluginTable(Mapping[str, R]):
             raise PluginError(f"{_named(point)}: cannot be loaded: {why}") from error
         if not isinstance(row, self._row):
             raise PluginError(
-                f"{_named(point)}: is not a {self._row.__name__} of probes.registry.rows"
+                f"{_named(point)}: is not a {self._row.__name__} of probes.registry.row_types"
             )
         if not is_dataclass(row.target):
             raise PluginError(f"{_named(point)}: its target is not a dataclass")

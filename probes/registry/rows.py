@@ -1,93 +1,166 @@
-"""The rows of the registry: everything the service knows of a kind, a route or a mailbox."""
+"""The tables of what can be measured: one row per kind, route and mailbox."""
 
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import replace
 
 from probes.canary.dkim_selectors import LearntSelector
-from probes.canary.message import Canary
-from probes.mailboxes import Cursor, Interest, Report
-from probes.net import Net
+from probes.kinds import mailbox_reading, mx, nameservers, submission
+from probes.kinds.policy import probe as policy
+from probes.kinds.sender import probe as sender
+from probes.mailboxes.imap import watch as imap
+from probes.registry.plugins import PluginTable
+from probes.registry.row_types import Diagnosed, Kind, MailboxKind, RouteKind
 from probes.result import Aspect, Phase
-from probes.trace import Trace
+from probes.routes import direct
+from probes.routes import submission as submission_route
+
+_OPENING = (
+    *(Phase.DNS_ADDRESS, Phase.CONNECT, Phase.TLS, Phase.GREETING, Phase.EHLO, Phase.STARTTLS),
+)
+
+_TRANSACTION = (Phase.MAIL, Phase.RCPT, Phase.DATA, Phase.END_OF_DATA, Phase.QUIT)
 
 
-@dataclass(frozen=True, slots=True)
-class Diagnosed:
-    """An area of a diagnosis: its title, and the sentence for each end it may come to.
-
-    `good`, `flawed` (there are warnings) and `broken` (a finding is a failure) are of runs that
-    came to their end, `bad` and `bad_for_now` (it may pass) of those that did not. `of_a_part`
-    stands for `good` where not everything was examined.
-    """
-
-    title: str
-    good: str
-    flawed: str
-    broken: str
-    bad: str
-    bad_for_now: str
-    of_a_part: str = ""
-    shows: tuple[str, ...] = ()
-    """Families of facts (before the dot) that are shown of each host, address or record."""
-
-    counts_addresses: bool = False
-    """True if the sentence says how many addresses took the session."""
-
-    asks_of_mx_hosts: bool = True
-    """True if names without an address are MX hosts, False if they are name servers."""
+def _with_selectors(
+    target: sender.SenderTarget, learnt: tuple[LearntSelector, ...]
+) -> sender.SenderTarget:
+    return replace(target, learnt=learnt)
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """A one-shot probe: the dataclass of its options and the protocol in order."""
+_MX = Kind(
+    mx.MxTarget,
+    mx.probe,
+    mx.host,
+    phases=(Phase.DNS_MX, *_OPENING, Phase.QUIT),
+    aspects=(Aspect.MX, Aspect.CERTIFICATE, Aspect.CAPABILITIES),
+    has_mx_metrics=True,
+    diagnosed=Diagnosed(
+        title="Receiving mail",
+        good="mail for {domain} is taken",
+        flawed="mail for {domain} is taken",
+        broken="the mail servers of {domain} answer",
+        bad="mail for {domain} cannot be delivered",
+        bad_for_now="mail for {domain} is deferred now",
+        shows=("tls", "ehlo", "rcpt"),
+        counts_addresses=True,
+    ),
+)
 
-    target: type
-    probe: Callable[[Net, Any, Trace], Awaitable[None]]
-    host: Callable[[Any], str]
-    """Which host (or domain) a target loads; the scheduler paces by it."""
+_MAILBOX = Kind(
+    mailbox_reading.MailboxTarget,
+    mailbox_reading.probe,
+    mailbox_reading.host,
+    aspects=(Aspect.CERTIFICATE,),
+)
 
-    phases: tuple[Phase, ...] = ()
-    """Phases that are shown at zero from the start; others appear with their first run."""
+_SUBMISSION = Kind(
+    submission.SubmissionTarget,
+    submission.probe,
+    submission.host,
+    phases=(*_OPENING, Phase.AUTH, Phase.QUIT),
+    aspects=(Aspect.CERTIFICATE,),
+)
 
-    aspects: tuple[Aspect, ...] = ()
-    """Aspects of a target that are compared from run to run."""
+_POLICY = Kind(
+    policy.PolicyTarget,
+    policy.probe,
+    policy.host,
+    aspects=(
+        *(Aspect.MX, Aspect.CERTIFICATE, Aspect.CAPABILITIES),
+        *(Aspect.STS_RECORD, Aspect.STS_POLICY, Aspect.TLSRPT, Aspect.TLSA),
+    ),
+    diagnosed=Diagnosed(
+        title="Transport security",
+        good="nothing that {domain} promises about TLS is broken",
+        flawed="what {domain} promises about TLS has defects, and mail is delivered all the same",
+        broken="part of what {domain} promises about TLS is broken, and mail is delivered all the "
+        "same",
+        bad="senders that hold {domain} to its word do not deliver",
+        bad_for_now="senders that hold {domain} to its word do not deliver now",
+        shows=("dane",),
+    ),
+)
 
-    diagnosed: Diagnosed | None = None
-    """The area of a diagnosis; None if `diagnose` does not run this kind."""
+_SENDER = Kind(
+    sender.SenderTarget,
+    sender.probe,
+    sender.host,
+    aspects=(Aspect.SPF, Aspect.DKIM, Aspect.DMARC, Aspect.LISTING),
+    with_selectors=_with_selectors,
+    diagnosed=Diagnosed(
+        title="Sending mail",
+        good="receivers can tell mail of {domain} from forged mail",
+        flawed="what {domain} says of its mail has defects",
+        broken="receivers cannot rely on what {domain} says of its mail",
+        bad="receivers have reason to doubt mail of {domain}",
+        bad_for_now="receivers cannot find out now what {domain} says of its mail",
+        of_a_part="by what was examined, receivers can tell mail of {domain} from forged mail",
+        shows=("spf", "dkim", "dmarc", "rdns", "dnsbl"),
+    ),
+)
 
-    has_mx_metrics: bool = False
-    """True if its parts are MX hosts with metrics of their own (`mailcanary_mx_*`)."""
+_NAMESERVERS = Kind(
+    nameservers.NameserversTarget,
+    nameservers.probe,
+    nameservers.host,
+    aspects=(Aspect.NAMESERVERS,),
+    diagnosed=Diagnosed(
+        title="Name servers",
+        good="the zone of {domain} is served with authority",
+        flawed="the name servers of {domain} answer, and not all as they should",
+        broken="the name servers of {domain} are in trouble",
+        bad="the name servers of {domain} are in trouble",
+        bad_for_now="the name servers of {domain} are in trouble now",
+        shows=("dns",),
+        asks_of_mx_hosts=False,
+    ),
+)
 
-    with_selectors: Callable[[Any, tuple[LearntSelector, ...]], Any] | None = None
-    """Add to a target the DKIM selectors seen on canaries from its host; None: it needs none."""
+KINDS = PluginTable(
+    "mailcanary.kinds",
+    Kind,
+    {
+        "mx": _MX,
+        "mailbox": _MAILBOX,
+        "submission": _SUBMISSION,
+        "policy": _POLICY,
+        "sender": _SENDER,
+        "nameservers": _NAMESERVERS,
+    },
+)
 
+DEFAULT_KIND = "mx"
+"""The kind of a probe by `/probe` that names no module."""
 
-@dataclass(frozen=True, slots=True)
-class RouteKind:
-    """A way to hand a canary over."""
+ROUTES = PluginTable(
+    "mailcanary.routes",
+    RouteKind,
+    {
+        "submission": RouteKind(
+            submission_route.SubmissionRoute,
+            submission_route.hand_over,
+            submission_route.host,
+            phases=(*_OPENING, Phase.AUTH, *_TRANSACTION),
+        ),
+        "direct": RouteKind(
+            direct.DirectRoute,
+            direct.hand_over,
+            direct.host,
+            phases=(Phase.DNS_MX, *_OPENING, *_TRANSACTION),
+        ),
+    },
+)
 
-    target: type
-    hand_over: Callable[[Net, Any, Canary, Trace], Awaitable[None]]
-    host: Callable[[Any, Canary], str]
-    phases: tuple[Phase, ...] = ()
-    """Phases that are shown at zero from the start; others appear with their first run."""
-
-
-@dataclass(frozen=True, slots=True)
-class MailboxKind:
-    """A way to see canaries arrive.
-
-    `watch` runs until it is cancelled or raises ProbeFailure; the caller reconnects. `remove`
-    deletes our own settled canaries, given as folder, epoch and id -> token (see `Place`), and
-    returns the tokens that are gone.
-    """
-
-    target: type
-    watch: Callable[[Net, Any, Interest, Mapping[str, Cursor], Report], Awaitable[None]]
-    remove: Callable[[Net, Any, str, str, Mapping[str, str]], Awaitable[frozenset[str]]]
-    keep: Callable[[Any], float | None]
-    """Seconds a settled canary stays in the mailbox, None for ever."""
-    host: Callable[[Any], str]
-    trusted_authserv_ids: Callable[[Any], tuple[str, ...]]
-    """Whose Authentication-Results are believed; empty = whoever is found to be the receiver."""
+MAILBOXES = PluginTable(
+    "mailcanary.mailboxes",
+    MailboxKind,
+    {
+        "imap": MailboxKind(
+            imap.ImapMailbox,
+            imap.watch,
+            imap.remove,
+            imap.keep,
+            imap.host,
+            imap.trusted_authserv_ids,
+        ),
+    },
+)

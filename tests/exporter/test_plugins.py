@@ -101,7 +101,7 @@ def test_the_schema_and_check_config_know_it(tmp_path: Path) -> None:
     [
         ("folder = no.such.module:ROW", "cannot be loaded: ModuleNotFoundError"),
         (f"folder = {DOOR}.odd:MISSING", "cannot be loaded: AttributeError"),
-        (f"folder = {DOOR}.odd:NOT_A_ROW", "is not a RouteKind of probes.registry.rows"),
+        (f"folder = {DOOR}.odd:NOT_A_ROW", "is not a RouteKind of probes.registry.row_types"),
         (f"folder = {DOOR}.odd:NO_OPTIONS", "its target is not a dataclass"),
         (f"folder = {DOOR}.odd:UNDOCUMENTED", "option folder has no documentation"),
         (f"direct = {DOOR}.folder:ROUTE", "the name 'direct' is taken"),

@@ -15,7 +15,11 @@ import pytest
 ROOT = Path(__file__).parents[2]
 SOURCES = ("mailcanary", "probes", "exporter", "pyproject.toml", "setup.py", "README.md", "LICENSE")
 OWN = ("probes", "exporter")
-PLUG_IN = "import mailcanary\nfrom probes.mailboxes import Interest\nprint(Interest.__module__)\n"
+PLUG_IN = (
+    "import mailcanary\n"
+    "from probes.mailboxes.interface import Interest\n"
+    "print(Interest.__module__)\n"
+)
 
 pytest.importorskip("pip", reason="this environment was made without pip")
 
@@ -154,7 +158,7 @@ def with_plug_in(place: Place) -> str:
 
 
 def test_a_plug_in_finds_our_packages(installed: Place) -> None:
-    assert with_plug_in(installed) == "probes.mailboxes\n"
+    assert with_plug_in(installed) == "probes.mailboxes.interface\n"
 
 
 def test_an_editable_install_takes_the_packages_of_the_checkout(copy: Path, tmp_path: Path) -> None:
@@ -162,4 +166,4 @@ def test_an_editable_install_takes_the_packages_of_the_checkout(copy: Path, tmp_
     assert place.run("mailcanary", "--version").startswith("mailcanary ")
     where = "import mailcanary, exporter.cli; print(exporter.cli.__file__)"
     assert place.run("python", "-c", where).strip() == str(copy / "exporter" / "cli.py")
-    assert with_plug_in(place) == "probes.mailboxes\n"
+    assert with_plug_in(place) == "probes.mailboxes.interface\n"

@@ -18,7 +18,7 @@ from exporter.ledger.errors import LedgerError
 from exporter.ledger.ledger import Ledger
 from probes.canary.lifecycle import Event
 from probes.clock import SYSTEM_CLOCK
-from probes.mailboxes import Place, Placement, Sighting
+from probes.mailboxes.interface import Place, Placement, Sighting
 
 
 def say(*words: object) -> None:

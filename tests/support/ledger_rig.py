@@ -11,7 +11,7 @@ from exporter.ledger.ledger import Ledger
 from exporter.model import Change
 from probes.canary.lifecycle import Event
 from probes.clock import Instant
-from probes.mailboxes import Message, Place, Placement, Sighting
+from probes.mailboxes.interface import Message, Place, Placement, Sighting
 from probes.result import Failure, Owner, Phase, PhaseTiming, ProbeResult, Reason
 from tests.support.clock import FakeClock
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from probes.mailboxes import Content, Cursor, Look, Message, News, Sighting
 from probes.mailboxes.imap.watch import ImapMailbox, watch
+from probes.mailboxes.interface import Content, Cursor, Look, Message, News, Sighting
 from probes.net import Net
 from tests.support.messages import composed
 

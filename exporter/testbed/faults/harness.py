@@ -36,8 +36,8 @@ from exporter.testbed.servers.smtp import Script, SmtpPeer
 from probes.canary.message import Canary
 from probes.clock import SYSTEM_CLOCK
 from probes.kinds import mx, submission
-from probes.mailboxes import Message, News, Sighting
 from probes.mailboxes.imap import watch as imap_mailbox
+from probes.mailboxes.interface import Message, News, Sighting
 from probes.net import Net
 from probes.net.dial import Dialer
 from probes.net.resolver import Resolver

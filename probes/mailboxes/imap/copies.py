@@ -7,9 +7,9 @@ on one, delays no look and ends no watch.
 import asyncio
 from dataclasses import replace
 
-from probes.mailboxes import Content, Interest, Message, Place, Report
 from probes.mailboxes.imap.gmail import sorting_of
 from probes.mailboxes.imap.places import uid_of, uid_validity_of
+from probes.mailboxes.interface import Content, Interest, Message, Place, Report
 from probes.net import Net
 from probes.net.imap import ImapSession
 from probes.records.raw_message import MAX_HEADER, MAX_MESSAGE

@@ -15,8 +15,8 @@ from typing import NamedTuple
 from probes.canary.bounce import bounced_token
 from probes.canary.message import MARKER, recognise, recognise_body
 from probes.clock import Clock, Instant
-from probes.mailboxes import Cursor, Interest, Look, Placement, Report, Sighting
 from probes.mailboxes.imap import places
+from probes.mailboxes.interface import Cursor, Interest, Look, Placement, Report, Sighting
 from probes.net.errors import NetError
 from probes.net.imap import Folder, ImapSession, quote, uid_set
 from probes.records.bounces.values import Bounce

@@ -1,6 +1,6 @@
 """Places and cursors in the words of IMAP: epoch = UIDVALIDITY, id = UID (RFC 3501 §2.3.1.1)."""
 
-from probes.mailboxes import Cursor, Place
+from probes.mailboxes.interface import Cursor, Place
 
 _MOST = 2**32 - 1
 

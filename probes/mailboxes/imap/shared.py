@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from probes.clock import Clock
-from probes.mailboxes import Interest
 from probes.mailboxes.imap.folder import FolderWatch, Pace
+from probes.mailboxes.interface import Interest
 from probes.net.imap import ImapSession
 from probes.records.imap.responses import FolderStatus
 from probes.result import Phase, ProbeFailure, Reason

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from probes.canary.message import MARKER, TOKEN_HEADER, recognise, recognise_body
-from probes.mailboxes import Cursor, Following, Interest, Placement, Report
 from probes.mailboxes.imap.copies import fetch_copies
 from probes.mailboxes.imap.folder import (
     CHUNK,
@@ -15,6 +14,7 @@ from probes.mailboxes.imap.folder import (
     sections,
 )
 from probes.mailboxes.imap.shared import FEWEST, SharedWatch, can_share
+from probes.mailboxes.interface import Cursor, Following, Interest, Placement, Report
 from probes.net import Net
 from probes.net.imap import ImapSession, quote, uid_set
 from probes.options import Seconds, option

@@ -15,7 +15,7 @@ from probes.net import Net
 from probes.net.dial import Dialer
 from probes.net.resolver import Resolver
 from probes.net.tls import TrustStore
-from probes.registry import KINDS, ROUTES
+from probes.registry.rows import KINDS, ROUTES
 from probes.result import ProbeResult
 from probes.run import run_once
 

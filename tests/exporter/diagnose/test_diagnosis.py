@@ -23,7 +23,7 @@ from exporter.testbed.servers.script import Close, Say, Wait
 from exporter.testbed.servers.smtp import Script
 from probes.net import Net
 from probes.net.tls import TrustStore
-from probes.registry import KINDS
+from probes.registry.rows import KINDS
 from probes.result import Owner, Status
 from probes.trace import Step
 from tests.servers.certificates import Authority

@@ -8,8 +8,8 @@ from exporter.analysis.mailbox_state import MailboxState
 from exporter.ledger.reader import reading
 from exporter.ledger.tables import SCHEMA_VERSION
 from probes.canary.lifecycle import Event, State
-from probes.mailboxes import Cursor, Message, Place
 from probes.mailboxes.imap import places
+from probes.mailboxes.interface import Cursor, Message, Place
 from tests.support.clock import FakeClock
 from tests.support.ledger_rig import BEGIN, opened, sighting
 

@@ -18,20 +18,11 @@ from probes.canary.evidence import SCHEMA_VERSION, Evidence, ExaminationContext,
 from probes.canary.hops import OurTimes
 from probes.canary.lifecycle import Event
 from probes.clock import Instant
-from probes.mailboxes import Message, Sighting
+from probes.mailboxes.interface import Message, Sighting
 from probes.records.raw_message import MAX_MESSAGE
 from probes.result import Phase, PhaseTiming, ProbeResult
 from tests.support.clock import FakeClock
-from tests.support.ledger_rig import (
-    BEGIN,
-    LATE,
-    LOST,
-    Rig,
-    as_version_4,
-    message,
-    opened,
-    sighting,
-)
+from tests.support.ledger_rig import BEGIN, LATE, LOST, Rig, as_version_4, message, opened, sighting
 
 CONTENT = b"Subject: x [t]\r\nX-Mailcanary: t\r\n\r\nbody\r\n"
 INBOX = message("t", "INBOX", 5)

@@ -14,7 +14,7 @@ from exporter.ledger.store import RUNS_KEPT
 from exporter.ledger.waiting import GIVE_UP_AFTER
 from exporter.model import Run
 from probes.canary.lifecycle import Event, ImpossibleEvent, Outcome, State
-from probes.mailboxes import Cursor
+from probes.mailboxes.interface import Cursor
 from probes.records.reply import Reply
 from probes.records.subject import Subject
 from probes.result import Failure, Finding, Owner, Part, Phase, ProbeResult, Reason, Status

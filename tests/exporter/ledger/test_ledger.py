@@ -10,7 +10,7 @@ import pytest
 from exporter.ledger.ledger import MAX_COPIES
 from exporter.model import Run
 from probes.canary.lifecycle import Event, ImpossibleEvent, Outcome, State
-from probes.mailboxes import Place, Placement
+from probes.mailboxes.interface import Place, Placement
 from probes.result import Failure, Owner, Phase, Reason
 from tests.support.clock import FakeClock
 from tests.support.ledger_rig import BEGIN, LATE, LOST, failure, opened, result, sighting

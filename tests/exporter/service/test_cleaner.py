@@ -17,8 +17,8 @@ from exporter.service.subscribers import MetricsSubscriber
 from exporter.testbed.servers.imap import OK, Answers, ImapPeer
 from exporter.testbed.servers.script import Say
 from probes.canary.message import new_token
-from probes.mailboxes import Place
 from probes.mailboxes.imap.watch import ImapMailbox
+from probes.mailboxes.interface import Place
 from probes.net.tls import TrustStore
 from probes.options import Host, Port, Seconds, Secret
 from tests.servers.imap import Raw

@@ -14,7 +14,7 @@ from exporter.service.mailbox_watcher import (
     WatchState,
 )
 from probes.clock import Instant
-from probes.mailboxes import (
+from probes.mailboxes.interface import (
     Content,
     Cursor,
     Following,

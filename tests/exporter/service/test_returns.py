@@ -13,7 +13,7 @@ from exporter.testbed.servers.script import Say, Signal
 from probes.canary.lifecycle import Event, Outcome
 from probes.canary.message import new_token
 from probes.clock import Instant
-from probes.mailboxes import Place, Placement, Sighting
+from probes.mailboxes.interface import Place, Placement, Sighting
 from probes.records.bounces.values import Action, Bounce, BouncedRecipient
 from tests.servers.imap import Answer, Raw
 from tests.support.service_rig import record_of, running, write_config

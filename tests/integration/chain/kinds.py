@@ -19,7 +19,7 @@ from probes.net.dial import Dialer
 from probes.net.resolver import Resolver
 from probes.net.tls import TrustStore
 from probes.options import Secret
-from probes.registry import KINDS
+from probes.registry.rows import KINDS
 from probes.result import ProbeResult, to_json
 from probes.run import run_once
 from tests.integration.chain import layout

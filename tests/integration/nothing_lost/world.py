@@ -18,7 +18,7 @@ from aiosmtpd.smtp import Envelope
 from exporter.demo.behaviours import AfterData, Treatment, WorldBehaviour
 from exporter.demo.faults import Fault
 from exporter.demo.world import MailWorld
-from probes.mailboxes import Placement
+from probes.mailboxes.interface import Placement
 from tests.integration.nothing_lost.plan import DISCARDED, RESET_KEPT, RESET_LOST, SLOW
 
 SLOW_SECONDS = 8.0

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import pytest
 
-from probes.mailboxes import (
+from probes.mailboxes.interface import (
     Content,
     Cursor,
     Following,
@@ -23,7 +23,7 @@ from probes.mailboxes import (
     message_of,
 )
 from probes.net.tls import TrustStore
-from probes.registry import MAILBOXES
+from probes.registry.rows import MAILBOXES
 from probes.result import ProbeFailure
 from tests.support.network import net
 from tests.support.watching import WAIT, Told, Waiting, canary
@@ -36,7 +36,7 @@ class MailboxUnderTest(Protocol):
     """A mailbox on a server of its own, empty at first."""
 
     kind: str
-    """Its row in `probes.registry.MAILBOXES`."""
+    """Its row in `probes.registry.rows.MAILBOXES`."""
     target: Any
 
     async def deliver(self, content: bytes) -> None:

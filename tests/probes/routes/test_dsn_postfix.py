@@ -13,8 +13,8 @@ from exporter.testbed.servers.script import Send
 from exporter.testbed.servers.smtp import Script, SmtpPeer
 from probes.canary.message import Canary
 from probes.clock import SYSTEM_CLOCK
-from probes.mailboxes import Sighting
 from probes.mailboxes.imap.watch import ImapMailbox
+from probes.mailboxes.interface import Sighting
 from probes.net import Net
 from probes.net.tls import TrustStore
 from probes.options import FilePath, Host, Port, Seconds, Secret

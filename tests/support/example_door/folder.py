@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from probes.canary.message import Canary, recognise
-from probes.mailboxes import (
+from probes.mailboxes.interface import (
     Content,
     Cursor,
     Following,
@@ -21,7 +21,7 @@ from probes.mailboxes import (
 )
 from probes.net import Net
 from probes.options import Seconds, option
-from probes.registry.rows import MailboxKind, RouteKind
+from probes.registry.row_types import MailboxKind, RouteKind
 from probes.result import Handover, HandoverState, Phase, ProbeFailure, Reason
 from probes.tasks import TaskSet
 from probes.trace import Trace

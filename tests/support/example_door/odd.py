@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from probes.registry.rows import RouteKind
+from probes.registry.row_types import RouteKind
 from tests.support.example_door.folder import hand_over
 
 

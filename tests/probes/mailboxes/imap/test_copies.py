@@ -7,10 +7,10 @@ import pytest
 
 from exporter.testbed.servers.imap import OK, Answers, ImapPeer
 from exporter.testbed.servers.script import Close, Say
-from probes.mailboxes import Content, Message
 from probes.mailboxes.imap import places
 from probes.mailboxes.imap.copies import fetch_copies
 from probes.mailboxes.imap.watch import ImapMailbox
+from probes.mailboxes.interface import Content, Message
 from probes.net.tls import TrustStore
 from probes.options import Host, Port, Secret
 from tests.servers.imap import Answer, Raw

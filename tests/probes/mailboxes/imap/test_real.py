@@ -12,9 +12,17 @@ import pytest_asyncio
 import uvloop
 
 from exporter.demo.imap_server import ImapServer
-from probes.mailboxes import Content, Cursor, Look, Message, Placement, Sighting, message_of
 from probes.mailboxes.imap import places
 from probes.mailboxes.imap.watch import ImapMailbox, remove, watch
+from probes.mailboxes.interface import (
+    Content,
+    Cursor,
+    Look,
+    Message,
+    Placement,
+    Sighting,
+    message_of,
+)
 from probes.net import Net
 from probes.net.imap import ImapSession
 from probes.net.tls import TrustStore

@@ -6,8 +6,8 @@ import pytest
 
 from exporter.testbed.servers.imap import CAPABILITIES, OK, Answers, ImapPeer
 from exporter.testbed.servers.script import Close, Read, Say
-from probes.mailboxes import Look, Placement, Sighting
 from probes.mailboxes.imap.watch import ImapMailbox
+from probes.mailboxes.interface import Look, Placement, Sighting
 from probes.net import Net
 from probes.net.tls import TrustStore
 from probes.options import FilePath, Host, Port, Seconds, Secret

@@ -9,10 +9,18 @@ import pytest
 
 from exporter.testbed.servers.imap import OK, Answers, ImapPeer
 from exporter.testbed.servers.script import Close, Read, Say, Signal, Step, WaitFor
-from probes.mailboxes import Content, Cursor, Following, Look, Message, Placement, Sighting
 from probes.mailboxes.imap import places
 from probes.mailboxes.imap.folder import CHUNK, SLICE
 from probes.mailboxes.imap.watch import ImapMailbox, host, junk_among, keep, remove, watch
+from probes.mailboxes.interface import (
+    Content,
+    Cursor,
+    Following,
+    Look,
+    Message,
+    Placement,
+    Sighting,
+)
 from probes.net import Net
 from probes.net.tls import TrustStore
 from probes.options import Host, Port, Seconds, Secret
