@@ -23,7 +23,7 @@ FAMILIES = (
     Family(
         "mailcanary_canaries_total",
         COUNTER,
-        "Canaries by what became of them.",
+        "Settled canaries, and events beside, by outcome.",
         ("path", "outcome"),
     ),
     Family(
@@ -56,7 +56,7 @@ FAMILIES = (
     Family(
         "mailcanary_failures_total",
         COUNTER,
-        "Failures on a mail path by phase, reason and who has to act.",
+        "Failures on a mail path by phase, reason and owner.",
         ("path", "phase", "reason", "owner"),
     ),
     Family(
@@ -123,7 +123,7 @@ FAMILIES = (
     Family(
         "mailcanary_authentication_result",
         GAUGE,
-        "Always 1; the labels say what was found about the newest copy, and by whom.",
+        "Verdicts of receivers and filters on the newest copy; always 1.",
         ("path", "by", "method", "result"),
     ),
     Family(
@@ -135,7 +135,7 @@ FAMILIES = (
     Family(
         "mailcanary_evidence_finding",
         GAUGE,
-        "Always 1; the labels say what is to be complained of in the newest copy.",
+        "Findings about the newest copy; always 1.",
         ("path", "code", "status"),
     ),
     Family(
@@ -167,7 +167,7 @@ FAMILIES = (
     Family(
         "mailcanary_probe_failures_total",
         COUNTER,
-        "Failed runs of a job by phase, reason and who has to act.",
+        "Failed runs of a job by phase, reason and owner.",
         ("probe", "phase", "reason", "owner"),
     ),
     Family(
@@ -247,7 +247,7 @@ FAMILIES = (
     Family(
         "mailcanary_mailbox_failures_total",
         COUNTER,
-        "Ends of a mailbox watch by phase, reason and who has to act.",
+        "Ends of a mailbox watch by phase, reason and owner.",
         ("mailbox", "phase", "reason", "owner"),
     ),
     Family(
@@ -316,7 +316,7 @@ FAMILIES = (
     Family(
         "mailcanary_build_info",
         GAUGE,
-        "Always 1; the labels say what is running.",
+        "The running versions, as labels; always 1.",
         ("version", "python"),
     ),
 )

@@ -33,7 +33,7 @@ DKIM_KEY = Entry(
 DKIM_UNUSABLE = Entry(
     "arrival.dkim.unusable",
     "A DKIM signature cannot be judged",
-    "It proves nothing to anybody who reads it as the standard says.",
+    "It proves nothing to a receiver that follows the standard.",
     "Look at the signature's tags in the evidence; sign with rsa-sha256 or ed25519-sha256.",
     _EXPLAIN,
     "RFC 6376 §6.1",
@@ -133,7 +133,7 @@ EVIDENCE_SHORTENED = Entry(
     "arrival.evidence.shortened",
     "A copy proves more than is kept of it",
     "Of each list only the first ten entries are in the ledger, and long texts are cut.",
-    "Nothing, as a rule: such a header is made by a mail loop or by somebody who plays.",
+    "Nothing, as a rule: a mail loop or a prank makes such a header.",
     _EXPLAIN,
     "",
     Owner.MONITOR,
@@ -164,7 +164,7 @@ ALTERED: Mapping[str, Entry] = {
     kind: Entry(
         f"arrival.altered.{kind}",
         summary,
-        "A change may break DKIM signatures, and the reader does not see what was sent.",
+        "A change may break DKIM signatures, and the reader sees another message than we sent.",
         "Where it is not wanted, configure the filter or gateway at the hop that the evidence "
         "names.",
         _EXPLAIN,

@@ -26,7 +26,7 @@ KEY_MULTIPLE = Entry(
     "dkim.key_multiple",
     "There are several TXT records at a DKIM selector",
     "Which one a receiver takes is not defined: signatures pass here and fail there.",
-    "Remove all but the one whose private key signs.",
+    "Remove all records but the one of the private key in use.",
     _DIG,
     "RFC 6376 §3.6.2.2",
     Owner.THEIR_DNS,

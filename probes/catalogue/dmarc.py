@@ -138,7 +138,7 @@ TAG_RETIRED = Entry(
     "dmarc.tag_retired",
     "The record has a tag that DMARC no longer has",
     "Receivers of today ignore it, older ones do not: the same mail meets two policies.",
-    "Remove pct, rf and ri; t=y is what pct=0 was used for.",
+    "Remove pct, rf and ri; t=y replaces pct=0.",
     _DIG,
     _RECORD,
     Owner.THEIR_DNS,
@@ -174,8 +174,8 @@ UNALIGNED = Entry(
 REPORTS_MISSING = Entry(
     "dmarc.reports_missing",
     "The record asks for no aggregate reports",
-    "Nobody hears which mail fails and who forges the domain.",
-    "Add rua=mailto:dmarc@{host} and read what comes.",
+    "Nobody hears which mail fails, and nobody hears of forgeries of the domain.",
+    "Add rua=mailto:dmarc@{host} and read the reports.",
     _DIG,
     _RECORD,
     Owner.THEIR_DNS,
@@ -198,7 +198,7 @@ REPORT_SIZE_RETIRED = Entry(
 REPORTS_UNDELIVERABLE = Entry(
     "dmarc.reports_undeliverable",
     "Reports are wanted at a domain that takes no mail",
-    "Receivers bounce or drop them: nobody hears who uses the domain.",
+    "Receivers bounce or drop them: nobody hears of other users of the domain.",
     "Correct the address in rua= or ruf=, or publish an MX record at {subject}.",
     "dig @{resolver} MX {subject}\ndig @{resolver} A {subject}",
     "RFC 9989 §4.7",

@@ -42,7 +42,7 @@ ADDRESS_LOOKUP_FAILED = Entry(
 HOSTS_LEFT_OUT = Entry(
     "mx.hosts_left_out",
     "The domain has more hosts or addresses than one run probes",
-    "What was not probed may be broken without this run seeing it.",
+    "The rest may be broken without this run seeing it.",
     "Remove MX records nobody needs; a job of the service probes `max_hosts` of them.",
     _DIG_MX,
     "RFC 5321 §5.1",

@@ -46,7 +46,7 @@ TCP_FAILED = Entry(
 ANSWERS_DIFFER = Entry(
     "nameservers.answers_differ",
     "The name servers do not say the same",
-    "What a sender does depends on whom its resolver happened to ask.",
+    "The behaviour of a sender depends on the server that its resolver happened to ask.",
     "Find out why the zone is not transferred to all of them, and raise its serial number.",
     "dig @{address} +norecurse {rdtype} {name}",
     "RFC 1034 §4.3.5",
@@ -96,7 +96,7 @@ UNRESOLVED = Entry(
 LEFT_OUT = Entry(
     "nameservers.left_out",
     "The zone has more name servers than one run asks",
-    "What was not asked may be broken without this run seeing it.",
+    "The rest may be broken without this run seeing it.",
     "Raise `max_servers` of the job.",
     _NS,
     "",

@@ -13,7 +13,7 @@ RDNS_MISSING = Entry(
     "rdns.missing",
     "A sending address has no name",
     "Many receivers refuse mail from addresses without reverse DNS.",
-    "Have whoever assigns the address publish a PTR record for {address}: the EHLO name.",
+    "Have the provider of the address publish a PTR record for {address}: the EHLO name.",
     _DIG_PTR,
     _IPREV,
     Owner.THEIR_DNS,
@@ -109,8 +109,8 @@ EHLO_LOOKUP_FAILED = Entry(
 DNSBL_LISTED = Entry(
     "dnsbl.listed",
     "A sending address is on a block list",
-    "Receivers that use the list refuse or junk what the machine sends.",
-    "Read the list's reason, stop what caused it, then ask the list to remove {address}.",
+    "Receivers that use the list refuse or junk the machine's mail.",
+    "Read the list's reason, stop its cause, then ask the list to remove {address}.",
     _DIG_LISTED,
     "RFC 5782 §2.1",
     Owner.US,
@@ -120,7 +120,7 @@ DNSBL_LISTED = Entry(
 DNSBL_LIST_UNHEALTHY = Entry(
     "dnsbl.list_unhealthy",
     "A block list fails its own test entries, or refuses to answer us",
-    "What it says is worth nothing here: neither listed nor not listed.",
+    "Its answer is worth nothing here: neither listed nor not listed.",
     "Ask it through a resolver of your own (large lists refuse public ones), check the key, or "
     "take the list out of the configuration.",
     "dig @{resolver} A 2.0.0.127.{list}\ndig @{resolver} A 1.0.0.127.{list}",
@@ -145,8 +145,8 @@ DNSBL_FAMILY_UNSUPPORTED = Entry(
 RHSBL_LISTED = Entry(
     "rhsbl.listed",
     "A domain of our mail is on a block list",
-    "Receivers that use the list refuse or junk mail that shows the domain, whoever sends it.",
-    "Read the list's reason, stop what caused it, then ask the list to remove {name}.",
+    "Receivers that use the list refuse or junk mail that shows the domain, from any sender.",
+    "Read the list's reason, stop its cause, then ask the list to remove {name}.",
     _DIG_LISTED,
     "RFC 5782 §3",
     Owner.US,
@@ -156,7 +156,7 @@ RHSBL_LISTED = Entry(
 RHSBL_LIST_UNHEALTHY = Entry(
     "rhsbl.list_unhealthy",
     "A block list of domains fails its own test entries, or refuses to answer us",
-    "What it says is worth nothing here: neither listed nor not listed.",
+    "Its answer is worth nothing here: neither listed nor not listed.",
     "Ask it through a resolver of your own (large lists refuse public ones), check the key, or "
     "take the list out of the configuration.",
     "dig @{resolver} A test.{list}\ndig @{resolver} A invalid.{list}",
@@ -170,7 +170,7 @@ RHSBL_LIST_UNHEALTHY = Entry(
 LEFT_OUT = Entry(
     "sender.left_out",
     "The job names more addresses, selectors or lists than one run probes",
-    "What was not probed may be broken without this run seeing it.",
+    "The rest may be broken without this run seeing it.",
     "Make two jobs of it.",
     "mailcanary check-config",
     "",
@@ -180,9 +180,9 @@ LEFT_OUT = Entry(
 
 NOT_EXAMINED = Entry(
     "sender.not_examined",
-    "Part of what receivers look at was not examined",
+    "Some aspects that receivers look at were not examined",
     "It may be broken without this run seeing it: nothing is said of it, good or bad.",
-    "Give what the evidence names, on the command line or in the job.",
+    "Give the options that the evidence names, on the command line or in the job.",
     "",
     "",
     Owner.MONITOR,

@@ -80,7 +80,7 @@ UNSOLICITED_REPLY = Entry(
     "The server says something that nobody asked for",
     "A client that takes it for the answer to its next command is one answer behind from "
     "then on, and loses or doubles mail.",
-    "Find what answers twice: a proxy or a content filter between the server and the network.",
+    "Find the cause of two answers: a proxy or a filter between the server and the network.",
     SWAKS_EHLO,
     "RFC 5321 §4.2",
     Owner.THEIR_MX,

@@ -49,7 +49,7 @@ STARTTLS_OFFERED_AGAIN = Entry(
 EXTENSIONS_LOST = Entry(
     "smtp.extensions.lost",
     "Extensions that are offered in clear are not offered under TLS",
-    "What answers in clear is not what answers under TLS: a proxy stands between.",
+    "One program answers in clear and another one under TLS: a proxy stands between.",
     "Let the proxy pass the server's own EHLO answer on.",
     SWAKS_EHLO_TLS,
     "RFC 3207 §4.2",
@@ -60,7 +60,7 @@ EXTENSIONS_LOST = Entry(
 EHLO_NAME_CHANGED = Entry(
     "smtp.ehlo.name_changed",
     "The server calls itself otherwise under TLS than in clear",
-    "What answers in clear is not what answers under TLS: a proxy stands between.",
+    "One program answers in clear and another one under TLS: a proxy stands between.",
     "Give both the same name.",
     SWAKS_EHLO_TLS,
     "RFC 5321 §4.1.1.1",
@@ -194,7 +194,7 @@ RCPT_POSTMASTER_REFUSED = Entry(
     "The server refuses mail to postmaster",
     "Nobody can tell the domain's administrators about trouble; it is the one mailbox that "
     "has to exist.",
-    "Make postmaster@{domain} an alias of somebody who reads it.",
+    "Make postmaster@{domain} an alias of a person that reads it.",
     recipient_asked("postmaster@{domain}"),
     "RFC 5321 §4.5.1",
     Owner.THEIR_MX,
@@ -232,7 +232,7 @@ RCPT_OPEN_RELAY = Entry(
 RCPT_SENDER_REFUSED = Entry(
     "rcpt.sender_refused",
     "The server refuses the envelope sender before any recipient was named",
-    "No mail of this sender is taken here, whoever it is for; the questions stay open.",
+    "No mail of this sender is taken here, for any recipient; the questions stay open.",
     "Look at the reply. A refused null sender (<>) makes bounces and reports of delivery "
     "impossible: the server has to take it. Of another sender, its domain, its SPF policy or "
     "our address is refused: ask with a sender you may use (`--from`).",
@@ -262,7 +262,7 @@ RCPT_NOT_ASKED = Entry(
 RCPT_ACCEPTED = Entry(
     "rcpt.accepted",
     "The server takes mail for the recipient",
-    "As it should be. What becomes of the mail behind the server, a canary shows.",
+    "As it should be. A canary shows the further way of the mail.",
     "Nothing.",
     SWAKS_RCPT,
     "RFC 5321 §3.3",

@@ -70,7 +70,7 @@ PERMERROR = Entry(
 NOT_AUTHORISED = Entry(
     "spf.not_authorised",
     "The policy does not authorise one of our sending addresses",
-    "Receivers refuse, junk or distrust what that machine sends.",
+    "Receivers refuse, junk or distrust the mail of that machine.",
     "Add {mechanisms} to the record of {name} before its all, or send from another machine.",
     _DIG,
     "RFC 7208 §2.6",
@@ -179,7 +179,7 @@ TERM_VOID = Entry(
     "A term of the policy finds nothing",
     "It authorises nobody, and receivers allow two such terms before they end in a permanent "
     "error; whoever registers a domain that lapsed can send in our name.",
-    "Take the term out, or publish what it looks for at {subject}.",
+    "Take the term out, or publish the records it looks for at {subject}.",
     "dig @{resolver} A {subject}\ndig @{resolver} AAAA {subject}\ndig @{resolver} MX {subject}",
     _LIMITS,
     Owner.THEIR_DNS,
@@ -208,7 +208,7 @@ COST_TOO_HIGH = Entry(
     "In the worst case the policy needs more than ten look-ups",
     "Mail from addresses that match early passes, other mail ends in a permanent error, and "
     "the next change may reach the addresses that count.",
-    "Replace includes by the networks they stand for, and drop what is no longer used.",
+    "Replace includes by the networks they stand for, and drop unused ones.",
     _DIG,
     _LIMITS,
     Owner.THEIR_DNS,
@@ -231,7 +231,7 @@ COST_HIGH = Entry(
 ALL_MISSING = Entry(
     "spf.all_missing",
     "The record ends without all and without redirect",
-    "What matches nothing is neutral: the policy protects the domain from nobody.",
+    "A sender without a match is neutral: the policy protects the domain from nobody.",
     "End the record with -all (or ~all).",
     _DIG,
     "RFC 7208 §4.7",

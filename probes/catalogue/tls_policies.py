@@ -39,7 +39,7 @@ DNSSEC_BOGUS = Entry(
 DNSSEC_INSECURE = Entry(
     "dnssec.insecure",
     "The domain's MX records are not signed",
-    "DANE cannot protect its mail: whoever forges an answer of the DNS chooses the server.",
+    "DANE cannot protect its mail: a forger of DNS answers chooses the server.",
     "Sign the zone and have the DS record published in the parent zone.",
     _MX,
     "RFC 7672 §2.2.1",
@@ -63,7 +63,7 @@ DNSSEC_RESOLVER_REWRITES = Entry(
     "dnssec.resolver_rewrites",
     "Our own resolver invents addresses for names that do not exist",
     "Names of ours and theirs that are gone look alive; results with NXDOMAIN are not true.",
-    "Use a resolver that answers what it was told.",
+    "Use a resolver that passes answers on unchanged.",
     "dig @{resolver} A nobody-has-this.invalid",
     "RFC 6761 §6.4",
     Owner.OUR_DNS,
@@ -74,7 +74,7 @@ DNSSEC_RESOLVER_REWRITES = Entry(
 DANE_ABSENT = Entry(
     "dane.absent",
     "No host of the domain has TLSA records",
-    "Senders cannot know that the host has TLS: whoever is in between can take it away.",
+    "Senders cannot know that the host has TLS: an attacker in between can take it away.",
     _PUBLISH_TLSA,
     _TLSA,
     "RFC 7672 §2.2",
@@ -87,7 +87,7 @@ DANE_ABSENT = Entry(
 DANE_NOT_SIGNED = Entry(
     "dane.not_signed",
     "TLSA records stand in a zone that is not signed",
-    "Nobody heeds them: without DNSSEC whoever forges the server forges them as well.",
+    "Nobody heeds them: without DNSSEC a forger of the server forges them as well.",
     "Sign the zone of {host}, or take the records away.",
     _TLSA,
     "RFC 7672 §2.2",
@@ -169,7 +169,7 @@ DANE_NO_STARTTLS = Entry(
 
 DANE_ROLLOVER = Entry(
     "dane.rollover",
-    "Some TLSA records match what is served, others do not",
+    "Some TLSA records match the served certificate, others do not",
     "As it should be while a key is changed; a record nobody needs any more vouches for an "
     "old key.",
     "After the change take the old key's record out.",
@@ -184,7 +184,7 @@ DANE_ROLLOVER = Entry(
 DANE_PARTIAL = Entry(
     "dane.partial",
     "Some hosts of the domain have TLSA records, others have none",
-    "Whoever makes the protected hosts unreachable gets the mail through the others.",
+    "An attacker that makes the protected hosts unreachable gets the mail through the others.",
     _PUBLISH_TLSA,
     _TLSA,
     "RFC 7672 §2.2",
@@ -198,7 +198,7 @@ DANE_PARTIAL = Entry(
 STS_ABSENT = Entry(
     "sts.absent",
     "The domain has no MTA-STS policy",
-    "Senders without DANE take any certificate, or none: whoever is in between can read along.",
+    "Senders without DANE take any certificate, or none: an attacker in between can read along.",
     'Publish `_mta-sts.{domain}. IN TXT "v=STSv1; id=1;"` and a policy at '
     "https://mta-sts.{domain}/.well-known/mta-sts.txt, in mode testing at first.",
     _STS,
@@ -408,7 +408,7 @@ TLS_CERTIFICATE_EXPIRES = Entry(
     "tls.certificate_expires",
     "A server's certificate has ended or ends soon",
     "Senders that verify it then do not deliver.",
-    "Renew it, see to it that the server reads the new one, and repair what renews it.",
+    "Renew it, see to it that the server reads the new one, and repair the automatic renewal.",
     S_CLIENT,
     "RFC 5280 §4.1.2.5",
     Owner.THEIR_MX,
