@@ -192,8 +192,6 @@ AREAS: Mapping[str, tuple[Fact, ...]] = {
         Fact("mailbox.messages_today", _COUNT, "The messages in it that came today."),
         Fact("mailbox.quota_storage", _COUNTS, "The KiB in use and the limit."),
         Fact("mailbox.quota_message", _COUNTS, "The messages in use and the limit."),
-        Fact("mailbox.is_up", _FLAG, "Whether the watch of the mailbox is connected."),
-        Fact("mailbox.looked_at", _TIME, "The time of its last look.", True),
     ),
     "Ledger": (
         Fact("ledger.shortened", _FLAG, "Whether the result was too large to be kept whole."),
