@@ -122,6 +122,8 @@ class LogWriter:
         """Write the lines; return how many of them were taken whole."""
         if self._is_cut:
             self._is_cut = not self._send(b"\n")
+            if self._is_cut:  # else a line would stand behind half of another
+                return 0
         ends = [0, *accumulate(map(len, lines))]
         sent = self._send(b"".join(lines))
         written = bisect_right(ends, sent) - 1
