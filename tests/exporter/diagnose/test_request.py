@@ -19,4 +19,4 @@ def test_reading_a_request_loads_no_probe_and_no_client_library() -> None:
 
 
 def test_the_names_of_the_areas_are_those_of_the_registry() -> None:
-    assert AREA_NAMES == tuple(area.name for area in AREAS)
+    assert tuple(area.name for area in AREAS) == AREA_NAMES
