@@ -11,6 +11,8 @@ from exporter.metrics.families import FAMILIES
 from probes.catalogue import ENTRIES
 from probes.registry.rows import KINDS, MAILBOXES, ROUTES
 
+pytestmark = pytest.mark.slow("parses every file for each thing that can be added")
+
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
 SECTION = re.compile(r"^### How to add an? (.+?)\n(.*?)(?=^##)", re.MULTILINE | re.DOTALL)

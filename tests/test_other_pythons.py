@@ -11,6 +11,8 @@ import pytest
 
 from tests.support.places import ROOT
 
+pytestmark = pytest.mark.slow("runs tests under other Pythons")
+
 FILES = (
     "tests/probes/test_tasks.py",
     "tests/exporter/service/test_supervision.py",

@@ -24,6 +24,8 @@ from tests.support.processes import PATIENCE
 from tests.support.serving import QUIET, Serving, serving
 from tests.support.waiting import answered
 
+pytestmark = pytest.mark.slow("starts the program as a process")
+
 NOTICE = re.compile(
     rb"^[-\d]+ [:,\d]+ WARNING log lines dropped, because the log could not be written: (\d+)\n",
     re.MULTILINE,

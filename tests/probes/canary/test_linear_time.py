@@ -9,6 +9,8 @@ from probes.canary.evidence import ExaminationContext, examine
 from probes.canary.message import recognise, recognise_body
 from tests.support.linear_time import Case, cases, is_linear, superlinear
 
+pytestmark = pytest.mark.slow("reads long texts by every reader")
+
 _SENT = b"From: <a@b.test>\r\nSubject: x\r\n\r\nThis is a test.\r\n"
 _KNOWN = ExaminationContext(at=datetime(2026, 3, 1, tzinfo=UTC), lookup=lambda _: ())
 

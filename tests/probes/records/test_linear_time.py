@@ -50,6 +50,8 @@ from probes.records.tlsrpt import is_nearly_tlsrpt_record, parse_tlsrpt_record
 from probes.records.xtext import decode_utf8_address, decode_xtext, undo_xtext
 from tests.support.linear_time import Case, cases, is_linear, superlinear
 
+pytestmark = pytest.mark.slow("reads long texts by every reader")
+
 _AT = datetime(2026, 3, 1, tzinfo=UTC)
 
 

@@ -102,6 +102,7 @@ def test_opendkim_comes_to_the_same(tmp_path: Path, said: bytes, *, expected: bo
     assert ("verification (s=s1, d=sender.test" in told.stdout + told.stderr) is expected
 
 
+@pytest.mark.slow("signs a message of 16 MiB")
 def test_a_body_beyond_what_is_read_of_strangers_is_signed_to_its_end() -> None:
     body = (b"x" * 76 + b"\r\n") * (17 * 1024 * 1024 // 78)
     message = signed(HEADER + b"\r\n" + body)
