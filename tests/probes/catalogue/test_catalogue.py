@@ -25,6 +25,8 @@ from probes.catalogue import owner_of_finding as owner_of
 from probes.records.subject import Subject
 from probes.result import Finding, Owner, Status
 
+pytestmark = pytest.mark.slow("parses every file of the program")
+
 ROOT = Path(__file__).resolve().parents[3]
 CODE = re.compile(r"[a-z0-9]+(\.[a-z0-9_]+)+")
 CATALOGUE = "probes/catalogue/"

@@ -12,6 +12,8 @@ from probes.kinds.policy.consequences import Sender
 from probes.mx.recipients import Question
 from probes.trace import Trace
 
+pytestmark = pytest.mark.slow("parses every file of the program")
+
 ROOT = Path(__file__).resolve().parents[3]
 MADE = {"consequence.", "rcpt.", "dnsbl.health_v", "mailbox.quota_"}
 """Beginnings of names that are put together where they are written."""
