@@ -8,8 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import uvloop
-
+from exporter.commands.common import run_loop
 from exporter.config import ConfigError, load
 from exporter.diagnose.comparison import remembered_in
 from exporter.diagnose.diagnosis import Diagnosis, Remembered, areas_of, build_net, diagnose
@@ -36,8 +35,7 @@ def diagnose_now(request: Request, as_json: bool) -> int:  # noqa: FBT001
         return ExitCode.USAGE
     net = build_net(request, SYSTEM_CLOCK)
     console = Console(stderr=as_json, quiet=as_json, highlight=False)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        diagnosis = runner.run(_watched(net, request, console))
+    diagnosis = run_loop(_watched(net, request, console))
     diagnosis = replace(diagnosis, remembered=remembered)
     if as_json:
         say(json.dumps(document(diagnosis, net), indent=2))

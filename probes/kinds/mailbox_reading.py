@@ -8,8 +8,8 @@ from probes.net import Net
 from probes.net.imap import ImapSession
 from probes.options import option
 from probes.records.imap.responses import Condition, Quota
-from probes.result import Aspect, Finding, Owner, Phase, ProbeFailure, Status, one_line
-from probes.sessions.connecting import first_that_connects, host_addresses
+from probes.result import Aspect, Finding, Phase, Status, one_line
+from probes.sessions.connecting import address_unusable, first_that_connects, host_addresses
 from probes.sessions.imap import ImapServer, handshake, log_in, step
 from probes.trace import Trace
 
@@ -70,15 +70,11 @@ async def _connect(
 
     found = await first_that_connects(addresses, connect)
     trace.facts["address"] = found.address
-    trace.findings.extend(_unusable(target, failure) for failure in found.failures)
+    trace.findings.extend(
+        address_unusable(mailboxes.ADDRESS_UNUSABLE, target.host, failure)
+        for failure in found.failures
+    )
     return found.session
-
-
-def _unusable(target: MailboxTarget, failure: ProbeFailure) -> Finding:
-    is_ours = failure.owner is Owner.MONITOR
-    status = Status.UNTESTABLE if is_ours else Status.WARNING
-    owner = failure.to_failure(Phase.CONNECT).owner
-    return mailboxes.ADDRESS_UNUSABLE.found(status, target.host, failure.detail, owner=owner)
 
 
 async def _introduce(net: Net, target: MailboxTarget, session: ImapSession, trace: Trace) -> None:

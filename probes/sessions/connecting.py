@@ -4,11 +4,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from probes.catalogue.entry import Entry
 from probes.lookups.dnssec import addresses_of
 from probes.net import Net
 from probes.net.dial import canonical
 from probes.net.dns_answer import merged
-from probes.result import Owner, Phase, ProbeFailure
+from probes.result import Finding, Owner, Phase, ProbeFailure, Status
 from probes.trace import Trace
 
 SessionT = TypeVar("SessionT")
@@ -68,3 +69,14 @@ def is_address(host: str) -> bool:
 def source_for(source: str | None, address: str) -> str | None:
     """`source` where it is of the same family as `address`, else None: the dialer's choice."""
     return source if source is not None and (":" in source) == (":" in address) else None
+
+
+def address_unusable(entry: Entry, host: str, failure: ProbeFailure) -> Finding:
+    """Return the finding that an address did not connect while a later one did.
+
+    Untestable if the reason is ours, else a warning; the owner is that of the failure.
+    """
+    is_ours = failure.owner is Owner.MONITOR
+    status = Status.UNTESTABLE if is_ours else Status.WARNING
+    owner = failure.to_failure(Phase.CONNECT).owner
+    return entry.found(status, host, failure.detail, owner=owner)

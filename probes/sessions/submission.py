@@ -20,13 +20,17 @@ from probes.result import (
     Finding,
     Handover,
     HandoverState,
-    Owner,
     Phase,
     ProbeFailure,
     Reason,
     Status,
 )
-from probes.sessions.connecting import first_that_connects, host_addresses, source_for
+from probes.sessions.connecting import (
+    address_unusable,
+    first_that_connects,
+    host_addresses,
+    source_for,
+)
 from probes.sessions.slots import session_slot
 from probes.trace import Trace
 
@@ -212,15 +216,10 @@ async def _connect(
 
     found = await first_that_connects(addresses, connect)
     trace.facts["address"] = found.address
-    trace.findings.extend(_unusable(server.host, failure) for failure in found.failures)
+    trace.findings.extend(
+        address_unusable(smtp.ADDRESS_UNUSABLE, server.host, failure) for failure in found.failures
+    )
     return found.session
-
-
-def _unusable(host: str, failure: ProbeFailure) -> Finding:
-    is_ours = failure.owner is Owner.MONITOR
-    status = Status.UNTESTABLE if is_ours else Status.WARNING
-    owner = failure.to_failure(Phase.CONNECT).owner
-    return smtp.ADDRESS_UNUSABLE.found(status, host, failure.detail, owner=owner)
 
 
 async def _ehlo(session: SmtpSession, name: str, trace: Trace) -> None:
