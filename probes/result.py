@@ -94,16 +94,27 @@ class Reason(StrEnum):
 
 
 class Owner(StrEnum):
-    """The party that has to mend a failure or finding."""
+    """The party that has to mend a failure or finding, by its role in the mail path.
 
-    US = "us"
-    OUR_DNS = "our_dns"
-    NETWORK = "network"
-    THEIR_DNS = "their_dns"
-    THEIR_MX = "their_mx"
-    THEIR_FILTER = "their_filter"
-    THEIR_MAILBOX = "their_mailbox"
+    The first three are on the monitor's side: what they break is untestable. `relay` is the server
+    a route hands its mail to, `sender` the records and the reputation of the sending domain and
+    addresses, `receiver_…` a part of the receiving side.
+    """
+
+    CONFIGURATION = "configuration"
     MONITOR = "monitor"
+    RESOLVER = "resolver"
+    NETWORK = "network"
+    RELAY = "relay"
+    SENDER = "sender"
+    RECEIVER_DNS = "receiver_dns"
+    RECEIVER_MX = "receiver_mx"
+    RECEIVER_FILTER = "receiver_filter"
+    RECEIVER_MAILBOX = "receiver_mailbox"
+
+
+OURS = frozenset({Owner.CONFIGURATION, Owner.MONITOR, Owner.RESOLVER})
+"""The owners on the monitor's side: whatever they break says nothing about the mail path."""
 
 
 class Status(StrEnum):
@@ -131,7 +142,7 @@ class Failure:
     @property
     def is_untestable(self) -> bool:
         """True if the monitor failed, not the mail path."""
-        return self.owner in (Owner.MONITOR, Owner.US, Owner.OUR_DNS)
+        return self.owner in OURS
 
 
 @dataclass(frozen=True, slots=True)
@@ -357,27 +368,27 @@ _TRANSIENT = frozenset(
 )
 
 _OWNER_BY_REASON = {
-    Reason.NXDOMAIN: Owner.THEIR_DNS,
-    Reason.NO_DATA: Owner.THEIR_DNS,
-    Reason.DNSSEC_BOGUS: Owner.THEIR_DNS,
-    Reason.NULL_MX: Owner.THEIR_DNS,
+    Reason.NXDOMAIN: Owner.RECEIVER_DNS,
+    Reason.NO_DATA: Owner.RECEIVER_DNS,
+    Reason.DNSSEC_BOGUS: Owner.RECEIVER_DNS,
+    Reason.NULL_MX: Owner.RECEIVER_DNS,
     Reason.UNREACHABLE: Owner.NETWORK,
-    Reason.GREYLISTED: Owner.THEIR_FILTER,
-    Reason.AUTHENTICATION_FAILED: Owner.US,
-    Reason.JUNKED: Owner.THEIR_FILTER,
-    Reason.LISTED: Owner.US,
+    Reason.GREYLISTED: Owner.RECEIVER_FILTER,
+    Reason.AUTHENTICATION_FAILED: Owner.CONFIGURATION,
+    Reason.JUNKED: Owner.RECEIVER_FILTER,
+    Reason.LISTED: Owner.CONFIGURATION,
     Reason.LIST_UNHEALTHY: Owner.MONITOR,
     Reason.UNTESTABLE: Owner.MONITOR,
     Reason.UNEXPECTED: Owner.MONITOR,
 }
 
 _OWNER_BY_PHASE = {
-    Phase.DNS_MX: Owner.THEIR_DNS,
-    Phase.DNS_ADDRESS: Owner.THEIR_DNS,
-    Phase.ARRIVAL: Owner.THEIR_MAILBOX,
-    Phase.FETCH: Owner.THEIR_MAILBOX,
-    Phase.SELECT: Owner.THEIR_MAILBOX,
-    Phase.SEARCH: Owner.THEIR_MAILBOX,
+    Phase.DNS_MX: Owner.RECEIVER_DNS,
+    Phase.DNS_ADDRESS: Owner.RECEIVER_DNS,
+    Phase.ARRIVAL: Owner.RECEIVER_MAILBOX,
+    Phase.FETCH: Owner.RECEIVER_MAILBOX,
+    Phase.SELECT: Owner.RECEIVER_MAILBOX,
+    Phase.SEARCH: Owner.RECEIVER_MAILBOX,
 }
 
 
@@ -386,8 +397,8 @@ def owner_of(phase: Phase, reason: Reason) -> Owner:
     if reason is Reason.TIMEOUT and phase is Phase.CONNECT:
         return Owner.NETWORK
     if reason is Reason.TIMEOUT and phase in (Phase.DNS_MX, Phase.DNS_ADDRESS, Phase.EVALUATE):
-        return Owner.OUR_DNS  # what we waited for is our own resolver
-    return _OWNER_BY_REASON.get(reason) or _OWNER_BY_PHASE.get(phase, Owner.THEIR_MX)
+        return Owner.RESOLVER  # what we waited for is our own resolver
+    return _OWNER_BY_REASON.get(reason) or _OWNER_BY_PHASE.get(phase, Owner.RECEIVER_MX)
 
 
 _SCALARS = (str, int, float, bool, type(None))

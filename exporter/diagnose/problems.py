@@ -223,7 +223,7 @@ def _because(texts: Entry, failure: Failure | None) -> Entry:
 
 def _for_owner(texts: Entry, owner: Owner) -> Entry:
     """A failure of our own resolver is mended there, regardless of the usual owner."""
-    if owner is not Owner.OUR_DNS or texts.owner is owner:
+    if owner is not Owner.RESOLVER or texts.owner is owner:
         return texts
     return replace(texts, remedy=failure_entry(Phase.DNS_ADDRESS, Reason.TIMEOUT).remedy)
 

@@ -124,12 +124,14 @@ def _counted(result: ProbeResult) -> str:
 def owner_words(owner: Owner) -> str:
     """An owner for people."""
     return {
-        Owner.US: "us, the sender",
-        Owner.OUR_DNS: "our resolver",
+        Owner.CONFIGURATION: "our configuration",
+        Owner.RESOLVER: "our resolver",
+        Owner.RELAY: "the relay we hand over to",
+        Owner.SENDER: "the sender's own records",
         Owner.NETWORK: "the network between",
-        Owner.THEIR_DNS: "their DNS",
-        Owner.THEIR_MX: "their mail server",
-        Owner.THEIR_FILTER: "their filter",
-        Owner.THEIR_MAILBOX: "their mailbox",
+        Owner.RECEIVER_DNS: "their DNS",
+        Owner.RECEIVER_MX: "their mail server",
+        Owner.RECEIVER_FILTER: "their filter",
+        Owner.RECEIVER_MAILBOX: "their mailbox",
         Owner.MONITOR: "this monitor",
     }[owner]

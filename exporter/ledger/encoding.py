@@ -184,6 +184,21 @@ def _part(document: dict[str, Any]) -> Part:
     )
 
 
+_FORMER_OWNERS = {
+    "us": "configuration",
+    "our_dns": "resolver",
+    "their_dns": "receiver_dns",
+    "their_mx": "receiver_mx",
+    "their_filter": "receiver_filter",
+    "their_mailbox": "receiver_mailbox",
+}
+
+
+def _owner(name: str) -> Owner:
+    """An owner by its name, also by the name that earlier versions stored."""
+    return Owner(_FORMER_OWNERS.get(name, name))
+
+
 def _failure(document: dict[str, Any] | None) -> Failure | None:
     if document is None:
         return None
@@ -191,7 +206,7 @@ def _failure(document: dict[str, Any] | None) -> Failure | None:
         phase=Phase(document["phase"]),
         reason=Reason(document["reason"]),
         detail=document["detail"],
-        owner=Owner(document["owner"]),
+        owner=_owner(document["owner"]),
         is_transient=document["is_transient"],
         reply=_reply(document["reply"]),
     )
@@ -223,7 +238,7 @@ def decode_finding(document: Mapping[str, Any]) -> Finding:
             **document,
             "status": Status(document["status"]),
             "subject": read_subject(document["subject"]),
-            "owner": None if owner is None else Owner(owner),
+            "owner": None if owner is None else _owner(owner),
         }
     )
 

@@ -14,12 +14,12 @@ from probes.records.reply import Reply
 from probes.result import Failure, Owner, Phase, Reason, one_line
 
 _OWNERS = {
-    BounceReason.UNKNOWN_USER: Owner.THEIR_MAILBOX,
-    BounceReason.MAILBOX_FULL: Owner.THEIR_MAILBOX,
-    BounceReason.POLICY: Owner.THEIR_FILTER,
-    BounceReason.REPUTATION: Owner.THEIR_FILTER,
-    BounceReason.AUTHENTICATION: Owner.THEIR_FILTER,
-    BounceReason.CONTENT: Owner.THEIR_FILTER,
+    BounceReason.UNKNOWN_USER: Owner.RECEIVER_MAILBOX,
+    BounceReason.MAILBOX_FULL: Owner.RECEIVER_MAILBOX,
+    BounceReason.POLICY: Owner.RECEIVER_FILTER,
+    BounceReason.REPUTATION: Owner.RECEIVER_FILTER,
+    BounceReason.AUTHENTICATION: Owner.RECEIVER_FILTER,
+    BounceReason.CONTENT: Owner.RECEIVER_FILTER,
 }
 _BOUNCED_TO = (
     "to",
@@ -90,7 +90,7 @@ def failure_of(bounce: Bounce) -> Failure:
         phase=Phase.TRANSIT,
         reason=Reason.BOUNCED,
         detail=one_line(f"{said_by} gave it up ({reason}): {_words(recipient, bounce)}"),
-        owner=_OWNERS.get(reason, Owner.THEIR_MX),
+        owner=_OWNERS.get(reason, Owner.RECEIVER_MX),
         is_transient=reason is BounceReason.TEMPORARY,
         reply=reply,
     )

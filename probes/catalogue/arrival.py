@@ -15,7 +15,7 @@ DKIM_BROKEN = Entry(
     "name it) and have it sign again, or leave the message alone.",
     _EXPLAIN,
     "RFC 6376 §6.1",
-    Owner.US,
+    Owner.CONFIGURATION,
     always(Status.FAILURE),
 )
 
@@ -26,7 +26,7 @@ DKIM_KEY = Entry(
     "Publish the key of the selector the signature names, of 2048 bits RSA or Ed25519.",
     "dig @{resolver} TXT {name}\n" + _EXPLAIN,
     "RFC 6376 §6.1",
-    Owner.US,
+    Owner.CONFIGURATION,
     always(Status.FAILURE),
 )
 
@@ -37,7 +37,7 @@ DKIM_UNUSABLE = Entry(
     "Look at the signature's tags in the evidence; sign with rsa-sha256 or ed25519-sha256.",
     _EXPLAIN,
     "RFC 6376 §6.1",
-    Owner.US,
+    Owner.CONFIGURATION,
     {
         Status.WARNING: "the signature itself is at fault",
         Status.UNTESTABLE: "its key could not be looked up here and now",
@@ -53,7 +53,7 @@ DKIM_RECEIVER_DISAGREES = Entry(
     "mail behind the receiver's own verification.",
     _EXPLAIN,
     "RFC 8601 §2.7.1",
-    Owner.THEIR_FILTER,
+    Owner.RECEIVER_FILTER,
     always(Status.WARNING),
 )
 
@@ -66,7 +66,7 @@ DMARC_RECEIVER_DISAGREES = Entry(
     "the evidence.",
     _EXPLAIN,
     "RFC 7489 §3.1",
-    Owner.THEIR_FILTER,
+    Owner.RECEIVER_FILTER,
     always(Status.WARNING),
 )
 
@@ -78,7 +78,7 @@ AUTHENTICATION_FORGED = Entry(
     "what comes in.",
     _EXPLAIN,
     "RFC 8601 §5",
-    Owner.THEIR_FILTER,
+    Owner.RECEIVER_FILTER,
     always(Status.NOTICE),
 )
 
@@ -90,7 +90,7 @@ SPAM_MARKED = Entry(
     "what the message says.",
     _EXPLAIN,
     "",
-    Owner.THEIR_FILTER,
+    Owner.RECEIVER_FILTER,
     always(Status.WARNING),
 )
 
@@ -101,7 +101,7 @@ CLOCK_SKEWED = Entry(
     "Have that host's clock set by NTP.",
     _EXPLAIN,
     "RFC 5321 §4.4",
-    Owner.THEIR_MX,
+    Owner.RECEIVER_MX,
     always(Status.NOTICE),
 )
 
@@ -125,7 +125,7 @@ COPY_UNREAD = Entry(
     "hour; where the server refuses, see its reason in the evidence.",
     "mailcanary run PATH --json",
     "",
-    Owner.THEIR_MAILBOX,
+    Owner.RECEIVER_MAILBOX,
     always(Status.UNTESTABLE),
 )
 
@@ -169,7 +169,7 @@ ALTERED: Mapping[str, Entry] = {
         "names.",
         _EXPLAIN,
         "RFC 5321 §6.4",
-        Owner.THEIR_FILTER,
+        Owner.RECEIVER_FILTER,
         severity,
     )
     for kind, (summary, severity) in _CHANGES.items()

@@ -79,7 +79,7 @@ class Entry:
         """Return the owner of a finding with that status."""
         if status is not Status.UNTESTABLE:
             return self.owner
-        is_ours = self.owner in (Owner.US, Owner.OUR_DNS)
+        is_ours = self.owner in (Owner.CONFIGURATION, Owner.RESOLVER)
         return self.ours or (self.owner if is_ours else Owner.MONITOR)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from probes.catalogue import failure_outcomes, failure_texts
 from probes.catalogue.entry import Entry
 from probes.catalogue.failure_ending import STEPS, VERIFY, Ending
-from probes.result import Aspect, Owner, Phase, Reason, Status, owner_of
+from probes.result import OURS, Aspect, Phase, Reason, Status, owner_of
 
 ENDINGS = (*failure_texts.ENDINGS, *failure_outcomes.ENDINGS)
 """The first that has a reason and a phase is the one that counts."""
@@ -19,12 +19,11 @@ _SEVERITY: Mapping[Status, str] = {
     Status.FAILURE: "it ended the run, or the part of it that is named",
     Status.UNTESTABLE: "the cause is on this machine, or its resolver",
 }
-_OURS = (Owner.US, Owner.OUR_DNS, Owner.MONITOR)
 
 
 def _entry(ending: Ending, phase: Phase) -> Entry:
     owner = owner_of(phase, ending.reason)
-    grave = Status.UNTESTABLE if owner in _OURS else Status.FAILURE
+    grave = Status.UNTESTABLE if owner in OURS else Status.FAILURE
     summary = ending.summary.replace("<step>", STEPS[phase])
     return Entry(
         f"{phase}.{ending.reason}",

@@ -12,7 +12,7 @@ QUOTA_FULL = Entry(
     "Remove messages or raise the quota.",
     "mailcanary run {job}",
     "RFC 9208 §5",
-    Owner.THEIR_MAILBOX,
+    Owner.RECEIVER_MAILBOX,
     always(Status.FAILURE),
 )
 
@@ -23,7 +23,7 @@ QUOTA_NEARLY_FULL = Entry(
     "Remove messages or raise the quota.",
     "mailcanary run {job}",
     "RFC 9208 §5",
-    Owner.THEIR_MAILBOX,
+    Owner.RECEIVER_MAILBOX,
     always(Status.WARNING),
 )
 
@@ -35,7 +35,7 @@ CERTIFICATE_UNTRUSTED = Entry(
     "`ca_file`.",
     _S_CLIENT,
     "RFC 8314 §4.1",
-    Owner.THEIR_MAILBOX,
+    Owner.RECEIVER_MAILBOX,
     always(Status.WARNING),
 )
 
@@ -46,7 +46,7 @@ ADDRESS_UNUSABLE = Entry(
     "Repair the server at that address or take it out of the DNS.",
     _S_CLIENT,
     "",
-    Owner.THEIR_MAILBOX,
+    Owner.RECEIVER_MAILBOX,
     {
         Status.WARNING: "another address of the host works",
         Status.UNTESTABLE: "this machine could not try the address",

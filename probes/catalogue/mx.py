@@ -14,7 +14,7 @@ ADDRESS_UNUSABLE = Entry(
     "Repair the server at {address}, or take its address or MX record out of the DNS.",
     SWAKS_EHLO,
     "RFC 5321 §5.1",
-    Owner.THEIR_MX,
+    Owner.RECEIVER_MX,
     {
         Status.WARNING: "another address of the domain works",
         Status.UNTESTABLE: "this machine could not try the address",
@@ -30,12 +30,12 @@ ADDRESS_LOOKUP_FAILED = Entry(
     "not an error.",
     DIG_ADDRESSES,
     "RFC 5321 §5.1",
-    Owner.THEIR_DNS,
+    Owner.RECEIVER_DNS,
     {
         Status.WARNING: "the domain's servers failed",
         Status.UNTESTABLE: "our own resolver failed",
     },
-    Owner.OUR_DNS,
+    Owner.RESOLVER,
     leaves_verdict=True,
 )
 
@@ -58,7 +58,7 @@ IMPLICIT = Entry(
     "Publish `{domain}. MX 10 mail.{domain}.`, or `{domain}. MX 0 .` if it takes no mail.",
     _DIG_MX,
     "RFC 5321 §5.1",
-    Owner.THEIR_DNS,
+    Owner.RECEIVER_DNS,
     always(Status.NOTICE),
     mended_in=Aspect.MX,
 )
@@ -71,7 +71,7 @@ NULL_WITH_OTHERS = Entry(
     "Remove either `MX 0 .` or all others.",
     _DIG_MX,
     "RFC 7505 §3",
-    Owner.THEIR_DNS,
+    Owner.RECEIVER_DNS,
     always(Status.WARNING),
     mended_in=Aspect.MX,
 )
@@ -83,7 +83,7 @@ NULL_PREFERENCE = Entry(
     "Publish `{domain}. MX 0 .`.",
     _DIG_MX,
     "RFC 7505 §3",
-    Owner.THEIR_DNS,
+    Owner.RECEIVER_DNS,
     always(Status.NOTICE),
     mended_in=Aspect.MX,
 )
@@ -95,7 +95,7 @@ RECORDS_DUPLICATE = Entry(
     "Keep one MX record for each host.",
     _DIG_MX,
     "RFC 5321 §5.1",
-    Owner.THEIR_DNS,
+    Owner.RECEIVER_DNS,
     always(Status.NOTICE),
     mended_in=Aspect.MX,
 )
@@ -108,7 +108,7 @@ HOST_IS_ADDRESS = Entry(
     "Give the address a name (`mail.{domain}. A ...`) and let the MX record point to that.",
     _DIG_MX,
     "RFC 1035 §3.3.9",
-    Owner.THEIR_DNS,
+    Owner.RECEIVER_DNS,
     always(Status.FAILURE),
     mended_in=Aspect.MX,
 )
@@ -121,7 +121,7 @@ HOST_IS_CNAME = Entry(
     "Let the MX record name the host itself.",
     DIG_ADDRESSES,
     "RFC 2181 §10.3",
-    Owner.THEIR_DNS,
+    Owner.RECEIVER_DNS,
     always(Status.WARNING),
     mended_in=Aspect.MX,
 )
@@ -133,12 +133,12 @@ HOST_UNRESOLVED = Entry(
     "Publish A and AAAA records of the host, or remove its MX record.",
     DIG_ADDRESSES,
     "RFC 5321 §5.1",
-    Owner.THEIR_DNS,
+    Owner.RECEIVER_DNS,
     {
         Status.WARNING: "its name servers say so, or fail",
         Status.UNTESTABLE: "our own resolver failed",
     },
-    Owner.OUR_DNS,
+    Owner.RESOLVER,
     leaves_verdict=True,
 )
 
@@ -149,7 +149,7 @@ HOST_SPECIAL_ADDRESS = Entry(
     "Publish public addresses for {host}, at least to the outside.",
     DIG_ADDRESSES,
     "RFC 6890 §2.2",
-    Owner.THEIR_DNS,
+    Owner.RECEIVER_DNS,
     {
         Status.WARNING: "nothing answers at the address",
         Status.NOTICE: "a server answers there, from where we measure",
@@ -164,7 +164,7 @@ ADDRESSES_SHARED = Entry(
     "Put the hosts on different machines, or name one of them only.",
     _DIG_MX,
     "RFC 5321 §5.1",
-    Owner.THEIR_DNS,
+    Owner.RECEIVER_DNS,
     always(Status.INFO),
 )
 
@@ -177,7 +177,7 @@ CERTIFICATES_DIFFER = Entry(
     "See that every server behind {host} has a certificate that is trusted and stays so.",
     FINGERPRINT,
     "",
-    Owner.THEIR_MX,
+    Owner.RECEIVER_MX,
     {Status.INFO: "all are trusted, or none is", Status.WARNING: "only some are trusted"},
 )
 
@@ -189,7 +189,7 @@ STARTTLS_INCONSISTENT = Entry(
     "Configure all servers behind {host} alike; else look for a firewall that inspects SMTP.",
     SWAKS_EHLO,
     "RFC 3207 §6",
-    Owner.THEIR_MX,
+    Owner.RECEIVER_MX,
     always(Status.WARNING),
     is_beside_failure=True,
 )

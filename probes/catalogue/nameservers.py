@@ -13,7 +13,7 @@ LAME = Entry(
     "Have the server load the zone, or take its NS record away, in the parent zone as well.",
     _SOA,
     "RFC 1912 §2.8",
-    Owner.THEIR_DNS,
+    Owner.RECEIVER_DNS,
     always(Status.WARNING),
 )
 
@@ -24,7 +24,7 @@ UNREACHABLE = Entry(
     "Repair the server, or the firewall in front of it: UDP and TCP on port 53.",
     _SOA,
     "RFC 1912 §2.8",
-    Owner.THEIR_DNS,
+    Owner.RECEIVER_DNS,
     {
         Status.WARNING: "it was asked in vain",
         Status.UNTESTABLE: "this machine has no way to its address",
@@ -39,7 +39,7 @@ TCP_FAILED = Entry(
     "Let TCP on port 53 through.",
     f"{_SOA} +tcp",
     "RFC 7766 §5",
-    Owner.THEIR_DNS,
+    Owner.RECEIVER_DNS,
     always(Status.WARNING),
 )
 
@@ -50,7 +50,7 @@ ANSWERS_DIFFER = Entry(
     "Find out why the zone is not transferred to all of them, and raise its serial number.",
     "dig @{address} +norecurse {rdtype} {name}",
     "RFC 1034 §4.3.5",
-    Owner.THEIR_DNS,
+    Owner.RECEIVER_DNS,
     always(Status.WARNING),
 )
 
@@ -61,7 +61,7 @@ SERIALS_DIFFER = Entry(
     "Look at the transfers: notify, allow-transfer and the keys of both sides.",
     _SOA,
     "RFC 1034 §4.3.5",
-    Owner.THEIR_DNS,
+    Owner.RECEIVER_DNS,
     always(Status.NOTICE),
 )
 
@@ -72,7 +72,7 @@ SINGLE = Entry(
     "Add a second one in another network.",
     _NS,
     "RFC 1034 §4.1",
-    Owner.THEIR_DNS,
+    Owner.RECEIVER_DNS,
     always(Status.NOTICE),
     mended_in=Aspect.NAMESERVERS,
 )
@@ -84,12 +84,12 @@ UNRESOLVED = Entry(
     "Give {host} an A or AAAA record, or take its NS record away.",
     f"{_NS}\ndig @{{resolver}} A {{host}}",
     "RFC 1035 §3.3.11",
-    Owner.THEIR_DNS,
+    Owner.RECEIVER_DNS,
     {
         Status.WARNING: "the name has no address",
         Status.UNTESTABLE: "our own resolver failed",
     },
-    Owner.OUR_DNS,
+    Owner.RESOLVER,
     leaves_verdict=True,
 )
 

@@ -42,7 +42,7 @@ ADDRESS_UNUSABLE = Entry(
     "Repair the server at that address or take it out of the DNS.",
     SWAKS_EHLO,
     "RFC 5321 §5.1",
-    Owner.THEIR_MX,
+    Owner.RECEIVER_MX,
     {
         Status.WARNING: "another address of the host works",
         Status.UNTESTABLE: "this machine could not try the address",
@@ -58,7 +58,7 @@ DSN_REFUSED = Entry(
     "front of it may be what refuses them. `dsn: false` at the path stops asking.",
     SWAKS_EHLO,
     "RFC 3461 §4",
-    Owner.THEIR_MX,
+    Owner.RECEIVER_MX,
     always(Status.WARNING),
 )
 
@@ -70,7 +70,7 @@ EHLO_REFUSED = Entry(
     "esmtp` is a common cause).",
     SWAKS_EHLO,
     "RFC 5321 §3.2",
-    Owner.THEIR_MX,
+    Owner.RECEIVER_MX,
     always(Status.WARNING),
     is_beside_failure=True,
 )
@@ -83,7 +83,7 @@ UNSOLICITED_REPLY = Entry(
     "Find the cause of two answers: a proxy or a filter between the server and the network.",
     SWAKS_EHLO,
     "RFC 5321 §4.2",
-    Owner.THEIR_MX,
+    Owner.RECEIVER_MX,
     always(Status.WARNING),
     is_beside_failure=True,
 )
@@ -95,7 +95,7 @@ QUIT_FAILED = Entry(
     "Let the server answer QUIT with 221 before it closes the connection.",
     SWAKS_EHLO,
     "RFC 5321 §4.1.1.10",
-    Owner.THEIR_MX,
+    Owner.RECEIVER_MX,
     always(Status.NOTICE),
 )
 
@@ -107,7 +107,7 @@ STARTTLS_FAILED = Entry(
     "Repair TLS at the server: its certificate and key files, its protocol versions.",
     S_CLIENT,
     "RFC 7435 §3",
-    Owner.THEIR_MX,
+    Owner.RECEIVER_MX,
     always(Status.WARNING),
 )
 
@@ -119,7 +119,7 @@ STARTTLS_PLAINTEXT_INJECTED = Entry(
     "Update the mail server or the proxy before it; it has to empty its buffers when TLS begins.",
     S_CLIENT,
     "RFC 3207 §4.2",
-    Owner.THEIR_MX,
+    Owner.RECEIVER_MX,
     always(Status.FAILURE),
 )
 
@@ -141,7 +141,7 @@ def _certificates(
                 remedy,
                 verify,
                 "RFC 8460 §4.3",
-                Owner.MONITOR if reason is Reason.UNTESTABLE else Owner.THEIR_MX,
+                Owner.MONITOR if reason is Reason.UNTESTABLE else Owner.RECEIVER_MX,
                 severity,
                 is_beside_failure=tls == "starttls" and reason.startswith("certificate_"),
             ),

@@ -17,7 +17,7 @@ STARTTLS_NOT_OFFERED = Entry(
     "Switch TLS on (Postfix: `smtpd_tls_security_level = may` and `smtpd_tls_chain_files`).",
     SWAKS_EHLO,
     "RFC 7435 §3",
-    Owner.THEIR_MX,
+    Owner.RECEIVER_MX,
     always(Status.WARNING),
     is_beside_failure=True,
 )
@@ -42,7 +42,7 @@ STARTTLS_OFFERED_AGAIN = Entry(
     "Update the server or the proxy that ends TLS before it.",
     SWAKS_EHLO_TLS,
     "RFC 3207 §4.2",
-    Owner.THEIR_MX,
+    Owner.RECEIVER_MX,
     always(Status.NOTICE),
 )
 
@@ -53,7 +53,7 @@ EXTENSIONS_LOST = Entry(
     "Let the proxy pass the server's own EHLO answer on.",
     SWAKS_EHLO_TLS,
     "RFC 3207 §4.2",
-    Owner.THEIR_MX,
+    Owner.RECEIVER_MX,
     always(Status.NOTICE),
 )
 
@@ -64,7 +64,7 @@ EHLO_NAME_CHANGED = Entry(
     "Give both the same name.",
     SWAKS_EHLO_TLS,
     "RFC 5321 §4.1.1.1",
-    Owner.THEIR_MX,
+    Owner.RECEIVER_MX,
     always(Status.NOTICE),
 )
 
@@ -76,7 +76,7 @@ EHLO_NAME_NOT_QUALIFIED = Entry(
     "Set the server's name (Postfix: `myhostname`) to the one its address resolves to.",
     SWAKS_EHLO,
     "RFC 5321 §4.1.1.1",
-    Owner.THEIR_MX,
+    Owner.RECEIVER_MX,
     always(Status.NOTICE),
 )
 
@@ -88,7 +88,7 @@ SIZE_TOO_SMALL = Entry(
     "announce this way.",
     SWAKS_EHLO,
     "RFC 5321 §4.5.3.1.7",
-    Owner.THEIR_MX,
+    Owner.RECEIVER_MX,
     always(Status.WARNING),
     is_beside_failure=True,
 )
@@ -101,7 +101,7 @@ GREETING_PAUSED = Entry(
     "Nothing, unless senders give up: they wait five minutes by the standard.",
     SWAKS_EHLO,
     "RFC 5321 §4.5.3.2.1",
-    Owner.THEIR_FILTER,
+    Owner.RECEIVER_FILTER,
     always(Status.INFO),
 )
 
@@ -113,7 +113,7 @@ TARPIT = Entry(
     "other common causes.",
     SWAKS_EHLO,
     "RFC 5321 §4.5.3.2",
-    Owner.THEIR_FILTER,
+    Owner.RECEIVER_FILTER,
     always(Status.WARNING),
     is_beside_failure=True,
 )
@@ -127,7 +127,7 @@ GREETING_REJECTED = Entry(
     "access rules.",
     SWAKS_EHLO,
     "RFC 5321 §3.1",
-    Owner.THEIR_FILTER,
+    Owner.RECEIVER_FILTER,
     always(Status.FAILURE),
 )
 
@@ -138,7 +138,7 @@ GREETING_NO_MAIL = Entry(
     "Take the host out of the MX records, or publish a null MX.",
     SWAKS_EHLO,
     "RFC 7504 §3",
-    Owner.THEIR_MX,
+    Owner.RECEIVER_MX,
     always(Status.FAILURE),
 )
 
@@ -149,7 +149,7 @@ SERVICE_CLOSING = Entry(
     "Look at the server's log and load; if only we are refused, at its access rules.",
     SWAKS_EHLO,
     "RFC 5321 §3.8",
-    Owner.THEIR_MX,
+    Owner.RECEIVER_MX,
     always(Status.WARNING),
 )
 
@@ -161,7 +161,7 @@ RATE_LIMITED = Entry(
     "`smtpd_client_connection_rate_limit`).",
     SWAKS_EHLO,
     "RFC 5321 §4.5.3.1.10",
-    Owner.THEIR_FILTER,
+    Owner.RECEIVER_FILTER,
     always(Status.WARNING),
 )
 
@@ -172,7 +172,7 @@ GREYLISTED = Entry(
     "Nothing; a permitted sender can be entered in the server's allow list.",
     SWAKS_RCPT,
     "RFC 6647 §2.1",
-    Owner.THEIR_FILTER,
+    Owner.RECEIVER_FILTER,
     always(Status.INFO),
 )
 
@@ -184,7 +184,7 @@ RCPT_REFUSED = Entry(
     "Look at the reply: the mailbox may not exist, be full, or the server not know the domain.",
     SWAKS_RCPT,
     "RFC 5321 §3.3",
-    Owner.THEIR_MAILBOX,
+    Owner.RECEIVER_MAILBOX,
     always(Status.FAILURE),
     is_beside_failure=True,
 )
@@ -197,7 +197,7 @@ RCPT_POSTMASTER_REFUSED = Entry(
     "Make postmaster@{domain} an alias of a person that reads it.",
     recipient_asked("postmaster@{domain}"),
     "RFC 5321 §4.5.1",
-    Owner.THEIR_MX,
+    Owner.RECEIVER_MX,
     always(Status.WARNING),
     is_beside_failure=True,
 )
@@ -210,7 +210,7 @@ RCPT_CATCH_ALL = Entry(
     "Have unknown recipients refused at RCPT (Postfix: `reject_unlisted_recipient`).",
     recipient_asked("no-such-user@{domain}"),
     "",
-    Owner.THEIR_MX,
+    Owner.RECEIVER_MX,
     always(Status.NOTICE),
     is_beside_failure=True,
 )
@@ -224,7 +224,7 @@ RCPT_OPEN_RELAY = Entry(
     "that takes everything and sorts later is told by its bounces.",
     recipient_asked("postmaster@{ehlo_name}"),
     "RFC 5321 §7.9",
-    Owner.THEIR_MX,
+    Owner.RECEIVER_MX,
     always(Status.FAILURE),
     is_beside_failure=True,
 )
@@ -238,7 +238,7 @@ RCPT_SENDER_REFUSED = Entry(
     "our address is refused: ask with a sender you may use (`--from`).",
     SWAKS_MAIL,
     "RFC 5321 §3.3",
-    Owner.THEIR_FILTER,
+    Owner.RECEIVER_FILTER,
     {
         Status.FAILURE: "the refusal is a permanent one",
         Status.WARNING: "the refusal is a transient one",
@@ -266,7 +266,7 @@ RCPT_ACCEPTED = Entry(
     "Nothing.",
     SWAKS_RCPT,
     "RFC 5321 §3.3",
-    Owner.THEIR_MAILBOX,
+    Owner.RECEIVER_MAILBOX,
     always(Status.INFO),
     is_beside_failure=True,
 )
@@ -278,7 +278,7 @@ RCPT_POSTMASTER_ACCEPTED = Entry(
     "Nothing.",
     recipient_asked("postmaster@{domain}"),
     "RFC 5321 §4.5.1",
-    Owner.THEIR_MX,
+    Owner.RECEIVER_MX,
     always(Status.INFO),
     is_beside_failure=True,
 )
@@ -290,7 +290,7 @@ RCPT_UNKNOWN_REFUSED = Entry(
     "Nothing.",
     recipient_asked("no-such-user@{domain}"),
     "",
-    Owner.THEIR_MX,
+    Owner.RECEIVER_MX,
     always(Status.INFO),
     is_beside_failure=True,
 )
@@ -302,7 +302,7 @@ RCPT_RELAY_REFUSED = Entry(
     "Nothing.",
     recipient_asked("postmaster@{ehlo_name}"),
     "RFC 5321 §7.9",
-    Owner.THEIR_MX,
+    Owner.RECEIVER_MX,
     always(Status.INFO),
     is_beside_failure=True,
 )
@@ -314,7 +314,7 @@ RCPT_UNDECIDED = Entry(
     "Ask again later; the reply is in the evidence.",
     SWAKS_RCPT,
     "RFC 5321 §3.5.3",
-    Owner.THEIR_FILTER,
+    Owner.RECEIVER_FILTER,
     always(Status.INFO),
     is_beside_failure=True,
 )

@@ -32,7 +32,7 @@ DNSSEC_BOGUS = Entry(
     "Have the zone signed again, or take a DS record away that fits no key of it.",
     f"{_MX}\n{_MX} +cd",
     "RFC 7672 §2.1.1",
-    Owner.THEIR_DNS,
+    Owner.RECEIVER_DNS,
     always(Status.FAILURE),
 )
 
@@ -43,7 +43,7 @@ DNSSEC_INSECURE = Entry(
     "Sign the zone and have the DS record published in the parent zone.",
     _MX,
     "RFC 7672 §2.2.1",
-    Owner.THEIR_DNS,
+    Owner.RECEIVER_DNS,
     always(Status.INFO),
 )
 
@@ -55,7 +55,7 @@ DNSSEC_RESOLVER_NOT_VALIDATING = Entry(
     "`options trust-ad`.",
     "dig @{resolver} +dnssec SOA .",
     "RFC 4035 §4.9.3",
-    Owner.OUR_DNS,
+    Owner.RESOLVER,
     always(Status.UNTESTABLE),
 )
 
@@ -66,7 +66,7 @@ DNSSEC_RESOLVER_REWRITES = Entry(
     "Use a resolver that passes answers on unchanged.",
     "dig @{resolver} A nobody-has-this.invalid",
     "RFC 6761 §6.4",
-    Owner.OUR_DNS,
+    Owner.RESOLVER,
     always(Status.WARNING),
 )
 
@@ -78,7 +78,7 @@ DANE_ABSENT = Entry(
     _PUBLISH_TLSA,
     _TLSA,
     "RFC 7672 §2.2",
-    Owner.THEIR_DNS,
+    Owner.RECEIVER_DNS,
     always(Status.INFO),
     mended_in=Aspect.TLSA,
     is_beside_failure=True,
@@ -91,7 +91,7 @@ DANE_NOT_SIGNED = Entry(
     "Sign the zone of {host}, or take the records away.",
     _TLSA,
     "RFC 7672 §2.2",
-    Owner.THEIR_DNS,
+    Owner.RECEIVER_DNS,
     always(Status.WARNING),
     is_beside_failure=True,
 )
@@ -103,13 +103,13 @@ DANE_LOOKUP_FAILED = Entry(
     "Have the name servers answer for TLSA: no record is NODATA or NXDOMAIN, signed.",
     f"{_TLSA}\n{_TLSA} +cd",
     "RFC 7672 §2.1.2",
-    Owner.THEIR_DNS,
+    Owner.RECEIVER_DNS,
     {
         Status.FAILURE: "the host is in a signed zone, so senders defer",
         Status.NOTICE: "the host is in no signed zone, so nobody asks",
         Status.UNTESTABLE: "our own resolver failed or does not validate",
     },
-    Owner.OUR_DNS,
+    Owner.RESOLVER,
     is_beside_failure=True,
 )
 
@@ -120,7 +120,7 @@ DANE_UNUSABLE = Entry(
     _PUBLISH_TLSA,
     _TLSA,
     "RFC 7672 §3.1",
-    Owner.THEIR_DNS,
+    Owner.RECEIVER_DNS,
     {
         Status.WARNING: "no record of the set is usable",
         Status.NOTICE: "others of the set are usable",
@@ -136,7 +136,7 @@ DANE_UNUSUAL = Entry(
     _PUBLISH_TLSA,
     _TLSA,
     "RFC 7672 §3.1",
-    Owner.THEIR_DNS,
+    Owner.RECEIVER_DNS,
     always(Status.NOTICE),
     mended_in=Aspect.TLSA,
     is_beside_failure=True,
@@ -149,7 +149,7 @@ DANE_MISMATCH = Entry(
     _PUBLISH_TLSA,
     f"{_TLSA}\n{FINGER_DANE}\n{S_CLIENT}",
     "RFC 7672 §2.2",
-    Owner.THEIR_MX,
+    Owner.RECEIVER_MX,
     always(Status.FAILURE),
     mended_in=Aspect.TLSA,
     is_beside_failure=True,
@@ -162,7 +162,7 @@ DANE_NO_STARTTLS = Entry(
     "Repair STARTTLS on the server, or take its TLSA records away.",
     f"{S_CLIENT}\n{FINGER_DANE}",
     "RFC 7672 §2.2",
-    Owner.THEIR_MX,
+    Owner.RECEIVER_MX,
     always(Status.FAILURE),
     is_beside_failure=True,
 )
@@ -175,7 +175,7 @@ DANE_ROLLOVER = Entry(
     "After the change take the old key's record out.",
     f"{_TLSA}\n{S_CLIENT}",
     "RFC 7671 §8.1",
-    Owner.THEIR_DNS,
+    Owner.RECEIVER_DNS,
     always(Status.INFO),
     mended_in=Aspect.TLSA,
     is_beside_failure=True,
@@ -188,7 +188,7 @@ DANE_PARTIAL = Entry(
     _PUBLISH_TLSA,
     _TLSA,
     "RFC 7672 §2.2",
-    Owner.THEIR_DNS,
+    Owner.RECEIVER_DNS,
     always(Status.NOTICE),
     mended_in=Aspect.TLSA,
     is_beside_failure=True,
@@ -203,7 +203,7 @@ STS_ABSENT = Entry(
     "https://mta-sts.{domain}/.well-known/mta-sts.txt, in mode testing at first.",
     _STS,
     "RFC 8461 §3.1",
-    Owner.THEIR_DNS,
+    Owner.RECEIVER_DNS,
     always(Status.INFO),
     mended_in=Aspect.STS_RECORD,
 )
@@ -215,9 +215,9 @@ STS_LOOKUP_FAILED = Entry(
     "Have the name servers answer for the name; no record is NODATA or NXDOMAIN.",
     _STS,
     "RFC 8461 §3.1",
-    Owner.THEIR_DNS,
+    Owner.RECEIVER_DNS,
     _LOOKUP,
-    Owner.OUR_DNS,
+    Owner.RESOLVER,
 )
 
 STS_RECORD_MULTIPLE = Entry(
@@ -227,7 +227,7 @@ STS_RECORD_MULTIPLE = Entry(
     "Keep one record, with a new id.",
     _STS,
     "RFC 8461 §3.1",
-    Owner.THEIR_DNS,
+    Owner.RECEIVER_DNS,
     always(Status.FAILURE),
     mended_in=Aspect.STS_RECORD,
 )
@@ -240,7 +240,7 @@ STS_RECORD_IGNORED = Entry(
     '`_mta-sts.{domain}. IN TXT "v=STSv1; id=1;"`.',
     _STS,
     "RFC 8461 §3.1",
-    Owner.THEIR_DNS,
+    Owner.RECEIVER_DNS,
     always(Status.FAILURE),
     mended_in=Aspect.STS_RECORD,
 )
@@ -252,7 +252,7 @@ STS_RECORD_SYNTAX = Entry(
     'Publish `_mta-sts.{domain}. IN TXT "v=STSv1; id=1;"`; the id is letters and digits.',
     _STS,
     "RFC 8461 §3.1",
-    Owner.THEIR_DNS,
+    Owner.RECEIVER_DNS,
     always(Status.FAILURE),
     mended_in=Aspect.STS_RECORD,
 )
@@ -265,7 +265,7 @@ STS_POLICY_FETCH = Entry(
     "text/plain, without a redirect, under a certificate for mta-sts.{domain}.",
     _STS_POLICY,
     "RFC 8461 §3.3",
-    Owner.THEIR_MX,
+    Owner.RECEIVER_MX,
     {
         Status.FAILURE: "the policy host, or its answer, is at fault",
         Status.UNTESTABLE: "this machine could not ask",
@@ -280,7 +280,7 @@ STS_POLICY_INVALID = Entry(
     "`max_age: 2592000`.",
     _STS_POLICY,
     "RFC 8461 §3.2",
-    Owner.THEIR_MX,
+    Owner.RECEIVER_MX,
     always(Status.FAILURE),
     mended_in=Aspect.STS_RECORD,
 )
@@ -292,7 +292,7 @@ STS_POLICY_LINT = Entry(
     "Use mode enforce, a max_age of weeks, and every field once; then change the record's id.",
     _STS_POLICY,
     "RFC 8461 §3.2",
-    Owner.THEIR_MX,
+    Owner.RECEIVER_MX,
     always(Status.NOTICE),
     mended_in=Aspect.STS_RECORD,
 )
@@ -304,7 +304,7 @@ STS_HOST_NOT_COVERED = Entry(
     "Add `mx: {host}` to the policy and change the record's id, before the MX record is used.",
     f"{_STS_POLICY}\n{_MX}",
     "RFC 8461 §4.1",
-    Owner.THEIR_MX,
+    Owner.RECEIVER_MX,
     _BY_MODE,
     mended_in=Aspect.STS_RECORD,
     is_beside_failure=True,
@@ -317,7 +317,7 @@ STS_PATTERN_UNUSED = Entry(
     "Take the mx line out of the policy and change the record's id.",
     f"{_STS_POLICY}\n{_MX}",
     "RFC 8461 §4.1",
-    Owner.THEIR_MX,
+    Owner.RECEIVER_MX,
     always(Status.NOTICE),
     mended_in=Aspect.STS_RECORD,
 )
@@ -330,7 +330,7 @@ STS_HOST_UNTRUSTED = Entry(
     "intermediate one.",
     S_CLIENT,
     "RFC 8461 §4.2",
-    Owner.THEIR_MX,
+    Owner.RECEIVER_MX,
     _BY_MODE,
     is_beside_failure=True,
 )
@@ -343,7 +343,7 @@ TLSRPT_ABSENT = Entry(
     'Publish `_smtp._tls.{domain}. IN TXT "v=TLSRPTv1; rua=mailto:tls-reports@{domain}"`.',
     _RPT,
     "RFC 8460 §3",
-    Owner.THEIR_DNS,
+    Owner.RECEIVER_DNS,
     always(Status.INFO),
     mended_in=Aspect.TLSRPT,
     is_about_reports=True,
@@ -356,9 +356,9 @@ TLSRPT_LOOKUP_FAILED = Entry(
     "Have the name servers answer for the name; no record is NODATA or NXDOMAIN.",
     _RPT,
     "RFC 8460 §3",
-    Owner.THEIR_DNS,
+    Owner.RECEIVER_DNS,
     _LOOKUP,
-    Owner.OUR_DNS,
+    Owner.RESOLVER,
     leaves_verdict=True,
     is_about_reports=True,
 )
@@ -370,7 +370,7 @@ TLSRPT_RECORD_MULTIPLE = Entry(
     "Keep one record; it may have several destinations, with commas between them.",
     _RPT,
     "RFC 8460 §3",
-    Owner.THEIR_DNS,
+    Owner.RECEIVER_DNS,
     always(Status.FAILURE),
     mended_in=Aspect.TLSRPT,
     is_about_reports=True,
@@ -384,7 +384,7 @@ TLSRPT_RECORD_IGNORED = Entry(
     '`_smtp._tls.{domain}. IN TXT "v=TLSRPTv1; rua=mailto:tls-reports@{domain}"`.',
     _RPT,
     "RFC 8460 §3",
-    Owner.THEIR_DNS,
+    Owner.RECEIVER_DNS,
     always(Status.FAILURE),
     mended_in=Aspect.TLSRPT,
     is_about_reports=True,
@@ -397,7 +397,7 @@ TLSRPT_RECORD_SYNTAX = Entry(
     'Publish `_smtp._tls.{domain}. IN TXT "v=TLSRPTv1; rua=mailto:tls-reports@{domain}"`.',
     _RPT,
     "RFC 8460 §3",
-    Owner.THEIR_DNS,
+    Owner.RECEIVER_DNS,
     always(Status.FAILURE),
     mended_in=Aspect.TLSRPT,
     is_about_reports=True,
@@ -411,7 +411,7 @@ TLS_CERTIFICATE_EXPIRES = Entry(
     "Renew it, see to it that the server reads the new one, and repair the automatic renewal.",
     S_CLIENT,
     "RFC 5280 §4.1.2.5",
-    Owner.THEIR_MX,
+    Owner.RECEIVER_MX,
     always(Status.WARNING),
     is_beside_failure=True,
 )
@@ -423,7 +423,7 @@ TLS_INTERMEDIATE_EXPIRES = Entry(
     "Serve the authority's current intermediate certificate.",
     S_CLIENT,
     "RFC 5280 §4.1.2.5",
-    Owner.THEIR_MX,
+    Owner.RECEIVER_MX,
     always(Status.WARNING),
     is_beside_failure=True,
 )
@@ -435,7 +435,7 @@ TLS_WEAK_CERTIFICATE = Entry(
     "Have a certificate issued for an RSA key of 2048 bits or an EC key of 256, with SHA-256.",
     S_CLIENT,
     "RFC 9325 §4.5",
-    Owner.THEIR_MX,
+    Owner.RECEIVER_MX,
     always(Status.WARNING),
     is_beside_failure=True,
 )

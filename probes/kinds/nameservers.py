@@ -211,7 +211,7 @@ def _require_authority(answer: Answer[Any], subject: Subject, trace: Trace) -> N
         _REASONS.get(answer.status, Reason.UNEXPECTED_REPLY),
         answer.explain(),
         phase=Phase.EVALUATE,
-        owner=Owner.MONITOR if is_ours else Owner.THEIR_DNS,
+        owner=Owner.MONITOR if is_ours else Owner.RECEIVER_DNS,
         is_transient=True,
     )
 
@@ -281,7 +281,7 @@ def _nobody(zone: str, trace: Trace) -> ProbeFailure:
             Reason.NO_DATA,
             f"no name server of {zone} has an address",
             phase=Phase.DNS_ADDRESS,
-            owner=Owner.THEIR_DNS,
+            owner=Owner.RECEIVER_DNS,
         )
     told = min(failures, key=lambda failure: failure.is_untestable)
     is_silent = all(one.reason in (Reason.TIMEOUT, Reason.UNREACHABLE) for one in failures)

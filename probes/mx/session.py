@@ -14,6 +14,7 @@ from probes.records.ehlo import Ehlo
 from probes.records.subject import Subject
 from probes.result import (
     NOTHING,
+    OURS,
     Aspect,
     Finding,
     Owner,
@@ -149,7 +150,7 @@ async def at_most(seconds: float, trace: Trace) -> AsyncIterator[asyncio.Timeout
 
 def address_unusable(subject: Subject, owner: Owner, detail: str) -> Finding:
     """The finding for an address that did not do while another one did."""
-    is_ours = owner in (Owner.MONITOR, Owner.US, Owner.OUR_DNS)
+    is_ours = owner in OURS
     status = Status.UNTESTABLE if is_ours else Status.WARNING
     return mx.ADDRESS_UNUSABLE.found(status, subject, detail, owner=owner)
 

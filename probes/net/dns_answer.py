@@ -42,14 +42,14 @@ _TELLING = (
 """Of two outcomes the one that stands first here is the one to report."""
 
 _BLAME = {
-    DnsStatus.NXDOMAIN: (Reason.NXDOMAIN, Owner.THEIR_DNS),
-    DnsStatus.NO_DATA: (Reason.NO_DATA, Owner.THEIR_DNS),
-    DnsStatus.DNSSEC_BOGUS: (Reason.DNSSEC_BOGUS, Owner.THEIR_DNS),
-    DnsStatus.SERVFAIL: (Reason.SERVFAIL, Owner.THEIR_DNS),
-    DnsStatus.REFUSED: (Reason.REFUSED, Owner.OUR_DNS),
-    DnsStatus.MALFORMED: (Reason.MALFORMED_REPLY, Owner.OUR_DNS),
-    DnsStatus.TIMEOUT: (Reason.TIMEOUT, Owner.OUR_DNS),
-    DnsStatus.UNREACHABLE: (Reason.UNREACHABLE, Owner.OUR_DNS),
+    DnsStatus.NXDOMAIN: (Reason.NXDOMAIN, Owner.RECEIVER_DNS),
+    DnsStatus.NO_DATA: (Reason.NO_DATA, Owner.RECEIVER_DNS),
+    DnsStatus.DNSSEC_BOGUS: (Reason.DNSSEC_BOGUS, Owner.RECEIVER_DNS),
+    DnsStatus.SERVFAIL: (Reason.SERVFAIL, Owner.RECEIVER_DNS),
+    DnsStatus.REFUSED: (Reason.REFUSED, Owner.RESOLVER),
+    DnsStatus.MALFORMED: (Reason.MALFORMED_REPLY, Owner.RESOLVER),
+    DnsStatus.TIMEOUT: (Reason.TIMEOUT, Owner.RESOLVER),
+    DnsStatus.UNREACHABLE: (Reason.UNREACHABLE, Owner.RESOLVER),
 }
 
 
@@ -89,7 +89,7 @@ class Answer(Generic[RecordT_co]):
     @property
     def is_ours(self) -> bool:
         """True when our own resolver failed: nothing was learnt about the name."""
-        return self.status in _BLAME and _BLAME[self.status][1] is Owner.OUR_DNS
+        return self.status in _BLAME and _BLAME[self.status][1] is Owner.RESOLVER
 
     @property
     def lifetime(self) -> int | None:

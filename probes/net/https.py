@@ -28,7 +28,12 @@ MAX_INTERIM = 8
 _TURN = 512  # octets read before others get their turn: of chunks of one octet a millisecond
 
 HTTP_ROWS = (
-    Row(h11.LocalProtocolError, Reason.UNTESTABLE, "this cannot be asked in HTTP", Owner.US),
+    Row(
+        h11.LocalProtocolError,
+        Reason.UNTESTABLE,
+        "this cannot be asked in HTTP",
+        Owner.CONFIGURATION,
+    ),
     Row(h11.RemoteProtocolError, Reason.MALFORMED_REPLY, "not HTTP"),
 )
 """The errors that h11 raises."""

@@ -305,7 +305,9 @@ class ImapSession(Dialogue):
             return
         how = "in clear" if self.tls is None else "under a certificate that is not trusted"
         raise ProbeFailure(
-            Reason.UNTESTABLE, f"no password is sent to {self.name} {how}", owner=Owner.US
+            Reason.UNTESTABLE,
+            f"no password is sent to {self.name} {how}",
+            owner=Owner.CONFIGURATION,
         )
 
     def _logged_in(self, status: Status) -> None:
@@ -345,7 +347,7 @@ def _login(username: str, password: Secret) -> tuple[bytes, ...]:
     for argument in (username, password.reveal()):
         if "\0" in argument:
             raise ProbeFailure(
-                Reason.UNTESTABLE, "a user name or password with a NUL", owner=Owner.US
+                Reason.UNTESTABLE, "a user name or password with a NUL", owner=Owner.CONFIGURATION
             )
         if argument.isascii() and argument.isprintable():
             text += b" " + quote(argument).encode("ascii")

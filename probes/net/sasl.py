@@ -55,4 +55,6 @@ class Plain:
 def require_sendable(username: str, password: Secret) -> None:
     """Raise ProbeFailure for a NUL in either part, RFC 4616 §2."""
     if "\0" in username or "\0" in password.reveal():
-        raise ProbeFailure(Reason.UNTESTABLE, "a user name or password with a NUL", owner=Owner.US)
+        raise ProbeFailure(
+            Reason.UNTESTABLE, "a user name or password with a NUL", owner=Owner.CONFIGURATION
+        )

@@ -43,18 +43,18 @@ def _wants_auth_or_tls(reply: Reply, _: Phase) -> bool:
 
 _BLAME = (
     # X.1.7 to X.1.9: the envelope sender's address or its domain, which is ours.
-    _Blame(1, frozenset({7, 8, 9}), Owner.US),
+    _Blame(1, frozenset({7, 8, 9}), Owner.CONFIGURATION),
     # X.1.y else: the recipient's address; X.2.y: the state of the mailbox. X.2.3 and X.3.4 are
     # the size of what we sent.
-    _Blame(1, None, Owner.THEIR_MAILBOX),
-    _Blame(2, frozenset({3}), Owner.US),
-    _Blame(2, None, Owner.THEIR_MAILBOX),
-    _Blame(3, frozenset({4}), Owner.US),
+    _Blame(1, None, Owner.RECEIVER_MAILBOX),
+    _Blame(2, frozenset({3}), Owner.CONFIGURATION),
+    _Blame(2, None, Owner.RECEIVER_MAILBOX),
+    _Blame(3, frozenset({4}), Owner.CONFIGURATION),
     # X.7.y: security or policy. Not being let to relay is not a filter's verdict on the message:
     # the server does not know the domain (or us) at all.
-    _Blame(7, None, Owner.US, _wants_auth_or_tls),
-    _Blame(7, frozenset({0, 1}), Owner.THEIR_MX, _is_relaying),
-    _Blame(7, None, Owner.THEIR_FILTER),
+    _Blame(7, None, Owner.CONFIGURATION, _wants_auth_or_tls),
+    _Blame(7, frozenset({0, 1}), Owner.RECEIVER_MX, _is_relaying),
+    _Blame(7, None, Owner.RECEIVER_FILTER),
 )
 """Most specific first; a reply that no row matches is the server's own affair."""
 
@@ -62,14 +62,14 @@ _BLAME = (
 def owner_of_refusal(reply: Reply, phase: Phase) -> Owner:
     """Return the owner that has to act on a 4yz or 5yz reply to the command of `phase`."""
     if phase is Phase.STARTTLS:
-        return Owner.THEIR_MX  # RFC 3207 §4: "454 4.7.0" speaks of the server's TLS, not of us
+        return Owner.RECEIVER_MX  # RFC 3207 §4: "454 4.7.0" speaks of the server's TLS, not of us
     for row in _BLAME:
         if row.matches(reply, phase):
             return row.owner
     # RFC 5321 §4.2.3: 551 and 553 speak of the mailbox's name even without an enhanced code.
     if phase is Phase.RCPT and reply.code in (551, 553):
-        return Owner.THEIR_MAILBOX
-    return Owner.THEIR_MX
+        return Owner.RECEIVER_MAILBOX
+    return Owner.RECEIVER_MX
 
 
 def refusal(reply: Reply, phase: Phase) -> ProbeFailure:
@@ -79,15 +79,15 @@ def refusal(reply: Reply, phase: Phase) -> ProbeFailure:
     the one that is open where it is raised.
     """
     if reply.is_positive:
-        return _failure(Reason.UNEXPECTED_REPLY, reply, phase, Owner.THEIR_MX)
+        return _failure(Reason.UNEXPECTED_REPLY, reply, phase, Owner.RECEIVER_MX)
     if reply.code == 421:  # RFC 5321 §3.8
         return _failure(Reason.SERVICE_CLOSING, reply, phase, owner_of_refusal(reply, phase))
     if phase is Phase.AUTH:
         return _auth_refusal(reply)
     if phase is Phase.STARTTLS and not reply.is_transient:
-        return _failure(Reason.STARTTLS_NOT_SUPPORTED, reply, phase, Owner.THEIR_MX)
+        return _failure(Reason.STARTTLS_NOT_SUPPORTED, reply, phase, Owner.RECEIVER_MX)
     if is_greylisting(reply) and phase in _TRANSACTION:
-        return _failure(Reason.GREYLISTED, reply, phase, Owner.THEIR_FILTER)
+        return _failure(Reason.GREYLISTED, reply, phase, Owner.RECEIVER_FILTER)
     reason = Reason.DEFERRED if reply.is_transient else Reason.REJECTED
     return _failure(reason, reply, phase, owner_of_refusal(reply, phase))
 
@@ -102,11 +102,11 @@ def is_greylisting(reply: Reply) -> bool:
 
 def _auth_refusal(reply: Reply) -> ProbeFailure:
     if reply.code in _AUTH_UNKNOWN:
-        return _failure(Reason.REJECTED, reply, Phase.AUTH, Owner.THEIR_MX)
+        return _failure(Reason.REJECTED, reply, Phase.AUTH, Owner.RECEIVER_MX)
     # RFC 4954 §6: 432 asks the user to act; every other 4yz is the server's trouble.
     if reply.is_transient and reply.code != 432:
-        return _failure(Reason.DEFERRED, reply, Phase.AUTH, Owner.THEIR_MX)
-    return _failure(Reason.AUTHENTICATION_FAILED, reply, Phase.AUTH, Owner.US)
+        return _failure(Reason.DEFERRED, reply, Phase.AUTH, Owner.RECEIVER_MX)
+    return _failure(Reason.AUTHENTICATION_FAILED, reply, Phase.AUTH, Owner.CONFIGURATION)
 
 
 _WORDS = {

@@ -146,7 +146,9 @@ class SmtpSession:
         is_proven = self.tls is not None and self.tls.trusted
         if not (is_proven or insecure or self._is_loopback()):
             what = "without TLS" if self.tls is None else "to a server that proved no identity"
-            raise ProbeFailure(Reason.UNTESTABLE, f"a password is not sent {what}", owner=Owner.US)
+            raise ProbeFailure(
+                Reason.UNTESTABLE, f"a password is not sent {what}", owner=Owner.CONFIGURATION
+            )
         offered = self.offer.auth_mechanisms if self.offer is not None else ()
         return await authenticate(self._auth_step, offered, username, password)
 
@@ -348,7 +350,7 @@ def _our_fault() -> Iterator[None]:
     try:
         yield
     except ValueError as error:
-        raise ProbeFailure(Reason.UNTESTABLE, str(error), owner=Owner.US) from error
+        raise ProbeFailure(Reason.UNTESTABLE, str(error), owner=Owner.CONFIGURATION) from error
 
 
 def _shown(phase: Phase, words: Sequence[bytes]) -> str:

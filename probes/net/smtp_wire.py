@@ -59,7 +59,7 @@ class SmtpWire(Stream):
         try:
             reply = self._assembler.feed(data)
         except RecordError as error:
-            self._end(ProbeFailure(Reason.MALFORMED_REPLY, str(error), owner=Owner.THEIR_MX))
+            self._end(ProbeFailure(Reason.MALFORMED_REPLY, str(error), owner=Owner.RECEIVER_MX))
             self.abort()
             return
         if reply is not None:

@@ -167,7 +167,8 @@ class TrustStore:
     """The certification authorities we believe, and the two contexts that use them.
 
     `ca_file` (PEM) replaces the system's authorities. Building one costs some 20 ms: once per
-    process, not per probe. Raises ProbeFailure (untestable, owner us) for an unreadable `ca_file`.
+    process, not per probe. Raises ProbeFailure (untestable, owner configuration) for
+    an unreadable `ca_file`.
     """
 
     def __init__(self, ca_file: str | None = None, clock: Clock = SYSTEM_CLOCK) -> None:
@@ -440,4 +441,4 @@ def _system_files() -> list[Path]:
 
 def _unusable(ca_file: str, error: Exception) -> ProbeFailure:
     why = getattr(error, "strerror", None) or error
-    return ProbeFailure(Reason.UNTESTABLE, f"CA file {ca_file}: {why}", owner=Owner.US)
+    return ProbeFailure(Reason.UNTESTABLE, f"CA file {ca_file}: {why}", owner=Owner.CONFIGURATION)

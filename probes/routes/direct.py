@@ -14,7 +14,7 @@ from probes.records import RecordError
 from probes.records.address import parse_address
 from probes.records.mx import MxRecord, delivery_order
 from probes.records.subject import Subject
-from probes.result import Owner, Phase, ProbeFailure, Reason, owner_of
+from probes.result import OURS, Owner, Phase, ProbeFailure, Reason, owner_of
 from probes.sessions.connecting import host_addresses
 from probes.sessions.slots import session_slot
 from probes.sessions.submission import give_content, give_envelope
@@ -79,7 +79,7 @@ async def _hosts(net: Net, canary: Canary, trace: Trace) -> tuple[MxRecord, ...]
     try:
         recipient = parse_address(canary.rcpt_to)
     except RecordError as error:
-        raise ProbeFailure(Reason.UNTESTABLE, str(error), owner=Owner.US) from error
+        raise ProbeFailure(Reason.UNTESTABLE, str(error), owner=Owner.CONFIGURATION) from error
     if recipient.literal is not None:
         return (MxRecord(0, recipient.literal),)  # RFC 5321 §4.1.3
     with trace.phase(Phase.DNS_MX):
@@ -139,4 +139,4 @@ def _noted(failure: ProbeFailure, subject: Subject, trace: Trace) -> ProbeFailur
 def _rank(failure: ProbeFailure) -> int:
     if failure.reply is not None:
         return 0
-    return 2 if failure.owner in (Owner.MONITOR, Owner.US, Owner.OUR_DNS) else 1
+    return 2 if failure.owner in OURS else 1

@@ -56,7 +56,7 @@ def placed(failure: ProbeFailure, phase: Phase) -> ProbeFailure:
         failure.detail,
         phase=failure.phase or phase,
         reply=failure.reply,
-        owner=Owner.THEIR_MAILBOX if owner is Owner.THEIR_MX else owner,
+        owner=Owner.RECEIVER_MAILBOX if owner is Owner.RECEIVER_MX else owner,
         is_transient=failure.is_transient,
     )
 

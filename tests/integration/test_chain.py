@@ -51,7 +51,7 @@ def test_a_greylisted_canary_is_deferred_and_says_so_and_the_next_gets_through(
     watch.wait_for(counted("greylisted", "deferred") + " >= 1")
     watch.wait_for(
         'mailcanary_failures_total{path="greylisted",phase="rcpt",reason="greylisted",'
-        'owner="their_filter"} >= 1'
+        'owner="receiver_filter"} >= 1'
     )
     watch.wait_for(counted("greylisted", "arrived") + " >= 1")
 
@@ -190,7 +190,7 @@ def test_a_dead_resolver_of_ours_is_never_a_mail_failure(watch: Watched) -> None
     watch.chain.stop_daemon("unbound")
     try:
         watch.wait_for(counted("healthy", "untestable") + " >= 1")
-        watch.wait_for('mailcanary_failures_total{path="healthy",owner="our_dns"} >= 1')
+        watch.wait_for('mailcanary_failures_total{path="healthy",owner="resolver"} >= 1')
         assert watch.promql('mailcanary_path_up{path="healthy"} == 0') == ()
         assert watch.value(f"sum({counted('healthy', 'send_failed')})") == before
     finally:

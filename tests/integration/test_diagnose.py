@@ -172,7 +172,7 @@ def test_a_record_that_fits_no_certificate_is_seen_by_dig_and_postfix(
 ) -> None:
     told = tree(printed, "wrong")
     assert told["exit_code"] == 2
-    assert problem(told, "dane.mismatch")["owner"] == "their_mx"
+    assert problem(told, "dane.mismatch")["owner"] == "receiver_mx"
     output = shown(chain, told, "dane.mismatch")
     (part,) = area(told, "policy")["parts"]
     *_, digest = part["facts"]["dane.tlsa"][0].split()
@@ -229,8 +229,8 @@ def test_without_our_resolver_nothing_is_known_and_nobody_else_is_blamed(printed
     told = tree(printed, "deaf")
     assert told["exit_code"] == 3
     assert {one["exit_code"] for one in told["areas"]} == {3}
-    assert {one["owner"] for one in defects(told)} == {"our_dns"}
-    assert {one["result"]["failure"]["owner"] for one in told["areas"]} == {"our_dns"}
+    assert {one["owner"] for one in defects(told)} == {"resolver"}
+    assert {one["result"]["failure"]["owner"] for one in told["areas"]} == {"resolver"}
 
 
 def test_the_same_is_true_of_the_systems_resolver(chain: Chain) -> None:
@@ -247,7 +247,7 @@ def test_a_dead_host_is_their_mail_servers_trouble_and_told_once(printed: Printe
     told = tree(printed, "dead")
     assert told["exit_code"] == 2
     (failed,) = (one for one in told["problems"] if one["status"] == "failure")
-    assert (failed["code"], failed["owner"]) == ("connect.connection_refused", "their_mx")
+    assert (failed["code"], failed["owner"]) == ("connect.connection_refused", "receiver_mx")
     assert area(told, "policy")["facts"]["consequence.opportunistic"] == "deferred"
 
 

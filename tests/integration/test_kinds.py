@@ -162,7 +162,7 @@ def test_a_host_at_which_nobody_listens_refuses_the_connection(told: Any) -> Non
     (result,) = told["dead"]
     failure = result["failure"]
     assert (failure["phase"], failure["reason"]) == ("connect", "connection_refused")
-    assert failure["owner"] == "their_mx"
+    assert failure["owner"] == "receiver_mx"
     assert codes(result) == ["mx.host_special_address"]
 
 
@@ -258,7 +258,7 @@ def test_a_wrong_password_is_our_own_trouble(told: Any) -> None:
     (result,) = told["wrong_password"]
     assert result["failure"]["phase"] == "auth"
     assert result["failure"]["reason"] == "authentication_failed"
-    assert result["failure"]["owner"] == "us"
+    assert result["failure"]["owner"] == "configuration"
 
 
 def test_a_submission_server_is_timed_up_to_the_login(told: Any) -> None:

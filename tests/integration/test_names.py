@@ -77,7 +77,7 @@ def test_signatures_that_are_over_are_told_by_every_kind_that_looks_names_up(
 ) -> None:
     (result,) = told[f"{kind} {layout.EXPIRED} {resolver}"]
     assert result["failure"]["reason"] == "dnssec_bogus"
-    assert result["failure"]["owner"] == "their_dns"
+    assert result["failure"]["owner"] == "receiver_dns"
     said = json.dumps(result)
     assert ("validation is switched off" in said) is (resolver == "curt")
     assert bool(re.search(r"EDE [67] ", said)) is (resolver == "")
@@ -134,7 +134,7 @@ def test_what_such_a_resolver_says_of_a_forged_record_is_believed_by_nobody_but_
 @pytest.mark.parametrize("kind", OF_DOMAINS)
 def test_a_resolver_that_is_not_there_is_our_own_trouble(told: Any, kind: str) -> None:
     (result,) = told[f"{kind} dead"]
-    assert result["failure"]["owner"] == "our_dns"
+    assert result["failure"]["owner"] == "resolver"
     assert {finding["status"] for finding in findings(result)} <= {"untestable", "info"}
 
 
@@ -194,7 +194,7 @@ def test_a_list_is_believed_only_where_its_test_entries_are_right(told: Any) -> 
     assert part_of(healthy, ZEN)["facts"] == {"dnsbl.health_v4": "ok", "dnsbl.listed": []}
     (result,) = told["listed"]
     assert result["failure"]["reason"] == "listed"
-    assert result["failure"]["owner"] == "their_filter"
+    assert result["failure"]["owner"] == "receiver_filter"
     (listed,) = (f for f in findings(result) if f["code"] == "dnsbl.listed")
     assert (listed["subject"], listed["evidence"]) == (
         f"{layout.CANARY} at {ZEN}",

@@ -36,14 +36,14 @@ AT = datetime(2026, 5, 6, 7, 8, 9, tzinfo=UTC)
     ("phase", "reason", "owner"),
     [
         (Phase.CONNECT, Reason.TIMEOUT, Owner.NETWORK),
-        (Phase.GREETING, Reason.TIMEOUT, Owner.THEIR_MX),
-        (Phase.DNS_MX, Reason.SERVFAIL, Owner.THEIR_DNS),
-        (Phase.DNS_MX, Reason.TIMEOUT, Owner.OUR_DNS),
-        (Phase.RCPT, Reason.GREYLISTED, Owner.THEIR_FILTER),
-        (Phase.AUTH, Reason.AUTHENTICATION_FAILED, Owner.US),
-        (Phase.ARRIVAL, Reason.JUNKED, Owner.THEIR_FILTER),
-        (Phase.ARRIVAL, Reason.CONNECTION_CLOSED, Owner.THEIR_MAILBOX),
-        (Phase.TRANSIT, Reason.LOST, Owner.THEIR_MX),
+        (Phase.GREETING, Reason.TIMEOUT, Owner.RECEIVER_MX),
+        (Phase.DNS_MX, Reason.SERVFAIL, Owner.RECEIVER_DNS),
+        (Phase.DNS_MX, Reason.TIMEOUT, Owner.RESOLVER),
+        (Phase.RCPT, Reason.GREYLISTED, Owner.RECEIVER_FILTER),
+        (Phase.AUTH, Reason.AUTHENTICATION_FAILED, Owner.CONFIGURATION),
+        (Phase.ARRIVAL, Reason.JUNKED, Owner.RECEIVER_FILTER),
+        (Phase.ARRIVAL, Reason.CONNECTION_CLOSED, Owner.RECEIVER_MAILBOX),
+        (Phase.TRANSIT, Reason.LOST, Owner.RECEIVER_MX),
         (Phase.EHLO, Reason.UNEXPECTED, Owner.MONITOR),
     ],
 )
@@ -55,7 +55,7 @@ def test_who_has_to_act_follows_from_phase_and_reason(
 
 def test_a_failure_takes_what_it_was_not_told_from_its_place() -> None:
     failure = ProbeFailure(Reason.DEFERRED, "later").to_failure(Phase.RCPT)
-    assert failure == Failure(Phase.RCPT, Reason.DEFERRED, "later", Owner.THEIR_MX, True)
+    assert failure == Failure(Phase.RCPT, Reason.DEFERRED, "later", Owner.RECEIVER_MX, True)
 
 
 def test_a_failure_keeps_what_it_was_told() -> None:
@@ -65,17 +65,17 @@ def test_a_failure_keeps_what_it_was_told() -> None:
         "no",
         phase=Phase.MAIL,
         reply=reply,
-        owner=Owner.US,
+        owner=Owner.CONFIGURATION,
         is_transient=True,
     )
-    expected = Failure(Phase.MAIL, Reason.REJECTED, "no", Owner.US, True, reply)
+    expected = Failure(Phase.MAIL, Reason.REJECTED, "no", Owner.CONFIGURATION, True, reply)
     assert error.to_failure(Phase.QUIT) == expected
 
 
 @pytest.mark.parametrize("owner", list(Owner))
 def test_only_what_is_ours_is_untestable(owner: Owner) -> None:
     failure = Failure(Phase.CONNECT, Reason.TIMEOUT, "", owner, is_transient=True)
-    ours = {Owner.US, Owner.OUR_DNS, Owner.MONITOR}
+    ours = {Owner.CONFIGURATION, Owner.RESOLVER, Owner.MONITOR}
     assert failure.is_untestable == (owner in ours)
 
 
@@ -93,7 +93,7 @@ def test_control_characters_of_a_peer_do_not_reach_a_terminal() -> None:
 
 def test_a_result_as_json_has_words_for_enums_and_says_whether_it_is_ok() -> None:
     failure = Failure(
-        Phase.RCPT, Reason.REJECTED, "no", Owner.THEIR_MX, False, Reply(550, ("no",), (5, 1, 1))
+        Phase.RCPT, Reason.REJECTED, "no", Owner.RECEIVER_MX, False, Reply(550, ("no",), (5, 1, 1))
     )
     part = Part("a.test", None, (PhaseTiming(Phase.EHLO, 0.5, 0.25),), failure, (), {})
     finding = Finding("smtp.x", Status.WARNING, Subject.of("a.test"), "it is so", "RFC 5321 §4.2")
@@ -105,7 +105,7 @@ def test_a_result_as_json_has_words_for_enums_and_says_whether_it_is_ok() -> Non
         "phase": "rcpt",
         "reason": "rejected",
         "detail": "no",
-        "owner": "their_mx",
+        "owner": "receiver_mx",
         "is_transient": False,
         "reply": {"code": 550, "lines": ["no"], "enhanced": [5, 1, 1]},
     }

@@ -70,7 +70,7 @@ async def test_the_deadline_names_the_phase_that_hung() -> None:
 
 @pytest.mark.parametrize(
     ("lag", "reason", "owner"),
-    [(SHORT * 0.4, Reason.TIMEOUT, Owner.THEIR_MX), (SHORT, Reason.UNTESTABLE, Owner.MONITOR)],
+    [(SHORT * 0.4, Reason.TIMEOUT, Owner.RECEIVER_MX), (SHORT, Reason.UNTESTABLE, Owner.MONITOR)],
 )
 async def test_a_deadline_of_which_our_own_standstill_took_half_blames_nobody(
     lag: float, reason: Reason, owner: Owner
@@ -93,8 +93,8 @@ async def test_look_ups_that_hang_are_our_resolvers_unless_another_is_asked() ->
             await forever()
 
     ours = await run(lambda trace: work(trace, None), SHORT)
-    theirs = await run(lambda trace: work(trace, Owner.THEIR_DNS), SHORT)
-    for result, owner in ((ours, Owner.OUR_DNS), (theirs, Owner.THEIR_DNS)):
+    theirs = await run(lambda trace: work(trace, Owner.RECEIVER_DNS), SHORT)
+    for result, owner in ((ours, Owner.RESOLVER), (theirs, Owner.RECEIVER_DNS)):
         (part,) = result.parts
         assert result.failure == part.failure
         assert part.failure is not None
@@ -137,7 +137,7 @@ async def test_a_failure_is_the_result_with_the_phase_it_was_raised_in() -> None
         Phase.CONNECT,
         Reason.CONNECTION_REFUSED,
     )
-    assert result.failure.owner is Owner.THEIR_MX
+    assert result.failure.owner is Owner.RECEIVER_MX
     assert bugs == []
 
 

@@ -66,7 +66,7 @@ def result(failure: Failure | None = None, at: datetime = BEGIN) -> ProbeResult:
 
 
 def failure(phase: Phase = Phase.RCPT, reason: Reason = Reason.REJECTED) -> Failure:
-    return Failure(phase, reason, "so it is", Owner.THEIR_MX, is_transient=False)
+    return Failure(phase, reason, "so it is", Owner.RECEIVER_MX, is_transient=False)
 
 
 @dataclass

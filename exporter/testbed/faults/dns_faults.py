@@ -16,7 +16,7 @@ from exporter.testbed.servers.dns_server import DnsFault
 from probes.result import Owner, Phase, Reason
 
 _MX, _ADDRESS = Phase.DNS_MX, Phase.DNS_ADDRESS
-_THEIRS, _OURS = Owner.THEIR_DNS, Owner.OUR_DNS
+_THEIRS, _OURS = Owner.RECEIVER_DNS, Owner.RESOLVER
 _SILENT = broken(_MX, Reason.TIMEOUT, _OURS)
 _MALFORMED = broken(_MX, Reason.MALFORMED_REPLY, _OURS)
 

@@ -34,7 +34,7 @@ from exporter.testbed.servers.script import (
 from probes.net.https import MAX_BODY
 from probes.result import Owner, Phase, Reason
 
-_THEIRS = Owner.THEIR_MX
+_THEIRS = Owner.RECEIVER_MX
 _tls = partial(broken, Phase.TLS, owner=_THEIRS)
 _https = partial(broken, Phase.HTTPS, owner=_THEIRS)
 _OK = b"HTTP/1.1 200 OK\r\n"
@@ -54,7 +54,7 @@ def https_faults() -> Iterator[Fault]:
     yield Fault(
         "HTTPS: the host does not exist",
         ProbeUnderTest.FETCH,
-        broken(Phase.DNS_ADDRESS, Reason.NXDOMAIN, Owner.THEIR_DNS),
+        broken(Phase.DNS_ADDRESS, Reason.NXDOMAIN, Owner.RECEIVER_DNS),
         dns={(WEB_HOST, "*"): DnsFault(Misbehaviour.NXDOMAIN)},
     )
 

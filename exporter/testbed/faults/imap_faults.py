@@ -32,7 +32,7 @@ from exporter.testbed.servers.script import (
 )
 from probes.result import Owner, Phase, Reason
 
-_THEIRS = Owner.THEIR_MAILBOX
+_THEIRS = Owner.RECEIVER_MAILBOX
 _connect = partial(broken, Phase.CONNECT)
 _tls = partial(broken, Phase.TLS, owner=_THEIRS)
 _greeting = partial(broken, Phase.GREETING, owner=_THEIRS)
@@ -182,7 +182,7 @@ _CROWD = 100_000
 _ANSWERS: tuple[tuple[str, Verdict, Answers], ...] = (
     (
         "the password is wrong",
-        _auth(Reason.AUTHENTICATION_FAILED, owner=Owner.US),
+        _auth(Reason.AUTHENTICATION_FAILED, owner=Owner.CONFIGURATION),
         {"AUTHENTICATE": (Say("{tag} NO [AUTHENTICATIONFAILED] no"),)},
     ),
     (
@@ -204,7 +204,7 @@ _ANSWERS: tuple[tuple[str, Verdict, Answers], ...] = (
     ("LIST is answered by BYE", _fetch(Reason.SERVICE_CLOSING), {"LIST": _BYE}),
     (
         "INBOX does not exist",
-        broken(Phase.FETCH, Reason.REJECTED, Owner.US),
+        broken(Phase.FETCH, Reason.REJECTED, Owner.CONFIGURATION),
         {"EXAMINE": (Say("{tag} NO none"),)},
     ),
     (

@@ -31,7 +31,7 @@ from exporter.testbed.servers.script import (
 from exporter.testbed.servers.smtp import Script, SmtpPeer
 from probes.result import Owner, Phase, Reason
 
-_THEIRS = Owner.THEIR_MX
+_THEIRS = Owner.RECEIVER_MX
 _PAUSE = Wait(0.05)
 _GO_AHEAD = Say("220 2.0.0 go ahead")
 _SHUTDOWN = (Say("421 4.3.2 shutting down"), Close())
@@ -245,7 +245,7 @@ _auth = partial(broken, Phase.AUTH)
 _AUTHS: tuple[tuple[str, Verdict, Steps], ...] = (
     (
         "the password is wrong",
-        _auth(Reason.AUTHENTICATION_FAILED, owner=Owner.US),
+        _auth(Reason.AUTHENTICATION_FAILED, owner=Owner.CONFIGURATION),
         (Say("535 5.7.8 who are you?"),),
     ),
     (
@@ -273,12 +273,12 @@ _RCPTS: tuple[tuple[str, Verdict, Steps], ...] = (
     ),
     (
         "the recipient does not exist",
-        broken(Phase.RCPT, Reason.REJECTED, Owner.THEIR_MAILBOX),
+        broken(Phase.RCPT, Reason.REJECTED, Owner.RECEIVER_MAILBOX),
         (Say("550 5.1.1 no such user"),),
     ),
     (
         "the recipient is greylisted",
-        broken(Phase.RCPT, Reason.GREYLISTED, Owner.THEIR_FILTER),
+        broken(Phase.RCPT, Reason.GREYLISTED, Owner.RECEIVER_FILTER),
         (Say("451 4.7.1 Greylisted, come back"),),
     ),
     (

@@ -168,7 +168,7 @@ def _judge(view: DomainView, sts: Sts, visits: Sequence[Visit], trace: Trace) ->
     ):
         row = by_sender[sender]
         if row.outcome in (Outcome.DEFERRED, Outcome.BOUNCED):
-            owner = Owner.THEIR_DNS if reason is Reason.DNSSEC_INVALID else Owner.THEIR_MX
+            owner = Owner.RECEIVER_DNS if reason is Reason.DNSSEC_INVALID else Owner.RECEIVER_MX
             raise ProbeFailure(
                 reason,
                 f"a sender that honours {_WORDS[sender]} cannot deliver: {row.why} ({row.rule})",

@@ -212,7 +212,7 @@ async def _policy_addresses(net: Net, host: str, part: Trace) -> tuple[str, ...]
                 Reason.STS_POLICY_FETCH_ERROR,
                 f"{host} is at {address}, which no public server has",
                 phase=Phase.DNS_ADDRESS,
-                owner=Owner.THEIR_DNS,
+                owner=Owner.RECEIVER_DNS,
             )
     return addresses
 

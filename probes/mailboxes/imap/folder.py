@@ -172,7 +172,7 @@ class FolderWatch:
             return await session.examine(self.name)
         except ProbeFailure as failure:
             if failure.reason is Reason.REJECTED:  # a folder that is not there: ours to configure
-                failure.owner = Owner.US
+                failure.owner = Owner.CONFIGURATION
             raise
 
     def _opened(self) -> ImapSession:

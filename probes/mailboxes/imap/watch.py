@@ -114,7 +114,10 @@ async def remove(
             opened = await session.select(folder)
         if opened.is_read_only:
             raise ProbeFailure(
-                Reason.REJECTED, f"{folder} can only be read", phase=Phase.FETCH, owner=Owner.US
+                Reason.REJECTED,
+                f"{folder} can only be read",
+                phase=Phase.FETCH,
+                owner=Owner.CONFIGURATION,
             )
         is_same = str(opened.uid_validity) == epoch
         uids = sorted(by_uid) if is_same else await _bearing(session, target)

@@ -17,8 +17,8 @@ from probes.result import Failure, Finding, Owner, Part, Phase, ProbeResult, Rea
 from tests.exporter.test_cli import GOOD
 from tests.support.ledger_rig import BEGIN
 
-REFUSED = Failure(Phase.RCPT, Reason.REJECTED, "no", Owner.THEIR_MX, is_transient=False)
-OURS = replace(REFUSED, owner=Owner.OUR_DNS)
+REFUSED = Failure(Phase.RCPT, Reason.REJECTED, "no", Owner.RECEIVER_MX, is_transient=False)
+OURS = replace(REFUSED, owner=Owner.RESOLVER)
 
 
 def record(outcome: Outcome | None, tick: int = 1, failure: Failure | None = None) -> CanaryRecord:

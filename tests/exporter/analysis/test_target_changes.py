@@ -23,7 +23,7 @@ MINUTE = timedelta(minutes=1)
 MX = Known(Aspect.MX, "example.test", "10 mx.example.test", 300)
 SPF = Known(Aspect.SPF, "example.test", "v=spf1 -all", 3600)
 BROKEN = Failure(Phase.CONNECT, Reason.TIMEOUT, "", Owner.NETWORK, is_transient=True)
-OURS = Failure(Phase.DNS_MX, Reason.TIMEOUT, "", Owner.OUR_DNS, is_transient=True)
+OURS = Failure(Phase.DNS_MX, Reason.TIMEOUT, "", Owner.RESOLVER, is_transient=True)
 
 
 def known(one: Known, value: str, lifetime: int | None = 300) -> Known:

@@ -47,7 +47,7 @@ def test_one_code_as_json_is_its_entry_and_all_are_a_list(
     assert list(entry) == [
         *("code", "summary", "why", "remedy", "verify", "reference", "owner", "severity", "ours"),
     ]
-    assert entry["owner"] == "their_mx"
+    assert entry["owner"] == "receiver_mx"
     assert set(entry["severity"]) == {"warning", "untestable"}
     assert findings(None, True, False) == 0
     assert len(json.loads(capsys.readouterr().out)) == len(EVERYTHING)

@@ -53,7 +53,7 @@ UNKNOWN_USER = Failure(
     Phase.RCPT,
     Reason.REJECTED,
     "the answer to RCPT was 550",
-    Owner.THEIR_MAILBOX,
+    Owner.RECEIVER_MAILBOX,
     is_transient=False,
     reply=Reply(550, ("5.1.1 first line", HOSTILE), (5, 1, 1)),
 )
@@ -168,7 +168,9 @@ async def test_what_was_seen_too_long_ago_says_nothing_of_now(file: Path) -> Non
 
 
 async def test_a_mailbox_that_cannot_be_read_makes_its_paths_untestable(file: Path) -> None:
-    broken = Failure(Phase.AUTH, Reason.AUTHENTICATION_FAILED, "no", Owner.US, is_transient=False)
+    broken = Failure(
+        Phase.AUTH, Reason.AUTHENTICATION_FAILED, "no", Owner.CONFIGURATION, is_transient=False
+    )
     async with past(file) as (life, reader):
         for name in ("out-in", "out-in2", "out2-in"):
             await life.arrive(name)
@@ -180,7 +182,7 @@ async def test_a_mailbox_that_cannot_be_read_makes_its_paths_untestable(file: Pa
         assert states == [State.UNTESTABLE, State.OK, State.UNTESTABLE]
         text = shown(status_view(taken))
         assert "unreadable" in text
-        assert "auth authentication_failed, owner us" in text
+        assert "auth authentication_failed, owner configuration" in text
         life.rig.time.elapse(60.0)
         assert life.status(reader).mailboxes[1].is_readable is None
 

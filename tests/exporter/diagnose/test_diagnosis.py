@@ -231,7 +231,7 @@ async def test_a_warning_is_exit_code_1_a_failure_2_and_what_we_cannot_see_3(
         diagnosis = await run(world.net)
         assert exit_code(diagnosis) == 3
         (problem,) = problems(diagnosis, world.net)
-    assert (problem.status, problem.owner) == (Status.UNTESTABLE, Owner.OUR_DNS)
+    assert (problem.status, problem.owner) == (Status.UNTESTABLE, Owner.RESOLVER)
     assert "could not be tested" in verdict(diagnosis.areas[0], "example.test")
 
 
@@ -369,7 +369,7 @@ async def test_a_silent_resolver_is_never_the_domains_fault_however_short_the_ti
         diagnosis = await run(world.net, asked)
     failures = {one.area.name: one.result.failure for one in diagnosis.areas}
     assert {name: failure and failure.owner for name, failure in failures.items()} == {
-        one.name: Owner.OUR_DNS for one in areas_of(asked)
+        one.name: Owner.RESOLVER for one in areas_of(asked)
     }
     assert exit_code(diagnosis) == 3
 
@@ -432,7 +432,7 @@ async def test_what_two_areas_saw_alike_is_told_once(trust: TrustStore) -> None:
         told = [one for one in problems(diagnosis, world.net) if one.code == "dnssec.bogus"]
     findings = [f for one in diagnosis.areas for f in one.result.findings]
     assert len([f for f in findings if f.code == "dnssec.bogus"]) == 2
-    assert [(one.area, one.owner) for one in told] == [("mx", Owner.THEIR_DNS)]
+    assert [(one.area, one.owner) for one in told] == [("mx", Owner.RECEIVER_DNS)]
 
 
 async def test_the_report_says_what_every_kind_of_sender_would_do(

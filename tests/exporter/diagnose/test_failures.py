@@ -142,13 +142,13 @@ async def test_what_came_of_a_failure_is_its_owners(authority: Authority) -> Non
     zone = f"{TWO}{STS_RECORD}"
     *_, found = await told(World(zone, servers={MX: "good"}), authority, "mx,policy")
     policy = only(found, "sts.policy_fetch")
-    assert policy.owner is Owner.THEIR_DNS  # mta-sts.example.test does not exist
+    assert policy.owner is Owner.RECEIVER_DNS  # mta-sts.example.test does not exist
     assert policy.remedy.startswith("Publish mta-sts.example.test, or correct")
     assert policy.reproduce[0].endswith(" A mta-sts.example.test")
     world = World(f"{zone}mta-sts A 192.0.2.8\n", servers={MX: "good"})
     *_, found = await told(world, authority, "policy")
     policy = only(found, "sts.policy_fetch")
-    assert policy.owner is Owner.THEIR_MX
+    assert policy.owner is Owner.RECEIVER_MX
     told_first = "Start the server at mta-sts.example.test and have it listen on port 443"
     assert policy.remedy.startswith(told_first)
 
@@ -164,7 +164,7 @@ async def test_with_our_resolver_gone_everything_is_its_and_mended_there(
     found = [one for one in problems(diagnosis, gone) if one.status is Status.UNTESTABLE]
     assert {"spf.lookup_failed", "dmarc.lookup_failed"} <= {problem.code for problem in found}
     for problem in found:
-        assert problem.owner is Owner.OUR_DNS, problem
+        assert problem.owner is Owner.RESOLVER, problem
         assert "resolver" in problem.remedy, problem
 
 

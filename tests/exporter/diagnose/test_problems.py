@@ -113,7 +113,7 @@ async def test_what_our_own_resolver_does_not_say_is_its_trouble_and_nobody_else
         await world.dns.__aexit__(None, None, None)
         diagnosis, told = await run(world.net, "mx,policy,sender,nameservers")
     assert exit_code(diagnosis) == 3
-    assert {one.owner for one in told if one.status is not Status.INFO} == {Owner.OUR_DNS}
+    assert {one.owner for one in told if one.status is not Status.INFO} == {Owner.RESOLVER}
     lookups = [one for one in told if one.code.endswith("lookup_failed")]
     assert lookups
     server = f"our own resolver, {world.dns.address} port {world.dns.port}, has no answer"

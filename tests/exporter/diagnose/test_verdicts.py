@@ -48,7 +48,7 @@ def test_what_could_not_be_tested_decides_where_somebody_relies_on_it(
 
 
 def failed(reason: Reason, *, is_transient: bool) -> Failure:
-    return Failure(Phase.GREETING, reason, "why", Owner.THEIR_MX, is_transient)
+    return Failure(Phase.GREETING, reason, "why", Owner.RECEIVER_MX, is_transient)
 
 
 LATER = failed(Reason.DEFERRED, is_transient=True)

@@ -23,7 +23,7 @@ CREATE TABLE canaries (
 
 ;
 INSERT INTO "canaries" VALUES('arrived','p','m',1,'arrived','arrived',1772600767891011,1772600767891011,1772600768891011,1772600769891011,60.0,900.0,NULL,'inbox',2.0,0.0);
-INSERT INTO "canaries" VALUES('bounced','p','m',2,'bounced','bounced',1772600770891011,1772600770891011,1772600771891011,1772600772891011,60.0,900.0,'{"phase":"transit","reason":"bounced","detail":"a bounce came back","owner":"their_mx","is_transient":false,"reply":null}',NULL,NULL,NULL);
+INSERT INTO "canaries" VALUES('bounced','p','m',2,'bounced','bounced',1772600770891011,1772600770891011,1772600771891011,1772600772891011,60.0,900.0,'{"phase":"transit","reason":"bounced","detail":"a bounce came back","owner":"receiver_mx","is_transient":false,"reply":null}',NULL,NULL,NULL);
 INSERT INTO "canaries" VALUES('waiting','p','m',3,'accepted',NULL,1772600772891011,1772600772891011,1772600773891011,NULL,60.0,900.0,NULL,NULL,NULL,NULL);
 CREATE TABLE changes (
 	name TEXT NOT NULL, 

@@ -169,7 +169,7 @@ async def test_a_run_is_read_back_as_it_was_written(path: Path) -> None:
         Phase.RCPT,
         Reason.REJECTED,
         "no such user",
-        Owner.THEIR_MX,
+        Owner.RECEIVER_MX,
         False,
         Reply(550, ("no", "such user \udcff"), (5, 1, 1)),
     )

@@ -213,7 +213,7 @@ async def test_a_copy_in_junk_is_counted_as_junked_and_says_whose_filter_it_was(
         assert change.outcome is Outcome.JUNKED
         assert change.record.failure is not None
         assert change.record.failure.reason is Reason.JUNKED
-        assert change.record.failure.owner is Owner.THEIR_FILTER
+        assert change.record.failure.owner is Owner.RECEIVER_FILTER
 
 
 # Exactly once

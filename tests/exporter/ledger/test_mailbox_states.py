@@ -17,7 +17,7 @@ NO_LOGIN = Failure(
     Phase.AUTH,
     Reason.AUTHENTICATION_FAILED,
     "the server refused the password: \u00fc",
-    Owner.US,
+    Owner.CONFIGURATION,
     is_transient=False,
     reply=Reply(535, ("5.7.8 no", "really not"), (5, 7, 8)),
 )

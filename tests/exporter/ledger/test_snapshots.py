@@ -12,7 +12,7 @@ from exporter.model import Run
 from probes.result import Aspect, Failure, Known, Owner, Phase, ProbeResult, Reason
 from tests.support.ledger_rig import BEGIN, Rig, as_version_4, opened
 
-OURS = Failure(Phase.DNS_MX, Reason.TIMEOUT, "", Owner.OUR_DNS, is_transient=True)
+OURS = Failure(Phase.DNS_MX, Reason.TIMEOUT, "", Owner.RESOLVER, is_transient=True)
 BROKEN = Failure(Phase.CONNECT, Reason.TIMEOUT, "", Owner.NETWORK, is_transient=True)
 
 

@@ -127,7 +127,7 @@ def test_a_failed_sending_is_counted_with_phase_reason_and_owner(
     metrics: Metrics, read: Reader
 ) -> None:
     metrics.run_finished(run("a", problem=failure(Phase.RCPT, Reason.REJECTED)))
-    assert read("failures_total", Owner.THEIR_MX, "a", "rcpt", "rejected") == 1
+    assert read("failures_total", Owner.RECEIVER_MX, "a", "rcpt", "rejected") == 1
     assert read("last_success_timestamp_seconds", "a") == 0
 
 
@@ -170,14 +170,14 @@ def test_no_transit_is_made_up_without_an_earlier_reply(
 @pytest.mark.parametrize(
     ("event", "state", "outcome", "labels"),
     [
-        (Event.SEEN, State.ARRIVED, Outcome.JUNKED, ("their_filter", "a", "arrival", "junked")),
+        (Event.SEEN, State.ARRIVED, Outcome.JUNKED, ("receiver_filter", "a", "arrival", "junked")),
         (
             Event.BOUNCE_SEEN,
             State.BOUNCED,
             Outcome.BOUNCED,
-            ("their_mx", "a", "transit", "bounced"),
+            ("receiver_mx", "a", "transit", "bounced"),
         ),
-        (Event.LOOKED_IN_VAIN, State.LOST, Outcome.LOST, ("their_mx", "a", "transit", "lost")),
+        (Event.LOOKED_IN_VAIN, State.LOST, Outcome.LOST, ("receiver_mx", "a", "transit", "lost")),
     ],
 )
 def test_mail_that_did_not_get_through_takes_the_path_down(
@@ -360,7 +360,7 @@ def test_a_job_is_counted_by_verdict_and_every_dialogue_by_phase(
     assert read("probe_last_success_timestamp_seconds", "mx-them") == ended
     metrics.run_finished(run("mx-them", problem=failure(Phase.DNS_MX, Reason.NULL_MX)))
     assert read("probe_up", "mx-them") == 0
-    assert read("probe_failures_total", "their_dns", "dns_mx", "mx-them", "null_mx") == 1
+    assert read("probe_failures_total", "receiver_dns", "dns_mx", "mx-them", "null_mx") == 1
     metrics.run_finished(run("mx-them", problem=failure(Phase.DNS_MX, Reason.UNTESTABLE)))
     assert read("probe_up", "mx-them") is None
     assert read("probe_runs_total", "mx-them", "untestable") == 1
@@ -442,7 +442,7 @@ def test_a_mailbox_tells_whether_it_is_watched_and_why_not(metrics: Metrics, rea
     problem = failure(Phase.AUTH, Reason.AUTHENTICATION_FAILED)
     metrics.mailbox_watch("box", is_up=False, failure=problem)
     assert read("mailbox_up", "box") == 0
-    labels = ("box", Owner.US, "auth", "authentication_failed")
+    labels = ("box", Owner.CONFIGURATION, "auth", "authentication_failed")
     assert read("mailbox_failures_total", *labels) == 1
     metrics.forged("box")
     assert read("forged_canaries_total", "box") == 1

@@ -19,7 +19,7 @@ from probes.result import Failure, Finding, Owner, Part, Phase, ProbeResult, Rea
 from tests.support.ledger_rig import opened
 
 AT = datetime(2026, 11, 27, tzinfo=UTC)
-REFUSED = Failure(Phase.CONNECT, Reason.CONNECTION_REFUSED, "refused", Owner.THEIR_MX, True)
+REFUSED = Failure(Phase.CONNECT, Reason.CONNECTION_REFUSED, "refused", Owner.RECEIVER_MX, True)
 CONFIG = """
 ehlo_name: monitor.example.test
 resolvers: [192.0.2.53]

@@ -212,7 +212,7 @@ async def test_a_failed_session_is_down_with_its_reason_and_is_begun_anew_from_t
     failure = rig.states[-1].failure
     assert failure is not None
     assert (failure.phase, failure.reason) == (Phase.ARRIVAL, Reason.CONNECTION_RESET)
-    assert failure.owner is Owner.THEIR_MAILBOX
+    assert failure.owner is Owner.RECEIVER_MAILBOX
     assert rig.cursors_given == [{}, {"INBOX": cursor}]
     assert rig.watcher.looked is None
 

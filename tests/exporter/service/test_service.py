@@ -282,7 +282,7 @@ async def test_a_mailbox_that_does_not_let_us_in_is_our_trouble_and_nothing_is_l
         assert await run.heard.outcome("direct") is Outcome.UNTESTABLE
         state = run.service.arrivals.watchers["inbox"].state
         assert state.failure is not None
-        assert state.failure.owner is Owner.US
+        assert state.failure.owner is Owner.CONFIGURATION
         assert await run.metric('mailcanary_mailbox_up{mailbox="inbox"}') == 0
         assert await run.metric('mailcanary_canaries_total{path="direct",outcome="lost"}') == 0
 
@@ -310,7 +310,7 @@ async def test_a_resolver_that_does_not_answer_is_our_trouble_and_nothing_fails(
             assert await run.heard.outcome("direct") is Outcome.UNTESTABLE
             record = await record_of(run.ledger, "direct")
             assert record.failure is not None
-            assert record.failure.owner in (Owner.OUR_DNS, Owner.MONITOR)
+            assert record.failure.owner in (Owner.RESOLVER, Owner.MONITOR)
             sample = 'mailcanary_canaries_total{path="direct",outcome="send_failed"}'
             assert await run.metric(sample) == 0
 

@@ -41,8 +41,8 @@ async def test_a_verdict_names_everything_that_is_said_otherwise(authority: Auth
         result = await harness.run()
     assert fault.verdict.objections(result) == []
     (objection,) = fine().objections(result)
-    assert objection.startswith("(greeting, rejected, their_mx) instead of success")
-    other = broken(Phase.EHLO, Reason.REJECTED, Owner.THEIR_MX, "smtp.ehlo.refused")
+    assert objection.startswith("(greeting, rejected, receiver_mx) instead of success")
+    other = broken(Phase.EHLO, Reason.REJECTED, Owner.RECEIVER_MX, "smtp.ehlo.refused")
     assert len(replace(other, facts={"tls.version": "TLSv1.3"}).objections(result)) == 3
 
 

@@ -157,7 +157,7 @@ async def test_a_failure_is_a_success_of_0_with_its_owner(
     found = samples(text)
     assert status == 200
     assert found["probe_success"] == 0
-    assert found["probe_failure_info greeting rejected their_mx"] == 1
+    assert found["probe_failure_info greeting rejected receiver_mx"] == 1
 
 
 async def test_a_transcript_shows_every_step_and_the_whole_result(
@@ -236,7 +236,7 @@ async def test_the_answer_comes_before_prometheus_gives_up(
         status, text = await prober(config, world).answer({"target": "example.test"}, "0.8")
     found = samples(text)
     assert status == 200
-    assert found["probe_failure_info greeting timeout their_mx"] == 1
+    assert found["probe_failure_info greeting timeout receiver_mx"] == 1
     assert found["probe_duration_seconds"] >= 0.3
 
 

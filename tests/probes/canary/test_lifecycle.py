@@ -136,7 +136,7 @@ def failed(
     phase: Phase,
     reason: Reason = Reason.REJECTED,
     code: int | None = None,
-    owner: Owner = Owner.THEIR_MX,
+    owner: Owner = Owner.RECEIVER_MX,
 ) -> Failure:
     reply = None if code is None else Reply(code, ("so it is",))
     return Failure(phase, reason, "so it is", owner, is_transient=False, reply=reply)
@@ -152,10 +152,10 @@ def failed(
         (failed(Phase.DATA, Reason.CONNECTION_CLOSED), Event.SEND_BROKE),
         (failed(Phase.CONNECT, Reason.TIMEOUT, owner=Owner.NETWORK), Event.SEND_BROKE),
         (
-            failed(Phase.AUTH, Reason.AUTHENTICATION_FAILED, 535, owner=Owner.US),
+            failed(Phase.AUTH, Reason.AUTHENTICATION_FAILED, 535, owner=Owner.CONFIGURATION),
             Event.COULD_NOT_SEND,
         ),
-        (failed(Phase.DNS_MX, Reason.TIMEOUT, owner=Owner.OUR_DNS), Event.COULD_NOT_SEND),
+        (failed(Phase.DNS_MX, Reason.TIMEOUT, owner=Owner.RESOLVER), Event.COULD_NOT_SEND),
         (failed(Phase.EHLO, Reason.UNEXPECTED, owner=Owner.MONITOR), Event.COULD_NOT_SEND),
     ],
 )
@@ -176,7 +176,7 @@ REFUSED = failed(Phase.END_OF_DATA, Reason.REJECTED, 554)
         (HandoverState.REFUSED_FOR_GOOD, REFUSED, Event.REFUSED_FOR_GOOD),
         (
             HandoverState.REFUSED_FOR_GOOD,
-            failed(Phase.END_OF_DATA, Reason.REJECTED, 554, owner=Owner.US),
+            failed(Phase.END_OF_DATA, Reason.REJECTED, 554, owner=Owner.CONFIGURATION),
             Event.COULD_NOT_SEND,
         ),
     ],

@@ -129,14 +129,14 @@ def test_what_we_could_not_test_is_ours_and_everything_else_its_owners() -> None
     def finding(code: str, status: Status) -> Finding:
         return Finding(code, status, Subject.of("mx"), "", "")
 
-    assert owner_of(finding("mx.address_unusable", Status.WARNING)) is Owner.THEIR_MX
+    assert owner_of(finding("mx.address_unusable", Status.WARNING)) is Owner.RECEIVER_MX
     assert owner_of(finding("mx.address_unusable", Status.UNTESTABLE)) is Owner.MONITOR
-    assert owner_of(finding("spf.lookup_failed", Status.FAILURE)) is Owner.THEIR_DNS
-    assert owner_of(finding("spf.lookup_failed", Status.UNTESTABLE)) is Owner.OUR_DNS
+    assert owner_of(finding("spf.lookup_failed", Status.FAILURE)) is Owner.RECEIVER_DNS
+    assert owner_of(finding("spf.lookup_failed", Status.UNTESTABLE)) is Owner.RESOLVER
     assert owner_of(finding("nobody.knows", Status.WARNING)) is Owner.MONITOR
-    assert owner_of(finding("spf.lookup_failed", Status.WARNING)) is Owner.THEIR_DNS
-    assert owner_of(finding("spf.lookup_failed", Status.UNTESTABLE)) is Owner.OUR_DNS
-    assert owner_of(finding("ehlo.lookup_failed", Status.UNTESTABLE)) is Owner.OUR_DNS
+    assert owner_of(finding("spf.lookup_failed", Status.WARNING)) is Owner.RECEIVER_DNS
+    assert owner_of(finding("spf.lookup_failed", Status.UNTESTABLE)) is Owner.RESOLVER
+    assert owner_of(finding("ehlo.lookup_failed", Status.UNTESTABLE)) is Owner.RESOLVER
 
 
 def test_a_finding_that_says_its_owner_is_that_owners() -> None:
@@ -148,4 +148,4 @@ def test_a_finding_that_says_its_owner_is_that_owners() -> None:
 def test_what_our_own_resolver_did_is_told_to_be_its(entry: Entry) -> None:
     when = entry.severity.get(Status.UNTESTABLE, "")
     if when.startswith("our own resolver failed"):
-        assert entry.owner_of(Status.UNTESTABLE) is Owner.OUR_DNS
+        assert entry.owner_of(Status.UNTESTABLE) is Owner.RESOLVER

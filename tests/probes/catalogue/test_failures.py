@@ -59,6 +59,6 @@ def test_a_code_of_a_failure_is_no_code_of_a_finding() -> None:
 
 
 def test_what_our_resolver_or_this_machine_did_is_untestable() -> None:
-    assert failure_entry(Phase.DNS_MX, Reason.TIMEOUT).owner is Owner.OUR_DNS
+    assert failure_entry(Phase.DNS_MX, Reason.TIMEOUT).owner is Owner.RESOLVER
     assert set(failure_entry(Phase.DNS_MX, Reason.TIMEOUT).severity) == {Status.UNTESTABLE}
     assert Status.FAILURE in failure_entry(Phase.CONNECT, Reason.TIMEOUT).severity

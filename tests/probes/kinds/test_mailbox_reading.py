@@ -124,7 +124,7 @@ async def test_starttls_is_spoken_and_a_folder_that_is_not_there_is_their_mailbo
     assert Phase.STARTTLS in [timing.phase for timing in result.timings]
     failure = (await run(the_net, replace(target, folder="Nowhere"))).failure
     assert failure is not None
-    assert (failure.phase, failure.owner) == (Phase.SELECT, Owner.THEIR_MAILBOX)
+    assert (failure.phase, failure.owner) == (Phase.SELECT, Owner.RECEIVER_MAILBOX)
 
 
 CASES: list[tuple[str, tuple[Step, ...], Phase, Reason]] = [
@@ -147,4 +147,4 @@ async def test_the_step_that_fails_is_named(
         )  # fmt: skip
         failure = (await run(the_net, target)).failure
     assert failure is not None
-    assert (failure.phase, failure.reason, failure.owner) == (phase, reason, Owner.THEIR_MAILBOX)
+    assert (failure.phase, failure.reason, failure.owner) == (phase, reason, Owner.RECEIVER_MAILBOX)

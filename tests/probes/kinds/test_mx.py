@@ -134,7 +134,7 @@ async def test_a_domain_that_takes_no_mail_says_so(trust: TrustStore) -> None:
         result = await run(world)
     assert result.failure is not None
     assert (result.failure.phase, result.failure.reason) == (Phase.DNS_MX, Reason.NULL_MX)
-    assert result.failure.owner is Owner.THEIR_DNS
+    assert result.failure.owner is Owner.RECEIVER_DNS
 
 
 async def test_without_mx_records_the_domain_is_its_own_host(trust: TrustStore) -> None:
@@ -146,12 +146,12 @@ async def test_without_mx_records_the_domain_is_its_own_host(trust: TrustStore) 
 
 
 DNS_FAILURES = [
-    (Misbehaviour.NXDOMAIN, Reason.NXDOMAIN, Owner.THEIR_DNS, False),
-    (Misbehaviour.SERVFAIL, Reason.SERVFAIL, Owner.THEIR_DNS, False),
-    (Misbehaviour.BOGUS, Reason.DNSSEC_BOGUS, Owner.THEIR_DNS, False),
-    (Misbehaviour.BOGUS_UNSAID, Reason.DNSSEC_BOGUS, Owner.THEIR_DNS, False),
-    (Misbehaviour.SILENCE, Reason.TIMEOUT, Owner.OUR_DNS, True),
-    (Misbehaviour.REFUSED, Reason.REFUSED, Owner.OUR_DNS, True),
+    (Misbehaviour.NXDOMAIN, Reason.NXDOMAIN, Owner.RECEIVER_DNS, False),
+    (Misbehaviour.SERVFAIL, Reason.SERVFAIL, Owner.RECEIVER_DNS, False),
+    (Misbehaviour.BOGUS, Reason.DNSSEC_BOGUS, Owner.RECEIVER_DNS, False),
+    (Misbehaviour.BOGUS_UNSAID, Reason.DNSSEC_BOGUS, Owner.RECEIVER_DNS, False),
+    (Misbehaviour.SILENCE, Reason.TIMEOUT, Owner.RESOLVER, True),
+    (Misbehaviour.REFUSED, Reason.REFUSED, Owner.RESOLVER, True),
 ]
 
 
@@ -256,7 +256,7 @@ async def test_a_silent_address_costs_its_own_timeout_and_not_the_run(trust: Tru
     failure = part(result, "192.0.2.1").failure
     assert failure is not None
     assert (failure.phase, failure.reason) == (Phase.GREETING, Reason.TIMEOUT)
-    assert failure.owner is Owner.THEIR_MX
+    assert failure.owner is Owner.RECEIVER_MX
 
 
 async def test_the_deadline_ends_the_run_with_what_was_learnt_until_then(

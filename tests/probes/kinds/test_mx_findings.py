@@ -109,7 +109,7 @@ async def test_records_that_do_not_validate_are_called_bogus(
     (finding,) = found(result)
     assert (finding.code, finding.status) == ("dnssec.bogus", Status.FAILURE)
     assert "dnssec_bogus" in finding.evidence
-    assert owner_of_finding(finding) is Owner.THEIR_DNS
+    assert owner_of_finding(finding) is Owner.RECEIVER_DNS
 
 
 async def test_a_server_that_only_fails_is_not_called_bogus(trust: TrustStore) -> None:
@@ -130,7 +130,7 @@ async def test_a_host_whose_addresses_do_not_validate_fails_for_that(
         result = await run(world)
     failure = only_part(result).failure
     assert failure is not None
-    assert (failure.reason, failure.owner) == (Reason.DNSSEC_BOGUS, Owner.THEIR_DNS)
+    assert (failure.reason, failure.owner) == (Reason.DNSSEC_BOGUS, Owner.RECEIVER_DNS)
 
 
 @pytest.mark.parametrize("is_listening", [True, False])

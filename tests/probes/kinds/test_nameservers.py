@@ -106,7 +106,10 @@ async def test_a_delegation_that_does_not_validate_is_called_bogus(
         running.dns.faults[DOMAIN, "NS"] = DnsFault(misbehaviour)
         result = await run(running)
     assert result.failure is not None
-    assert (result.failure.reason, result.failure.owner) == (Reason.DNSSEC_BOGUS, Owner.THEIR_DNS)
+    assert (result.failure.reason, result.failure.owner) == (
+        Reason.DNSSEC_BOGUS,
+        Owner.RECEIVER_DNS,
+    )
     (finding,) = found(result, "dnssec.bogus")
     assert (finding.status, str(finding.subject)) == (Status.FAILURE, DOMAIN)
 
@@ -143,7 +146,7 @@ async def test_a_server_that_is_of_no_use_is_told_beside_one_that_is(
     assert SECOND in str(finding.subject)
     (part,) = [part for part in result.parts if part.address == SECOND]
     assert part.failure is not None
-    assert (part.failure.reason, part.failure.owner) == (reason, Owner.THEIR_DNS)
+    assert (part.failure.reason, part.failure.owner) == (reason, Owner.RECEIVER_DNS)
 
 
 @pytest.mark.parametrize(
@@ -181,7 +184,7 @@ async def test_nobody_who_answers_with_authority_is_a_failure(trust: TrustStore)
         result = await run(running)
     assert result.failure is not None
     assert (result.failure.phase, result.failure.reason) == (Phase.EVALUATE, Reason.REFUSED)
-    assert result.failure.owner is Owner.THEIR_DNS
+    assert result.failure.owner is Owner.RECEIVER_DNS
 
 
 async def test_when_all_are_silent_it_may_be_the_network(trust: TrustStore) -> None:

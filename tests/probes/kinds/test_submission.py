@@ -124,7 +124,7 @@ async def test_an_address_we_cannot_reach_ourselves_is_not_whom_we_blame(
         result = await run(world)
     assert result.failure is not None
     assert result.failure.reason is Reason.CONNECTION_REFUSED
-    assert result.failure.owner is Owner.THEIR_MX
+    assert result.failure.owner is Owner.RECEIVER_MX
     assert phases(result)[1:] == [Phase.CONNECT, Phase.CONNECT]
 
 
@@ -141,7 +141,7 @@ async def test_a_name_that_does_not_exist_is_their_dns(trust: TrustStore) -> Non
         result = await run(world)
     assert result.failure is not None
     assert (result.failure.phase, result.failure.reason) == (Phase.DNS_ADDRESS, Reason.NXDOMAIN)
-    assert result.failure.owner is Owner.THEIR_DNS
+    assert result.failure.owner is Owner.RECEIVER_DNS
 
 
 @pytest.mark.parametrize("misbehaviour", [Misbehaviour.BOGUS, Misbehaviour.BOGUS_UNSAID])
@@ -152,7 +152,10 @@ async def test_a_name_that_does_not_validate_is_called_bogus(
     async with mail_world(ZONE, {}, trust=trust, faults=faults) as world:
         result = await run(world)
     assert result.failure is not None
-    assert (result.failure.reason, result.failure.owner) == (Reason.DNSSEC_BOGUS, Owner.THEIR_DNS)
+    assert (result.failure.reason, result.failure.owner) == (
+        Reason.DNSSEC_BOGUS,
+        Owner.RECEIVER_DNS,
+    )
 
 
 async def test_a_resolver_that_says_nothing_is_our_dns(trust: TrustStore) -> None:
@@ -160,7 +163,7 @@ async def test_a_resolver_that_says_nothing_is_our_dns(trust: TrustStore) -> Non
     async with mail_world(ZONE, {}, trust=trust, faults=faults) as world:
         result = await run(world)
     assert result.failure is not None
-    assert (result.failure.reason, result.failure.owner) == (Reason.TIMEOUT, Owner.OUR_DNS)
+    assert (result.failure.reason, result.failure.owner) == (Reason.TIMEOUT, Owner.RESOLVER)
 
 
 async def test_a_wrong_password_is_ours(good: Script, trust: TrustStore) -> None:
@@ -170,7 +173,7 @@ async def test_a_wrong_password_is_ours(good: Script, trust: TrustStore) -> None
     assert (result.failure.phase, result.failure.reason, result.failure.owner) == (
         Phase.AUTH,
         Reason.AUTHENTICATION_FAILED,
-        Owner.US,
+        Owner.CONFIGURATION,
     )
     assert result.failure.is_untestable
     assert world.verbs(ADDRESS) == [["EHLO", "STARTTLS", "EHLO", "AUTH", "QUIT"]]
@@ -217,7 +220,7 @@ async def test_a_ca_file_that_is_gone_is_ours(good: Script, trust: TrustStore) -
     async with mail_world(ZONE, {ADDRESS: good}, trust=trust) as world:
         result = await run(world, replace(TARGET, ca_file=FilePath("/nonexistent/ca.pem")))
     assert result.failure is not None
-    assert (result.failure.phase, result.failure.owner) == (Phase.TLS, Owner.US)
+    assert (result.failure.phase, result.failure.owner) == (Phase.TLS, Owner.CONFIGURATION)
 
 
 async def test_starttls_that_is_not_offered_is_a_failure(good: Script, trust: TrustStore) -> None:

@@ -217,10 +217,10 @@ async def test_a_silent_server_is_left_when_the_caller_has_waited_enough() -> No
 @pytest.mark.parametrize(
     ("answer", "reason", "owner"),
     [
-        ("{tag} NO [AUTHENTICATIONFAILED] no", Reason.AUTHENTICATION_FAILED, Owner.US),
-        ("{tag} NO no", Reason.AUTHENTICATION_FAILED, Owner.US),
-        ("{tag} NO [UNAVAILABLE] directory is down", Reason.DEFERRED, Owner.THEIR_MX),
-        ("{tag} BAD what", Reason.UNEXPECTED_REPLY, Owner.THEIR_MX),
+        ("{tag} NO [AUTHENTICATIONFAILED] no", Reason.AUTHENTICATION_FAILED, Owner.CONFIGURATION),
+        ("{tag} NO no", Reason.AUTHENTICATION_FAILED, Owner.CONFIGURATION),
+        ("{tag} NO [UNAVAILABLE] directory is down", Reason.DEFERRED, Owner.RECEIVER_MX),
+        ("{tag} BAD what", Reason.UNEXPECTED_REPLY, Owner.RECEIVER_MX),
     ],
 )
 @pytest.mark.parametrize("way", ["login", "authenticate"])
@@ -308,7 +308,7 @@ async def test_a_password_is_not_sent_in_clear_off_loopback() -> None:
             for way in ("login", "authenticate"):
                 with pytest.raises(ProbeFailure) as caught:
                     await log_in(session, way)
-                assert caught.value.owner is Owner.US
+                assert caught.value.owner is Owner.CONFIGURATION
             assert PASSWORD not in "".join(peer.heard)
             await session.login("us", Secret(PASSWORD), insecure=True)
 

@@ -63,4 +63,4 @@ async def test_whatever_a_server_repeats_no_secret_is_in_the_failure(mechanism: 
 async def test_credentials_that_cannot_be_said_are_our_problem() -> None:
     with pytest.raises(ProbeFailure) as raised:
         await authenticate(Server().exchange, ("PLAIN",), "us\0er", Secret("pass"))
-    assert raised.value.owner is Owner.US
+    assert raised.value.owner is Owner.CONFIGURATION

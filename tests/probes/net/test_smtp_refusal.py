@@ -12,8 +12,8 @@ def failure(line: str, phase: Phase) -> ProbeFailure:
     return refusal(parse_reply([line]), phase)
 
 
-US, MX = Owner.US, Owner.THEIR_MX
-FILTER, MAILBOX = Owner.THEIR_FILTER, Owner.THEIR_MAILBOX
+US, MX = Owner.CONFIGURATION, Owner.RECEIVER_MX
+FILTER, MAILBOX = Owner.RECEIVER_FILTER, Owner.RECEIVER_MAILBOX
 
 ROWS = [
     # greeting and EHLO

@@ -184,7 +184,7 @@ async def test_a_wrong_password_is_our_problem() -> None:
         async with greeted(Script(extensions=("AUTH PLAIN",), users=USERS)) as (session, peer):
             await session.auth("probe", Secret("wrong"))
     failure = raised.value
-    assert (failure.reason, failure.owner) == (Reason.AUTHENTICATION_FAILED, Owner.US)
+    assert (failure.reason, failure.owner) == (Reason.AUTHENTICATION_FAILED, Owner.CONFIGURATION)
     assert peer.conversation.verbs[-1] == "QUIT"
 
 
@@ -218,7 +218,7 @@ async def test_a_password_is_not_sent_to_a_peer_that_proved_nothing(authority: A
         await session.ehlo("probe.test")
         with pytest.raises(ProbeFailure, match="proved no identity") as raised:
             await session.auth("probe", Secret("s3cret"))
-        assert raised.value.owner is Owner.US
+        assert raised.value.owner is Owner.CONFIGURATION
         assert "AUTH" not in peer.conversation.verbs
         await session.auth("probe", Secret("s3cret"), insecure=True)
 
@@ -231,7 +231,7 @@ async def test_an_address_that_is_more_than_an_address_is_never_sent(address: st
     async with greeted() as (session, peer):
         with pytest.raises(ProbeFailure) as raised:
             await session.mail(address)
-        assert raised.value.owner is Owner.US
+        assert raised.value.owner is Owner.CONFIGURATION
     assert peer.conversation.verbs == ["EHLO", "QUIT"]
 
 

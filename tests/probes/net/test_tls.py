@@ -273,7 +273,7 @@ def test_an_unusable_ca_file_is_our_problem(
         file.write_bytes(content)
     with pytest.raises(ProbeFailure, match="CA file") as raised:
         trust.with_ca(str(file))
-    assert (raised.value.reason, raised.value.owner) == (Reason.UNTESTABLE, Owner.US)
+    assert (raised.value.reason, raised.value.owner) == (Reason.UNTESTABLE, Owner.CONFIGURATION)
 
 
 def test_the_systems_authorities_are_read_without_a_warning() -> None:

@@ -236,7 +236,7 @@ async def test_an_address_that_is_none_is_our_own_fault(trust: TrustStore) -> No
     async with mail_world(ONE_HOST, {FIRST: GOOD}, trust=trust) as world:
         result = await send(world, message=canary("probe"))
     assert result.failure is not None
-    assert result.failure.owner is Owner.US
+    assert result.failure.owner is Owner.CONFIGURATION
 
 
 BROKEN_TLS = Script(

@@ -142,7 +142,7 @@ ENDS: list[tuple[str, Step, Phase, Reason, Owner, Event]] = [
         Send(b"550 5.1.1 nobody\r\n"),
         Phase.RCPT,
         Reason.REJECTED,
-        Owner.THEIR_MAILBOX,
+        Owner.RECEIVER_MAILBOX,
         Event.REFUSED_FOR_GOOD,
     ),
     (
@@ -150,7 +150,7 @@ ENDS: list[tuple[str, Step, Phase, Reason, Owner, Event]] = [
         Send(b"450 4.2.0 Greylisted\r\n"),
         Phase.RCPT,
         Reason.GREYLISTED,
-        Owner.THEIR_FILTER,
+        Owner.RECEIVER_FILTER,
         Event.REFUSED_FOR_NOW,
     ),
     (
@@ -158,7 +158,7 @@ ENDS: list[tuple[str, Step, Phase, Reason, Owner, Event]] = [
         Send(b"554 5.7.1 spam\r\n"),
         Phase.END_OF_DATA,
         Reason.REJECTED,
-        Owner.THEIR_FILTER,
+        Owner.RECEIVER_FILTER,
         Event.REFUSED_FOR_GOOD,
     ),
     (
@@ -166,7 +166,7 @@ ENDS: list[tuple[str, Step, Phase, Reason, Owner, Event]] = [
         Close(reset=True),
         Phase.END_OF_DATA,
         Reason.CONNECTION_RESET,
-        Owner.THEIR_MX,
+        Owner.RECEIVER_MX,
         Event.OUTCOME_UNKNOWN,
     ),
     (
@@ -174,7 +174,7 @@ ENDS: list[tuple[str, Step, Phase, Reason, Owner, Event]] = [
         Close(),
         Phase.END_OF_DATA,
         Reason.CONNECTION_CLOSED,
-        Owner.THEIR_MX,
+        Owner.RECEIVER_MX,
         Event.OUTCOME_UNKNOWN,
     ),
     (
@@ -182,7 +182,7 @@ ENDS: list[tuple[str, Step, Phase, Reason, Owner, Event]] = [
         Send(b"what?\r\n"),
         Phase.END_OF_DATA,
         Reason.MALFORMED_REPLY,
-        Owner.THEIR_MX,
+        Owner.RECEIVER_MX,
         Event.OUTCOME_UNKNOWN,
     ),
     (
@@ -190,7 +190,7 @@ ENDS: list[tuple[str, Step, Phase, Reason, Owner, Event]] = [
         Send(b"421 4.3.2 closing\r\n"),
         Phase.DATA,
         Reason.SERVICE_CLOSING,
-        Owner.THEIR_MX,
+        Owner.RECEIVER_MX,
         Event.REFUSED_FOR_NOW,
     ),
     (
@@ -198,7 +198,7 @@ ENDS: list[tuple[str, Step, Phase, Reason, Owner, Event]] = [
         Close(),
         Phase.MAIL,
         Reason.CONNECTION_CLOSED,
-        Owner.THEIR_MX,
+        Owner.RECEIVER_MX,
         Event.SEND_BROKE,
     ),
 ]

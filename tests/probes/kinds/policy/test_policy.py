@@ -93,7 +93,7 @@ async def test_without_starttls_mail_goes_in_clear_and_who_insists_does_not_deli
     assert outcomes(result) == [CLEAR, DEFERRED, DEFERRED, BOUNCED]
     assert result.failure is not None
     assert result.failure.reason is Reason.STARTTLS_NOT_SUPPORTED
-    assert (result.failure.phase, result.failure.owner) == (Phase.EVALUATE, Owner.THEIR_MX)
+    assert (result.failure.phase, result.failure.owner) == (Phase.EVALUATE, Owner.RECEIVER_MX)
     assert found(result, "dane.no_starttls")
     assert found(result, "sts.host_untrusted")
 
@@ -197,7 +197,7 @@ async def test_records_that_cannot_be_looked_up_defer_the_mail_of_dane_senders(
     assert result.failure is not None
     assert (result.failure.reason, result.failure.owner) == (
         Reason.DNSSEC_INVALID,
-        Owner.THEIR_DNS,
+        Owner.RECEIVER_DNS,
     )
     assert outcomes(result) == [ENCRYPTED, ENCRYPTED, DEFERRED, BOUNCED]
     assert found(result, "dane.lookup_failed")[0].status is Status.FAILURE

@@ -206,7 +206,7 @@ async def test_a_wrong_password_is_our_fault(dovecot: Dovecot, the_net: Net) -> 
     assert (failure.phase, failure.reason, failure.owner) == (
         Phase.AUTH,
         Reason.AUTHENTICATION_FAILED,
-        Owner.US,
+        Owner.CONFIGURATION,
     )
     assert "wrong" not in failure.detail
 

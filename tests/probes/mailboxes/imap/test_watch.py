@@ -588,7 +588,7 @@ async def test_wrong_credentials_are_our_fault(the_net: Net) -> None:
     assert (failure.phase, failure.reason, failure.owner) == (
         Phase.AUTH,
         Reason.AUTHENTICATION_FAILED,
-        Owner.US,
+        Owner.CONFIGURATION,
     )
 
 
@@ -599,7 +599,7 @@ async def test_a_server_that_is_down_is_the_mailbox_not_the_mail_path(the_net: N
     assert (failure.phase, failure.reason, failure.owner) == (
         Phase.CONNECT,
         Reason.CONNECTION_REFUSED,
-        Owner.THEIR_MAILBOX,
+        Owner.RECEIVER_MAILBOX,
     )
 
 
@@ -610,7 +610,7 @@ async def test_a_server_that_falls_silent_is_left(the_net: Net, verb: str) -> No
         failure = await failure_of(
             the_net, target(peer, timeout=Seconds(0.2), idle_renew=Seconds(0.01))
         )
-    assert (failure.reason, failure.owner) == (Reason.TIMEOUT, Owner.THEIR_MAILBOX)
+    assert (failure.reason, failure.owner) == (Reason.TIMEOUT, Owner.RECEIVER_MAILBOX)
 
 
 @pytest.mark.parametrize("greeting", [(Hang(),), (Say("* BYE no"), Close()), (Say("* NO"),)])
@@ -632,7 +632,7 @@ async def test_a_folder_that_does_not_exist_is_ours_to_configure(the_net: Net) -
     answers: Answers = {**ONLY_INBOX, "EXAMINE": (Say("{tag} NO [NONEXISTENT] no such"),)}
     async with ImapPeer(answers) as peer:
         failure = await failure_of(the_net, target(peer))
-    assert (failure.reason, failure.owner) == (Reason.REJECTED, Owner.US)
+    assert (failure.reason, failure.owner) == (Reason.REJECTED, Owner.CONFIGURATION)
 
 
 async def test_a_bug_in_the_report_is_not_taken_for_a_failure_of_the_mailbox(
