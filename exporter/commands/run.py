@@ -15,7 +15,7 @@ from exporter.terminal.evidence import evidence_view
 from exporter.terminal.runs import canary_view, failure_view, result_view, show_step
 from exporter.terminal.text import complain, say
 from probes.canary.evidence import evidence_json
-from probes.result import to_json
+from probes.documents import to_json
 from probes.trace import Step
 
 

@@ -4,8 +4,8 @@ from exporter.diagnose.comparison import compared
 from exporter.diagnose.diagnosis import Diagnosis
 from exporter.diagnose.problems import problems
 from exporter.diagnose.verdicts import area_code, exit_code, verdict
+from probes.documents import to_json
 from probes.net import Net
-from probes.result import to_json
 
 VERSION = 1
 

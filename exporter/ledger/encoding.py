@@ -14,6 +14,7 @@ from exporter.model import CanaryRecord
 from probes.canary.evidence import Evidence, evidence_json
 from probes.canary.lifecycle import Outcome, State
 from probes.catalogue import arrival
+from probes.documents import json_default
 from probes.mailboxes.interface import Place, Placement, Sighting
 from probes.records.raw_message import MAX_MESSAGE
 from probes.records.reply import Reply
@@ -28,7 +29,6 @@ from probes.result import (
     ProbeResult,
     Reason,
     Status,
-    json_default,
 )
 
 MAX_RESULT_CHARACTERS = 256 * 1024

@@ -2,7 +2,8 @@
 
 from probes.catalogue import AREAS, Entry, filled
 from probes.catalogue.failures import ALIKE
-from probes.result import Status, to_json
+from probes.documents import to_json
+from probes.result import Status
 
 WIDTH = 100
 

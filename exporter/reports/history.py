@@ -9,7 +9,8 @@ from exporter.analysis.verdicts import verdict_of
 from exporter.ledger.reader import LedgerReader
 from exporter.model import CanaryRecord, Config, Run, TargetChange
 from exporter.reports.exit_codes import ExitCode, outcome_code, result_code
-from probes.result import Failure, to_json
+from probes.documents import to_json
+from probes.result import Failure
 
 HISTORY_VERSION = 1
 """The version of the documents that `history_json` makes."""

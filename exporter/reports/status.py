@@ -25,7 +25,8 @@ from exporter.ledger.reader import LedgerReader
 from exporter.model import CanaryRecord, Config, Job, Path
 from exporter.reports.exit_codes import ExitCode
 from probes.canary.lifecycle import Outcome
-from probes.result import Failure, to_json
+from probes.documents import to_json
+from probes.result import Failure
 
 STATUS_VERSION = 1
 """The version of the documents that `status_json` makes."""

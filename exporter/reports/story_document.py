@@ -4,7 +4,7 @@ from typing import Any
 
 from exporter.reports.story import Advice, Story, advice
 from exporter.reports.timeline import Step, timeline
-from probes.result import to_json
+from probes.documents import to_json
 
 STORY_VERSION = 1
 """The version of the documents that `story_json` makes."""

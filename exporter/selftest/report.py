@@ -8,7 +8,7 @@ from exporter.reports.exit_codes import ExitCode
 from exporter.selftest.case import expected_by
 from exporter.selftest.runner import Outcome
 from probes.catalogue import AREAS, ENTRIES
-from probes.result import to_json
+from probes.documents import to_json
 
 SCHEMA_VERSION = 1
 """The version of the document that `document` makes."""

@@ -22,8 +22,9 @@ from exporter.service.supervision import Supervisor
 from probes.canary.evidence import Evidence, evidence_json
 from probes.canary.lifecycle import UNSETTLED
 from probes.clock import SYSTEM_CLOCK
+from probes.documents import to_json
 from probes.net import Net
-from probes.result import Failure, ProbeResult, to_json
+from probes.result import Failure, ProbeResult
 from probes.trace import Listener
 
 LOG = logging.getLogger("mailcanary.run")

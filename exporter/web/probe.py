@@ -14,12 +14,13 @@ from difflib import get_close_matches
 from exporter.model import Config, Job
 from exporter.service.runs import probe
 from exporter.web.probe_metrics import metrics_of
+from probes.documents import to_json
 from probes.net import Net
 from probes.records import RecordError
 from probes.records.address import domain_of, parse_domain
 from probes.registry.plugins import PluginError
 from probes.registry.rows import DEFAULT_KIND, KINDS
-from probes.result import ProbeResult, one_line, to_json
+from probes.result import ProbeResult, one_line
 from probes.trace import Line, Step
 
 TIMEOUT_HEADER = "x-prometheus-scrape-timeout-seconds"

@@ -17,6 +17,7 @@ from probes.canary.trust import (
     authentications,
     last_two_labels,
 )
+from probes.documents import to_json
 from probes.records.bounces.dsn import parse_dsn
 from probes.records.bounces.values import Bounce
 from probes.records.raw_message import RawMessage, read_message
@@ -26,7 +27,7 @@ from probes.records.signatures.arc import ArcChain, arc_sets
 from probes.records.signatures.dkim_verification import DkimVerdict, KeyLookup, verify_raw
 from probes.records.spam.values import SpamVerdict
 from probes.records.spam.verdicts import spam_verdicts
-from probes.result import Finding, to_json
+from probes.result import Finding
 
 SCHEMA_VERSION = 1
 """The version of the documents from `evidence_json`."""

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from probes.documents import json_default, to_json
 from probes.records.reply import Reply
 from probes.records.subject import Subject
 from probes.result import (
@@ -23,10 +24,8 @@ from probes.result import (
     ProbeResult,
     Reason,
     Status,
-    json_default,
     one_line,
     owner_of,
-    to_json,
 )
 
 AT = datetime(2026, 5, 6, 7, 8, 9, tzinfo=UTC)

@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from probes.clock import SYSTEM_CLOCK
+from probes.documents import to_json
 from probes.net import Net
 from probes.net.dial import Dialer
 from probes.net.resolver import Resolver
 from probes.net.tls import TrustStore
 from probes.options import Secret
 from probes.registry.rows import KINDS
-from probes.result import ProbeResult, to_json
+from probes.result import ProbeResult
 from probes.run import run_once
 from tests.integration.chain import layout
 from tests.integration.chain.chain import Chain

@@ -19,11 +19,11 @@ import dns.message
 import dns.rdatatype
 
 from probes.clock import SYSTEM_CLOCK
+from probes.documents import to_json
 from probes.net import Net
 from probes.net.dial import Dialer
 from probes.net.resolver import Resolver
 from probes.net.tls import TrustStore
-from probes.result import to_json
 from tests.integration.chain import layout
 from tests.integration.chain.kinds import run_kind
 from tests.integration.chain.layout import Layout

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from probes.catalogue.subjects import subject_values
+from probes.documents import json_default, to_json
 from probes.records.subject import Subject, SubjectKind, read_subject
-from probes.result import json_default, to_json
 
 EVERY = (
     (Subject.of("mx.example.test"), SubjectKind.NAME, "mx.example.test"),

@@ -6,9 +6,10 @@ import pytest
 
 from exporter.testbed.servers.dns_messages import Misbehaviour
 from exporter.testbed.servers.dns_server import DnsFault
+from probes.documents import to_json
 from probes.kinds.sender.probe import MAX_LISTS, SenderTarget
 from probes.options import Domain, EmailAddress, Host, Secret
-from probes.result import Reason, Status, to_json
+from probes.result import Reason, Status
 from tests.probes.kinds.sender.test_sender import GOOD, KEY, LIST, TARGET, World, all_findings, told
 
 IN_ORDER = "test A 127.0.1.2"

@@ -13,11 +13,12 @@ from exporter.testbed.servers.keys import ed25519_public, key_record, rsa_key, t
 from exporter.testbed.servers.world import WorldSpec, running
 from probes.catalogue import ENTRIES
 from probes.clock import SYSTEM_CLOCK
+from probes.documents import to_json
 from probes.kinds.sender.probe import SenderTarget, probe
 from probes.kinds.sender.reverse_dns import is_generic
 from probes.net.tls import TrustStore
 from probes.options import Domain, EmailAddress, Host, IpAddress, Secret
-from probes.result import Finding, Owner, ProbeResult, Reason, Status, to_json
+from probes.result import Finding, Owner, ProbeResult, Reason, Status
 from probes.run import run_once
 
 IP = "192.0.2.25"
