@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from itertools import chain, count
+from itertools import count
 
 from exporter.analysis.verdicts import SUCCESS, path_verdict
 from exporter.metrics.evidence_values import (
@@ -13,8 +13,9 @@ from exporter.metrics.evidence_values import (
 )
 from exporter.metrics.exposition import Registry
 from exporter.metrics.gauges import show_verdict, stamp, stamp_end
+from exporter.metrics.info_metrics import path_info, show_info
+from exporter.metrics.phase_metrics import PhaseMetrics
 from exporter.metrics.result_values import (
-    DELIVERY_FAILURES,
     delivery_failure,
     durations,
     failure_labels,
@@ -22,11 +23,10 @@ from exporter.metrics.result_values import (
 )
 from exporter.model import CanaryRecord, Change, Examined, Path, Run
 from probes.canary.evidence import Evidence
-from probes.canary.lifecycle import BESIDE, UNSETTLED, Outcome, State
-from probes.canary.mutation import MutationKind
+from probes.canary.lifecycle import BESIDE, SETTLING, UNSETTLED, Outcome, State
 from probes.clock import Clock
 from probes.registry.rows import ROUTES
-from probes.result import Phase, Reason, owner_of
+from probes.result import Phase
 
 _IN_FLIGHT = UNSETTLED - {State.PLANNED}
 _FOUND = frozenset({Outcome.ARRIVED, Outcome.LATE, Outcome.JUNKED, Outcome.RECOVERED})
@@ -56,15 +56,17 @@ class PathMetrics:
         self._counters = registry.counters
         self._gauges = registry.gauges
         self._histograms = registry.histograms
+        self._phases = PhaseMetrics(registry)
         self._states: dict[str, _PathState] = {}
         self._serial = count()
 
     def __contains__(self, name: object) -> bool:
         return name in self._states
 
-    def configure(self, paths: Mapping[str, Path]) -> None:
+    def configure(self, paths: Mapping[str, Path], *, phase_histograms: bool) -> None:
         """Make every series of these paths, and remove those of all others."""
         self._registry.keep("path", paths)
+        self._phases.has_histograms = phase_histograms
         self._states = {name: self._states.get(name) or _PathState() for name in paths}
         for path in paths.values():
             self._configure(path)
@@ -72,10 +74,8 @@ class PathMetrics:
     def run_finished(self, run: Run) -> None:
         """Count the sending of one canary."""
         result = run.result
-        phases = self._histograms["mailcanary_phase_seconds"]
         for timings in (result.timings, *(part.timings for part in result.parts)):
-            for phase, seconds in durations(timings).items():
-                phases.at(run.name, phase).observe(seconds)
+            self._count_phases(run.name, durations(timings))
         if result.failure is not None:
             failures = self._counters["mailcanary_failures_total"]
             failures.at(run.name, *failure_labels(result.failure)).increase()
@@ -95,8 +95,8 @@ class PathMetrics:
         if state is None or change.record.tick < 0:
             return
         flight = self._follow(state, change.record)
-        for outcome in change.beside:
-            self._counters["mailcanary_canaries_total"].at(change.record.path, outcome).increase()
+        for event in change.beside:
+            self._count_event(change.record.path, event)
         if change.outcome is not None:
             self._count(change, change.outcome)
             if change.outcome not in BESIDE:  # those say nothing about the path as it is now
@@ -139,19 +139,15 @@ class PathMetrics:
 
     def _configure(self, path: Path) -> None:
         name = path.name
-        for kind in MutationKind:
-            self._counters["mailcanary_mutations_total"].at(name, kind)
-        for outcome in Outcome:
+        show_info(self._gauges["mailcanary_path_info"], path_info(path))
+        for outcome in SETTLING:
             self._counters["mailcanary_canaries_total"].at(name, outcome)
-        phases = ROUTES[path.route.kind].phases
-        for phase in (*phases, Phase.TRANSIT):
-            self._histograms["mailcanary_phase_seconds"].at(name, phase)
-        reasons = chain(((phase, Reason.TIMEOUT) for phase in phases), DELIVERY_FAILURES.values())
-        for phase, reason in reasons:
-            owner = owner_of(phase, reason)
-            self._counters["mailcanary_failures_total"].at(name, phase, reason, owner)
+        for event in BESIDE:
+            self._counters["mailcanary_canary_events_total"].at(name, event)
+        self._phases.configure(name, (*ROUTES[path.route.kind].phases, Phase.TRANSIT))
         self._histograms["mailcanary_round_trip_seconds"].at(name)
-        self._histograms["mailcanary_arrival_resolution_seconds"].at(name)
+        if self._phases.has_histograms:
+            self._histograms["mailcanary_arrival_resolution_seconds"].at(name)
         self._counters["mailcanary_missed_slots_total"].at(name)
         self._gauges["mailcanary_last_run_timestamp_seconds"].at(name)
         self._gauges["mailcanary_last_success_timestamp_seconds"].at(name)
@@ -177,12 +173,22 @@ class PathMetrics:
 
     def _count(self, change: Change, outcome: Outcome) -> None:
         record = change.record
-        self._counters["mailcanary_canaries_total"].at(record.path, outcome).increase()
+        if outcome in BESIDE:
+            self._count_event(record.path, outcome)
+        else:
+            self._counters["mailcanary_canaries_total"].at(record.path, outcome).increase()
         labels = delivery_failure(change)
         if labels is not None:
             self._counters["mailcanary_failures_total"].at(record.path, *labels).increase()
         if outcome in _FOUND:
             self._found(change)
+
+    def _count_event(self, path: str, event: Outcome) -> None:
+        self._counters["mailcanary_canary_events_total"].at(path, event).increase()
+
+    def _count_phases(self, path: str, seconds: Mapping[Phase, float]) -> None:
+        self._phases.add_total(path, seconds)
+        self._phases.observe(path, seconds)
 
     def _found(self, change: Change) -> None:
         record = change.record
@@ -193,9 +199,8 @@ class PathMetrics:
         self._histograms[name].at(record.path).observe(record.round_trip, exemplar)
         transit = transit_seconds(record, record.round_trip)
         if transit is not None:
-            phases = self._histograms["mailcanary_phase_seconds"]
-            phases.at(record.path, Phase.TRANSIT).observe(transit)
-        if record.resolution is not None:
+            self._count_phases(record.path, {Phase.TRANSIT: transit})
+        if record.resolution is not None and self._phases.has_histograms:
             name = "mailcanary_arrival_resolution_seconds"
             self._histograms[name].at(record.path).observe(record.resolution)
         if change.outcome in SUCCESS:

@@ -109,7 +109,8 @@ async def test_head_is_answered_with_the_headers_alone(
 async def test_the_loop_does_other_work_between_the_pieces_of_a_large_exposition(
     world: World,
 ) -> None:
-    world.metrics.configure(config(*(f"path-{index}" for index in range(300))))
+    paths = (f"path-{index}" for index in range(300))
+    world.metrics.configure(config(*paths, phase_histograms=True))
     async with (
         world.client() as client,
         counting_turns() as turns,
@@ -240,7 +241,8 @@ async def test_a_client_that_is_slow_to_ask_is_dropped(
 
 
 def ask_for_more_than_any_buffer_holds(world: World, writer: asyncio.StreamWriter) -> None:
-    world.metrics.configure(config(*(f"path-{index}" for index in range(300))))
+    paths = (f"path-{index}" for index in range(300))
+    world.metrics.configure(config(*paths, phase_histograms=True))
     writer.write(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * REQUESTS)
 
 
