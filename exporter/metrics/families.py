@@ -355,6 +355,12 @@ FAMILIES = (
         "Log lines that were dropped because standard error did not take them.",
     ),
     Family(
+        "mailcanary_http_connections_dropped_total",
+        COUNTER,
+        "Connections to the pages that were closed because of how the client behaved.",
+        ("reason",),
+    ),
+    Family(
         "mailcanary_config_last_reload_successful",
         GAUGE,
         "1 if the configuration file was good when it was last read, 0 if the one before is kept.",

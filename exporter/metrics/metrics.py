@@ -134,6 +134,10 @@ class Metrics:
         """Count a long-lived task that ended though nobody ended it, and begins anew."""
         self._own.task_restarted(name)
 
+    def connection_dropped(self, reason: str) -> None:
+        """Count a connection to the pages that we closed; `reason` is of a closed set."""
+        self._own.connection_dropped(reason)
+
     def ledger_error(self) -> None:
         """Count an operation that the ledger refused."""
         self._own.ledger_error()
