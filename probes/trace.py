@@ -10,6 +10,7 @@ from types import TracebackType
 from probes.catalogue import monitor
 from probes.catalogue.facts import FactSheet
 from probes.clock import Clock
+from probes.net.exhaustion import exhausted
 from probes.result import (
     Aspect,
     Failure,
@@ -346,9 +347,12 @@ def _bounded(value: str) -> str:
 
 
 def cause_of(error: Exception) -> Exception:
-    """The exception that matters: of a task group's the first bug, else the first ProbeFailure."""
+    """The exception that matters: of a task group's the first bug, else the first ProbeFailure.
+
+    A machine out of resources is no bug.
+    """
     if not isinstance(error, ExceptionGroup):
-        return error
+        return exhausted(error) or error
     causes = [cause_of(inner) for inner in error.exceptions]
     return next((cause for cause in causes if not isinstance(cause, ProbeFailure)), causes[0])
 

@@ -64,6 +64,9 @@ class ServiceKeys:
     probe_targets: tuple[Domain, ...] = option(
         "Domains that `/probe` may be asked for, beside those of the jobs and paths.", ()
     )
+    phase_histograms: bool = option(
+        "Give `/metrics` a histogram of every phase, some 300 series more for each path.", False
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """The metrics of jobs: their runs, and the hosts that jobs of some kinds find."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 
 from exporter.analysis.judgement import (
@@ -14,6 +14,8 @@ from exporter.analysis.judgement import (
 from exporter.analysis.observations import horizon
 from exporter.metrics.exposition import Gauge, Registry, Table
 from exporter.metrics.gauges import show_state, stamp_end
+from exporter.metrics.info_metrics import probe_info, show_info
+from exporter.metrics.phase_metrics import SHORT_PHASES, PhaseMetrics
 from exporter.metrics.result_values import (
     EXPIRY,
     durations,
@@ -21,11 +23,12 @@ from exporter.metrics.result_values import (
     mx_gauges,
     mx_host_count,
     mx_hosts,
+    slowest,
 )
 from exporter.model import Job, Run, TargetChange
 from probes.clock import Clock
 from probes.registry.rows import KINDS
-from probes.result import ProbeResult, Reason, owner_of
+from probes.result import Phase, ProbeResult
 
 
 @dataclass(slots=True)
@@ -54,16 +57,17 @@ class JobMetrics:
         self._registry = registry
         self._counters = registry.counters
         self._gauges = registry.gauges
-        self._histograms = registry.histograms
+        self._phases = PhaseMetrics(registry, "probe_")
         self._names: frozenset[str] = frozenset()
         self._states: dict[str, _JobState] = {}
 
     def __contains__(self, name: object) -> bool:
         return name in self._names
 
-    def configure(self, jobs: Mapping[str, Job]) -> None:
+    def configure(self, jobs: Mapping[str, Job], *, phase_histograms: bool) -> None:
         """Make every series of these jobs, and remove those of all others."""
         self._registry.keep("probe", jobs)
+        self._phases.has_histograms = phase_histograms
         self._names = frozenset(jobs)
         self._states = {name: self._states.get(name) or _JobState() for name in jobs}
         for job in jobs.values():
@@ -76,10 +80,11 @@ class JobMetrics:
         self._counters["mailcanary_probe_runs_total"].at(run.name, ended).increase()
         if KINDS[result.kind].has_mx_metrics:
             self._show_mx(run.name, result)
-        phases = self._histograms["mailcanary_probe_phase_seconds"]
-        for timings in (result.timings, *(part.timings for part in result.parts)):
-            for phase, seconds in durations(timings).items():
-                phases.at(run.name, phase).observe(seconds)
+        timings = (result.timings, *(part.timings for part in result.parts))
+        dialogues = [durations(of_one) for of_one in timings]
+        self._phases.add_total(run.name, slowest(dialogues))
+        for seconds in dialogues:
+            self._phases.observe(run.name, seconds)
         if result.failure is not None:
             failures = self._counters["mailcanary_probe_failures_total"]
             failures.at(run.name, *failure_labels(result.failure)).increase()
@@ -119,10 +124,8 @@ class JobMetrics:
         self._states[name].horizon = horizon(job).total_seconds()
         for one in Verdict:
             self._counters["mailcanary_probe_runs_total"].at(name, one)
-        for phase in kind.phases:
-            self._histograms["mailcanary_probe_phase_seconds"].at(name, phase)
-            labels = (phase, Reason.TIMEOUT, owner_of(phase, Reason.TIMEOUT))
-            self._counters["mailcanary_probe_failures_total"].at(name, *labels)
+        show_info(self._gauges["mailcanary_probe_info"], probe_info(job))
+        self._phases.configure(name, kind.phases)
         for aspect in kind.aspects:
             self._counters["mailcanary_probe_target_changes_total"].at(name, aspect)
         self._counters["mailcanary_probe_missed_slots_total"].at(name)
@@ -142,9 +145,14 @@ class JobMetrics:
             hosts.drop(name)
         else:
             hosts.at(name).set(mx_host_count(result))
-        for metric, values in mx_gauges(name, mx_hosts(result.parts)).items():
+        shown = self._shown_phases()
+        for metric, values in mx_gauges(name, mx_hosts(result.parts), shown).items():
             if not (is_unknown and metric == EXPIRY):
                 _show_only(self._gauges[f"mailcanary_mx_{metric}"], name, values)
+
+    def _shown_phases(self) -> Set[Phase]:
+        every = frozenset(Phase)
+        return every if self._phases.has_histograms else every - SHORT_PHASES
 
 
 def _show_only(gauges: Table[Gauge], first: str, values: Mapping[tuple[str, ...], float]) -> None:

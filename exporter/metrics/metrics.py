@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 
 from exporter.metrics.exposition import Format, Registry, chunks
-from exporter.metrics.families import FAMILIES
+from exporter.metrics.families import BY_OPTION, FAMILIES
 from exporter.metrics.job_metrics import JobMetrics
 from exporter.metrics.mailbox_metrics import MailboxMetrics
 from exporter.metrics.own_metrics import OwnMetrics
@@ -40,8 +40,12 @@ class Metrics:
 
         Names that stay configured keep their values: a reload never sets a counter back.
         """
-        self._paths.configure(config.paths)
-        self._jobs.configure(config.jobs)
+        has_histograms = config.service.phase_histograms
+        if not has_histograms:
+            for name in BY_OPTION:
+                self._registry.histograms[name].clear()
+        self._paths.configure(config.paths, phase_histograms=has_histograms)
+        self._jobs.configure(config.jobs, phase_histograms=has_histograms)
         self._mailboxes.configure(config.mailboxes)
         self._own.config_reloaded(ok=True)
 
@@ -134,6 +138,10 @@ class Metrics:
     def task_restarted(self, name: str) -> None:
         """Count a long-lived task that ended though nobody ended it, and begins anew."""
         self._own.task_restarted(name)
+
+    def connection_dropped(self, reason: str) -> None:
+        """Count a connection to the pages that we closed; `reason` is of a closed set."""
+        self._own.connection_dropped(reason)
 
     def ledger_error(self) -> None:
         """Count an operation that the ledger refused."""

@@ -1,7 +1,7 @@
 """The metrics of paths: their sendings, their canaries, and the evidence of the newest copy."""
 
 from collections.abc import Iterable, Mapping
-from itertools import chain, count
+from itertools import count
 
 from exporter.analysis.judgement import SUCCESS
 from exporter.metrics.evidence_values import (
@@ -12,9 +12,10 @@ from exporter.metrics.evidence_values import (
 )
 from exporter.metrics.exposition import Registry
 from exporter.metrics.gauges import show_state, stamp, stamp_end
+from exporter.metrics.info_metrics import path_info, show_info
 from exporter.metrics.path_states import Flight, PathTracker, followed
+from exporter.metrics.phase_metrics import PhaseMetrics
 from exporter.metrics.result_values import (
-    DELIVERY_FAILURES,
     delivery_failure,
     durations,
     failure_labels,
@@ -22,11 +23,10 @@ from exporter.metrics.result_values import (
 )
 from exporter.model import CanaryRecord, Change, Examined, Path, Run
 from probes.canary.evidence import Evidence
-from probes.canary.lifecycle import BESIDE, UNSETTLED, Outcome, State
-from probes.canary.mutation import MutationKind
+from probes.canary.lifecycle import BESIDE, SETTLING, UNSETTLED, Outcome, State
 from probes.clock import Clock
 from probes.registry.rows import ROUTES
-from probes.result import Finding, Phase, Reason, all_findings, owner_of
+from probes.result import Finding, Phase, all_findings
 
 _IN_FLIGHT = UNSETTLED - {State.PLANNED}
 _FOUND = frozenset({Outcome.ARRIVED, Outcome.LATE, Outcome.JUNKED, Outcome.RECOVERED})
@@ -43,16 +43,18 @@ class PathMetrics:
         self._histograms = registry.histograms
         self._states: dict[str, PathTracker] = {}
         self._mailboxes: dict[str, list[PathTracker]] = {}
+        self._phases = PhaseMetrics(registry)
         self._serial = count()
 
     def __contains__(self, name: object) -> bool:
         return name in self._states
 
-    def configure(self, paths: Mapping[str, Path]) -> None:
+    def configure(self, paths: Mapping[str, Path], *, phase_histograms: bool) -> None:
         """Make every series of these paths, and remove those of all others."""
         self._registry.keep("path", paths)
         self._states = {name: self._states.get(name) or PathTracker() for name in paths}
         self._mailboxes = {}
+        self._phases.has_histograms = phase_histograms
         for path in paths.values():
             self._mailboxes.setdefault(path.mailbox.name, []).append(self._states[path.name])
             self._configure(path)
@@ -65,10 +67,8 @@ class PathMetrics:
     def run_finished(self, run: Run) -> None:
         """Count the sending of one canary."""
         result = run.result
-        phases = self._histograms["mailcanary_phase_seconds"]
         for timings in (result.timings, *(part.timings for part in result.parts)):
-            for phase, seconds in durations(timings).items():
-                phases.at(run.name, phase).observe(seconds)
+            self._count_phases(run.name, durations(timings))
         if result.failure is not None:
             failures = self._counters["mailcanary_failures_total"]
             failures.at(run.name, *failure_labels(result.failure)).increase()
@@ -90,8 +90,8 @@ class PathMetrics:
         if state is None or change.record.tick < 0:
             return
         flight = self._follow(state, change.record)
-        for outcome in change.beside:
-            self._counters["mailcanary_canaries_total"].at(change.record.path, outcome).increase()
+        for event in change.beside:
+            self._count_event(change.record.path, event)
         if change.outcome is not None:
             self._count(change, change.outcome)
             if change.outcome not in BESIDE:  # those say nothing about the path as it is now
@@ -148,19 +148,15 @@ class PathMetrics:
     def _configure(self, path: Path) -> None:
         name = path.name
         self._states[name].configure(path)
-        for kind in MutationKind:
-            self._counters["mailcanary_mutations_total"].at(name, kind)
-        for outcome in Outcome:
+        show_info(self._gauges["mailcanary_path_info"], path_info(path))
+        for outcome in SETTLING:
             self._counters["mailcanary_canaries_total"].at(name, outcome)
-        phases = ROUTES[path.route.kind].phases
-        for phase in (*phases, Phase.TRANSIT):
-            self._histograms["mailcanary_phase_seconds"].at(name, phase)
-        reasons = chain(((phase, Reason.TIMEOUT) for phase in phases), DELIVERY_FAILURES.values())
-        for phase, reason in reasons:
-            owner = owner_of(phase, reason)
-            self._counters["mailcanary_failures_total"].at(name, phase, reason, owner)
+        for event in BESIDE:
+            self._counters["mailcanary_canary_events_total"].at(name, event)
+        self._phases.configure(name, (*ROUTES[path.route.kind].phases, Phase.TRANSIT))
         self._histograms["mailcanary_round_trip_seconds"].at(name)
-        self._histograms["mailcanary_arrival_resolution_seconds"].at(name)
+        if self._phases.has_histograms:
+            self._histograms["mailcanary_arrival_resolution_seconds"].at(name)
         self._counters["mailcanary_missed_slots_total"].at(name)
         self._gauges["mailcanary_last_run_timestamp_seconds"].at(name)
         self._gauges["mailcanary_last_success_timestamp_seconds"].at(name)
@@ -189,12 +185,22 @@ class PathMetrics:
 
     def _count(self, change: Change, outcome: Outcome) -> None:
         record = change.record
-        self._counters["mailcanary_canaries_total"].at(record.path, outcome).increase()
+        if outcome in BESIDE:
+            self._count_event(record.path, outcome)
+        else:
+            self._counters["mailcanary_canaries_total"].at(record.path, outcome).increase()
         labels = delivery_failure(change)
         if labels is not None:
             self._counters["mailcanary_failures_total"].at(record.path, *labels).increase()
         if outcome in _FOUND:
             self._found(change)
+
+    def _count_event(self, path: str, event: Outcome) -> None:
+        self._counters["mailcanary_canary_events_total"].at(path, event).increase()
+
+    def _count_phases(self, path: str, seconds: Mapping[Phase, float]) -> None:
+        self._phases.add_total(path, seconds)
+        self._phases.observe(path, seconds)
 
     def _found(self, change: Change) -> None:
         record = change.record
@@ -205,9 +211,8 @@ class PathMetrics:
         self._histograms[name].at(record.path).observe(record.round_trip, exemplar)
         transit = transit_seconds(record, record.round_trip)
         if transit is not None:
-            phases = self._histograms["mailcanary_phase_seconds"]
-            phases.at(record.path, Phase.TRANSIT).observe(transit)
-        if record.resolution is not None:
+            self._count_phases(record.path, {Phase.TRANSIT: transit})
+        if record.resolution is not None and self._phases.has_histograms:
             name = "mailcanary_arrival_resolution_seconds"
             self._histograms[name].at(record.path).observe(record.resolution)
         if change.outcome in SUCCESS:

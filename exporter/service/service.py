@@ -28,6 +28,7 @@ from exporter.service.subscribers import LogSubscriber, MetricsSubscriber, Obser
 from exporter.service.supervision import Supervisor
 from probes.clock import SYSTEM_CLOCK, Clock
 from probes.net import Net
+from probes.result import ProbeFailure
 from probes.tasks import cancel
 
 LOG = logging.getLogger("mailcanary")
@@ -169,7 +170,7 @@ class Service:
             config = await asyncio.to_thread(load, FilePath(self.config.source))
             # sessions that are under way keep their places
             self._net = replace(build_net(config, self._clock), limiter=self._net.limiter)
-        except ConfigError as error:
+        except (ConfigError, ProbeFailure) as error:  # the machine is out of resources, say
             LOG.error("configuration not reloaded:\n%s", error)  # noqa: TRY400 - our own words
             self.publisher.config_reloaded(ok=False)
             return False

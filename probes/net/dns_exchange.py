@@ -67,7 +67,11 @@ async def ask_udp(
     loop = asyncio.get_running_loop()
     ear = _Ear(queries, loop.create_future())
     # RFC 5452 §9.2: a socket of its own gives every look-up a port of the kernel's choosing
-    with socket.socket(_family(server), socket.SOCK_DGRAM) as sock:
+    try:
+        sock = socket.socket(_family(server), socket.SOCK_DGRAM)
+    except OSError as error:  # no descriptor is left, or this family is not allowed here
+        return {}, error
+    with sock:
         sock.setblocking(False)
         try:
             sock.connect(server)

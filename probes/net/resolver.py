@@ -23,6 +23,7 @@ import dns.rdatatype
 from probes.net.dns_answer import Answer, DnsStatus, ServerAddress, merged, most_telling
 from probes.net.dns_exchange import ask_tcp, ask_udp, is_answer_to, is_truncated, query_message
 from probes.net.dns_memory import AnswerMemory, rdata_of
+from probes.net.exhaustion import exhausted
 from probes.records import RecordError
 from probes.records.mx import MxRecord, by_preference
 
@@ -226,7 +227,13 @@ class Resolver:
 
 
 def _why(error: OSError) -> tuple[DnsStatus, str | None]:
-    """Return the status and note for an exchange that raised `error`."""
+    """Return the status and note for an exchange that raised `error`.
+
+    Raises ProbeFailure where this machine is out of resources: nobody was asked.
+    """
+    failure = exhausted(error)
+    if failure is not None:
+        raise failure from error
     if isinstance(error, TimeoutError):
         return DnsStatus.TIMEOUT, None
     return DnsStatus.UNREACHABLE, error.strerror or str(error)
