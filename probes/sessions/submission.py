@@ -13,6 +13,7 @@ from probes.net import Net
 from probes.net.smtp_session import SmtpSession
 from probes.net.tls import TlsFacts
 from probes.options import FilePath, Host, IpAddress, Port, Secret, option
+from probes.parties import RELAY
 from probes.records.reply import Reply
 from probes.records.subject import Subject
 from probes.result import (
@@ -68,6 +69,7 @@ async def submission_session(
 ) -> AsyncIterator[SmtpSession]:
     """A session that is ready for MAIL: resolved, connected, secured, introduced, authenticated."""
     name = server.ehlo_name or net.ehlo_name
+    trace.party = RELAY
     addresses = await host_addresses(net, server.host, trace)
     async with await _connect(net, server, addresses, trace) as session:
         if server.tls == "implicit":
