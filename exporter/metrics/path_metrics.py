@@ -143,12 +143,14 @@ class PathMetrics:
             self._counters["mailcanary_mutations_total"].at(name, kind)
         for outcome in Outcome:
             self._counters["mailcanary_canaries_total"].at(name, outcome)
-        phases = ROUTES[path.route.kind].phases
+        phases, party = ROUTES[path.route.kind].phases, ROUTES[path.route.kind].party
         for phase in (*phases, Phase.TRANSIT):
             self._histograms["mailcanary_phase_seconds"].at(name, phase)
         reasons = chain(((phase, Reason.TIMEOUT) for phase in phases), DELIVERY_FAILURES.values())
         for phase, reason in reasons:
             owner = owner_of(phase, reason)
+            if phase in phases or reason is Reason.LOST:  # at the server of the route
+                owner = party.owner(owner, reason)
             self._counters["mailcanary_failures_total"].at(name, phase, reason, owner)
         self._histograms["mailcanary_round_trip_seconds"].at(name)
         self._histograms["mailcanary_arrival_resolution_seconds"].at(name)
