@@ -6,7 +6,7 @@ from rich.table import Table
 from rich.text import Text
 
 from exporter.reports.history import Entry, History
-from exporter.reports.wording import milliseconds, visible
+from exporter.reports.wording import milliseconds, owner_words, visible
 from exporter.terminal.changes import changes_view
 from exporter.terminal.text import style_of
 from probes.canary.message import MARKER
@@ -52,7 +52,9 @@ def _cells(entry: Entry) -> tuple[Text, ...]:
     failure = entry.failure
     why = Text("")
     if failure is not None:
-        why.append(f"{failure.phase} {failure.reason}").append(f", {failure.owner}", style="dim")
+        why.append(f"{failure.phase} {failure.reason}").append(
+            f", {owner_words(failure.owner)}", style="dim"
+        )
     return (
         Text(f"{entry.at:%m-%d %H:%M:%S}", style="dim"),
         Text(short(entry.run), style="bold"),
