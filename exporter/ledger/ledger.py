@@ -348,7 +348,10 @@ class Ledger:
             if record is None or record.state not in UNSETTLED:  # by a process beside us
                 self._waiting.pop(token, None)
             elif (event is Event.SENDER_GONE) != (record.state in HANDED_OVER):
-                happening = CanaryEvent(event, now, partial(self._elapsed, record))
+                run = self._store.run_of(record) if event is Event.LOOKED_IN_VAIN else None
+                sending = None if run is None else run.result
+                elapsed = partial(self._elapsed, record)
+                happening = CanaryEvent(event, now, elapsed, sending=sending)
                 changes.append(self._advance(record, happening))
         return tuple(changes)
 

@@ -15,10 +15,10 @@ from exporter.reports.advice import Vantage, vantage_options
 from exporter.reports.exit_codes import STATE_CODES, ExitCode
 from probes.canary.message import MARKER
 from probes.catalogue import ENTRIES, owner_of_finding
-from probes.catalogue.failures import failure_entry
+from probes.catalogue.failures import failure_remedy as catalogued_remedy
 from probes.records.subject import Subject
 from probes.registry.rows import KINDS
-from probes.result import Failure, Finding, Part, ProbeResult, Status
+from probes.result import Failure, Finding, Part, ProbeResult, Reason, Status
 
 _SOME = 6
 
@@ -125,11 +125,12 @@ def failure_remedy(story: Story, failure: Failure) -> str:
     """Return the remedy for the failure of the sending, or of the run of a job."""
     parts = () if story.result is None else story.result.parts
     part = next((one for one in parts if one.failure and _is_same(one.failure, failure)), None)
-    subject = Subject.of(story.vantage.server or story.vantage.domain)
+    facts = {} if story.result is None else story.result.facts
+    taken_by = facts.get("handover.host") if failure.reason is Reason.LOST else None
+    subject = Subject.of(str(taken_by or story.vantage.server or story.vantage.domain))
     if part is not None:
         subject = part.subject
-    text = failure_entry(failure.phase, failure.reason).remedy
-    return story.vantage.remedy(text, subject, part)
+    return story.vantage.remedy(catalogued_remedy(failure), subject, part)
 
 
 def _is_same(one: Failure, other: Failure) -> bool:

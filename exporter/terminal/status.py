@@ -11,7 +11,7 @@ from rich.text import Text
 from exporter.analysis.judgement import PathState
 from exporter.analysis.suspects import PartKind, Suspect
 from exporter.reports.status import JobStatus, MailboxStatus, PathStatus, Status
-from exporter.reports.wording import Tone, age, milliseconds, visible
+from exporter.reports.wording import Tone, age, milliseconds, owner_words, visible
 from exporter.terminal.changes import last_good_view
 from exporter.terminal.runs import finding_line
 from exporter.terminal.text import COLOURS
@@ -140,7 +140,7 @@ def _reasons(
 
 def _reason(name: str, failure: Failure) -> Padding:
     line = Text(name, style="bold").append(f"  {failure.phase} {failure.reason}", style="red")
-    line.append(f", owner {failure.owner}: ", style="dim")
+    line.append(f", owner: {owner_words(failure.owner)}: ", style="dim")
     reply = failure.reply
     said = failure.detail if reply is None or reply.text in failure.detail else str(reply)
     line.append(visible(said[:_LONGEST_REASON]), style="default")

@@ -7,6 +7,7 @@ from probes.catalogue import mailboxes
 from probes.net import Net
 from probes.net.imap import ImapSession
 from probes.options import option
+from probes.parties import MAILBOX
 from probes.records.imap.responses import Condition, Quota
 from probes.result import Aspect, Finding, Phase, Status, one_line
 from probes.sessions.connecting import address_unusable, first_that_connects, host_addresses
@@ -33,6 +34,7 @@ def host(target: MailboxTarget) -> str:
 
 async def probe(net: Net, target: MailboxTarget, trace: Trace) -> None:
     """Connect, secure, greet, log in, open, search for the day's messages, ask for the quota."""
+    trace.party = MAILBOX
     addresses = await host_addresses(net, target.host, trace)
     async with await _connect(net, target, addresses, trace) as session:
         await _introduce(net, target, session, trace)

@@ -1,6 +1,7 @@
 """One TCP connection to one address: no name resolution, no second address, no hidden timeout."""
 
 import asyncio
+import errno
 import ipaddress
 import socket
 from collections.abc import Callable
@@ -99,11 +100,20 @@ def _bind(sock: socket.socket, source: str, address: str) -> None:
         raise NetError(
             Reason.UNTESTABLE,
             f"the source address {source} is of another family than {address}",
-            owner=Owner.MONITOR,
+            owner=Owner.CONFIGURATION,
         )
     with suppress(OSError):  # Linux: the port is chosen at connect time, so it can be shared
         sock.setsockopt(socket.IPPROTO_IP, _BIND_ADDRESS_NO_PORT, 1)
-    sock.bind((source, 0))
+    try:
+        sock.bind((source, 0))
+    except OSError as error:
+        if error.errno != errno.EADDRNOTAVAIL:
+            raise
+        raise NetError(
+            Reason.UNTESTABLE,
+            f"the source address {source} is not an address of this machine",
+            owner=Owner.CONFIGURATION,
+        ) from error
 
 
 @lru_cache(maxsize=4096)

@@ -10,8 +10,9 @@ from probes.net import Net
 from probes.net.imap import ImapSession
 from probes.net.sasl import Plain
 from probes.options import FilePath, Host, IpAddress, Port, Seconds, Secret, option
+from probes.parties import MAILBOX
 from probes.records.imap.responses import Condition
-from probes.result import Owner, Phase, ProbeFailure, Reason, owner_of
+from probes.result import Phase, ProbeFailure, Reason
 from probes.sessions.connecting import first_that_connects, is_address, looked_up
 
 
@@ -49,14 +50,13 @@ async def step(phase: Phase, timeout: float) -> AsyncIterator[None]:
 
 
 def placed(failure: ProbeFailure, phase: Phase) -> ProbeFailure:
-    """Return the failure with its phase and owner; the mailbox replaces the MX host as owner."""
-    owner = failure.owner or owner_of(phase, failure.reason)
+    """Return the failure with its phase, and with its owner where that is the mailbox."""
     return ProbeFailure(
         failure.reason,
         failure.detail,
         phase=failure.phase or phase,
         reply=failure.reply,
-        owner=Owner.RECEIVER_MAILBOX if owner is Owner.RECEIVER_MX else owner,
+        owner=MAILBOX.owner_of(failure, phase),
         is_transient=failure.is_transient,
     )
 
@@ -90,7 +90,7 @@ async def _addresses(net: Net, server: ImapServer) -> tuple[str, ...]:
     if is_address(server.host):
         return (server.host,)
     async with step(Phase.DNS_ADDRESS, server.timeout):
-        return await looked_up(net, server.host)
+        return await looked_up(net, server.host, MAILBOX)
 
 
 async def _introduce(net: Net, server: ImapServer, session: ImapSession) -> None:

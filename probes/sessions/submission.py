@@ -13,6 +13,8 @@ from probes.net import Net
 from probes.net.smtp_session import SmtpSession
 from probes.net.tls import TlsFacts
 from probes.options import FilePath, Host, IpAddress, Port, Secret, option
+from probes.parties import RELAY
+from probes.records.queue_id import read_queue_id
 from probes.records.reply import Reply
 from probes.records.subject import Subject
 from probes.result import (
@@ -68,6 +70,7 @@ async def submission_session(
 ) -> AsyncIterator[SmtpSession]:
     """A session that is ready for MAIL: resolved, connected, secured, introduced, authenticated."""
     name = server.ehlo_name or net.ehlo_name
+    trace.party = RELAY
     addresses = await host_addresses(net, server.host, trace)
     async with await _connect(net, server, addresses, trace) as session:
         if server.tls == "implicit":
@@ -174,11 +177,16 @@ def _not_taken(reply: Reply | None) -> Handover:
     return Handover(HandoverState.REFUSED_FOR_GOOD, reply)
 
 
-async def give_content(session: SmtpSession, canary: Canary, trace: Trace) -> None:
-    """The content up to the reply to its final dot, then QUIT."""
+async def give_content(session: SmtpSession, canary: Canary, host: str, trace: Trace) -> None:
+    """The content up to the reply to its final dot, then QUIT. `host` takes the message."""
+    trace.facts["handover.host"] = host
     with trace.phase(Phase.END_OF_DATA):
         reply = await _hand_over(session, canary, trace)
     trace.facts["smtp.reply"] = str(reply)
+    queued = read_queue_id(reply.text, str(trace.facts.get("smtp.greeting", "")))
+    if queued is not None:
+        trace.facts["handover.queue_id"] = queued.id
+        trace.facts["handover.commands"] = queued.commands
     await say_quit(session, trace)
 
 

@@ -187,7 +187,7 @@ async def test_a_mailbox_that_cannot_be_read_makes_its_paths_untestable(file: Pa
         assert states == [PathState.UNTESTABLE, PathState.OK, PathState.UNTESTABLE]
         text = shown(status_view(taken))
         assert "unreadable" in text
-        assert "auth authentication_failed, owner configuration" in text
+        assert "auth authentication_failed, owner: our configuration" in text
         life.rig.time.elapse(60.0)
         assert life.status(reader).mailboxes[1].is_readable is None
 
