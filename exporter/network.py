@@ -1,5 +1,8 @@
 """The network as a configuration or a request describes it."""
 
+import logging
+from functools import cache
+
 from exporter.model import Config
 from probes.clock import SYSTEM_CLOCK, Clock
 from probes.net import Net
@@ -8,12 +11,27 @@ from probes.net.dial import Dialer
 from probes.net.resolver import Resolver
 from probes.net.tls import TrustStore
 
+LOG = logging.getLogger("mailcanary")
+
+
+def system_resolver() -> Resolver:
+    """The system's resolver; lines of its file that name no server are told once."""
+    resolver = Resolver.from_system()
+    for line in resolver.ignored:
+        _tell_ignored(line)
+    return resolver
+
+
+@cache
+def _tell_ignored(line: str) -> None:
+    LOG.warning("/etc/resolv.conf: ignored, as the C library does: %s", line)
+
 
 def build_net(config: Config, clock: Clock = SYSTEM_CLOCK) -> Net:
     """The network as the configuration describes it."""
     service = config.service
     if service.resolvers is None:
-        resolver = Resolver.from_system()
+        resolver = system_resolver()
     else:
         servers = tuple((server.address, server.port) for server in service.resolvers)
         resolver = Resolver(servers)

@@ -9,6 +9,7 @@ from typing import BinaryIO
 
 from exporter.commands.common import run_loop
 from exporter.diagnose.request import read_server
+from exporter.network import system_resolver
 from exporter.reports.exit_codes import ExitCode, evidence_code
 from exporter.terminal.console import Console
 from exporter.terminal.evidence import evidence_view
@@ -67,4 +68,4 @@ def explain(file: str, as_json: bool, resolver: str | None, offline: bool) -> in
 
 def _resolver(server: str | None) -> Resolver:
     """The resolver at `server`, the system's for None. Raises ValueError."""
-    return Resolver.from_system() if server is None else Resolver((read_server(server),))
+    return system_resolver() if server is None else Resolver((read_server(server),))

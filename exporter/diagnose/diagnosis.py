@@ -9,6 +9,7 @@ from typing import Any
 from exporter.analysis.target_changes import Values
 from exporter.diagnose.areas import AREAS, Area
 from exporter.diagnose.request import Request
+from exporter.network import system_resolver
 from probes.clock import Clock
 from probes.net import Net, SessionCache
 from probes.net.dial import Dialer
@@ -63,7 +64,7 @@ AreaListener = Callable[[str, Step], None]
 def build_net(request: Request, clock: Clock) -> Net:
     """The network of a diagnosis."""
     servers, source = request.servers, request.options.get("source_address")
-    resolver = Resolver(servers) if servers else Resolver.from_system()
+    resolver = Resolver(servers) if servers else system_resolver()
     is_v6 = source is not None and ":" in source
     dialer = Dialer(source_v4=None if is_v6 else source, source_v6=source if is_v6 else None)
     return Net(resolver, dialer, TrustStore(clock=clock), clock, request.ehlo_name)

@@ -159,6 +159,9 @@ async def _ask(
         soa, part.facts["dns.udp_seconds"] = await _asked(resolver, server, first, part.clock)
         _require_authority(soa, said.subject, trace)
         said.answers[first] = soa
+        if not soa.edns:
+            evidence = "it answers a query with EDNS without it, or not before it is left out"
+            trace.findings.append(nameservers.NO_EDNS.found(Status.NOTICE, said.subject, evidence))
         tcp, part.facts["dns.tcp_seconds"] = await _timed(
             resolver.ask(server, first.name, first.rdtype, recursive=False, over_tcp=True),
             part.clock,
@@ -221,6 +224,7 @@ _OUR_ERRORS = frozenset(
     for code in (
         *(errno.ENETUNREACH, errno.ENETDOWN, errno.EAFNOSUPPORT),
         *(errno.EADDRNOTAVAIL, errno.EACCES, errno.EPERM),
+        *(errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM),
     )
 )
 """System error texts for queries that never left this machine, for example without IPv6."""

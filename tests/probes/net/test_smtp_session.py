@@ -268,7 +268,7 @@ NO_GREETINGS = {
     "a reset": ((Close(reset=True),), Reason.CONNECTION_RESET),
     "half a line, then the end": ((Send(b"220 pe"), Close()), Reason.CONNECTION_CLOSED),
     "half a greeting, then the end": ((Send(b"220-pe\r\n"), Close()), Reason.CONNECTION_CLOSED),
-    "another protocol": ((Send(b"SSH-2.0-OpenSSH_9.2\r\n"),), Reason.MALFORMED_REPLY),
+    "a secure shell": ((Send(b"SSH-2.0-OpenSSH_9.2\r\n"),), Reason.MALFORMED_REPLY),
     "bytes": ((Send(bytes(range(256)) * 9),), Reason.MALFORMED_REPLY),
     "a code out of range": ((Send(b"999 hello\r\n"),), Reason.MALFORMED_REPLY),
     "two codes in one reply": ((Send(b"220-a\r\n250 b\r\n"),), Reason.MALFORMED_REPLY),
