@@ -37,7 +37,7 @@ def build_net(config: Config, clock: Clock = SYSTEM_CLOCK) -> Net:
         resolver = Resolver(servers)
     return Net(
         resolver=resolver,
-        dialer=_dialer(service.source_address),
+        dialer=dialer_from(service.source_address, allow_loopback=service.allow_loopback),
         trust=TrustStore(service.ca_file, clock),
         clock=clock,
         ehlo_name=service.ehlo_name,
@@ -45,7 +45,11 @@ def build_net(config: Config, clock: Clock = SYSTEM_CLOCK) -> Net:
     )
 
 
-def _dialer(source: str | None) -> Dialer:
-    if source is None:
-        return Dialer()
-    return Dialer(source_v6=source) if ":" in source else Dialer(source_v4=source)
+def dialer_from(source: str | None, *, allow_loopback: bool) -> Dialer:
+    """Connections from that address, for its family; None: as the system chooses."""
+    is_v6 = source is not None and ":" in source
+    return Dialer(
+        source_v4=None if is_v6 else source,
+        source_v6=source if is_v6 else None,
+        allow_loopback=allow_loopback,
+    )

@@ -98,6 +98,8 @@ def _of_no_use(two: _Servers) -> Iterator[Case]:
     ):
         old = replace(two, faults={("*", "*"): DnsFault(lie)})
         yield old.case(f"one server is of the time before EDNS: {lie}", _NO_EDNS)
+    aimed = replace(two, first=ZONE + "@ NS meta\nmeta A 169.254.169.254\n")
+    yield aimed.case("a name server is at a metadata service", "nameservers.special_address")
     deaf = replace(two, faults={("*", "*"): DnsFault(Misbehaviour.UDP_ONLY)})
     yield deaf.case("one server has no TCP", "nameservers.tcp_failed")
     # the system refuses to send to a broadcast address

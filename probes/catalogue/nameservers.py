@@ -43,6 +43,17 @@ TCP_FAILED = Entry(
     always(Status.WARNING),
 )
 
+SPECIAL_ADDRESS = Entry(
+    "nameservers.special_address",
+    "A name server has an address at which no other machine can be",
+    "Resolvers ask themselves, or nobody, and lose time over it.",
+    "Publish the public address of {host}, or take its NS record away.",
+    f"{_NS}\ndig @{{resolver}} A {{host}}",
+    "RFC 6890 §2.2",
+    Owner.RECEIVER_DNS,
+    always(Status.WARNING),
+)
+
 NO_EDNS = Entry(
     "nameservers.no_edns",
     "A name server does not know EDNS",
