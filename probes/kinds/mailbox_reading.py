@@ -12,6 +12,7 @@ from probes.records.imap.responses import Quota
 from probes.result import Aspect, Finding, Phase, Status, one_line
 from probes.sessions.connecting import address_unusable, first_that_connects, host_addresses
 from probes.sessions.imap import ImapServer, enter, handshake, step
+from probes.sessions.tls_way import greeting_of
 from probes.trace import Trace
 
 NEARLY_FULL = 0.9
@@ -94,7 +95,7 @@ async def _connect(
 async def _introduce(net: Net, target: MailboxTarget, session: ImapSession, trace: Trace) -> None:
     if target.tls == "implicit":
         await _secure(net, target, session, trace)
-    with trace.phase(Phase.GREETING):
+    with greeting_of(target.tls, target.port, trace):
         async with step(Phase.GREETING, target.timeout):
             greeting = await session.greeting()
     if target.tls == "starttls":

@@ -12,10 +12,12 @@ from probes.net.imap import ImapSession
 from probes.net.imap_dialogue import Refused
 from probes.net.imap_refusal import is_not_understood
 from probes.net.sasl import Login, Plain
+from probes.net.tls import TrustStore
 from probes.options import FilePath, Host, IpAddress, Port, Seconds, Secret, option
 from probes.records.imap.responses import Condition, Status
 from probes.result import Owner, Phase, ProbeFailure, Reason, owner_of
 from probes.sessions.connecting import first_that_connects, is_address, looked_up
+from probes.sessions.tls_way import explained
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +96,9 @@ async def _addresses(net: Net, server: ImapServer) -> tuple[str, ...]:
 async def _introduce(net: Net, server: ImapServer, session: ImapSession) -> None:
     if server.tls == "implicit":
         await handshake(net, server, session)
-    async with step(Phase.GREETING, server.timeout):
-        greeting = await session.greeting()
+    with explained(server.tls, server.port, Phase.GREETING):
+        async with step(Phase.GREETING, server.timeout):
+            greeting = await session.greeting()
     if server.tls == "starttls":
         async with step(Phase.STARTTLS, server.timeout):
             await session.starttls()
@@ -117,6 +120,11 @@ async def enter(server: ImapServer, session: ImapSession, greeting: Status) -> N
 async def handshake(net: Net, server: ImapServer, session: ImapSession) -> None:
     """TLS as the options want it; an untrusted certificate is a failure where `verify` is on."""
     store = net.trust.with_ca(server.ca_file)
+    with explained(server.tls, server.port, Phase.TLS):
+        await _secured(store, server, session)
+
+
+async def _secured(store: TrustStore, server: ImapServer, session: ImapSession) -> None:
     async with step(Phase.TLS, server.timeout):
         await session.handshake(store.verifying if server.verify else store.recording, server.host)
 
