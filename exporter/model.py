@@ -38,6 +38,7 @@ class ServiceOptions:
     keep_runs: float
     probe_targets: tuple[Domain, ...] = ()
     phase_histograms: bool = False
+    allow_loopback: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -132,6 +132,8 @@ class Trace:
         self.known: list[Known] = [] if known is None else known
         self.handover: Handover | None = None
         self.party: Party = RECEIVER
+        self.hint: tuple[str, Owner | None] = ("", None)
+        """What would explain it if the open phase never ended, and whose mistake that would be."""
         self.current = Phase.EVALUATE
         self._children: list[Trace] = []
         self._listener = listener
@@ -306,6 +308,8 @@ class Trace:
         if by_deadline:
             reason, why, owner = Reason.TIMEOUT, "within the deadline", self._peer
         detail = f"no end of {phase} {why}"
+        if by_deadline and self.hint[0]:
+            detail, owner = f"{detail}: {self.hint[0]}", self.hint[1] or owner
         owner = self.party.owner(owner or owner_of(phase, reason), reason)
         return Failure(phase, reason, detail, owner, is_transient=True)
 

@@ -45,6 +45,8 @@ class CanaryEvent:
     failure: Failure | None = None
     sighting: Sighting | None = None
     sending: ProbeResult | None = None
+    folders: str = ""
+    """Where it was looked for, in words."""
 
 
 def step(record: CanaryRecord, happening: CanaryEvent) -> Change:
@@ -135,6 +137,8 @@ def _failure(
     if happening.sighting is not None and happening.sighting.placement in _HELD_BACK:
         seen = happening.sighting
         detail = f"{_HELD_BACK[seen.placement]}: {one_line(seen.place.folder)}"
+    if is_vain and happening.folders:  # which folders were looked at is part of the statement
+        detail = one_line(f"{detail} ({happening.folders})")
     return Failure(phase, reason, detail, owner_of(phase, reason), is_transient=False)
 
 

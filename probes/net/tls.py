@@ -420,8 +420,8 @@ def _read_bundle(pem: bytes) -> Iterator[tuple[bytes, x509.Certificate]]:
     if not blocks:
         raise ValueError("it holds no certificate")
     for block in blocks:
-        der = ssl.PEM_cert_to_DER_cert(block.decode("ascii"))
         with suppress(*UNREADABLE):  # one that cannot be read is one that is not trusted
+            der = ssl.PEM_cert_to_DER_cert(block.decode("ascii"))
             yield der, _load(der)
 
 

@@ -34,6 +34,7 @@ from probes.sessions.connecting import (
     source_for,
 )
 from probes.sessions.slots import session_slot
+from probes.sessions.tls_way import explained, greeting_of
 from probes.trace import Trace
 
 _NOT_UNDERSTOOD = frozenset({500, 501, 504, 555})
@@ -75,7 +76,7 @@ async def submission_session(
     async with await _connect(net, server, addresses, trace) as session:
         if server.tls == "implicit":
             await _handshake(net, server, session, trace)
-        with trace.phase(Phase.GREETING):
+        with greeting_of(server.tls, server.port, trace):
             trace.facts["smtp.greeting"] = (await session.greeting()).text
         await _ehlo(session, name, trace)
         if server.tls == "starttls":
@@ -242,7 +243,7 @@ async def _ehlo(session: SmtpSession, name: str, trace: Trace) -> None:
 async def _handshake(
     net: Net, server: SubmissionServer, session: SmtpSession, trace: Trace
 ) -> None:
-    with trace.phase(Phase.TLS):
+    with trace.phase(Phase.TLS), explained(server.tls, server.port, Phase.TLS):
         trust = net.trust.with_ca(server.ca_file)
         context = trust.verifying if server.verify else trust.recording
         facts = await session.handshake(context, server.host)

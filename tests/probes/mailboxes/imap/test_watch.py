@@ -12,7 +12,7 @@ from exporter.testbed.servers.imap import OK, Answers, ImapPeer
 from exporter.testbed.servers.script import Close, Read, Say, Signal, Step, WaitFor
 from probes.mailboxes.imap import places
 from probes.mailboxes.imap.folder import CHUNK, SLICE
-from probes.mailboxes.imap.watch import ImapMailbox, host, junk_among, keep, remove, watch
+from probes.mailboxes.imap.watch import ImapMailbox, host, keep, remove, watch
 from probes.mailboxes.interface import (
     Content,
     Cursor,
@@ -25,6 +25,7 @@ from probes.mailboxes.interface import (
 from probes.net import Net
 from probes.net.tls import TrustStore
 from probes.options import Host, Port, Seconds, Secret
+from probes.records.imap.junk import junk_among
 from probes.records.imap.responses import Listed
 from probes.result import Owner, Phase, ProbeFailure, Reason
 from tests.servers.imap import Answer, Hang, Raw
