@@ -22,7 +22,7 @@ from probes.net.errors import NetError
 from probes.net.resolver import MAX_RECORDS, Resolver, _question, _read
 from probes.records import RecordError
 from probes.records.mx import MxRecord
-from probes.result import Owner, Phase, Reason
+from probes.result import Owner, Phase, ProbeFailure, Reason
 from tests.servers.streams import conversing
 from tests.support.ports import closed_udp_port
 
@@ -558,17 +558,17 @@ async def test_a_server_that_knows_edns_is_asked_once(server: DnsServer) -> None
     assert len(server.queries) == 1
 
 
-async def test_a_socket_that_the_system_does_not_give_is_an_answer(
+async def test_a_socket_that_the_system_does_not_give_is_a_fault_of_this_machine(
     server: DnsServer,
 ) -> None:
     full = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (0, full[1]))
     try:
-        answer = await resolver(server).ask((server.address, server.port), "example.test", "MX")
+        with pytest.raises(ProbeFailure) as caught:
+            await resolver(server).ask((server.address, server.port), "example.test", "MX")
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, full)
-    assert answer.status is DnsStatus.UNREACHABLE
-    assert answer.is_ours
+    assert (caught.value.reason, caught.value.owner) == (Reason.UNTESTABLE, Owner.MONITOR)
 
 
 def test_look_ups_work_on_uvloop_over_udp_and_tcp() -> None:
