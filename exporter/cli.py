@@ -127,7 +127,7 @@ def explain(
 @app.command()
 def diagnose(  # noqa: PLR0913, PLR0917 - one parameter an option
     targets: Annotated[
-        list[str], typer.Argument(metavar="DOMAIN|ADDRESS...", help="What to diagnose.")
+        list[str], typer.Argument(metavar="DOMAIN|ADDRESS", help="What to diagnose.")
     ],
     as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
     form: Annotated[

@@ -95,7 +95,7 @@ def _of_mail(one: AreaResult) -> str:
     if one.result.failure is not None or not_tested(one) is not None:
         return ""
     if answer is not None:
-        is_told = area_code(one) in (ExitCode.OK, answer.code)
+        is_told = answer.answer is Answer.REFUSED or area_code(one) in (ExitCode.OK, answer.code)
         return f"mail {answer.clause}" if is_told else ""
     is_good = area_code(one) is ExitCode.OK
     return "answers the handshake; whether it takes mail was not asked" if is_good else ""

@@ -172,8 +172,8 @@ _OF_NETWORK = (
     Ending(
         Reason.TIMEOUT,
         (*WIRE, Phase.EVALUATE, Phase.TRANSIT, Phase.ARRIVAL),
-        "the time was over before <step> had an end",
-        "We ended the wait. Senders wait for minutes, and may succeed; mail is late by that time.",
+        "we ended the wait before <step> had an end",
+        "Senders wait for minutes, and may succeed; mail is late by that time.",
         "Look at the load of the server at {address} and at the look-ups it makes for a client "
         "(reverse DNS, block lists); a longer {time_option} tells slow from silent.",
         "RFC 5321 §4.5.3.2",

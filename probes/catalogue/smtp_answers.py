@@ -232,8 +232,8 @@ RCPT_OPEN_RELAY = Entry(
 
 RCPT_SENDER_REFUSED = Entry(
     "rcpt.sender_refused",
-    "The server does not take the envelope sender, so that no recipient can be named",
-    "Mail of this sender is not taken here for any recipient, for good or for now.",
+    "The server does not take the envelope sender, for good or for now",
+    "No mail of this sender is taken here, for any recipient; the questions stay open.",
     "Look at the reply. A refused null sender (<>) makes bounces and reports of delivery "
     "impossible: the server has to take it. Of another sender, its domain, its SPF policy or "
     "our address is refused: ask with a sender you may use ({from_option}).",
