@@ -201,7 +201,7 @@ def test_the_time_for_one_server_is_less_than_that_of_its_area() -> None:
     ],
 )
 async def test_an_address_that_works_is_not_to_be_taken_out_of_the_dns(
-    server: Script | None, may_go: bool
+    server: Script | None, *, may_go: bool
 ) -> None:
     peers = {"192.0.2.2": GOOD} | ({} if server is None else {"192.0.2.1": server})
     async with mail_world(TWO, peers, trust=TrustStore()) as world:
