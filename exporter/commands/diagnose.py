@@ -46,7 +46,7 @@ def diagnose_now(orders: Orders) -> int:
         say(_formed(taken, shape))
     elif len(reports) > 1:
         console = Console(highlight=False)
-        console.print(closing_view(reports, console.width))
+        console.print(closing_view(reports, console.width, is_brief=shape.is_brief))
     return code_of(reports)
 
 
@@ -112,7 +112,9 @@ async def _watched(net: Net, request: Request, console: Console, shape: Shape) -
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGINT, _once(loop, stop))
-    view = LiveTree(console, areas_of(request)) if console.is_terminal else PlainLines(console)
+    view: LiveTree | PlainLines = PlainLines(console)
+    if console.is_terminal:
+        view = LiveTree(console, areas_of(request), is_kept=shape.is_verbose)
     try:
         with view:
             has_transcript = shape.is_verbose

@@ -1,13 +1,13 @@
 """A diagnosis as it is told: one value for the text, Markdown and HTML forms."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from exporter.diagnose.comparison import Compared, compared
 from exporter.diagnose.diagnosis import MAX_TRANSCRIPT, Diagnosis
 from exporter.diagnose.facts import Seen, seen
 from exporter.diagnose.headline import Headline, headline
-from exporter.diagnose.problems import MAX_CASES, Problem, problems
+from exporter.diagnose.problems import MAX_CASES, Case, Problem, problems
 from exporter.diagnose.request import manner
 from exporter.diagnose.verdicts import area_code, gravest, owner_words, verdict
 from exporter.reports.exit_codes import ExitCode
@@ -170,8 +170,17 @@ def remark(problem: Problem) -> str:
     cases = problem.cases[:MAX_CASES]
     told = ", ".join(case.subject for case in cases)
     if problem.code == sender.NOT_EXAMINED.code:  # its evidence names the option
-        told = "; ".join(f"{case.subject}: {case.evidence}" for case in cases)
+        told = "; ".join(_by_evidence(cases))
     return f"{problem.summary}: {told} ({problem.code})"
+
+
+def _by_evidence(cases: Iterable[Case]) -> Iterator[str]:
+    """Yield each evidence once, behind all that it is about."""
+    subjects: dict[str, list[str]] = {}
+    for case in cases:
+        subjects.setdefault(case.evidence, []).append(case.subject)
+    for evidence, those in subjects.items():
+        yield f"{', '.join(those)}: {evidence}"
 
 
 def good_run(one: Compared) -> str:

@@ -33,7 +33,7 @@ class Taking(Met):
             Answer.ACCEPTED: "is taken",
             Answer.REFUSED: f"is refused: {self.said}",
             Answer.DEFERRED: f"is deferred now: {self.said}",
-            Answer.GREYLISTED: f"is greylisted, and taken at a later try as a rule: {self.said}",
+            Answer.GREYLISTED: f"is greylisted now ({self.said}); a later try is taken as a rule",
             Answer.UNDECIDED: f"may be taken or not, the answer is open: {self.said or 'none'}",
         }[self.answer]
 

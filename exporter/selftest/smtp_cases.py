@@ -171,7 +171,7 @@ def _recipients(props: Props) -> Iterator[Case]:
     yield _mx(props, "recipients: our name is below the domain", nobody, *told, target=near)
     for name, reply, status, beside in (
         ("for good", "550 5.7.1 not from you", Status.FAILURE, ()),
-        ("for now", "451 4.3.0 not now", Status.WARNING, ("rcpt.deferred",)),
+        ("for now", "451 4.3.0 not now", Status.WARNING, ("rcpt.recipient_deferred",)),
     ):
         script = replace(good, on={"MAIL": (Say(reply),)})
         codes = (("rcpt.sender_refused", status), *beside)
@@ -202,7 +202,7 @@ _ANSWERS: tuple[tuple[str, list[tuple[Said, ...]], tuple[str, ...]], ...] = (
     (
         "there were too many messages",
         [(Say("450 4.2.1 too many messages"),)],
-        ("rcpt.undecided", "rcpt.deferred", "smtp.rate_limited"),
+        ("rcpt.undecided", "rcpt.recipient_deferred", "smtp.rate_limited"),
     ),
     ("the server cannot tell", [(Say("252 2.5.2 cannot tell"),)], ("rcpt.undecided",)),
 )

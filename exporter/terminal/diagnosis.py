@@ -68,11 +68,14 @@ class _Line:
 class LiveTree:
     """A tree that grows while the areas run: area, host, address, steps with their times."""
 
-    def __init__(self, console: Console, areas: tuple[Area, ...]) -> None:
+    def __init__(self, console: Console, areas: tuple[Area, ...], *, is_kept: bool = True) -> None:
+        """Without `is_kept` it is gone at the end, so that the verdict is what stands first."""
         self._console = console
         self._areas = {area.name: area for area in areas}
         self._lines: dict[str, dict[tuple[str, str], _Line]] = {name: {} for name in self._areas}
-        self._live = Live(console=console, get_renderable=self.view, refresh_per_second=8)
+        self._live = Live(
+            console=console, get_renderable=self.view, refresh_per_second=8, transient=not is_kept
+        )
 
     def __enter__(self) -> "LiveTree":
         self._live.start()
@@ -182,10 +185,17 @@ def headline_view(value: Report, width: int) -> Text:
     return text
 
 
-def closing_view(values: tuple[Report, ...], width: int) -> RenderableType:
-    """Return the last lines of several reports: every verdict, and how many there are of each."""
-    lines = [headline_view(value, width) for value in values]
-    return Group(Text(""), *lines, Text(closing(values), style="bold"))
+def closing_view(
+    values: tuple[Report, ...], width: int, *, is_brief: bool = False
+) -> RenderableType:
+    """Return the last lines of several reports: every verdict, and how many there are of each.
+
+    Brief reports are little more than their verdicts, which are not repeated.
+    """
+    count = Text(closing(values), style="bold")
+    if is_brief:
+        return count
+    return Group(Text(""), *(headline_view(value, width) for value in values), count)
 
 
 _INDENT = 13  # what stands left of a row's text

@@ -309,7 +309,7 @@ RCPT_RELAY_REFUSED = Entry(
 )
 
 RCPT_DEFERRED = Entry(
-    "rcpt.deferred",
+    "rcpt.recipient_deferred",
     "No server takes mail for the recipient now (4yz)",
     "Senders keep the mail and try again, for days; then they bounce it.",
     "Look at the reply: a back end that is away, a full disk or mailbox, a limit or a policy. "

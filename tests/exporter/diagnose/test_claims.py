@@ -57,7 +57,7 @@ def line(diagnosis: Diagnosis, net: Net) -> str:
         (LATER, {}, 2, "Mail for joe@example.test is deferred now: MAIL: 451 4.3.0 later"),
         (LATER, {"rcpt": False}, 1, "answer the handshake at 1 of 1 addresses"),
         (FULL, {}, 2, "Mail for joe@example.test is deferred now: RCPT: 452 4.2.2 full"),
-        (GREY, {}, 1, "Mail for joe@example.test is greylisted, and taken at a later try"),
+        (GREY, {}, 1, "Mail for joe@example.test is greylisted now (RCPT: 450 4.2.0 Greylisted)"),
         (NOBODY, {}, 2, "Mail for joe@example.test is refused: RCPT: 550 5.1.1 who?"),
         (
             GOOD,
@@ -109,7 +109,7 @@ async def test_a_deferral_by_every_host_is_a_failure_of_its_own() -> None:
         diagnosis = await run(world.net, request())
         first, *_ = problems(diagnosis, world.net)
         said = line(diagnosis, world.net)
-    assert (first.code, first.status) == ("rcpt.deferred", Status.FAILURE)
+    assert (first.code, first.status) == ("rcpt.recipient_deferred", Status.FAILURE)
     assert said == f"{JOE}: FAILURE: mail is deferred now: MAIL: 451 4.3.0 later"
 
 

@@ -359,7 +359,7 @@ async def test_nobody_is_asked_for_unless_the_user_wants_it(trust: TrustStore) -
         (
             "450 4.2.1 too many messages",
             "deferred",
-            {"rcpt.undecided", "rcpt.deferred", "smtp.rate_limited"},
+            {"rcpt.undecided", "rcpt.recipient_deferred", "smtp.rate_limited"},
         ),
         ("252 2.5.2 cannot tell", "undecided", {"rcpt.undecided"}),
     ],
