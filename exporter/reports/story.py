@@ -11,7 +11,7 @@ from exporter.ledger.encoding import decode_finding
 from exporter.ledger.reader import LedgerReader
 from exporter.ledger.snapshots import CHANGES_KEPT
 from exporter.model import CanaryRecord, Config, Job, Path, TargetChange
-from exporter.reports.advice import Vantage, vantage_options
+from exporter.reports.advice import JOB_OPTIONS, PATH_OPTIONS, Vantage, vantage_options
 from exporter.reports.exit_codes import STATE_CODES, ExitCode
 from probes.canary.message import MARKER
 from probes.catalogue import ENTRIES, owner_of_finding
@@ -157,7 +157,8 @@ def _vantage(config: Config, domain: str, options: Mapping[str, Any], job: str) 
     resolver = next(iter(service.resolvers or ()), None)
     server = None if resolver is None else (str(resolver.address), int(resolver.port))
     options = {**options, "source_address": source}
-    return Vantage(domain, options, service.ehlo_name, server, job=job)
+    names = JOB_OPTIONS if job else PATH_OPTIONS
+    return Vantage(domain, options, service.ehlo_name, server, job=job, names=names)
 
 
 @dataclass(frozen=True, slots=True)

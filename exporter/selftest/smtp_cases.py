@@ -174,15 +174,13 @@ def _recipients(props: Props) -> Iterator[Case]:
     nobody = replace(good, on={"RCPT": [_NO]})
     told = ("rcpt.refused", "rcpt.postmaster_refused", "rcpt.unknown_refused", "rcpt.not_asked")
     yield _mx(props, "recipients: our name is below the domain", nobody, *told, target=near)
-    for name, reply, status in (
-        ("for good", "550 5.7.1 not from you", Status.FAILURE),
-        ("for now", "451 4.3.0 not now", Status.WARNING),
+    for name, reply, status, beside in (
+        ("for good", "550 5.7.1 not from you", Status.FAILURE, ()),
+        ("for now", "451 4.3.0 not now", Status.WARNING, ("rcpt.recipient_deferred",)),
     ):
         script = replace(good, on={"MAIL": (Say(reply),)})
-        refused = ("rcpt.sender_refused", status)
-        yield _mx(
-            props, f"recipients: the sender is refused {name}", script, refused, target=asking
-        )
+        codes = (("rcpt.sender_refused", status), *beside)
+        yield _mx(props, f"recipients: the sender is refused {name}", script, *codes, target=asking)
 
 
 _OK, _NO = (Say("250 2.1.5 ok"),), (Say("550 5.1.1 who?"),)
@@ -209,7 +207,7 @@ _ANSWERS: tuple[tuple[str, list[tuple[Said, ...]], tuple[str, ...]], ...] = (
     (
         "there were too many messages",
         [(Say("450 4.2.1 too many messages"),)],
-        ("rcpt.undecided", "smtp.rate_limited"),
+        ("rcpt.undecided", "rcpt.recipient_deferred", "smtp.rate_limited"),
     ),
     ("the server cannot tell", [(Say("252 2.5.2 cannot tell"),)], ("rcpt.undecided",)),
 )

@@ -104,6 +104,7 @@ AREAS: Mapping[str, tuple[Fact, ...]] = {
             for fact in (
                 Fact(f"rcpt.{question}", _TEXT, f"The server's answer about {recipient}."),
                 Fact(f"rcpt.{question}.asked", _TEXT, f"The address that stood for {recipient}."),
+                Fact(f"rcpt.{question}.said", _TEXT, f"The reply that decided about {recipient}."),
             )
         ),
     ),

@@ -43,7 +43,7 @@ ADDRESS_UNUSABLE = Entry(
     "mailbox.address_unusable",
     "An address of the IMAP server takes no connection while another one does",
     "Mail programs wait for a timeout before they try the next address.",
-    "Repair the server at that address or take it out of the DNS.",
+    "Repair the server at that address; one that is gone for good leaves the DNS.",
     _S_CLIENT,
     "",
     Owner.RECEIVER_MAILBOX,

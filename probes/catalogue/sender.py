@@ -108,13 +108,16 @@ EHLO_LOOKUP_FAILED = Entry(
 
 DNSBL_LISTED = Entry(
     "dnsbl.listed",
-    "A sending address is on a block list",
+    "An address is on a block list",
     "Receivers that use the list refuse or junk the machine's mail.",
     "Read the list's reason, stop its cause, then ask the list to remove {address}.",
     _DIG_LISTED,
     "RFC 5782 §2.1",
     Owner.SENDER,
-    always(Status.FAILURE),
+    {
+        Status.FAILURE: "it is a sending address",
+        Status.WARNING: "it is an MX host's, of which it is not known that it sends",
+    },
 )
 
 DNSBL_LIST_UNHEALTHY = Entry(

@@ -39,7 +39,7 @@ ADDRESS_UNUSABLE = Entry(
     "smtp.address_unusable",
     "An address of the submission server takes no connection while another one does",
     "Mail programs wait for a timeout before they try the next address.",
-    "Repair the server at that address or take it out of the DNS.",
+    "Repair the server at that address; one that is gone for good leaves the DNS.",
     SWAKS_EHLO,
     "RFC 5321 §5.1",
     Owner.RECEIVER_MX,

@@ -35,6 +35,12 @@ class Diagnosed:
     counts_addresses: bool = False
     """True if the sentence says how many addresses took the session."""
 
+    tells_basis: bool = False
+    """True if it tells what all areas rest on: that the domain exists, and a resolver answers."""
+
+    rests_on_hosts: bool = False
+    """True if it judges what MX hosts serve: without one that can be tried it was not tested."""
+
     asks_of_mx_hosts: bool = True
     """True if names without an address are MX hosts, False if they are name servers."""
 

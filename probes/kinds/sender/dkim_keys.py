@@ -42,7 +42,7 @@ class Selector:
     def origin(self) -> str:
         """Origin of the selector as text for a finding, "" for a configured one."""
         if self.learnt is None:
-            return ""
+            return "" if self.is_in_use else "; a common selector, which may be out of use"
         sent_at = f"{self.learnt.last_seen:%Y-%m-%d %H:%M} UTC"
         return f"; the selector was learnt: it last signed a canary of {sent_at}"
 
