@@ -8,13 +8,14 @@ from probes.result import ProbeResult, Status, all_findings
 
 
 class ExitCode(IntEnum):
-    """Process exit codes, the Nagios plugin convention; USAGE is EX_USAGE of sysexits."""
+    """Process exit codes: the Nagios convention; then EX_USAGE and EX_SOFTWARE of sysexits."""
 
     OK = 0
     WARNING = 1
     FAILURE = 2
     UNTESTABLE = 3
     USAGE = 64
+    SOFTWARE = 70
 
 
 _OUTCOME_CODES = {

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from statistics import median
@@ -24,6 +24,7 @@ from exporter.ledger.lock import Holder
 from exporter.ledger.reader import LedgerReader
 from exporter.model import CanaryRecord, Config, Job, Path
 from exporter.reports.exit_codes import ExitCode
+from exporter.reports.in_flight import HandRun, newest_by_hand
 from probes.canary.lifecycle import Outcome
 from probes.documents import to_json
 from probes.result import Failure
@@ -67,7 +68,8 @@ class PathStatus:
     """One path. Durations in seconds; None where nothing is known of it.
 
     `outcome` is that of the newest settled canary, `outcome_at` when it was settled, `token` which
-    one it is; `median_round_trip` is of its last canaries that were found.
+    one it is; `median_round_trip` is of its last canaries that were found. `by_hand` is its newest
+    canary sent by hand, which decides nothing.
     """
 
     name: str
@@ -82,6 +84,7 @@ class PathStatus:
     oldest_in_flight: float | None
     round_trip: float | None
     median_round_trip: float | None
+    by_hand: HandRun | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,8 +136,10 @@ def take_status(reader: LedgerReader, config: Config, now: datetime) -> Status:
         flying[record.path].append(record)
     paths, jobs, seen = [], [], list[Observation]()
     for path in config.paths.values():
-        records = [one for one in reader.recent(path.name, _RECENT) if one.tick >= 0]
-        paths.append(_path(path, records, flying[path.name], unreadable, now))
+        recent = reader.recent(path.name, _RECENT)
+        records = [one for one in recent if one.tick >= 0]
+        one = _path(path, records, flying[path.name], unreadable, now)
+        paths.append(replace(one, by_hand=newest_by_hand(recent, now)))
         seen += _observed(reader, path, records, now, len(flying[path.name]))
     for job in config.jobs.values():
         status, observed = _job(reader, job, now)

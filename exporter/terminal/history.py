@@ -68,5 +68,5 @@ def _cells(entry: Entry) -> tuple[Text, ...]:
 def short(run: str) -> str:
     """Return the short token for `mailcanary show`; for a job's run the number of its tick."""
     if run.startswith(MARKER):
-        return run.removeprefix(MARKER)[:_SHORT]
+        return run.rpartition("-")[2][:_SHORT]
     return run.rpartition("/")[2]
