@@ -1,5 +1,7 @@
 """The latest canaries or runs as a table."""
 
+from typing import Literal
+
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
@@ -25,26 +27,36 @@ def history_view(history: History) -> RenderableType:
     if not entries:
         return Text("nothing is kept of it yet", style="dim")
     table = Table(box=None, padding=(0, 1, 0, 0), show_edge=False, header_style="dim")
-    for heading, width in (("sent (UTC)", 14), ("run", 8), ("outcome", 11)):
-        table.add_column(heading, no_wrap=True, min_width=min(width, 12))
-    table.add_column("took", justify="right", no_wrap=True, min_width=7)
-    table.add_column("what and whose", no_wrap=True, overflow="ellipsis", ratio=3)
+    # The time and the name for `show` are whole at any width: only the others give way.
+    table.add_column("sent (UTC)", no_wrap=True)
+    table.add_column("run", no_wrap=True)
+    _yielding(table, "outcome")
+    _yielding(table, "took", right=True)
+    _yielding(table, "what and whose")
     if any(entry.placement for entry in entries):
-        table.add_column("placed", no_wrap=True)
+        _yielding(table, "placed")
     has_hops = any(entry.slowest_hop for entry in entries)
     if has_hops:
-        table.add_column("slowest hop", no_wrap=True, overflow="ellipsis", ratio=2)
+        _yielding(table, "slowest hop")
     for entry in entries:
         cells = [*_cells(entry)]
         if any(one.placement for one in entries):
             cells.append(Text(entry.placement or _NOTHING))
         if has_hops:
             cells.append(Text(visible(entry.slowest_hop or _NOTHING)))
+        for cell in cells:
+            cell.no_wrap = True
         table.add_row(*cells)
     if not history.changes:
         return table
     title = Text("\nwhat changed about the target", style="bold underline")
     return Group(table, title, Padding(changes_view(history.changes), (0, 0, 0, 2)))
+
+
+def _yielding(table: Table, heading: str, *, right: bool = False) -> None:
+    """Add a column that is cut where the terminal is too narrow for all."""
+    justify: Literal["left", "right"] = "right" if right else "left"
+    table.add_column(Text(heading, no_wrap=True), justify=justify, overflow="ellipsis")
 
 
 def _cells(entry: Entry) -> tuple[Text, ...]:
@@ -55,11 +67,8 @@ def _cells(entry: Entry) -> tuple[Text, ...]:
         why.append(f"{failure.phase} {failure.reason}").append(f", {failure.owner}", style="dim")
     return (
         Text(f"{entry.at:%m-%d %H:%M:%S}", style="dim"),
-        Text(short(entry.run), style="bold"),
-        Text(
-            f"{entry.outcome}{by_hand}",
-            style="cyan" if entry.code is None else style_of(entry.code),
-        ),
+        Text(short(entry.run), style="bold").append(by_hand, style="not bold"),
+        Text(entry.outcome, style="cyan" if entry.code is None else style_of(entry.code)),
         Text(_NOTHING if entry.seconds is None else milliseconds(entry.seconds)),
         why,
     )
