@@ -258,13 +258,15 @@ class _Assembly:
         )
 
     def _is_refused(self, mistakes: Iterable[Mistake], node: Node, where: Where) -> bool:
-        """Report the mistakes; True when there were any and they count."""
+        """Report the mistakes; True when there were any. Where one only looks they do not count."""
+        if self._reading.is_lenient:
+            return False
         count = 0
         for option, message, remedy in mistakes:
             inside = (option,) if option else ()
             self._report.add(line_of(node, inside), where + inside, message, remedy)
             count += 1
-        return count > 0 and not self._reading.is_lenient
+        return count > 0
 
 
 def _known(entries: Mapping[str, Any]) -> list[Any]:

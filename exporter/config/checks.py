@@ -110,7 +110,7 @@ def _tag_mistakes(message: MessageOptions, site: str) -> Iterator[Mistake]:
 def _holds_certificates(file: str) -> bool:
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(file)
-    except ssl.SSLError:
+    except OSError:  # SSLError is one, too
         return False
     return True
 

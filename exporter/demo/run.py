@@ -191,7 +191,7 @@ def _say_what_next(console: Console, file: Path | None) -> None:
             f"look     mailcanary status -c {file}",
             f"         mailcanary show slow -c {file}",
             *lines,
-            "end      Ctrl-C",
+            "press Ctrl-C to end",
         ]
     for line in lines:
         console.print(line, soft_wrap=True, highlight=False, style="dim")

@@ -154,9 +154,9 @@ class MailboxWatcher:
         while True:
             failure = await self._session()
             self._set_state(WatchState(is_up=False, failure=failure))
-            await asyncio.sleep(self._next_pause(failure) * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
+            await asyncio.sleep(self.next_pause(failure) * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
 
-    def _next_pause(self, failure: Failure) -> float:
+    def next_pause(self, failure: Failure) -> float:
         """Return the pause before the next session; it doubles from one failure to the next."""
         if is_refused_login(failure):
             pause = self._refused_pause

@@ -189,7 +189,8 @@ class _ManualRun(Subscriber):
     async def _settle(self, watcher: MailboxWatcher) -> None:
         """Wait for the outcome, also for one that a service beside us finds first."""
         while self._record is not None and self._record.state in UNSETTLED:
-            await self._expiry.expire(only=(self._record.token,))
+            if not self._arrivals.not_ready():  # else its bounce may be lying there
+                await self._expiry.expire(only=(self._record.token,))
             self._progress.waiting(self._waiting(watcher, self._record))
             await self._next_change()
             self._record = await self._ledger.find(self._record.token)
