@@ -185,6 +185,8 @@ class Service:
             return False
         old, self.config = self.config, config
         _warn_of_restart(old, config)
+        for warning in config.warnings:
+            LOG.warning("%s", warning)
         self.publisher.configured(config)
         await self.arrivals.watch(config.mailboxes)
         self._schedule.replace(config, await self._ledger.last_ticks())

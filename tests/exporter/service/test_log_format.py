@@ -2,14 +2,20 @@
 
 import json
 import logging
+import re
+from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 
+from exporter.demo.world import MailWorld
 from exporter.service.log_format import event, formatter
 from exporter.service.mailbox_watcher import WatchState
 from exporter.service.subscribers import LogSubscriber
 from probes.result import Failure, Owner, Phase, Reason
 from tests.support.clock import FakeClock
+from tests.support.service_rig import running, write_config
+from tests.support.waiting import until
 
 LOG = logging.getLogger("mailcanary.test_log_format")
 
@@ -61,3 +67,16 @@ def test_a_mailbox_that_can_be_read_again_is_logged_with_how_long_it_was_not(
     assert lines[0] == "mailbox inbox can be read"
     assert lines[-1] == "mailbox inbox can be read again after 60 s"
     assert len(lines) == 4
+
+
+async def test_the_log_begins_with_version_counts_and_first_runs(
+    world: MailWorld, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = write_config(world, tmp_path, paths=["direct", "healthy"])
+    with caplog.at_level(logging.INFO, "mailcanary"):
+        async with running(file) as run:
+            run.go(is_scheduled=True)
+            await until(lambda: any("first due" in text for text in caplog.messages))
+    (line,) = [text for text in caplog.messages if "first due" in text]
+    assert line.startswith(f"mailcanary {version('mailcanary')}: 2 paths, 2 jobs, 1 mailboxes ")
+    assert re.search(r"first due: [a-z-]+ in \d+ s, [a-z-]+ in \d+ s, [a-z-]+ in \d+ s$", line)
