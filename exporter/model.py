@@ -1,7 +1,7 @@
 """The values the service is made of, between the configuration's text and the ledger's rows."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -39,6 +39,9 @@ class ServiceOptions:
     probe_targets: tuple[Domain, ...] = ()
     phase_histograms: bool = False
     allow_loopback: bool = False
+    site: str = ""
+    log_format: str = "text"
+    log_level: str = "info"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,8 @@ class Path:
     """A mail path: its message, route, mailbox and period.
 
     All times in seconds: a canary is late if it took longer than `late_after`. It is lost if the
-    mailbox was read after `lost_after` without finding it. `deadline` bounds the sending.
+    mailbox was read after `lost_after` without finding it. `deadline` bounds the sending. `site` is
+    the service's, a part of each token.
     """
 
     name: str
@@ -75,6 +79,7 @@ class Path:
     deadline: float
     late_after: float
     lost_after: float
+    site: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +95,10 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """One finished configuration; `source` names the file it came from."""
+    """One finished configuration; `source` names the file it came from.
+
+    `warnings` are about what can be used but will hardly work, each with its place in the file.
+    """
 
     source: str
     service: ServiceOptions
@@ -98,6 +106,7 @@ class Config:
     mailboxes: Mapping[str, Mailbox]
     paths: Mapping[str, Path]
     jobs: Mapping[str, Job]
+    warnings: tuple[str, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from exporter.config.option_types import (
     DnsServer,
@@ -12,9 +12,15 @@ from exporter.config.option_types import (
     Listen,
     MailboxName,
     RouteName,
+    SiteName,
 )
 from exporter.model import Server
 from probes.options import Count, Domain, FilePath, IpAddress, Port, Seconds, option
+
+LogFormat = Literal["text", "logfmt", "json"]
+LogLevel = Literal["debug", "info", "warning", "error"]
+LOG_FORMATS: tuple[str, ...] = get_args(LogFormat)
+LOG_LEVELS: tuple[str, ...] = get_args(LogLevel)
 
 SECTIONS = {
     "routes": "Ways to hand canaries over, by name.",
@@ -72,6 +78,13 @@ class ServiceKeys:
     phase_histograms: bool = option(
         "Give `/metrics` a histogram of every phase, some 300 series more for each path.", False
     )
+    site: SiteName | None = option(
+        "Name of this monitor, a part of every token: another monitor at the same mailbox leaves "
+        "its canaries alone. At most 16 letters and digits.",
+        None,
+    )
+    log_format: LogFormat = option("Form of a line of the log.", "text")
+    log_level: LogLevel = option("Least level of a line of the log.", "info")
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,13 +15,14 @@ from probes.result import Finding, ProbeResult
 
 
 class ExitCode(IntEnum):
-    """Process exit codes, the Nagios plugin convention; USAGE is EX_USAGE of sysexits."""
+    """Process exit codes: the Nagios convention; then EX_USAGE and EX_SOFTWARE of sysexits."""
 
     OK = 0
     WARNING = 1
     FAILURE = 2
     UNTESTABLE = 3
     USAGE = 64
+    SOFTWARE = 70
 
 
 STATE_CODES: Mapping[PathState, ExitCode] = {

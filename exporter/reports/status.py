@@ -32,6 +32,7 @@ from exporter.ledger.lock import Holder
 from exporter.ledger.reader import LedgerReader
 from exporter.model import CanaryRecord, Config, Job, Path
 from exporter.reports.exit_codes import STATE_CODES, ExitCode
+from exporter.reports.in_flight import HandRun, newest_by_hand
 from probes.canary.lifecycle import Outcome
 from probes.documents import to_json
 from probes.result import Failure, Finding, all_findings
@@ -52,7 +53,7 @@ class PathStatus:
 
     `outcome` is that of the newest settled canary, `outcome_at` when it was settled, `token` which
     one it is, `findings` those of its findings that count. `median_round_trip` is of its last
-    canaries that were found.
+    canaries that were found. `by_hand` is its newest canary sent by hand, which decides nothing.
     """
 
     name: str
@@ -68,6 +69,7 @@ class PathStatus:
     round_trip: float | None
     median_round_trip: float | None
     findings: tuple[Finding, ...] = ()
+    by_hand: HandRun | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,11 +123,13 @@ def take_status(reader: LedgerReader, config: Config, now: datetime) -> Status:
         flying[record.path].append(record)
     paths, jobs, seen = [], [], list[Observation]()
     for path in config.paths.values():
-        records = [one for one in reader.recent(path.name, _RECENT) if one.tick >= 0]
+        recent = reader.recent(path.name, _RECENT)
+        records = [one for one in recent if one.tick >= 0]
         readable = next(one.is_readable for one in mailboxes if one.name == path.mailbox.name)
         newest = next((one for one in records if one.outcome is not None), None)
         judged = _judged(reader, newest)
-        paths.append(_path(path, records, flying[path.name], judged, readable, now))
+        one = _path(path, records, flying[path.name], judged, readable, now)
+        paths.append(replace(one, by_hand=newest_by_hand(recent, now)))
         seen += _observed(reader, path, records, now, len(flying[path.name]))
     for job in config.jobs.values():
         status, observed = _job(reader, job, now)

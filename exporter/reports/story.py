@@ -13,7 +13,7 @@ from exporter.ledger.snapshots import CHANGES_KEPT
 from exporter.model import CanaryRecord, Config, Job, Path, TargetChange
 from exporter.reports.advice import JOB_OPTIONS, PATH_OPTIONS, Vantage, vantage_options
 from exporter.reports.exit_codes import STATE_CODES, ExitCode
-from probes.canary.message import MARKER
+from probes.canary.message import MARKER, marker_of
 from probes.catalogue import ENTRIES, owner_of_finding
 from probes.catalogue.failures import failure_remedy as catalogued_remedy
 from probes.records.subject import Subject
@@ -58,15 +58,15 @@ def take_story(reader: LedgerReader, config: Config, run: str) -> Story:
         return replace(story, vantage=_of_job(config, config.jobs[name]))
     if name in config.paths:
         return _canary_story(reader, config, _of_path(reader, name, tick if separator else None))
-    return _canary_story(reader, config, _by_token(reader, run))
+    return _canary_story(reader, config, _by_token(reader, run, config.service.site))
 
 
-def _by_token(reader: LedgerReader, run: str) -> CanaryRecord:
+def _by_token(reader: LedgerReader, run: str, site: str) -> CanaryRecord:
     wanted = run.strip().strip("<>").partition("@")[0].lower()
     if not wanted:
         raise UnknownRun("an empty name names no run")
-    beginning = wanted if wanted.startswith(MARKER) else MARKER + wanted
-    found = reader.beginning_with(beginning, _SOME)
+    markers = ("",) if wanted.startswith(MARKER) else dict.fromkeys((MARKER, marker_of(site)))
+    found = [one for m in markers for one in reader.beginning_with(m + wanted, _SOME)]
     if len(found) > 1:
         listed = ", ".join(record.token for record in found)
         raise UnknownRun(f"{run!r} begins several tokens: {listed}")
@@ -119,6 +119,16 @@ def _canary_story(reader: LedgerReader, config: Config, record: CanaryRecord) ->
         reader.evidence(record.token),
         vantage=Vantage() if path is None else _of_route(config, path),
     )
+
+
+def story_now(
+    config: Config, name: str, record: CanaryRecord | None, result: ProbeResult | None
+) -> Story:
+    """The story of a run that has just ended, of a path or a job of the configuration."""
+    if name in config.jobs:
+        return Story(name, None, None, result, (), vantage=_of_job(config, config.jobs[name]))
+    path = config.paths[name]
+    return Story(name, path.route.name, record, result, (), vantage=_of_route(config, path))
 
 
 def failure_remedy(story: Story, failure: Failure) -> str:

@@ -40,6 +40,10 @@ MAX_REMARKS = 50
 FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 60.0
 
+REFUSED_PAUSE = 60.0
+LONGEST_REFUSED_PAUSE = 1800.0
+"""Pauses after a refused login: many servers lock an account out after a few of them."""
+
 Watch = Callable[["MailboxWatcher", Mapping[str, Cursor], Report], Awaitable[None]]
 """A mailbox kind's `watch` with its network and target bound; the watcher is its Interest."""
 
@@ -95,6 +99,7 @@ class MailboxWatcher:
         self._elsewhere: dict[str, datetime] = {}
         self._fresh_until = -1.0
         self._pause = FIRST_PAUSE
+        self._refused_pause = REFUSED_PAUSE
 
     def tokens(self) -> Mapping[str, datetime]:
         """Return every canary in flight, with the UTC instant its sending began.
@@ -143,6 +148,11 @@ class MailboxWatcher:
         return message
 
     @property
+    def folders(self) -> frozenset[str]:
+        """The folders that the present session watches."""
+        return self._following
+
+    @property
     def looked(self) -> Instant | None:
         """When the last complete look began, None if there was none in this session."""
         if not self.state.is_up or not self._has_seen_all():
@@ -159,8 +169,17 @@ class MailboxWatcher:
         while True:
             failure = await self._session()
             self._set_state(WatchState(is_up=False, failure=failure))
-            await asyncio.sleep(self._pause * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
-            self._pause = min(self._pause * 2, LONGEST_PAUSE)
+            await asyncio.sleep(self.next_pause(failure) * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
+
+    def next_pause(self, failure: Failure) -> float:
+        """Return the pause before the next session; it doubles from one failure to the next."""
+        if is_refused_login(failure):
+            pause = self._refused_pause
+            self._refused_pause = min(pause * 2, LONGEST_REFUSED_PAUSE)
+        else:
+            pause = self._pause
+            self._pause = min(pause * 2, LONGEST_PAUSE)
+        return pause
 
     async def _session(self) -> Failure:
         """One connection's life, and why it ended."""
@@ -201,7 +220,7 @@ class MailboxWatcher:
             self._cursors[report.folder] = report
         if isinstance(report, Look):
             self._looks[report.folder] = report
-            self._pause = FIRST_PAUSE
+            self._pause, self._refused_pause = FIRST_PAUSE, REFUSED_PAUSE
             if not self.state.is_up and self._has_seen_all():
                 self._set_state(WatchState(is_up=True, failure=None))
 
@@ -230,6 +249,11 @@ class MailboxWatcher:
             self.state = state
             self._changed_state(state)
         self.settled.set()
+
+
+def is_refused_login(failure: Failure) -> bool:
+    """True where the server read the credentials and refused them for good."""
+    return failure.reason is Reason.AUTHENTICATION_FAILED and not failure.is_transient
 
 
 def _unexpected(detail: str) -> Failure:

@@ -43,7 +43,7 @@ async def send(
     The ledger knows of each step before it is taken: a canary that could not be written down is
     not sent (LedgerError), and one that was sent is written down however long that takes.
     """
-    token = new_token()
+    token = new_token(path.site)
     canary = _composed(path, token, net)
     content = canary.content if isinstance(canary, Canary) else b""
     claimed = await ledger.claim(

@@ -37,6 +37,9 @@ STOP_SECONDS = 10.0
 
 RECENT_CANARIES = 20
 
+FIRST_SHOWN = 3
+"""Paths and jobs that the log names with the time of their first run."""
+
 
 class Service:
     """One running service. `config` is the configuration in force.
@@ -64,7 +67,10 @@ class Service:
         self._net = build_net(config, clock)
         self._ledger = ledger
         self.run_buffer = RunBuffer(ledger, self.publisher, supervisor=self.supervisor)
-        self.arrivals = Arrivals(self.net, ledger, self.publisher, clock, self.supervisor)
+        self.arrivals = Arrivals(
+            *(self.net, ledger, self.publisher, clock, self.supervisor),
+            site=lambda: self.config.service.site,
+        )
         self._expiry = Expiry(ledger, self.arrivals, self.publisher, clock)
         observations = RecentObservations()
         self.publisher.subscribe(
@@ -72,7 +78,7 @@ class Service:
             *subscribers,
             MetricsSubscriber(self.metrics),
             ObservationsSubscriber(observations),
-            LogSubscriber(),
+            LogSubscriber(clock),
         )
         self.health = HealthRecorder(
             observations, self.arrivals.watchers, ledger, self.publisher, clock
@@ -145,11 +151,26 @@ class Service:
             self._kept("health", self.health.run),
         ]
         first = self._schedule.start_now(self.config) if at_once else []
+        for warning in self.config.warnings:
+            LOG.warning("%s", warning)
+        LOG.info("%s", self._introduction())
         try:
             await stop.wait()
         finally:
             await self._schedule.stop(STOP_SECONDS)
             await cancel([*tasks, *first])
+
+    def _introduction(self) -> str:
+        """Say what runs, and what begins when."""
+        config = self.config
+        counts = (
+            f"{len(config.paths)} paths, {len(config.jobs)} jobs, {len(config.mailboxes)} mailboxes"
+        )
+        due = ", ".join(
+            f"{name} in {seconds:.0f} s" for name, seconds in self._schedule.next_due(FIRST_SHOWN)
+        )
+        text = f"mailcanary {version('mailcanary')}: {counts} from {config.source}"
+        return f"{text}; first due: {due}" if due else text
 
     def _kept(self, name: str, work: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
         return asyncio.create_task(self.supervisor.keep(name, work), name=f"keep {name}")
@@ -176,6 +197,8 @@ class Service:
             return False
         old, self.config = self.config, config
         _warn_of_restart(old, config)
+        for warning in config.warnings:
+            LOG.warning("%s", warning)
         self.publisher.configured(config)
         await self.arrivals.watch(config.mailboxes)
         self._schedule.replace(config, await self._ledger.last_ticks())

@@ -9,8 +9,10 @@ from exporter.analysis.suspects import Suspect
 from exporter.ledger.errors import LedgerError
 from exporter.metrics.metrics import Metrics
 from exporter.model import CanaryRecord, Change, Config, Examined, Run, TargetChange
+from exporter.service.log_format import event
 from exporter.service.mailbox_watcher import WatchState
 from exporter.service.publisher import Subscriber
+from probes.clock import Clock
 from probes.result import Finding, one_line
 
 LOG = logging.getLogger("mailcanary")
@@ -104,47 +106,65 @@ class ObservationsSubscriber(Subscriber):
 class LogSubscriber(Subscriber):
     """Writes one line for every outcome, run, change and trouble."""
 
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._down_since: dict[str, float] = {}
+
     def canary_changed(self, change: Change) -> None:
         if change.outcome is not None:
-            LOG.info(
-                "canary path=%s outcome=%s token=%s round_trip=%s",
-                change.record.path,
-                change.outcome,
-                change.record.token,
-                change.record.round_trip,
+            event(
+                *(LOG, logging.INFO, "canary"),
+                path=change.record.path,
+                outcome=change.outcome,
+                token=change.record.token,
+                round_trip=change.record.round_trip,
             )
 
     def run_finished(self, run: Run) -> None:
-        failure, why = run.result.failure, ""
+        failure, why = run.result.failure, dict[str, object]()
         if failure is not None:
-            why = f" phase={failure.phase} reason={failure.reason} owner={failure.owner}"
-        RUN_LOG.info(
-            "run name=%s kind=%s ok=%s seconds=%.3f%s",
-            run.name,
-            run.result.kind,
-            run.result.ok,
-            run.result.seconds,
-            why,
+            why = {"phase": failure.phase, "reason": failure.reason, "owner": failure.owner}
+        event(
+            *(RUN_LOG, logging.INFO, "run"),
+            name=run.name,
+            kind=run.result.kind,
+            ok=run.result.ok,
+            seconds=f"{run.result.seconds:.3f}",
+            **why,
         )
 
     def target_changed(self, change: TargetChange) -> None:
-        LOG.info(
-            "change job=%s aspect=%s subject=%s before=%r after=%r",
-            *(change.name, change.aspect, one_line(change.subject)),
-            *(one_line(change.before), one_line(change.after)),
+        event(
+            *(LOG, logging.INFO, "change"),
+            job=change.name,
+            aspect=change.aspect,
+            subject=one_line(change.subject),
+            before=repr(one_line(change.before)),
+            after=repr(one_line(change.after)),
         )
 
     def copy_examined(self, examined: Examined) -> None:
         record = examined.copy.record
         codes = sorted({finding.code for finding in examined.evidence.findings})
-        LOG.info(
-            "evidence path=%s token=%s findings=%s", record.path, record.token, ",".join(codes)
+        event(
+            *(LOG, logging.INFO, "evidence"),
+            path=record.path,
+            token=record.token,
+            findings=",".join(codes),
         )
 
     def mailbox_changed(self, mailbox: str, state: WatchState) -> None:
         if state.failure is not None:
+            self._down_since.setdefault(mailbox, self._clock.monotonic())
             reason, detail = state.failure.reason, state.failure.detail
             LOG.warning("mailbox %s cannot be read: %s: %s", mailbox, reason, detail)
+        elif state.is_up:
+            since = self._down_since.pop(mailbox, None)
+            if since is None:
+                LOG.info("mailbox %s can be read", mailbox)
+            else:
+                down = self._clock.monotonic() - since
+                LOG.warning("mailbox %s can be read again after %.0f s", mailbox, down)
 
     def canary_forged(self, mailbox: str) -> None:
         LOG.warning("mailbox %s: a message with a token never issued", mailbox)

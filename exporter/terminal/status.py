@@ -10,9 +10,11 @@ from rich.text import Text
 
 from exporter.analysis.judgement import PathState
 from exporter.analysis.suspects import PartKind, Suspect
+from exporter.reports.in_flight import HandRun
 from exporter.reports.status import JobStatus, MailboxStatus, PathStatus, Status
 from exporter.reports.wording import Tone, age, milliseconds, owner_words, visible
 from exporter.terminal.changes import last_good_view
+from exporter.terminal.history import short
 from exporter.terminal.runs import finding_line
 from exporter.terminal.text import COLOURS
 from probes.result import Failure
@@ -50,6 +52,11 @@ def status_view(status: Status) -> RenderableType:
     if status.paths:
         blocks += [_heading("paths"), _paths(status.paths, status.at)]
         blocks += _reasons(status.paths)
+        blocks += [
+            _by_hand(one.name, one.by_hand, status.at)
+            for one in status.paths
+            if one.by_hand is not None
+        ]
     if status.mailboxes:
         blocks += [_heading("mailboxes"), _mailboxes(status.mailboxes, status.at)]
         blocks += _reasons(one for one in status.mailboxes if one.is_readable is False)
@@ -121,6 +128,15 @@ def _flight(one: PathStatus) -> str:
 
 def _took(seconds: float | None) -> str:
     return _NOTHING if seconds is None else milliseconds(seconds)
+
+
+def _by_hand(name: str, run: HandRun, now: datetime) -> Padding:
+    line = Text(name, style="bold").append(f"  by hand, {_since(run.at, now)} ago: ", style="dim")
+    line.append(run.outcome or run.state, style="default")
+    if run.round_trip is not None:
+        line.append(f" in {milliseconds(run.round_trip)}")
+    line.append(f"  ({short(run.token)})", style="dim")
+    return Padding(line, (0, 0, 0, 2))
 
 
 def _reasons(

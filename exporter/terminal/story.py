@@ -13,6 +13,7 @@ from exporter.reports.timeline import timeline
 from exporter.reports.wording import milliseconds, owner_words, visible
 from exporter.terminal.changes import changes_view, last_good_view
 from exporter.terminal.evidence import document_blocks, heading
+from exporter.terminal.failures import failure_view
 from exporter.terminal.runs import part_view
 from exporter.terminal.text import status_style, style_of
 from exporter.terminal.waterfall import waterfall
@@ -99,19 +100,7 @@ def _particulars(record: CanaryRecord) -> str:
 
 
 def _failure(failure: Failure, remedy: str = "") -> RenderableType:
-    line = Text(f"{failure.phase} {failure.reason}", style="bold red")
-    line.append(f"  owner: {owner_words(failure.owner)}", style="default")
-    line.append(", may pass by itself" if failure.is_transient else "", style="dim")
-    line.append(f"\n{visible(failure.detail)}", style="default")
-    reply = failure.reply
-    if reply is not None and (len(reply.lines) > 1 or reply.text not in failure.detail):
-        last = len(reply.lines) - 1
-        for number, text in enumerate(reply.lines):
-            separator = " " if number == last else "-"
-            line.append(f"\n{reply.code}{separator}{visible(text)}", style="cyan")
-    if remedy:
-        line.append("\ndo: ", style="cyan").append(visible(remedy), style="default")
-    return Padding(line, (0, 0, 0, 2))
+    return Padding(failure_view(failure, remedy), (0, 0, 0, 2))
 
 
 def _facts(result: ProbeResult) -> list[RenderableType]:

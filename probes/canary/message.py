@@ -33,12 +33,16 @@ TOKEN_HEADER = "X-Mailcanary"  # noqa: S105 - a header field name
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 """The largest canary that can be configured."""
 
-_TOKEN = re.compile(rb"mailcanary-[a-z2-7]{26}", re.IGNORECASE)
-_OWN_LINE = re.compile(rb"Token:\s{0,8}(mailcanary-[a-z2-7]{26})", re.IGNORECASE)
+SITE_PATTERN = "[a-z0-9]{1,16}"
+"""Pattern of a site's name, which stands in the tokens of its monitor: `mailcanary-SITE-...`."""
+
+_TOKEN_TEXT = rb"mailcanary-(?:[a-z0-9]{1,16}-)?[a-z2-7]{26}"
+_TOKEN = re.compile(_TOKEN_TEXT, re.IGNORECASE)
+_OWN_LINE = re.compile(rb"Token:\s{0,8}(%b)" % _TOKEN_TEXT, re.IGNORECASE)
 """Our line of the body; a notice that quotes the subject does not contain it."""
 
 _OWN_FIELD = re.compile(
-    rb"^(?:X-Mailcanary|Message-ID):[ \t]*(?:\r?\n[ \t]+)?<?(mailcanary-[a-z2-7]{26})(?![a-z2-7])",
+    rb"^(?:X-Mailcanary|Message-ID):[ \t]*(?:\r?\n[ \t]+)?<?(%b)(?![a-z2-7])" % _TOKEN_TEXT,
     re.IGNORECASE | re.MULTILINE,
 )
 _ANSWER_FIELDS = ("in-reply-to", "references")
@@ -101,9 +105,20 @@ class Canary:
     dsn: DsnRequest | None = None
 
 
-def new_token() -> str:
+def new_token(site: str = "") -> str:
     """A new unguessable token (128 random bits) in an alphabet that survives case folding."""
-    return MARKER + base64.b32encode(secrets.token_bytes(16)).decode().rstrip("=").lower()
+    random = base64.b32encode(secrets.token_bytes(16)).decode().rstrip("=").lower()
+    return f"{marker_of(site)}{random}"
+
+
+def marker_of(site: str) -> str:
+    """Return the beginning of every token of a site; "" is the monitor without a name."""
+    return f"{MARKER}{site}-" if site else MARKER
+
+
+def site_of(token: str) -> str:
+    """Return the site in a token, "" where it has none."""
+    return token.removeprefix(MARKER).rpartition("-")[0]
 
 
 def compose(options: MessageOptions, token: str, now: datetime) -> Canary:
