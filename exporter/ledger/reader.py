@@ -33,32 +33,32 @@ class LedgerReader:
 
     def find(self, token: str) -> CanaryRecord | None:
         """The canary with this token."""
-        return self._ask(lambda: self._store.find(token))
+        return self._ask(lambda: self._store.canaries.find(token))
 
     def beginning_with(self, beginning: str, limit: int) -> tuple[CanaryRecord, ...]:
         """Return canaries with this beginning of their token, at most `limit`."""
-        return self._ask(lambda: self._store.beginning_with(beginning, limit))
+        return self._ask(lambda: self._store.canaries.beginning_with(beginning, limit))
 
     def at_tick(self, path: str, tick: int) -> CanaryRecord | None:
         """The path's canary of that tick."""
-        return next(iter(self._ask(lambda: self._store.at_tick(path, tick))), None)
+        return next(iter(self._ask(lambda: self._store.canaries.at_tick(path, tick))), None)
 
     def recent(self, path: str, limit: int) -> tuple[CanaryRecord, ...]:
         """The path's canaries, the newest first."""
-        return self._ask(lambda: self._store.recent(path, limit))
+        return self._ask(lambda: self._store.canaries.recent(path, limit))
 
     def in_flight(self) -> tuple[CanaryRecord, ...]:
         """Canaries that may have been sent and are not settled, the oldest first."""
-        records = self._ask(lambda: self._store.unsettled(None, MOST_IN_FLIGHT))
+        records = self._ask(lambda: self._store.canaries.unsettled(None, MOST_IN_FLIGHT))
         return tuple(record for record in records if record.state is not State.PLANNED)
 
     def runs(self, name: str, limit: int) -> tuple[Run, ...]:
         """The runs of a job or path, the newest first."""
-        return self._ask(lambda: self._store.runs(name, limit))
+        return self._ask(lambda: self._store.runs.newest(name, limit))
 
     def run_at(self, name: str, tick: int) -> Run | None:
         """The run of that tick, None when it is not kept any more."""
-        return next(iter(self._ask(lambda: self._store.run_at(name, tick))), None)
+        return next(iter(self._ask(lambda: self._store.runs.at(name, tick))), None)
 
     def mailbox_state(self, name: str) -> MailboxState | None:
         """Return the newest state of a mailbox, None if the service has stored none."""

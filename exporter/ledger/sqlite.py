@@ -24,8 +24,10 @@ from sqlalchemy.pool import StaticPool
 from exporter.ledger.errors import LedgerError
 from exporter.ledger.tables import COPIES, METADATA, SCHEMA_VERSION, VERSION
 
-_CONVERTIBLE = frozenset({1, 2, 3, 4})
+_CONVERTIBLE = frozenset({1, 2, 3, 4, 5})
 """Older versions that are brought up to ours when the service opens them."""
+
+_OF_IMAP = frozenset({1, 2, 3, 4})
 
 _BEFORE_TABLES = (
     "DROP INDEX copies_present",
@@ -48,6 +50,13 @@ _AFTER_TABLES = (
 
 The state of a mailbox was a run; it speaks of the next 30 seconds only, so it is not carried over.
 """
+
+_WAITING = """INSERT INTO waiting (token, mailbox, began, due, give_up, is_sending)
+    SELECT token, mailbox, coalesce(sending_at, planned_at), since + wait, since + 2 * wait,
+        state NOT IN ('accepted', 'uncertain')
+    FROM (SELECT *, coalesce(accepted_at, sending_at, planned_at) AS since,
+        CAST(lost_after * 1000000 AS INTEGER) AS wait FROM canaries WHERE settled_at IS NULL)"""
+"""Until version 5 the waiting list was in the memory of the service."""
 
 _BUSY_MILLISECONDS = 5_000
 
@@ -178,21 +187,30 @@ def _recognise(name: str, connection: Connection, *, is_new_allowed: bool) -> No
 def _make_or_touch(connection: Connection) -> None:
     """Make the tables; where they are, write all the same, to know now whether that is possible."""
     if inspect(connection).has_table(VERSION.name):
-        if connection.execute(select(VERSION.c.version)).scalar() in _CONVERTIBLE:
-            _convert(connection)
+        version = connection.execute(select(VERSION.c.version)).scalar()
+        if version in _CONVERTIBLE:
+            _convert(connection, version)
         connection.execute(update(VERSION).values(openings=VERSION.c.openings + 1))
         return
     METADATA.create_all(connection)
     connection.execute(insert(VERSION).values(version=SCHEMA_VERSION, openings=1))
 
 
-def _convert(connection: Connection) -> None:
+def _convert(connection: Connection, version: int) -> None:
     """Convert a ledger of an older version to ours.
 
     Version 1 did not store when a copy was seen, the sent messages or evidence. Version 2 had no
     selectors, version 3 no snapshots of targets. Version 4 had no places but those of IMAP
-    and no table of mailbox states.
+    and no table of mailbox states. Version 5 had no waiting list.
     """
+    if version in _OF_IMAP:
+        _convert_places(connection)
+    METADATA.create_all(connection)
+    connection.exec_driver_sql(_WAITING)
+    connection.execute(update(VERSION).values(version=SCHEMA_VERSION))
+
+
+def _convert_places(connection: Connection) -> None:
     known = {column["name"] for column in inspect(connection).get_columns(COPIES.name)}
     for name, kind in (("missed_at", "BIGINT"), ("seen_at", "BIGINT"), ("placement", "TEXT")):
         if name not in known:
@@ -202,7 +220,6 @@ def _convert(connection: Connection) -> None:
     METADATA.create_all(connection)
     for statement in _AFTER_TABLES:
         connection.exec_driver_sql(statement)
-    connection.execute(update(VERSION).values(version=SCHEMA_VERSION))
 
 
 def _url(path: Path, mode: str) -> URL:
