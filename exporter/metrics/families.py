@@ -29,8 +29,14 @@ FAMILIES = (
     Family(
         "mailcanary_path_up",
         GAUGE,
-        "1 if the newest settled canary arrived, 0 if mail failed, absent if unknown.",
+        "1 if mail arrives, 0 if it fails, absent if that is not known now.",
         ("path",),
+    ),
+    Family(
+        "mailcanary_path_state",
+        GAUGE,
+        "1 for the state of a path now, 0 for each other state.",
+        ("path", "state"),
     ),
     Family(
         "mailcanary_phase_seconds",
@@ -154,8 +160,14 @@ FAMILIES = (
     Family(
         "mailcanary_probe_up",
         GAUGE,
-        "1 if the last run succeeded, 0 if it failed, absent if unknown.",
+        "1 if the last run succeeded, 0 if it failed, absent if that is not known now.",
         ("probe",),
+    ),
+    Family(
+        "mailcanary_probe_state",
+        GAUGE,
+        "1 for the state of a job now, 0 for each other state.",
+        ("probe", "state"),
     ),
     Family(
         "mailcanary_probe_phase_seconds",

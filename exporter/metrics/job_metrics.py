@@ -1,10 +1,19 @@
 """The metrics of jobs: their runs, and the hosts that jobs of some kinds find."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
-from exporter.analysis.verdicts import Verdict, verdict_of
+from exporter.analysis.judgement import (
+    PathState,
+    Verdict,
+    is_up,
+    state_of_result,
+    verdict,
+    verdict_of,
+)
+from exporter.analysis.observations import horizon
 from exporter.metrics.exposition import Gauge, Registry, Table
-from exporter.metrics.gauges import show_verdict, stamp_end
+from exporter.metrics.gauges import show_state, stamp_end
 from exporter.metrics.result_values import (
     EXPIRY,
     durations,
@@ -14,19 +23,40 @@ from exporter.metrics.result_values import (
     mx_hosts,
 )
 from exporter.model import Job, Run, TargetChange
+from probes.clock import Clock
 from probes.registry.rows import KINDS
 from probes.result import ProbeResult, Reason, owner_of
+
+
+@dataclass(slots=True)
+class _JobState:
+    """The judgement on the newest run, when it began (monotonic), and the state that is shown."""
+
+    state: PathState = PathState.UNKNOWN
+    began: float = 0.0
+    horizon: float = 0.0
+    shown: PathState | None = None
+
+    def judged(self, state: PathState, began: float) -> None:
+        """Take over the judgement on a newer run."""
+        self.state, self.began = state, began
+
+    def at(self, now: float) -> PathState:
+        """Return the state as of now."""
+        return self.state if now - self.began <= self.horizon else PathState.UNKNOWN
 
 
 class JobMetrics:
     """The metrics of each configured job; other jobs are ignored."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, clock: Clock) -> None:
+        self._clock = clock
         self._registry = registry
         self._counters = registry.counters
         self._gauges = registry.gauges
         self._histograms = registry.histograms
         self._names: frozenset[str] = frozenset()
+        self._states: dict[str, _JobState] = {}
 
     def __contains__(self, name: object) -> bool:
         return name in self._names
@@ -35,15 +65,15 @@ class JobMetrics:
         """Make every series of these jobs, and remove those of all others."""
         self._registry.keep("probe", jobs)
         self._names = frozenset(jobs)
+        self._states = {name: self._states.get(name) or _JobState() for name in jobs}
         for job in jobs.values():
             self._configure(job)
 
     def run_finished(self, run: Run) -> None:
         """Count one finished run and show its verdict."""
         result = run.result
-        verdict = verdict_of(result.failure)
-        self._counters["mailcanary_probe_runs_total"].at(run.name, verdict).increase()
-        show_verdict(self._gauges["mailcanary_probe_up"], run.name, verdict)
+        ended = verdict(state_of_result(result))
+        self._counters["mailcanary_probe_runs_total"].at(run.name, ended).increase()
         if KINDS[result.kind].has_mx_metrics:
             self._show_mx(run.name, result)
         phases = self._histograms["mailcanary_probe_phase_seconds"]
@@ -56,14 +86,27 @@ class JobMetrics:
         self.run_resumed(run)
 
     def run_resumed(self, run: Run) -> None:
-        """Show when a run ended."""
+        """Show when a run ended, and the state of the job after it."""
+        state = state_of_result(run.result)
+        age = max(0.0, (self._clock.utc() - run.result.started_at).total_seconds())
+        self._states[run.name].judged(state, self._clock.monotonic() - age)
         stamp_end(self._gauges["mailcanary_probe_last_run_timestamp_seconds"], run)
-        if run.result.ok:
+        if is_up(state):
             stamp_end(self._gauges["mailcanary_probe_last_success_timestamp_seconds"], run)
 
     def missed_slots(self, name: str, missed: int) -> None:
         """Count slots in which a job did not run."""
         self._counters["mailcanary_probe_missed_slots_total"].at(name).increase(missed)
+
+    def refresh(self) -> None:
+        """Show the state of each job as of now: a run that is too old says nothing."""
+        now = self._clock.monotonic()
+        up, states = self._gauges["mailcanary_probe_up"], self._gauges["mailcanary_probe_state"]
+        for name, job in self._states.items():
+            state = job.at(now)
+            if state is not job.shown:
+                show_state(up, states, name, state)
+                job.shown = state
 
     def target_changed(self, change: TargetChange) -> None:
         """Count a change that a job found in its target."""
@@ -73,8 +116,9 @@ class JobMetrics:
 
     def _configure(self, job: Job) -> None:
         name, kind = job.name, KINDS[job.kind]
-        for verdict in Verdict:
-            self._counters["mailcanary_probe_runs_total"].at(name, verdict)
+        self._states[name].horizon = horizon(job).total_seconds()
+        for one in Verdict:
+            self._counters["mailcanary_probe_runs_total"].at(name, one)
         for phase in kind.phases:
             self._histograms["mailcanary_probe_phase_seconds"].at(name, phase)
             labels = (phase, Reason.TIMEOUT, owner_of(phase, Reason.TIMEOUT))

@@ -1,10 +1,9 @@
 """The metrics of paths: their sendings, their canaries, and the evidence of the newest copy."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
 from itertools import chain, count
 
-from exporter.analysis.verdicts import SUCCESS, path_verdict
+from exporter.analysis.judgement import SUCCESS
 from exporter.metrics.evidence_values import (
     EVIDENCE_GAUGES,
     authentication,
@@ -12,7 +11,8 @@ from exporter.metrics.evidence_values import (
     spam_scores,
 )
 from exporter.metrics.exposition import Registry
-from exporter.metrics.gauges import show_verdict, stamp, stamp_end
+from exporter.metrics.gauges import show_state, stamp, stamp_end
+from exporter.metrics.path_states import Flight, PathTracker, followed
 from exporter.metrics.result_values import (
     DELIVERY_FAILURES,
     delivery_failure,
@@ -26,25 +26,10 @@ from probes.canary.lifecycle import BESIDE, UNSETTLED, Outcome, State
 from probes.canary.mutation import MutationKind
 from probes.clock import Clock
 from probes.registry.rows import ROUTES
-from probes.result import Phase, Reason, owner_of
+from probes.result import Finding, Phase, Reason, all_findings, owner_of
 
 _IN_FLIGHT = UNSETTLED - {State.PLANNED}
 _FOUND = frozenset({Outcome.ARRIVED, Outcome.LATE, Outcome.JUNKED, Outcome.RECOVERED})
-
-
-@dataclass(slots=True)
-class _Flight:
-    """A canary under way: when its sending began (monotonic) and how many began before it."""
-
-    began: float
-    serial: int
-
-
-@dataclass(slots=True)
-class _PathState:
-    in_flight: dict[str, _Flight] = field(default_factory=dict)
-    newest_settled: int = -1
-    newest_examined: int = -1
 
 
 class PathMetrics:
@@ -56,7 +41,8 @@ class PathMetrics:
         self._counters = registry.counters
         self._gauges = registry.gauges
         self._histograms = registry.histograms
-        self._states: dict[str, _PathState] = {}
+        self._states: dict[str, PathTracker] = {}
+        self._mailboxes: dict[str, list[PathTracker]] = {}
         self._serial = count()
 
     def __contains__(self, name: object) -> bool:
@@ -65,9 +51,16 @@ class PathMetrics:
     def configure(self, paths: Mapping[str, Path]) -> None:
         """Make every series of these paths, and remove those of all others."""
         self._registry.keep("path", paths)
-        self._states = {name: self._states.get(name) or _PathState() for name in paths}
+        self._states = {name: self._states.get(name) or PathTracker() for name in paths}
+        self._mailboxes = {}
         for path in paths.values():
+            self._mailboxes.setdefault(path.mailbox.name, []).append(self._states[path.name])
             self._configure(path)
+
+    def mailbox_watched(self, mailbox: str, *, is_up: bool) -> None:
+        """A mailbox can be read, or no longer: without it most outcomes prove nothing."""
+        for tracker in self._mailboxes.get(mailbox, ()):
+            tracker.is_readable = is_up
 
     def run_finished(self, run: Run) -> None:
         """Count the sending of one canary."""
@@ -82,7 +75,9 @@ class PathMetrics:
         self.run_resumed(run)
 
     def run_resumed(self, run: Run) -> None:
-        """Show when a sending ended."""
+        """Show when a sending ended, and keep its findings."""
+        if run.tick >= 0:
+            self._states[run.name].found(run.tick, all_findings(run.result))
         stamp_end(self._gauges["mailcanary_last_run_timestamp_seconds"], run)
 
     def missed_slots(self, name: str, missed: int) -> None:
@@ -100,18 +95,26 @@ class PathMetrics:
         if change.outcome is not None:
             self._count(change, change.outcome)
             if change.outcome not in BESIDE:  # those say nothing about the path as it is now
-                serial = flight.serial if flight else next(self._serial)
-                self._settle(state, serial, change.record, change.outcome)
+                state.settle(change.record, flight or self._flight(change.record))
+            elif change.outcome is Outcome.RECOVERED:
+                state.correct(change.record)
 
     def resumed(self, record: CanaryRecord) -> None:
-        """Take over a canary of an earlier process: its age in flight, or its success."""
+        """Take over a canary of an earlier process: its age in flight, or its outcome."""
         state = self._states.get(record.path)
         if state is None or record.tick < 0:
             return
-        self._follow(state, record)
+        flight = self._follow(state, record)
+        if record.outcome is not None:
+            state.settle(record, flight or self._flight(record), is_remembered=True)
         if record.outcome in SUCCESS and record.settled_at is not None:
             gauges = self._gauges["mailcanary_last_success_timestamp_seconds"]
             stamp(gauges, record.path, record.settled_at)
+
+    def evidence_resumed(self, record: CanaryRecord, findings: Iterable[Finding]) -> None:
+        """Take over the findings in the copies of a canary of an earlier process."""
+        if record.path in self._states and record.tick >= 0:
+            self._states[record.path].found(record.tick, findings)
 
     def copy_examined(self, examined: Examined) -> None:
         """Count the changes in a copy, and show the evidence of the newest canary's first copy."""
@@ -120,6 +123,7 @@ class PathMetrics:
         state = self._states.get(path)
         if state is None or tick < 0 or copy.is_bounce:
             return
+        state.found(tick, evidence.findings)
         if examined.is_new:
             for mutation in evidence.mutations:
                 self._counters["mailcanary_mutations_total"].at(path, mutation.kind).increase()
@@ -132,13 +136,18 @@ class PathMetrics:
         now = self._clock.monotonic()
         in_flight = self._gauges["mailcanary_canaries_in_flight"]
         oldest = self._gauges["mailcanary_oldest_in_flight_age_seconds"]
-        for name, state in self._states.items():
-            began = min((flight.began for flight in state.in_flight.values()), default=now)
-            in_flight.at(name).set(len(state.in_flight))
-            oldest.at(name).set(max(0.0, now - began))
+        up, states = self._gauges["mailcanary_path_up"], self._gauges["mailcanary_path_state"]
+        for name, tracker in self._states.items():
+            in_flight.at(name).set(len(tracker.in_flight))
+            oldest.at(name).set(tracker.oldest(now) or 0.0)
+            state = tracker.state(now)
+            if state is not tracker.shown:
+                show_state(up, states, name, state)
+                tracker.shown = state
 
     def _configure(self, path: Path) -> None:
         name = path.name
+        self._states[name].configure(path)
         for kind in MutationKind:
             self._counters["mailcanary_mutations_total"].at(name, kind)
         for outcome in Outcome:
@@ -159,15 +168,18 @@ class PathMetrics:
         self._gauges["mailcanary_late_after_seconds"].at(name).set(path.late_after)
         self._gauges["mailcanary_lost_after_seconds"].at(name).set(path.lost_after)
 
-    def _follow(self, state: _PathState, record: CanaryRecord) -> _Flight | None:
+    def _follow(self, state: PathTracker, record: CanaryRecord) -> Flight | None:
         """Keep the set of canaries in flight; the flight this record continues or ends."""
         if record.state not in _IN_FLIGHT:
             return state.in_flight.pop(record.token, None)
         flight = state.in_flight.get(record.token)
         if flight is None:
-            began = self._clock.monotonic() - self._age(record)
-            flight = state.in_flight[record.token] = _Flight(began, next(self._serial))
-        return flight
+            flight = state.in_flight[record.token] = self._flight(record)
+        return followed(flight, record)
+
+    def _flight(self, record: CanaryRecord) -> Flight:
+        began = self._clock.monotonic() - self._age(record)
+        return Flight(began, (record.tick, next(self._serial)))
 
     def _age(self, record: CanaryRecord) -> float:
         """Seconds since the sending began; read once, so that a stepped clock cannot age it."""
@@ -201,15 +213,6 @@ class PathMetrics:
         if change.outcome in SUCCESS:
             gauges = self._gauges["mailcanary_last_success_timestamp_seconds"]
             stamp(gauges, record.path, change.at)
-
-    def _settle(
-        self, state: _PathState, serial: int, record: CanaryRecord, outcome: Outcome
-    ) -> None:
-        """Let the newest settled canary say whether the path is up; an older one comes too late."""
-        if serial > state.newest_settled:
-            state.newest_settled = serial
-            verdict = path_verdict(record, outcome)
-            show_verdict(self._gauges["mailcanary_path_up"], record.path, verdict)
 
     def _show_evidence(self, path: str, evidence: Evidence) -> None:
         for name in EVIDENCE_GAUGES:

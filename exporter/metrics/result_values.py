@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 
-from exporter.analysis.verdicts import Verdict, verdict_of
+from exporter.analysis.judgement import Verdict, verdict_of
 from exporter.model import CanaryRecord, Change
 from probes.canary.lifecycle import Event, Outcome
 from probes.catalogue.monitor import LOOP_LAGGED

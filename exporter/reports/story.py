@@ -4,13 +4,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from exporter.analysis.judgement import PathState, state_of_canary, state_of_result
 from exporter.analysis.target_changes import LastGood
+from exporter.ledger.canary_findings import canary_findings
 from exporter.ledger.encoding import decode_finding
 from exporter.ledger.reader import LedgerReader
 from exporter.ledger.snapshots import CHANGES_KEPT
 from exporter.model import CanaryRecord, Config, Job, Path, TargetChange
 from exporter.reports.advice import Vantage, vantage_options
-from exporter.reports.exit_codes import ExitCode, outcome_code, result_code
+from exporter.reports.exit_codes import STATE_CODES, ExitCode
 from probes.canary.message import MARKER
 from probes.catalogue import ENTRIES, owner_of_finding
 from probes.catalogue.failures import failure_entry
@@ -213,8 +215,14 @@ def _advise(finding: Finding, part: Part | None, vantage: Vantage) -> Advice:
     )
 
 
-def story_code(story: Story) -> ExitCode:
-    """The exit code the canary's outcome, or the job's result, deserves."""
+def story_state(story: Story) -> PathState:
+    """Judge the canary, or the job's result."""
     if story.record is not None:
-        return outcome_code(story.record.outcome)
-    return ExitCode.UNTESTABLE if story.result is None else result_code(story.result)
+        found = canary_findings(story.result, story.evidence)
+        return state_of_canary(story.record, found)
+    return PathState.UNKNOWN if story.result is None else state_of_result(story.result)
+
+
+def story_code(story: Story) -> ExitCode:
+    """The exit code the canary, or the job's result, deserves."""
+    return STATE_CODES[story_state(story)]

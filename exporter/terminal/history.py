@@ -10,6 +10,8 @@ from exporter.reports.wording import milliseconds, visible
 from exporter.terminal.changes import changes_view
 from exporter.terminal.text import style_of
 from probes.canary.message import MARKER
+from probes.catalogue import owner_of_finding
+from probes.result import Status
 
 _SHORT = 8
 
@@ -53,6 +55,10 @@ def _cells(entry: Entry) -> tuple[Text, ...]:
     why = Text("")
     if failure is not None:
         why.append(f"{failure.phase} {failure.reason}").append(f", {failure.owner}", style="dim")
+    elif entry.findings:
+        gravest = max(entry.findings, key=lambda one: list(Status).index(one.status))
+        why.append(f"{gravest.status} {gravest.code}")
+        why.append(f", {owner_of_finding(gravest)}", style="dim")
     return (
         Text(f"{entry.at:%m-%d %H:%M:%S}", style="dim"),
         Text(short(entry.run), style="bold"),

@@ -1,5 +1,6 @@
 """Mailbox `imap`: see canaries arrive over IMAP and leave no trace in the mailbox."""
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -154,7 +155,8 @@ async def _token_in_text(
 ) -> str | None:
     async with step(Phase.FETCH, target.timeout):
         fetched = await session.uid_fetch(str(uid), "TEXT", TEXT_OCTETS)
-    return recognise_body(header + sections(fetched, "TEXT").get(uid, b""))
+    text = sections(fetched, "TEXT").get(uid, b"")
+    return await asyncio.to_thread(recognise_body, header + text)
 
 
 async def _expunge(

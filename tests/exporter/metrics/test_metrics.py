@@ -180,7 +180,7 @@ def test_no_transit_is_made_up_without_an_earlier_reply(
         (Event.LOOKED_IN_VAIN, State.LOST, Outcome.LOST, ("receiver_mx", "a", "transit", "lost")),
     ],
 )
-def test_mail_that_did_not_get_through_takes_the_path_down(
+def test_mail_that_did_not_get_through_takes_the_path_down_and_junk_degrades_it(
     metrics: Metrics,
     read: Reader,
     event: Event,
@@ -191,7 +191,9 @@ def test_mail_that_did_not_get_through_takes_the_path_down(
     metrics.canary_changed(change(event, state, outcome, round_trip=1.0))
     assert read("canaries_total", outcome, "a") == 1
     assert read("failures_total", *labels) == 1
-    assert read("path_up", "a") == 0
+    state = "degraded" if outcome is Outcome.JUNKED else "failing"
+    assert read("path_up", "a") == int(state == "degraded")
+    assert read("path_state", "a", state) == 1
     assert read("last_success_timestamp_seconds", "a") == 0
 
 
@@ -254,13 +256,14 @@ def test_an_old_canary_given_up_does_not_contradict_a_newer_one_that_arrived(
 
 
 @pytest.mark.parametrize("outcome", sorted(BESIDE))
-def test_what_is_counted_beside_the_settling_does_not_touch_the_path(
+def test_of_what_is_counted_beside_the_settling_only_a_recovery_touches_the_path(
     metrics: Metrics, read: Reader, outcome: Outcome
 ) -> None:
     metrics.canary_changed(change(Event.LOOKED_IN_VAIN, State.LOST, Outcome.LOST))
     metrics.canary_changed(change(Event.SEEN, State.RECOVERED, outcome, round_trip=4000.0))
     assert read("canaries_total", outcome, "a") == 1
-    assert read("path_up", "a") == 0
+    state = "degraded" if outcome is Outcome.RECOVERED else "failing"
+    assert read("path_state", "a", state) == 1
     expected = 1 if outcome is Outcome.RECOVERED else 0
     assert read("round_trip_seconds_count", "a") == expected
 
