@@ -1,6 +1,7 @@
 """The ledger: every planned canary, sending and sighting, on the disk before anybody acts on it."""
 
 import asyncio
+import threading
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 from functools import partial
@@ -12,6 +13,7 @@ from exporter.ledger.encoding import pack_message
 from exporter.ledger.lock import lock_file, sqlite_path, unlock
 from exporter.ledger.recorder import CHUNK, Recorder
 from exporter.ledger.runs import RUNS_KEPT
+from exporter.ledger.sqlite import check_file, is_large
 from exporter.ledger.store import Store
 from exporter.model import ArrivedCopy, CanaryRecord, Change, Examined, Run, TargetChange
 from probes.canary.dkim_selectors import LearntSelector
@@ -43,7 +45,7 @@ class Ledger:
         self._lock = lock
         self._clock = clock
         self._thread = CommitThread(store.transaction, store.name)
-        self._recorder = Recorder(store, clock, keeps_time=lock is not None or store.is_private)
+        self._recorder = Recorder(store, clock, keeps_time=lock is not None or store.path is None)
 
     @classmethod
     async def open(cls, url_or_path: str, clock: Clock, *, exclusive: bool = True) -> "Ledger":
@@ -65,6 +67,8 @@ class Ledger:
             raise
         ledger = cls(store, lock, clock)
         try:
+            if exclusive:
+                await asyncio.to_thread(store.rewrite_small)
             await ledger._thread.call(ledger._recorder.begin)
         except BaseException:
             await ledger.close()
@@ -160,6 +164,20 @@ class Ledger:
         """
         return await self._thread.call(self._recorder.resume)
 
+    async def check(self) -> None:
+        """Look at every page of the file, beside the work; returns at once for a small one.
+
+        A small one was checked when it was opened. Raises LedgerError if it is damaged.
+        """
+        path = self._store.path
+        if path is None or not await asyncio.to_thread(is_large, path):
+            return
+        over = threading.Event()
+        try:
+            await asyncio.to_thread(check_file, path, over.is_set)
+        finally:
+            over.set()  # a thread is not cancelled: it would hold up the end of the process
+
     async def last_ticks(self) -> dict[str, int]:
         """Return the highest tick claimed of each path; all above it are free, at any calendar."""
         return await self._thread.call(self._store.canaries.last_ticks)
@@ -253,4 +271,6 @@ class Ledger:
         stale, gone = self._clock.utc() - timedelta(seconds=SENT_KEPT), 1
         while gone:
             gone = await self._thread.call(partial(self._store.evidence.drop_sent, stale, CHUNK))
+        while await self._thread.call(self._store.give_back):
+            pass
         return total

@@ -1,7 +1,7 @@
 """A SQLite file as the ledger: opening, checking, converting, and its errors in words."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -59,6 +59,16 @@ _WAITING = """INSERT INTO waiting (token, mailbox, began, due, give_up, is_sendi
 """Until version 5 the waiting list was in the memory of the service."""
 
 _BUSY_MILLISECONDS = 5_000
+
+QUICK_BYTES = 64 * 1024 * 1024
+"""A file up to this size is checked, and if need be rewritten, before it is used: in a second."""
+
+FREE_SHARE = 16
+"""Free pages are given back beyond one in so many; the rest is filled again soon."""
+
+_PAGES_AT_ONCE = 1_000
+_STEPS = 10_000
+"""Steps of SQLite's machine, a millisecond or so, after which a check may be given up."""
 
 
 DISK_FULL = "the disk is full; free some space, what was recorded is safe"
@@ -146,22 +156,72 @@ def _create_or_verify(path: Path) -> None:
         remedy = "the service's user must have the right to write the file and its directory"
         raise LedgerError(str(path), f"{remedy} ({error.strerror})") from error
     if not is_new:
-        _verify(path)
+        _verify(path, is_large=is_large(path))
 
 
-def _verify(path: Path) -> None:
+def _verify(path: Path, *, is_large: bool) -> None:
     """Look at a file through a connection that cannot write, so that a bad one is left alone."""
     engine = _engine(_url(path, "ro"), is_read_only=True)
     name = str(path)
     try:
         with named_errors(name, engine), engine.connect() as connection:
-            verdict = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
-            if verdict != "ok":
-                where = " ".join(str(verdict).split())
-                raise LedgerError(name, f"{_REMEDIES['SQLITE_CORRUPT']} ({where})")
+            if not is_large:
+                _check_pages(name, connection)
             _recognise(name, connection, is_new_allowed=True)
     finally:
         engine.dispose()
+
+
+def is_large(path: Path) -> bool:
+    """True for a file whose pages are not all looked at when it is opened."""
+    return path.stat().st_size > QUICK_BYTES
+
+
+def check_file(path: Path, is_over: Callable[[], bool]) -> None:
+    """Look at every page of a ledger, also of one in use; takes long for a large one.
+
+    Ends early once `is_over` is true. Raises LedgerError if the file is damaged.
+    """
+    engine = _engine(_url(path, "ro"), is_read_only=True)
+    try:
+        with named_errors(str(path), engine), engine.connect() as connection:
+            driver: Any = connection.connection.dbapi_connection
+            driver.set_progress_handler(is_over, _STEPS)
+            _check_pages(str(path), connection)
+    finally:
+        engine.dispose()
+
+
+def _check_pages(name: str, connection: Connection) -> None:
+    verdict = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
+    if verdict != "ok":
+        where = " ".join(str(verdict).split())
+        raise LedgerError(name, f"{_REMEDIES['SQLITE_CORRUPT']} ({where})")
+
+
+def can_give_back(cursor: Any) -> bool:
+    """True if the file can be made smaller a few pages at a time."""
+    return _pragma(cursor, "auto_vacuum") != 0
+
+
+def rewrite(cursor: Any) -> None:
+    """Write a file anew, so that it can give pages back; needs its size on the disk once more."""
+    cursor.execute("PRAGMA auto_vacuum = INCREMENTAL")
+    cursor.execute("VACUUM")
+
+
+def give_back(cursor: Any) -> bool:
+    """Make the file smaller by free pages; False if few are left, or none can be given back."""
+    free = _pragma(cursor, "freelist_count")
+    if not can_give_back(cursor) or free <= _pragma(cursor, "page_count") // FREE_SHARE:
+        return False
+    # each page is a row of the statement: it has to be read to its end
+    cursor.execute(f"PRAGMA incremental_vacuum({_PAGES_AT_ONCE})").fetchall()
+    return True
+
+
+def _pragma(cursor: Any, name: str) -> int:
+    return int(cursor.execute(f"PRAGMA {name}").fetchone()[0])
 
 
 def _recognise(name: str, connection: Connection, *, is_new_allowed: bool) -> None:
@@ -244,6 +304,7 @@ def _engine(url: str | URL, *, is_read_only: bool = False) -> Engine:
             cursor.execute("PRAGMA synchronous = FULL")
             cursor.execute("PRAGMA foreign_keys = ON")
             if not is_read_only:
+                cursor.execute("PRAGMA auto_vacuum = INCREMENTAL")  # of a new file
                 cursor.execute("PRAGMA journal_mode = WAL")
 
     @event.listens_for(engine, "begin")

@@ -1,7 +1,7 @@
 """The ledger's database: one connection, and the parts that hold the statements."""
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -11,9 +11,18 @@ from exporter.ledger.cursors import CursorStore
 from exporter.ledger.errors import LedgerError
 from exporter.ledger.evidence import EvidenceStore
 from exporter.ledger.mailbox_states import MailboxStateStore
+from exporter.ledger.open_files import OpenFiles
 from exporter.ledger.runs import RunStore
 from exporter.ledger.snapshots import SnapshotStore
-from exporter.ledger.sqlite import named_errors, open_for_reading, open_sqlite
+from exporter.ledger.sqlite import (
+    can_give_back,
+    give_back,
+    is_large,
+    named_errors,
+    open_for_reading,
+    open_sqlite,
+    rewrite,
+)
 from exporter.ledger.steady_time import SteadyTimeStore
 from exporter.ledger.waiting import WaitingList
 from exporter.model import Run, TargetChange
@@ -29,7 +38,7 @@ class Store:
         Raises LedgerError; a file that is damaged, newer than us or not ours stays as it is.
         """
         self.name = "in memory" if path is None else str(path)
-        self.is_private = path is None
+        self.path = path
         self._engine = (
             open_for_reading(path) if is_read_only and path is not None else open_sqlite(path)
         )
@@ -38,6 +47,7 @@ class Store:
         if driver is None:
             raise LedgerError(self.name, "its connection was closed")
         self._cursor = driver.cursor()
+        self._files = None if path is None or is_read_only else OpenFiles(path)
         parts = self._connection, self._cursor
         self.canaries = CanaryStore(*parts)
         self.waiting = WaitingList(*parts)
@@ -59,9 +69,29 @@ class Store:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Commit all of a block durably, or nothing. Raises LedgerError for database errors."""
+        """Commit all of a block durably, or nothing. Raises LedgerError for database errors.
+
+        Raises LedgerError also when the file was deleted or replaced: what SQLite wrote to it then
+        would be gone with the next restart.
+        """
+        if self._files is not None:
+            self._files.require_in_place()
         with named_errors(self.name, self._engine), self._connection.begin():
             yield
+
+    def rewrite_small(self) -> None:
+        """Rewrite a small file of an older version, so that it can give pages back.
+
+        One that another process uses, or that finds no room on the disk, stays as it is.
+        """
+        if self.path is None or is_large(self.path) or can_give_back(self._cursor):
+            return
+        with suppress(LedgerError), named_errors(self.name, self._engine):
+            rewrite(self._cursor)
+
+    def give_back(self) -> bool:
+        """Give some free pages back to the file system; False if there are few left."""
+        return give_back(self._cursor)
 
     def put_job_runs(self, runs: Iterable[Run]) -> tuple[TargetChange, ...]:
         """Store each run of a job in its slot; return the changes found about their targets."""

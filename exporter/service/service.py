@@ -71,7 +71,7 @@ class Service:
             *subscribers,
             MetricsSubscriber(self.metrics),
             ObservationsSubscriber(observations),
-            LogSubscriber(),
+            LogSubscriber(clock),
         )
         self.health = HealthRecorder(
             observations, self.arrivals.watchers, ledger, self.publisher, clock
@@ -142,6 +142,7 @@ class Service:
             self._kept("expiry", self._expiry.run),
             self._kept("cleaning", self._housekeeping.run),
             self._kept("health", self.health.run),
+            asyncio.create_task(self._check_ledger(), name="ledger check"),
         ]
         first = self._schedule.start_now(self.config) if at_once else []
         try:
@@ -149,6 +150,11 @@ class Service:
         finally:
             await self._schedule.stop(STOP_SECONDS)
             await cancel([*tasks, *first])
+
+    async def _check_ledger(self) -> None:
+        """Look for damage beside the work: that of a large ledger takes half a minute."""
+        with self.publisher.attempting("ledger check"):
+            await self._ledger.check()
 
     def _kept(self, name: str, work: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
         return asyncio.create_task(self.supervisor.keep(name, work), name=f"keep {name}")

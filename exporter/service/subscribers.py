@@ -11,10 +11,17 @@ from exporter.metrics.metrics import Metrics
 from exporter.model import CanaryRecord, Change, Config, Examined, Run, TargetChange
 from exporter.service.mailbox_watcher import WatchState
 from exporter.service.publisher import Subscriber
+from probes.clock import SYSTEM_CLOCK, Clock
 from probes.result import Finding, one_line
 
 LOG = logging.getLogger("mailcanary")
 RUN_LOG = logging.getLogger("mailcanary.run")
+
+TOLD_AGAIN = 3_600.0
+"""Seconds after which the log tells the same trouble again."""
+
+MAX_TOLD = 20_000
+"""Troubles of which it is remembered when they were told."""
 
 
 class MetricsSubscriber(Subscriber):
@@ -102,7 +109,35 @@ class ObservationsSubscriber(Subscriber):
 
 
 class LogSubscriber(Subscriber):
-    """Writes one line for every outcome, run, change and trouble."""
+    """Writes one line for every outcome, run, change and trouble.
+
+    Missed slots of one name, and refusals of the ledger for one reason, are told once an hour.
+    """
+
+    def __init__(self, clock: Clock = SYSTEM_CLOCK) -> None:
+        self._clock = clock
+        self._missed: dict[str, int] = {}
+        self._told: dict[str, float] = {}
+
+    def slots_missed(self, name: str, missed: int) -> None:
+        count = self._missed[name] = self._missed.get(name, 0) + missed
+        if self._is_due(f"missed {name}"):
+            del self._missed[name]
+            LOG.warning(
+                "%s did not run in %d slots: its run before was not over, the limits of runs at "
+                "the same time were reached, or this machine stood still",
+                *(name, count),
+            )
+
+    def _is_due(self, key: str) -> bool:
+        """True once an hour for each key."""
+        now, told = self._clock.monotonic(), self._told.get(key)
+        if told is not None and now - told < TOLD_AGAIN:
+            return False
+        if len(self._told) >= MAX_TOLD:
+            self._told.clear()
+        self._told[key] = now
+        return True
 
     def canary_changed(self, change: Change) -> None:
         if change.outcome is not None:
@@ -150,4 +185,5 @@ class LogSubscriber(Subscriber):
         LOG.warning("mailbox %s: a message with a token never issued", mailbox)
 
     def ledger_refused(self, action: str, error: LedgerError) -> None:
-        LOG.error("%s: %s", action, error)
+        if self._is_due(f"refused {error}"):
+            LOG.error("%s: %s", action, error)
