@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from exporter.commands.common import load_config
+from exporter.commands.common import has_place_for_ledger, load_config
 from exporter.config import check_plugins, schema
 from exporter.reports.exit_codes import ExitCode
 from exporter.terminal.text import complain, say
@@ -19,6 +19,8 @@ def check_config(file: Path) -> int:
         check_plugins()
     except PluginError as error:
         complain(f"mailcanary: {error}")
+        return ExitCode.USAGE
+    if not has_place_for_ledger(file, config.service.ledger):
         return ExitCode.USAGE
     say(
         f"{file}: {len(config.paths)} paths, {len(config.jobs)} jobs, "

@@ -11,6 +11,7 @@ from exporter.analysis.mailbox_state import MailboxState
 from exporter.ledger.commit_thread import CommitThread
 from exporter.ledger.encoding import pack_message
 from exporter.ledger.lock import lock_file, sqlite_path, unlock
+from exporter.ledger.place import share
 from exporter.ledger.recorder import CHUNK, Recorder
 from exporter.ledger.runs import RUNS_KEPT
 from exporter.ledger.sqlite import check_file, is_large
@@ -48,12 +49,16 @@ class Ledger:
         self._recorder = Recorder(store, clock, keeps_time=lock is not None or store.path is None)
 
     @classmethod
-    async def open(cls, url_or_path: str, clock: Clock, *, exclusive: bool = True) -> "Ledger":
+    async def open(
+        cls, url_or_path: str, clock: Clock, *, exclusive: bool = True, group: str | None = None
+    ) -> "Ledger":
         """Open or make the ledger: `sqlite:///FILE`, a file name, or `:memory:`.
 
         Only one process at a time can be the `exclusive` one, the service. It also settles canaries
         begun by other processes. Beside it a command may send canaries of its own, with negative
         ticks.
+
+        Members of `group` may read its files.
 
         Raises LedgerError: in use by another process, damaged (the file stays as it is), not ours,
         newer than this program, not writable.
@@ -70,6 +75,8 @@ class Ledger:
             if exclusive:
                 await asyncio.to_thread(store.rewrite_small)
             await ledger._thread.call(ledger._recorder.begin)
+            if path is not None and group is not None:
+                await asyncio.to_thread(share, path, group)
         except BaseException:
             await ledger.close()
             raise

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from exporter.ledger.errors import LedgerError
+from exporter.ledger.errors import LedgerGoneError
 
 _REMEDY = (
     "its file was deleted or replaced while it was in use, and nothing is written to it any more; "
@@ -21,9 +21,9 @@ class OpenFiles:
         self._files = {one: _identity(one) for one in (path, path.with_name(f"{path.name}-wal"))}
 
     def require_in_place(self) -> None:
-        """Raise LedgerError if one of them is gone or another one now."""
+        """Raise LedgerGoneError if one of them is gone or another one now."""
         if any(_identity(one) != known for one, known in self._files.items()):
-            raise LedgerError(str(self._path), _REMEDY)
+            raise LedgerGoneError(str(self._path), _REMEDY)
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

@@ -138,7 +138,25 @@ def open_for_reading(path: Path) -> Engine:
         raise LedgerError(str(path), remedy) from None
     except OSError as error:
         raise LedgerError(str(path), f"it cannot be read ({error.strerror})") from error
-    engine = _engine(_url(path, "ro"), is_read_only=True)
+    try:
+        return _recognised(path, _engine(_url(path, "ro"), is_read_only=True))
+    except LedgerError:
+        if not _is_at_rest(path):
+            raise
+    return _recognised(path, _engine(_url(path, "ro", immutable="1"), is_read_only=True))
+
+
+def _is_at_rest(path: Path) -> bool:
+    """True for a whole file that nobody has open, in a directory that we may not write.
+
+    SQLite makes the files beside it even for reading. It can do without them if nothing is in them.
+    """
+    beside = [path.with_name(f"{path.name}-{ending}") for ending in ("wal", "shm")]
+    is_ours = os.access(path.parent, os.W_OK)
+    return os.access(path, os.R_OK) and not is_ours and not any(one.exists() for one in beside)
+
+
+def _recognised(path: Path, engine: Engine) -> Engine:
     try:
         with named_errors(str(path), engine), engine.connect() as connection:
             _recognise(str(path), connection, is_new_allowed=False)
@@ -282,8 +300,8 @@ def _convert_places(connection: Connection) -> None:
         connection.exec_driver_sql(statement)
 
 
-def _url(path: Path, mode: str) -> URL:
-    query = {"mode": mode, "uri": "true"}
+def _url(path: Path, mode: str, **more: str) -> URL:
+    query = {"mode": mode, "uri": "true", **more}
     return URL.create("sqlite", database=f"file:{quote(str(path))}", query=query)
 
 

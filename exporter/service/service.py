@@ -190,6 +190,6 @@ class Service:
 
 
 def _warn_of_restart(old: Config, new: Config) -> None:
-    for field in ("listen_address", "listen_port", "ledger"):
+    for field in ("listen_address", "listen_port", "ledger", "ledger_group"):
         if getattr(old.service, field) != getattr(new.service, field):
             LOG.warning("%s changed: it takes effect after a restart", field)

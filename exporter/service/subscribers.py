@@ -6,7 +6,7 @@ from datetime import datetime
 
 from exporter.analysis.observations import RecentObservations
 from exporter.analysis.suspects import Suspect
-from exporter.ledger.errors import LedgerError
+from exporter.ledger.errors import LedgerError, LedgerGoneError
 from exporter.metrics.metrics import Metrics
 from exporter.model import CanaryRecord, Change, Config, Examined, Run, TargetChange
 from exporter.service.mailbox_watcher import WatchState
@@ -111,7 +111,8 @@ class ObservationsSubscriber(Subscriber):
 class LogSubscriber(Subscriber):
     """Writes one line for every outcome, run, change and trouble.
 
-    Missed slots of one name, and refusals of the ledger for one reason, are told once an hour.
+    Missed slots of one name are told once an hour, as is the same refusal of the ledger. One that
+    refuses everything, because its file is gone, is told once for all.
     """
 
     def __init__(self, clock: Clock = SYSTEM_CLOCK) -> None:
@@ -185,5 +186,6 @@ class LogSubscriber(Subscriber):
         LOG.warning("mailbox %s: a message with a token never issued", mailbox)
 
     def ledger_refused(self, action: str, error: LedgerError) -> None:
-        if self._is_due(f"refused {error}"):
+        about = "" if isinstance(error, LedgerGoneError) else action
+        if self._is_due(f"refused {about} {error}"):
             LOG.error("%s: %s", action, error)

@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from exporter.ledger.errors import LedgerError
+from exporter.ledger.errors import LedgerError, LedgerGoneError
 from exporter.service.subscribers import TOLD_AGAIN, LogSubscriber
 from tests.support.clock import FakeClock
 
@@ -36,8 +36,8 @@ def test_a_ledger_that_refuses_again_and_again_is_told_once_an_hour_for_each_rea
     time = FakeClock()
     log = LogSubscriber(time.clock)
     for _ in range(3):
-        log.ledger_refused("expiry", LedgerError("l", "its file was deleted"))
-        log.ledger_refused("cleaning", LedgerError("l", "its file was deleted"))
+        log.ledger_refused("expiry", LedgerGoneError("l", "its file was deleted"))
+        log.ledger_refused("cleaning", LedgerGoneError("l", "its file was deleted"))
         log.ledger_refused("cleaning", LedgerError("l", "the disk is full"))
     assert [one.getMessage() for one in caplog.records] == [
         "expiry: ledger l: its file was deleted",
@@ -45,5 +45,5 @@ def test_a_ledger_that_refuses_again_and_again_is_told_once_an_hour_for_each_rea
     ]
     assert {one.levelname for one in caplog.records} == {"ERROR"}
     time.elapse(TOLD_AGAIN)
-    log.ledger_refused("health", LedgerError("l", "the disk is full"))
-    assert caplog.records[-1].getMessage() == "health: ledger l: the disk is full"
+    log.ledger_refused("cleaning", LedgerError("l", "the disk is full"))
+    assert caplog.records[-1].getMessage() == "cleaning: ledger l: the disk is full"
