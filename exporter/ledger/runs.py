@@ -1,18 +1,47 @@
 """The runs of jobs and paths: the statements behind them."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, select, tuple_
+from sqlalchemy import Connection, bindparam, delete, select, tuple_
 
-from exporter.ledger.encoding import decode_result, encode_result, to_micros
+from exporter.ledger.encoding import decode_outline, decode_result, encode_result, to_micros
 from exporter.ledger.statements import Prepared, upsert
 from exporter.ledger.tables import RUNS
 from exporter.model import CanaryRecord, Run
+from probes.catalogue import mx, smtp
 
 RUNS_KEPT = 1_000
 """Runs kept of one job or path: a run lies in the slot `tick` modulo this."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRun:
+    """A run as it lies in the ledger; to read all of it costs more than to find it."""
+
+    name: str
+    tick: int
+    text: str
+
+    @property
+    def is_quiet(self) -> bool:
+        """True if no failure is in it, nor a finding about an address that was given up."""
+        return not any(mark in self.text for mark in _LOUD)
+
+    def read(self) -> Run:
+        """Return the whole run."""
+        return Run(self.name, self.tick, decode_result(self.text))
+
+    def outline(self) -> Run:
+        """Return the run with what tells the places it went through."""
+        if self.is_quiet:
+            return Run(self.name, self.tick, decode_outline(self.text))
+        return self.read()
+
+
+_LOUD = ('"failure":{', mx.ADDRESS_UNUSABLE.code, smtp.ADDRESS_UNUSABLE.code)
 
 
 class RunStore:
@@ -22,6 +51,9 @@ class RunStore:
         self._connection = connection
         self._cursor = cursor
         self._upsert = Prepared(upsert(RUNS), connection.dialect)
+        newest = select(RUNS.c.tick, RUNS.c.result).where(RUNS.c.name == bindparam("of_name"))
+        newest = newest.order_by(RUNS.c.started_at.desc()).limit(bindparam("most"))
+        self._newest = Prepared(newest, connection.dialect)
 
     def put(self, runs: Iterable[Run]) -> None:
         """Store each run in its slot; the run that lay there is gone."""
@@ -36,9 +68,13 @@ class RunStore:
 
     def newest(self, name: str, limit: int) -> tuple[Run, ...]:
         """A job's or path's runs, the newest first."""
-        query = select(RUNS.c.tick, RUNS.c.result).where(RUNS.c.name == name)
-        rows = self._connection.execute(query.order_by(RUNS.c.started_at.desc()).limit(limit))
-        return tuple(Run(name, row.tick, decode_result(row.result)) for row in rows)
+        return tuple(one.read() for one in self.stored(name, limit))
+
+    def stored(self, name: str, limit: int) -> tuple[StoredRun, ...]:
+        """A job's or path's runs as they are stored, the newest first."""
+        values = {"of_name": name, "most": limit}
+        rows = self._newest.run(self._cursor, values).fetchall()
+        return tuple(StoredRun(name, *row) for row in rows)
 
     def at(self, name: str, tick: int) -> tuple[Run, ...]:
         """The run of that tick, if it is still kept."""

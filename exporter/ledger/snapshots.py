@@ -59,6 +59,11 @@ class SnapshotStore:
         row = self._select.run(self._cursor, {"of_name": name}).fetchone()
         return None if row is None else _decoded(row[0])
 
+    def differing(self) -> tuple[str, ...]:
+        """Return the jobs whose snapshot has an earlier good state."""
+        is_good = SNAPSHOTS.c.document.contains('"good":null', autoescape=True)
+        return tuple(self._connection.execute(select(SNAPSHOTS.c.name).where(~is_good)).scalars())
+
     def good_run_at(self, name: str, before: datetime | None = None) -> datetime | None:
         """When the newest good run began, that began before an instant if one is given.
 

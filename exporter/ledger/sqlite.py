@@ -22,7 +22,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import StaticPool
 
 from exporter.ledger.errors import LedgerError
-from exporter.ledger.tables import COPIES, METADATA, SCHEMA_VERSION, VERSION
+from exporter.ledger.tables import COPIES, METADATA, RUNS_NEWEST, SCHEMA_VERSION, VERSION
 
 _CONVERTIBLE = frozenset({1, 2, 3, 4, 5})
 """Older versions that are brought up to ours when the service opens them."""
@@ -279,11 +279,13 @@ def _convert(connection: Connection, version: int) -> None:
 
     Version 1 did not store when a copy was seen, the sent messages or evidence. Version 2 had no
     selectors, version 3 no snapshots of targets. Version 4 had no places but those of IMAP
-    and no table of mailbox states. Version 5 had no waiting list.
+    and no table of mailbox states. Version 5 had no waiting list
+    and no index of the newest runs.
     """
     if version in _OF_IMAP:
         _convert_places(connection)
     METADATA.create_all(connection)
+    RUNS_NEWEST.create(connection)
     connection.exec_driver_sql(_WAITING)
     connection.execute(update(VERSION).values(version=SCHEMA_VERSION))
 

@@ -151,6 +151,7 @@ RUNS = Table(
     Column("result", Text, nullable=False, comment="JSON"),
 )
 Index("runs_started", RUNS.c.started_at)
+RUNS_NEWEST = Index("runs_newest", RUNS.c.name, RUNS.c.started_at)
 SNAPSHOTS = Table(
     "snapshots",
     METADATA,

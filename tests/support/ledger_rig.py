@@ -23,6 +23,7 @@ def as_version_5(database: sqlite3.Connection) -> None:
     """Drop what version 5 did not have."""
     database.execute("drop table waiting")
     database.execute("drop table steady_time")
+    database.execute("drop index runs_newest")
     database.execute("update ledger_schema set version = 5")
 
 
