@@ -36,7 +36,9 @@ async def run_service(config: Config, log_lines_dropped: Callable[[], int]) -> N
     stop = asyncio.Event()
     raise_descriptor_limit()
     async with AsyncExitStack() as stack:
-        ledger = await Ledger.open(config.service.ledger, SYSTEM_CLOCK)
+        ledger = await Ledger.open(
+            config.service.ledger, SYSTEM_CLOCK, group=config.service.ledger_group
+        )
         stack.push_async_callback(ledger.close)
         service = Service(config, ledger, log_lines_dropped=log_lines_dropped)
         reloads: set[asyncio.Task[bool]] = set()

@@ -42,6 +42,7 @@ class ServiceOptions:
     site: str = ""
     log_format: str = "text"
     log_level: str = "info"
+    ledger_group: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,7 +78,7 @@ def find_suspects(
     neither suspect nor clear a part.
     """
     seen = [one for one in observations if one.mailbox not in unreadable]
-    if not any(map(_has_failed, seen)):
+    if not any(map(has_failed, seen)):
         return ()
     ways, hosts, families = _ways(seen), _hosts(seen), _families(seen)
     return (
@@ -93,7 +93,8 @@ def _to_host(key: _Key) -> tuple[str, str | None]:
     return key.source, key.host
 
 
-def _has_failed(one: Observation) -> bool:
+def has_failed(one: Observation) -> bool:
+    """True if it speaks against anything."""
     return one.verdict is Verdict.FAILED or any(
         attempt.verdict is Verdict.FAILED for attempt in one.attempts
     )

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import re
 import sys
 from collections.abc import Coroutine, Iterable
 from pathlib import Path
@@ -13,6 +14,7 @@ import uvloop
 from exporter.config import ConfigError, load, load_to_look
 from exporter.config.problems import suggestion
 from exporter.ledger.errors import LedgerError
+from exporter.ledger.place import require_place
 from exporter.model import Config
 from exporter.reports.exit_codes import ExitCode
 from exporter.service.log_format import formatter
@@ -77,6 +79,26 @@ def unknown_name(what: str, name: str, known: Iterable[str]) -> int:
     remedy = "" if name in names else f"; {suggestion(name, names)}"
     complain(f"mailcanary: {what}{remedy}")
     return ExitCode.USAGE
+
+
+def has_place_for_ledger(file: Path, ledger: str) -> bool:
+    """Complain, with the line of the file, about a ledger that this user cannot keep."""
+    try:
+        require_place(ledger)
+    except LedgerError as error:
+        complain(f"{_line_of_ledger(file)}: {error}")
+        return False
+    return True
+
+
+def _line_of_ledger(file: Path) -> str:
+    """The file, and the line in which it names the ledger."""
+    lines = file.read_text("utf-8", "replace").splitlines()
+    numbers = [number for number, line in enumerate(lines, 1) if _NAMES_LEDGER.match(line)]
+    return f"{file}:{numbers[0]}" if numbers else str(file)
+
+
+_NAMES_LEDGER = re.compile(r"""["']?ledger["']?\s{0,20}:""")
 
 
 def ledger_trouble(error: LedgerError) -> int:

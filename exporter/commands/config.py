@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from exporter.commands.common import load_config
+from exporter.commands.common import has_place_for_ledger, load_config
 from exporter.config import check_plugins, schema
 from exporter.model import Config
 from exporter.reports.exit_codes import ExitCode
@@ -20,6 +20,8 @@ def check_config(file: Path, no_secrets: bool = False) -> int:  # noqa: FBT001, 
         check_plugins()
     except PluginError as error:
         complain(f"mailcanary: {error}")
+        return ExitCode.USAGE
+    if not has_place_for_ledger(file, config.service.ledger):
         return ExitCode.USAGE
     for warning in config.warnings:
         complain(f"{warning} (warning)")

@@ -4,7 +4,13 @@ import logging
 from pathlib import Path
 
 from exporter.app import run_service
-from exporter.commands.common import complain_and_fail, load_config, run_loop, set_up_logging
+from exporter.commands.common import (
+    complain_and_fail,
+    has_place_for_ledger,
+    load_config,
+    run_loop,
+    set_up_logging,
+)
 from exporter.config.keys import LOG_FORMATS, LOG_LEVELS
 from exporter.ledger.errors import LedgerError
 from exporter.reports.exit_codes import ExitCode
@@ -25,6 +31,8 @@ def serve(file: Path, log_format: str | None = None, log_level: str | None = Non
     writer = divert_stderr()
     config = load_config(file)
     if config is None:
+        return ExitCode.USAGE
+    if not has_place_for_ledger(file, config.service.ledger):
         return ExitCode.USAGE
     form = log_format or config.service.log_format
     level = log_level or config.service.log_level

@@ -20,6 +20,7 @@ from exporter.config.entries import Shapes, read_entry
 from exporter.config.keys import NAME_PATTERN, SECTIONS, JobKeys, PathKeys, ServiceKeys, Tables
 from exporter.config.option_types import EhloName
 from exporter.config.problems import ConfigError, Refusal, Report, Where, suggestion
+from exporter.config.state_directory import default_file, is_given
 from exporter.config.values import Reading, read_ehlo_name
 from exporter.config.yaml_reader import Node, line_of, read_yaml
 from exporter.model import Config, Job, Mailbox, Path, Route, ServiceOptions
@@ -123,7 +124,7 @@ class _Assembly:
             return None
         return Config(
             source=self._report.file,
-            service=_service_options(service, self._reading.directory),
+            service=_service_options(service, self._reading.directory, self._reading.environ),
             routes={route.name: route for route in _known(routes)},
             mailboxes={mailbox.name: mailbox for mailbox in _known(mailboxes)},
             paths={path.name: replace(path, site=service.site or "") for path in _known(paths)},
@@ -279,12 +280,16 @@ def _needs_ehlo_name(target: Any) -> bool:
     return connects and hasattr(target, "ehlo_name") and target.ehlo_name is None
 
 
-def _service_options(keys: ServiceKeys, directory: FileSystemPath) -> ServiceOptions:
+def _service_options(
+    keys: ServiceKeys, directory: FileSystemPath, environ: Mapping[str, str]
+) -> ServiceOptions:
     ledger = str(keys.ledger)
+    if not is_given(ledger):
+        ledger = str(default_file(ledger, directory, environ))
     return ServiceOptions(
         listen_address=keys.listen.address,
         listen_port=keys.listen.port,
-        ledger=ledger if "://" in ledger else str((directory / ledger).absolute()),
+        ledger=ledger,
         ehlo_name=Host(str(keys.ehlo_name)),
         resolvers=None if keys.resolvers == "system" else keys.resolvers,
         source_address=keys.source_address,
@@ -298,4 +303,5 @@ def _service_options(keys: ServiceKeys, directory: FileSystemPath) -> ServiceOpt
         site=keys.site or "",
         log_format=keys.log_format,
         log_level=keys.log_level,
+        ledger_group=keys.ledger_group,
     )

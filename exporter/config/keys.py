@@ -48,7 +48,12 @@ class ServiceKeys:
         Listen(Server(IpAddress("127.0.0.1"), Port(10587))),
     )
     ledger: LedgerPlace = option(
-        "The SQLite file that remembers every canary.", LedgerPlace("mailcanary.sqlite")
+        "The SQLite file that remembers every canary. Unset: in the state directory if the service "
+        "has one, else beside this file.",
+        LedgerPlace("mailcanary.sqlite"),
+    )
+    ledger_group: str | None = option(
+        "A group whose members may read the ledger with `status`, `history` and `show`.", None
     )
     resolvers: Literal["system"] | tuple[DnsServer, ...] = option(
         "The DNS servers to ask, in this order; `system`: those of the machine.", "system"

@@ -173,6 +173,27 @@ def decode_result(text: str) -> ProbeResult:
     )
 
 
+def decode_outline(text: str) -> ProbeResult:
+    """The result of `encode_result` with its facts and the places of its parts only.
+
+    For a result without a failure, of which only the places that were talked to are wanted.
+    """
+    document = json.loads(text)
+    return ProbeResult(
+        kind=document["kind"],
+        started_at=datetime.fromisoformat(document["started_at"]),
+        seconds=document["seconds"],
+        timings=(),
+        failure=None,
+        parts=tuple(_place(part["host"], part["address"]) for part in document["parts"]),
+        facts=document["facts"],
+    )
+
+
+def _place(host: str, address: str | None) -> Part:
+    return Part(host, address, timings=(), failure=None, findings=(), facts={})
+
+
 def _part(document: dict[str, Any]) -> Part:
     return Part(
         host=document["host"],

@@ -1,7 +1,7 @@
 """Report of `mailcanary status`: every path, mailbox and job as of now, and the suspects."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from statistics import median
@@ -16,7 +16,7 @@ from exporter.analysis.judgement import (
     state_of_path,
     state_of_result,
 )
-from exporter.analysis.mailbox_state import FRESH
+from exporter.analysis.mailbox_state import FRESH, MailboxState
 from exporter.analysis.observations import (
     KEPT,
     Observation,
@@ -25,11 +25,12 @@ from exporter.analysis.observations import (
     of_canary,
     of_run,
 )
-from exporter.analysis.suspects import Suspect, find_suspects
+from exporter.analysis.suspects import Suspect, find_suspects, has_failed
 from exporter.analysis.target_changes import LastGood
 from exporter.ledger.canary_findings import canary_findings
 from exporter.ledger.lock import Holder
 from exporter.ledger.reader import LedgerReader
+from exporter.ledger.runs import StoredRun
 from exporter.model import CanaryRecord, Config, Job, Path
 from exporter.reports.exit_codes import STATE_CODES, ExitCode
 from exporter.reports.in_flight import HandRun, newest_by_hand
@@ -116,25 +117,27 @@ class Status:
 
 def take_status(reader: LedgerReader, config: Config, now: datetime) -> Status:
     """Read the ledger once. Raises LedgerError."""
-    mailboxes = tuple(_mailbox(reader, name, now) for name in config.mailboxes)
+    states = reader.mailbox_states()
+    mailboxes = tuple(_mailbox(reader, name, states.get(name), now) for name in config.mailboxes)
+    readable = {one.name: one.is_readable for one in mailboxes}
     unreadable = {one.name for one in mailboxes if one.is_readable is False}
     flying: defaultdict[str, list[CanaryRecord]] = defaultdict(list)
     for record in reader.in_flight():
         flying[record.path].append(record)
-    paths, jobs, seen = [], [], list[Observation]()
+    paths, seen = [], list[Observation]()
+    recent = reader.recent_of(config.paths, _RECENT)
     for path in config.paths.values():
-        recent = reader.recent(path.name, _RECENT)
-        records = [one for one in recent if one.tick >= 0]
-        readable = next(one.is_readable for one in mailboxes if one.name == path.mailbox.name)
+        records = [one for one in recent[path.name] if one.tick >= 0]
         newest = next((one for one in records if one.outcome is not None), None)
         judged = _judged(reader, newest)
-        one = _path(path, records, flying[path.name], judged, readable, now)
-        paths.append(replace(one, by_hand=newest_by_hand(recent, now)))
+        one = _path(path, records, flying[path.name], judged, readable[path.mailbox.name], now)
+        paths.append(replace(one, by_hand=newest_by_hand(recent[path.name], now)))
         seen += _observed(reader, path, records, now, len(flying[path.name]))
-    for job in config.jobs.values():
-        status, observed = _job(reader, job, now)
-        jobs.append(status)
-        seen += observed
+    stored, last_goods = reader.newest_runs(config.jobs, KEPT), reader.last_goods(config.jobs)
+    jobs = [_job(job, stored[name], last_goods.get(name), now) for name, job in config.jobs.items()]
+    is_quiet = all(run.is_quiet for runs in stored.values() for run in runs)
+    if not is_quiet or any(map(has_failed, seen)):
+        seen += _observed_jobs(config, stored, now)
     suspects = find_suspects(seen, unreadable)
     return Status(now, config.source, reader.holder, tuple(paths), mailboxes, tuple(jobs), suspects)
 
@@ -167,8 +170,9 @@ def status_json(status: Status) -> dict[str, Any]:
     }
 
 
-def _mailbox(reader: LedgerReader, name: str, now: datetime) -> MailboxStatus:
-    told = reader.mailbox_state(name)
+def _mailbox(
+    reader: LedgerReader, name: str, told: MailboxState | None, now: datetime
+) -> MailboxStatus:
     if told is None:
         return MailboxStatus(name, None, None, None, None)
     is_gone = reader.holder is not None and not reader.holder.is_there
@@ -253,17 +257,27 @@ def _observed(
             yield observation
 
 
-def _job(reader: LedgerReader, job: Job, now: datetime) -> tuple[JobStatus, list[Observation]]:
-    runs = reader.runs(job.name, KEPT)
-    seen = [one for one in map(of_run, runs) if now - one.at <= horizon(job)]
+def _job(
+    job: Job, runs: Sequence[StoredRun], last_good: LastGood | None, now: datetime
+) -> JobStatus:
     if not runs:
-        return JobStatus(job.name, job.kind, PathState.UNKNOWN, None, None, None), []
-    last = runs[0].result
+        return JobStatus(job.name, job.kind, PathState.UNKNOWN, None, None, None)
+    last = runs[0].read().result
     is_recent = now - last.started_at <= horizon(job)
     state = state_of_result(last) if is_recent else PathState.UNKNOWN
-    status = JobStatus(
+    return JobStatus(
         *(job.name, job.kind, state, last.started_at, last.seconds, last.failure),
-        last_good=reader.last_good(job.name),
+        last_good=last_good,
         findings=tuple(filter(matters, all_findings(last))),
     )
-    return status, seen
+
+
+def _observed_jobs(
+    config: Config, stored: Mapping[str, Iterable[StoredRun]], now: datetime
+) -> Iterable[Observation]:
+    """The observations of jobs; only wanted if something failed: else nothing is suspected."""
+    for name, runs in stored.items():
+        for one in runs:
+            observation = of_run(one.outline())
+            if now - observation.at <= horizon(config.jobs[name]):
+                yield observation

@@ -149,6 +149,7 @@ class Service:
             self._kept("expiry", self._expiry.run),
             self._kept("cleaning", self._housekeeping.run),
             self._kept("health", self.health.run),
+            asyncio.create_task(self._check_ledger(), name="ledger check"),
         ]
         first = self._schedule.start_now(self.config) if at_once else []
         for warning in self.config.warnings:
@@ -171,6 +172,11 @@ class Service:
         )
         text = f"mailcanary {version('mailcanary')}: {counts} from {config.source}"
         return f"{text}; first due: {due}" if due else text
+
+    async def _check_ledger(self) -> None:
+        """Look for damage beside the work: that of a large ledger takes half a minute."""
+        with self.publisher.attempting("ledger check"):
+            await self._ledger.check()
 
     def _kept(self, name: str, work: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
         return asyncio.create_task(self.supervisor.keep(name, work), name=f"keep {name}")
@@ -208,6 +214,6 @@ class Service:
 
 
 def _warn_of_restart(old: Config, new: Config) -> None:
-    for field in ("listen_address", "listen_port", "ledger"):
+    for field in ("listen_address", "listen_port", "ledger", "ledger_group"):
         if getattr(old.service, field) != getattr(new.service, field):
             LOG.warning("%s changed: it takes effect after a restart", field)

@@ -6,17 +6,23 @@ from datetime import datetime
 
 from exporter.analysis.observations import RecentObservations
 from exporter.analysis.suspects import Suspect
-from exporter.ledger.errors import LedgerError
+from exporter.ledger.errors import LedgerError, LedgerGoneError
 from exporter.metrics.metrics import Metrics
 from exporter.model import CanaryRecord, Change, Config, Examined, Run, TargetChange
 from exporter.service.log_format import event
 from exporter.service.mailbox_watcher import WatchState
 from exporter.service.publisher import Subscriber
-from probes.clock import Clock
+from probes.clock import SYSTEM_CLOCK, Clock
 from probes.result import Finding, one_line
 
 LOG = logging.getLogger("mailcanary")
 RUN_LOG = logging.getLogger("mailcanary.run")
+
+TOLD_AGAIN = 3_600.0
+"""Seconds after which the log tells the same trouble again."""
+
+MAX_TOLD = 20_000
+"""Troubles of which it is remembered when they were told."""
 
 
 class MetricsSubscriber(Subscriber):
@@ -104,11 +110,37 @@ class ObservationsSubscriber(Subscriber):
 
 
 class LogSubscriber(Subscriber):
-    """Writes one line for every outcome, run, change and trouble."""
+    """Writes one line for every outcome, run, change and trouble.
 
-    def __init__(self, clock: Clock) -> None:
+    Missed slots of one name are told once an hour, as is the same refusal of the ledger. One that
+    refuses everything, because its file is gone, is told once for all.
+    """
+
+    def __init__(self, clock: Clock = SYSTEM_CLOCK) -> None:
         self._clock = clock
         self._down_since: dict[str, float] = {}
+        self._missed: dict[str, int] = {}
+        self._told: dict[str, float] = {}
+
+    def slots_missed(self, name: str, missed: int) -> None:
+        count = self._missed[name] = self._missed.get(name, 0) + missed
+        if self._is_due(f"missed {name}"):
+            del self._missed[name]
+            LOG.warning(
+                "%s did not run in %d slots: its run before was not over, the limits of runs at "
+                "the same time were reached, or this machine stood still",
+                *(name, count),
+            )
+
+    def _is_due(self, key: str) -> bool:
+        """True once an hour for each key."""
+        now, told = self._clock.monotonic(), self._told.get(key)
+        if told is not None and now - told < TOLD_AGAIN:
+            return False
+        if len(self._told) >= MAX_TOLD:
+            self._told.clear()
+        self._told[key] = now
+        return True
 
     def canary_changed(self, change: Change) -> None:
         if change.outcome is not None:
@@ -170,4 +202,6 @@ class LogSubscriber(Subscriber):
         LOG.warning("mailbox %s: a message with a token never issued", mailbox)
 
     def ledger_refused(self, action: str, error: LedgerError) -> None:
-        LOG.error("%s: %s", action, error)
+        about = "" if isinstance(error, LedgerGoneError) else action
+        if self._is_due(f"refused {about} {error}"):
+            LOG.error("%s: %s", action, error)

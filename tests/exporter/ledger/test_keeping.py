@@ -10,7 +10,7 @@ import pytest
 
 from exporter.ledger.encoding import decode_finding
 from exporter.ledger.ledger import Ledger
-from exporter.ledger.store import RUNS_KEPT
+from exporter.ledger.runs import RUNS_KEPT
 from exporter.ledger.waiting import GIVE_UP_AFTER
 from exporter.model import Run
 from probes.canary.lifecycle import Event, ImpossibleEvent, Outcome, State
