@@ -46,6 +46,7 @@ class Route:
     name: str
     kind: str
     target: Any
+    team: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,7 @@ class Mailbox:
     name: str
     kind: str
     target: Any
+    team: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,8 @@ class Path:
     """A mail path: its message, route, mailbox and period.
 
     All times in seconds: a canary is late if it took longer than `late_after`. It is lost if the
-    mailbox was read after `lost_after` without finding it. `deadline` bounds the sending.
+    mailbox was read after `lost_after` without finding it. `deadline` bounds the sending. `team` is
+    its own, or that of its route, or that of its mailbox.
     """
 
     name: str
@@ -73,6 +76,7 @@ class Path:
     deadline: float
     late_after: float
     lost_after: float
+    team: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +88,7 @@ class Job:
     target: Any
     every: float
     deadline: float
+    team: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

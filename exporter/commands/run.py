@@ -39,7 +39,7 @@ def run_now(name: str, file: Path, as_json: bool) -> int:  # noqa: FBT001
         if name in config.jobs:
             result = run_loop(run_job(config, name, listener))
             if as_json:
-                say(json.dumps(to_json(result), indent=2))
+                say(json.dumps(to_json(result) | {"team": config.jobs[name].team}, indent=2))
             else:
                 console.print(result_view(result, console.width))
             return result_code(result)

@@ -16,7 +16,15 @@ from exporter.config.checks import (
     target_mistakes,
 )
 from exporter.config.entries import Shapes, read_entry
-from exporter.config.keys import NAME_PATTERN, SECTIONS, JobKeys, PathKeys, ServiceKeys, Tables
+from exporter.config.keys import (
+    NAME_PATTERN,
+    SECTIONS,
+    DoorKeys,
+    JobKeys,
+    PathKeys,
+    ServiceKeys,
+    Tables,
+)
 from exporter.config.option_types import EhloName
 from exporter.config.problems import ConfigError, Refusal, Report, Where, suggestion
 from exporter.config.values import Reading, read_ehlo_name
@@ -160,13 +168,19 @@ class _Assembly:
 
     def _route(self, name: str, node: Node) -> Route | None:
         where = ("routes", name)
-        read = self._tagged(node, where, "type", self._tables.routes, ())
-        return None if read is None else Route(name, read[0], read[1][0])
+        read = self._tagged(node, where, "type", self._tables.routes, (DoorKeys,))
+        if read is None:
+            return None
+        kind, (keys, target) = read
+        return Route(name, kind, target, keys.team)
 
     def _mailbox(self, name: str, node: Node) -> Mailbox | None:
         where = ("mailboxes", name)
-        read = self._tagged(node, where, "type", self._tables.mailboxes, ())
-        return None if read is None else Mailbox(name, read[0], read[1][0])
+        read = self._tagged(node, where, "type", self._tables.mailboxes, (DoorKeys,))
+        if read is None:
+            return None
+        kind, (keys, target) = read
+        return Mailbox(name, kind, target, keys.team)
 
     def _job(self, name: str, node: Node) -> Job | None:
         where = ("jobs", name)
@@ -174,7 +188,7 @@ class _Assembly:
         if read is None:
             return None
         kind, (keys, target) = read
-        return Job(name, kind, target, keys.every, keys.deadline)
+        return Job(name, kind, target, keys.every, keys.deadline, keys.team)
 
     def _tagged(
         self, node: Node, where: Where, tag: str, table: Mapping[str, type], shapes: Shapes
@@ -226,6 +240,7 @@ class _Assembly:
             deadline=keys.deadline,
             late_after=keys.late_after,
             lost_after=keys.lost_after,
+            team=keys.team or route.team or mailbox.team,
         )
 
     def _mistakes(self, mistakes: Iterable[Mistake], node: Node, where: Where) -> bool:

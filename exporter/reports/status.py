@@ -22,7 +22,7 @@ from exporter.analysis.target_changes import LastGood
 from exporter.analysis.verdicts import Verdict, path_verdict, verdict_of
 from exporter.ledger.lock import Holder
 from exporter.ledger.reader import LedgerReader
-from exporter.model import CanaryRecord, Config, Job, Path
+from exporter.model import CanaryRecord, Config, Job, Mailbox, Path
 from exporter.reports.exit_codes import ExitCode
 from probes.canary.lifecycle import Outcome
 from probes.documents import to_json
@@ -82,6 +82,7 @@ class PathStatus:
     oldest_in_flight: float | None
     round_trip: float | None
     median_round_trip: float | None
+    team: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +94,7 @@ class MailboxStatus:
     told_at: datetime | None
     looked_at: datetime | None
     failure: Failure | None
+    team: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +111,7 @@ class JobStatus:
     seconds: float | None
     failure: Failure | None
     last_good: LastGood | None = None
+    team: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +129,7 @@ class Status:
 
 def take_status(reader: LedgerReader, config: Config, now: datetime) -> Status:
     """Read the ledger once. Raises LedgerError."""
-    mailboxes = tuple(_mailbox(reader, name, now) for name in config.mailboxes)
+    mailboxes = tuple(_mailbox(reader, one, now) for one in config.mailboxes.values())
     unreadable = {one.name for one in mailboxes if one.is_readable is False}
     flying: defaultdict[str, list[CanaryRecord]] = defaultdict(list)
     for record in reader.in_flight():
@@ -172,13 +175,13 @@ def status_json(status: Status) -> dict[str, Any]:
     }
 
 
-def _mailbox(reader: LedgerReader, name: str, now: datetime) -> MailboxStatus:
-    told = reader.mailbox_state(name)
+def _mailbox(reader: LedgerReader, one: Mailbox, now: datetime) -> MailboxStatus:
+    told = reader.mailbox_state(one.name)
     if told is None:
-        return MailboxStatus(name, None, None, None, None)
+        return MailboxStatus(one.name, None, None, None, None, one.team)
     is_gone = reader.holder is not None and not reader.holder.is_there
     is_readable = None if is_gone or now - told.at > FRESH else told.is_up
-    return MailboxStatus(name, is_readable, told.at, told.looked_at, told.failure)
+    return MailboxStatus(one.name, is_readable, told.at, told.looked_at, told.failure, one.team)
 
 
 def _path(
@@ -205,6 +208,7 @@ def _path(
         oldest_in_flight=oldest,
         round_trip=trips[0] if trips else None,
         median_round_trip=median(trips) if trips else None,
+        team=path.team,
     )
 
 
@@ -256,11 +260,12 @@ def _job(reader: LedgerReader, job: Job, now: datetime) -> tuple[JobStatus, list
     runs = reader.runs(job.name, KEPT)
     seen = [one for one in map(of_run, runs) if now - one.at <= horizon(job)]
     if not runs:
-        return JobStatus(job.name, job.kind, State.UNKNOWN, None, None, None), []
+        return JobStatus(job.name, job.kind, State.UNKNOWN, None, None, None, team=job.team), []
     last = runs[0].result
     state = _OF_VERDICT[verdict_of(last.failure)] if seen else State.UNKNOWN
     status = JobStatus(
         *(job.name, job.kind, state, last.started_at, last.seconds, last.failure),
         last_good=reader.last_good(job.name),
+        team=job.team,
     )
     return status, seen

@@ -16,6 +16,7 @@ def story_json(story: Story) -> dict[str, Any]:
         "version": STORY_VERSION,
         "name": story.name,
         "route": story.route,
+        "team": story.team,
         "canary": to_json(story.record),
         "result": to_json(story.result),
         "timeline": [_step_json(step) for step in timeline(story)],

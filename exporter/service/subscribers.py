@@ -1,14 +1,23 @@
 """The service's own subscribers: the metrics, the observations that show suspects, and the log."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from exporter.analysis.observations import RecentObservations
 from exporter.analysis.suspects import Suspect
 from exporter.ledger.errors import LedgerError
 from exporter.metrics.metrics import Metrics
-from exporter.model import CanaryRecord, Change, Config, Examined, Run, TargetChange
+from exporter.model import (
+    CanaryRecord,
+    Change,
+    Config,
+    Examined,
+    Job,
+    Path,
+    Run,
+    TargetChange,
+)
 from exporter.service.mailbox_watcher import WatchState
 from exporter.service.publisher import Subscriber
 from probes.result import one_line
@@ -101,14 +110,27 @@ class ObservationsSubscriber(Subscriber):
 class LogSubscriber(Subscriber):
     """Writes one line for every outcome, run, change and trouble."""
 
+    def __init__(self) -> None:
+        self._teams: Mapping[str, str] = {}
+
+    def configured(self, config: Config) -> None:
+        watched: tuple[Path | Job, ...] = (*config.paths.values(), *config.jobs.values())
+        self._teams = {one.name: one.team for one in watched if one.team is not None}
+
+    def _team(self, name: str) -> str:
+        """Return the end of a log line: the team to call, if there is one."""
+        team = self._teams.get(name)
+        return "" if team is None else f" team={team!r}"
+
     def canary_changed(self, change: Change) -> None:
         if change.outcome is not None:
             LOG.info(
-                "canary path=%s outcome=%s token=%s round_trip=%s",
+                "canary path=%s outcome=%s token=%s round_trip=%s%s",
                 change.record.path,
                 change.outcome,
                 change.record.token,
                 change.record.round_trip,
+                self._team(change.record.path),
             )
 
     def run_finished(self, run: Run) -> None:
@@ -116,12 +138,13 @@ class LogSubscriber(Subscriber):
         if failure is not None:
             why = f" phase={failure.phase} reason={failure.reason} owner={failure.owner}"
         RUN_LOG.info(
-            "run name=%s kind=%s ok=%s seconds=%.3f%s",
+            "run name=%s kind=%s ok=%s seconds=%.3f%s%s",
             run.name,
             run.result.kind,
             run.result.ok,
             run.result.seconds,
             why,
+            self._team(run.name),
         )
 
     def target_changed(self, change: TargetChange) -> None:
