@@ -6,11 +6,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Literal
 
+from probes.catalogue.parties import MAILBOX
 from probes.net import Net
 from probes.net.imap import ImapSession
 from probes.net.sasl import Plain
 from probes.options import FilePath, Host, IpAddress, Port, Seconds, Secret, option
-from probes.parties import MAILBOX
 from probes.records.imap.responses import Condition
 from probes.result import Phase, ProbeFailure, Reason
 from probes.sessions.connecting import first_that_connects, is_address, looked_up

@@ -49,7 +49,8 @@ class ImapMailbox(ImapServer):
     )
     folders: tuple[str, ...] = option("Further folders in which a canary may turn up.", ())
     trusted_authserv_ids: tuple[str, ...] = option(
-        "The authserv-ids of Authentication-Results to believe (RFC 8601); unset: learnt from each copy.",
+        "The authserv-ids of Authentication-Results to believe (RFC 8601); unset: learnt from each "
+        "copy.",
         (),
     )
     fast_poll: Seconds = option("Pause between looks while a canary is fresh.", Seconds(0.05))

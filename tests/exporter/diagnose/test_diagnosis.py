@@ -389,7 +389,7 @@ async def test_the_report_and_the_tree_keep_within_the_terminal(
     assert max(map(len, lines)) <= width
     assert "mx1.example.test" in file.getvalue()
     assert "connection_refused" in file.getvalue()
-    assert "owner: their mail server" in told
+    assert "owner: the receiver's mail server" in told
 
 
 async def test_without_a_terminal_every_step_is_a_line(trust: TrustStore) -> None:
