@@ -52,6 +52,7 @@ class Route:
     name: str
     kind: str
     target: Any
+    team: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,7 @@ class Mailbox:
     name: str
     kind: str
     target: Any
+    team: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,8 @@ class Path:
 
     All times in seconds: a canary is late if it took longer than `late_after`. It is lost if the
     mailbox was read after `lost_after` without finding it. `deadline` bounds the sending. `site` is
-    the service's, a part of each token.
+    the service's, a part of each token. `team` is its own, or that of its route, or that of its
+    mailbox.
     """
 
     name: str
@@ -81,6 +84,7 @@ class Path:
     late_after: float
     lost_after: float
     site: str = ""
+    team: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +96,7 @@ class Job:
     target: Any
     every: float
     deadline: float
+    team: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -399,7 +399,7 @@ _OWNER_BY_PHASE = {
 def owner_of(phase: Phase, reason: Reason) -> Owner:
     """The party that has to act when nothing more specific is known.
 
-    The peer is taken for a receiving domain; `probes.parties` knows the other roles.
+    The peer is taken for a receiving domain; `probes.catalogue.parties` knows the other roles.
     """
     if reason is Reason.AUTHENTICATION_FAILED and phase is Phase.AUTH:
         return Owner.CONFIGURATION  # a login; elsewhere it is mail that proves no sender

@@ -9,9 +9,9 @@ from types import TracebackType
 
 from probes.catalogue import monitor, owner_of_finding
 from probes.catalogue.facts import FactSheet
+from probes.catalogue.parties import RECEIVER, Party
 from probes.clock import Clock
 from probes.net.exhaustion import exhausted
-from probes.parties import RECEIVER, Party
 from probes.result import (
     Aspect,
     Failure,

@@ -92,7 +92,8 @@ class _View(Progress):
     def tell_result(self, result: ProbeResult) -> int:
         """Show the result of a job; return the exit code."""
         if self._as_json:
-            say(json.dumps(to_json(result), indent=2))
+            team = self._config.jobs[self._name].team
+            say(json.dumps(to_json(result) | {"team": team}, indent=2))
         else:
             remedy = self._remedy(None, result, result.failure)
             self._console.print(result_view(result, self._console.width, remedy))

@@ -17,7 +17,15 @@ from exporter.config.checks import (
     target_warnings,
 )
 from exporter.config.entries import Shapes, read_entry
-from exporter.config.keys import NAME_PATTERN, SECTIONS, JobKeys, PathKeys, ServiceKeys, Tables
+from exporter.config.keys import (
+    NAME_PATTERN,
+    SECTIONS,
+    DoorKeys,
+    JobKeys,
+    PathKeys,
+    ServiceKeys,
+    Tables,
+)
 from exporter.config.option_types import EhloName
 from exporter.config.problems import ConfigError, Refusal, Report, Where, suggestion
 from exporter.config.state_directory import default_file, is_given
@@ -184,17 +192,19 @@ class _Assembly:
 
     def _route(self, name: str, node: Node) -> Route | None:
         where = ("routes", name)
-        read = self._tagged(node, where, "type", self._tables.routes, ())
+        read = self._tagged(node, where, "type", self._tables.routes, (DoorKeys,))
         if read is None:
             return Route(name, "", None) if self._reading.is_lenient else None
-        return Route(name, read[0], read[1][0])
+        kind, (keys, target) = read
+        return Route(name, kind, target, keys.team)
 
     def _mailbox(self, name: str, node: Node) -> Mailbox | None:
         where = ("mailboxes", name)
-        read = self._tagged(node, where, "type", self._tables.mailboxes, ())
+        read = self._tagged(node, where, "type", self._tables.mailboxes, (DoorKeys,))
         if read is None:
             return Mailbox(name, "", None) if self._reading.is_lenient else None
-        return Mailbox(name, read[0], read[1][0])
+        kind, (keys, target) = read
+        return Mailbox(name, kind, target, keys.team)
 
     def _job(self, name: str, node: Node) -> Job | None:
         where = ("jobs", name)
@@ -202,7 +212,7 @@ class _Assembly:
         if read is None:
             return None
         kind, (keys, target) = read
-        return Job(name, kind, target, keys.every, keys.deadline)
+        return Job(name, kind, target, keys.every, keys.deadline, keys.team)
 
     def _tagged(
         self, node: Node, where: Where, tag: str, table: Mapping[str, type], shapes: Shapes
@@ -256,6 +266,7 @@ class _Assembly:
             deadline=keys.deadline,
             late_after=keys.late_after,
             lost_after=keys.lost_after,
+            team=keys.team or route.team or mailbox.team,
         )
 
     def _is_refused(self, mistakes: Iterable[Mistake], node: Node, where: Where) -> bool:

@@ -93,6 +93,15 @@ class ServiceKeys:
 
 
 @dataclass(frozen=True, slots=True)
+class DoorKeys:
+    """The options of a route or a mailbox beside those of its type."""
+
+    team: str | None = option(
+        "The team to call about it: a label of the paths that use it, in the log and in JSON.", None
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class PathKeys:
     """The options of a path beside those of its message."""
 
@@ -107,6 +116,9 @@ class PathKeys:
     lost_after: Seconds = option(
         "A canary not found this long after it was sent is lost.", Seconds(900.0)
     )
+    team: str | None = option(
+        "The team to call about it. That of its route if unset, else that of its mailbox.", None
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +127,7 @@ class JobKeys:
 
     every: Interval = option("How often the probe runs.", Interval(300.0))
     deadline: Seconds = option("The longest one run may take.", Seconds(60.0))
+    team: str | None = option("The team to call about it, in the log and in JSON.", None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ from exporter.ledger.canary_findings import canary_findings
 from exporter.ledger.lock import Holder
 from exporter.ledger.reader import LedgerReader
 from exporter.ledger.runs import StoredRun
-from exporter.model import CanaryRecord, Config, Job, Path
+from exporter.model import CanaryRecord, Config, Job, Mailbox, Path
 from exporter.reports.exit_codes import STATE_CODES, ExitCode
 from exporter.reports.in_flight import HandRun, newest_by_hand
 from probes.canary.lifecycle import Outcome
@@ -71,6 +71,7 @@ class PathStatus:
     median_round_trip: float | None
     findings: tuple[Finding, ...] = ()
     by_hand: HandRun | None = None
+    team: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,7 @@ class MailboxStatus:
     told_at: datetime | None
     looked_at: datetime | None
     failure: Failure | None
+    team: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,7 @@ class JobStatus:
     failure: Failure | None
     last_good: LastGood | None = None
     findings: tuple[Finding, ...] = ()
+    team: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +121,9 @@ class Status:
 def take_status(reader: LedgerReader, config: Config, now: datetime) -> Status:
     """Read the ledger once. Raises LedgerError."""
     states = reader.mailbox_states()
-    mailboxes = tuple(_mailbox(reader, name, states.get(name), now) for name in config.mailboxes)
+    mailboxes = tuple(
+        _mailbox(reader, one, states.get(one.name), now) for one in config.mailboxes.values()
+    )
     readable = {one.name: one.is_readable for one in mailboxes}
     unreadable = {one.name for one in mailboxes if one.is_readable is False}
     flying: defaultdict[str, list[CanaryRecord]] = defaultdict(list)
@@ -171,13 +176,13 @@ def status_json(status: Status) -> dict[str, Any]:
 
 
 def _mailbox(
-    reader: LedgerReader, name: str, told: MailboxState | None, now: datetime
+    reader: LedgerReader, one: Mailbox, told: MailboxState | None, now: datetime
 ) -> MailboxStatus:
     if told is None:
-        return MailboxStatus(name, None, None, None, None)
+        return MailboxStatus(one.name, None, None, None, None, one.team)
     is_gone = reader.holder is not None and not reader.holder.is_there
     is_readable = None if is_gone or now - told.at > FRESH else told.is_up
-    return MailboxStatus(name, is_readable, told.at, told.looked_at, told.failure)
+    return MailboxStatus(one.name, is_readable, told.at, told.looked_at, told.failure, one.team)
 
 
 def _judged(reader: LedgerReader, newest: CanaryRecord | None) -> tuple[Finding, ...]:
@@ -216,6 +221,7 @@ def _path(
         round_trip=trips[0] if trips else None,
         median_round_trip=median(trips) if trips else None,
         findings=findings,
+        team=path.team,
     )
 
 
@@ -261,7 +267,7 @@ def _job(
     job: Job, runs: Sequence[StoredRun], last_good: LastGood | None, now: datetime
 ) -> JobStatus:
     if not runs:
-        return JobStatus(job.name, job.kind, PathState.UNKNOWN, None, None, None)
+        return JobStatus(job.name, job.kind, PathState.UNKNOWN, None, None, None, team=job.team)
     last = runs[0].read().result
     is_recent = now - last.started_at <= horizon(job)
     state = state_of_result(last) if is_recent else PathState.UNKNOWN
@@ -269,6 +275,7 @@ def _job(
         *(job.name, job.kind, state, last.started_at, last.seconds, last.failure),
         last_good=last_good,
         findings=tuple(filter(matters, all_findings(last))),
+        team=job.team,
     )
 
 

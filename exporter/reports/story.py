@@ -30,7 +30,8 @@ class Story:
     `result` is its sending, None where that is not kept (any more). `evidence` are the documents of
     docs/json.md, the first copy first. `route` is None for a path that is no longer configured.
     `changes` are those that a job's run found in its target. `last_good`, of the newest run only,
-    has the differences since the target was good. `vantage` holds the values for its texts.
+    has the differences since the target was good. `vantage` holds the values for its texts, `team`
+    is the one to call.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Story:
     changes: tuple[TargetChange, ...] = ()
     last_good: LastGood | None = None
     vantage: Vantage = field(default_factory=Vantage)
+    team: str | None = None
 
 
 class UnknownRun(LookupError):
@@ -55,7 +57,8 @@ def take_story(reader: LedgerReader, config: Config, run: str) -> Story:
     name, separator, tick = run.partition("/")
     if name in config.jobs:
         story = _job_story(reader, name, tick if separator else None)
-        return replace(story, vantage=_of_job(config, config.jobs[name]))
+        job = config.jobs[name]
+        return replace(story, vantage=_of_job(config, job), team=job.team)
     if name in config.paths:
         return _canary_story(reader, config, _of_path(reader, name, tick if separator else None))
     return _canary_story(reader, config, _by_token(reader, run, config.service.site))
@@ -118,6 +121,7 @@ def _canary_story(reader: LedgerReader, config: Config, record: CanaryRecord) ->
         None if run is None else run.result,
         reader.evidence(record.token),
         vantage=Vantage() if path is None else _of_route(config, path),
+        team=None if path is None else path.team,
     )
 
 

@@ -17,6 +17,7 @@ def story_json(story: Story) -> dict[str, Any]:
         "name": story.name,
         "route": story.route,
         "state": str(story_state(story)),
+        "team": story.team,
         "canary": to_json(story.record),
         "result": to_json(story.result),
         "timeline": [_step_json(step) for step in timeline(story)],

@@ -49,6 +49,7 @@ class CanaryStory:
     result: ProbeResult | None
     mailbox_failure: Failure | None
     evidence: tuple[Evidence, ...] = ()
+    team: str | None = None
 
 
 RUN_SCHEMA_VERSION = 1
@@ -59,6 +60,7 @@ def story_json(story: CanaryStory) -> dict[str, Any]:
     """The document of `run PATH --json` in JSON types, see docs/json.md."""
     return {
         "version": RUN_SCHEMA_VERSION,
+        "team": story.team,
         "record": to_json(story.record),
         "result": to_json(story.result),
         "mailbox_failure": to_json(story.mailbox_failure),
@@ -169,13 +171,13 @@ class _ManualRun(Subscriber):
             watcher = self._arrivals.watchers[mailbox.name]
             await watcher.settled.wait()
             if watcher.state.failure is not None:
-                return CanaryStory(None, None, watcher.state.failure)
+                return CanaryStory(None, None, watcher.state.failure, team=self._path.team)
             await self._arrivals.watch(self._config.mailboxes)
             await self._send(listener)
             await self._settle(watcher)
             await self._examine(watcher)
             evidence = tuple(self._evidence[key] for key in sorted(self._evidence))
-            return CanaryStory(self._record, self._result, None, evidence)
+            return CanaryStory(self._record, self._result, None, evidence, self._path.team)
         finally:
             await self._arrivals.close()
 

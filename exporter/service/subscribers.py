@@ -1,14 +1,23 @@
 """The service's own subscribers: the metrics, the observations that show suspects, and the log."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from exporter.analysis.observations import RecentObservations
 from exporter.analysis.suspects import Suspect
 from exporter.ledger.errors import LedgerError, LedgerGoneError
 from exporter.metrics.metrics import Metrics
-from exporter.model import CanaryRecord, Change, Config, Examined, Run, TargetChange
+from exporter.model import (
+    CanaryRecord,
+    Change,
+    Config,
+    Examined,
+    Job,
+    Path,
+    Run,
+    TargetChange,
+)
 from exporter.service.log_format import event
 from exporter.service.mailbox_watcher import WatchState
 from exporter.service.publisher import Subscriber
@@ -119,6 +128,7 @@ class LogSubscriber(Subscriber):
     def __init__(self, clock: Clock = SYSTEM_CLOCK) -> None:
         self._clock = clock
         self._down_since: dict[str, float] = {}
+        self._teams: Mapping[str, str] = {}
         self._missed: dict[str, int] = {}
         self._told: dict[str, float] = {}
 
@@ -142,6 +152,15 @@ class LogSubscriber(Subscriber):
         self._told[key] = now
         return True
 
+    def configured(self, config: Config) -> None:
+        watched: tuple[Path | Job, ...] = (*config.paths.values(), *config.jobs.values())
+        self._teams = {one.name: one.team for one in watched if one.team is not None}
+
+    def _team(self, name: str) -> dict[str, str]:
+        """The team to call as a field of a log line, if there is one."""
+        team = self._teams.get(name)
+        return {} if team is None else {"team": team}
+
     def canary_changed(self, change: Change) -> None:
         if change.outcome is not None:
             event(
@@ -150,6 +169,7 @@ class LogSubscriber(Subscriber):
                 outcome=change.outcome,
                 token=change.record.token,
                 round_trip=change.record.round_trip,
+                **self._team(change.record.path),
             )
 
     def run_finished(self, run: Run) -> None:
@@ -163,6 +183,7 @@ class LogSubscriber(Subscriber):
             ok=run.result.ok,
             seconds=f"{run.result.seconds:.3f}",
             **why,
+            **self._team(run.name),
         )
 
     def target_changed(self, change: TargetChange) -> None:

@@ -73,11 +73,11 @@ class MessageOptions:
         "Author address (From); the envelope sender if unset.", None
     )
     subject: str = option("Subject; the token is added to it.", "Mail path test")
-    text: str = option("Additional body text, for instance what a filter should react to.", "")
+    text: str = option("Additional body text, for instance to make a filter react.", "")
     size: int = option("Pad the message to at least this many bytes.", 0)
     dsn: bool = option(
-        "Ask servers that offer it (RFC 3461) to say what became of a canary that was refused or "
-        "delayed, and to name it.",
+        "Ask servers that offer it (RFC 3461) to report a canary that was refused or delayed, and "
+        "to name it.",
         True,
     )
     verp: bool = option(

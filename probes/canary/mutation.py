@@ -186,7 +186,7 @@ def _body_changes(original: RawMessage, arrived: RawMessage) -> list[Mutation]:
     changed = _text_changes(text, candidates[0] if came is None else came)
     found += changed
     if not found:
-        detail = "white space or line ends are not what they were"
+        detail = "white space or line ends were changed"
         found.append(Mutation(MutationKind.WHITE_SPACE_CHANGED, detail))
     return found
 

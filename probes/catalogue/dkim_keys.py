@@ -25,7 +25,7 @@ KEY_MISSING = Entry(
 KEY_MULTIPLE = Entry(
     "dkim.key_multiple",
     "There are several TXT records at a DKIM selector",
-    "Which one a receiver takes is not defined: signatures pass here and fail there.",
+    "It is not defined which of them a receiver takes: signatures pass here and fail there.",
     "Remove all records but the one of the private key in use.",
     _DIG,
     "RFC 6376 §3.6.2.2",
@@ -60,7 +60,7 @@ KEY_MALFORMED = Entry(
 
 KEY_UNSUITABLE = Entry(
     "dkim.key_unsuitable",
-    "The DKIM key record forbids what it is used for",
+    "The DKIM key record does not allow its use for mail",
     "Receivers take no signature of mail with SHA-256 by it.",
     "Remove h= and s= from the record.",
     _DIG,

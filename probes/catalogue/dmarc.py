@@ -10,7 +10,7 @@ _RECORD = "RFC 9989 §4.7"
 RECORD_MISSING = Entry(
     "dmarc.record_missing",
     "No DMARC record holds for the domain",
-    "Anybody can use the domain as author; large receivers demand a record of those who send much.",
+    "Anybody can use the domain as author; large receivers demand a record from bulk senders.",
     'Publish a TXT record at _dmarc.{name}: "v=DMARC1; p=none; rua=mailto:dmarc@{name}", '
     "and make it stricter when the reports show that all our mail passes.",
     _DIG_DOMAIN,
@@ -35,7 +35,7 @@ RECORD_MULTIPLE = Entry(
 RECORD_IGNORED = Entry(
     "dmarc.record_ignored",
     "A TXT record is meant as a DMARC record, and receivers do not take it for one",
-    "Nobody heeds its policy or reports to its addresses.",
+    "Receivers ignore its policy and send no reports to its addresses.",
     'Let the record at {subject} begin with exactly "v=DMARC1;": the version first, in these '
     "letters, and a semicolon behind it and between the tags.",
     _DIG,
@@ -51,7 +51,7 @@ RECORD_IGNORED = Entry(
 RECORD_MISPLACED = Entry(
     "dmarc.record_misplaced",
     "The DMARC record stands at the domain itself, where nobody looks for it",
-    "Nobody heeds its policy or reports to its addresses.",
+    "Receivers ignore its policy and send no reports to its addresses.",
     "Move the record from {subject} to _dmarc.{subject}.",
     "dig @{resolver} TXT _dmarc.{subject}\ndig @{resolver} TXT {subject}",
     "RFC 9989 §4.10.1",
@@ -137,7 +137,7 @@ TAG_UNKNOWN = Entry(
 TAG_RETIRED = Entry(
     "dmarc.tag_retired",
     "The record has a tag that DMARC no longer has",
-    "Receivers of today ignore it, older ones do not: the same mail meets two policies.",
+    "Receivers of today ignore it, older ones do not: two policies apply to the same mail.",
     "Remove pct, rf and ri; t=y replaces pct=0.",
     _DIG,
     _RECORD,

@@ -57,7 +57,7 @@ FAILURES: Mapping[str, Entry] = {entry.code: entry for entries in ALIKE for entr
 _HOST_MISTAKEN = (
     "Correct `host` in the configuration. Where {host} is right, have an address of it published."
 )
-_BY_OWNER: Mapping[tuple[Reason, Owner], str] = {
+BY_OWNER: Mapping[tuple[Reason, Owner], str] = {
     (Reason.NXDOMAIN, Owner.CONFIGURATION): _HOST_MISTAKEN,
     (Reason.NO_DATA, Owner.CONFIGURATION): _HOST_MISTAKEN,
     (Reason.UNTESTABLE, Owner.CONFIGURATION): "Correct the option that the evidence names.",
@@ -73,7 +73,7 @@ _BY_OWNER: Mapping[tuple[Reason, Owner], str] = {
 def failure_remedy(failure: Failure) -> str:
     """Return the change that the owner of this failure has to make, with its open words."""
     usual = failure_entry(failure.phase, failure.reason).remedy
-    return _BY_OWNER.get((failure.reason, failure.owner), usual)
+    return BY_OWNER.get((failure.reason, failure.owner), usual)
 
 
 def failure_entry(phase: Phase, reason: Reason) -> Entry:

@@ -23,7 +23,7 @@ RDNS_MISSING = Entry(
 RDNS_UNCONFIRMED = Entry(
     "rdns.unconfirmed",
     "No name of a sending address leads back to the address",
-    "To receivers an unconfirmed name is as good as none.",
+    "Receivers treat an unconfirmed name as none.",
     "Add an A (or AAAA) record with {address} to the name, or correct the PTR record.",
     _DIG_PTR,
     _IPREV,
@@ -123,7 +123,7 @@ DNSBL_LISTED = Entry(
 DNSBL_LIST_UNHEALTHY = Entry(
     "dnsbl.list_unhealthy",
     "A block list fails its own test entries, or refuses to answer us",
-    "Its answer is worth nothing here: neither listed nor not listed.",
+    "Its answer says nothing here: neither listed nor not listed.",
     "Ask it through a resolver of your own (large lists refuse public ones), check the key, or "
     "take the list out of the configuration.",
     "dig @{resolver} A 2.0.0.127.{list}\ndig @{resolver} A 1.0.0.127.{list}",
@@ -159,7 +159,7 @@ RHSBL_LISTED = Entry(
 RHSBL_LIST_UNHEALTHY = Entry(
     "rhsbl.list_unhealthy",
     "A block list of domains fails its own test entries, or refuses to answer us",
-    "Its answer is worth nothing here: neither listed nor not listed.",
+    "Its answer says nothing here: neither listed nor not listed.",
     "Ask it through a resolver of your own (large lists refuse public ones), check the key, or "
     "take the list out of the configuration.",
     "dig @{resolver} A test.{list}\ndig @{resolver} A invalid.{list}",

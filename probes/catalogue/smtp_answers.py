@@ -107,7 +107,7 @@ GREETING_PAUSED = Entry(
 
 TARPIT = Entry(
     "smtp.tarpit",
-    "The server draws every answer out",
+    "The server delays every answer",
     "It slows down clients that it distrusts, or it is overloaded; each message takes long.",
     "See whether our address is on its lists; the server's load and its DNS look-ups are the "
     "other common causes.",
@@ -220,9 +220,9 @@ RCPT_OPEN_RELAY = Entry(
     "rcpt.open_relay",
     "The server takes mail for another domain from a stranger",
     "Spammers will find it, and its address will be on every block list within days.",
-    "Refuse what is not for your own domains (Postfix: `reject_unauth_destination`). If this "
-    "monitor's address may relay here (Postfix: `mynetworks`), ask from elsewhere. A server "
-    "that takes everything and sorts later is told by its bounces.",
+    "Refuse mail for domains that are not your own (Postfix: `reject_unauth_destination`). "
+    "If this monitor's address may relay here (Postfix: `mynetworks`), ask from elsewhere. A "
+    "server that takes everything and sorts later is told by its bounces.",
     recipient_asked("postmaster@{ehlo_name}"),
     "RFC 5321 §7.9",
     Owner.RECEIVER_MX,
@@ -249,7 +249,7 @@ RCPT_SENDER_REFUSED = Entry(
 
 RCPT_NOT_ASKED = Entry(
     "rcpt.not_asked",
-    "Whether the server relays was not asked",
+    "The server was not asked whether it relays",
     "The recipient would be postmaster at our EHLO name, which lies too near to the server's "
     "own names: it may take such mail rightly.",
     "Ask from a machine with a name elsewhere, or give one ({helo_option}).",

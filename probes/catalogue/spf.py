@@ -58,8 +58,7 @@ PERMERROR = Entry(
     "spf.permerror",
     "Receivers come to a permanent error when they evaluate the policy",
     "The policy authorises nobody, and receivers that heed DMARC count it as not passed.",
-    "Repair what is named: a policy that an include or redirect leads to, or the number of "
-    "look-ups.",
+    "Repair the named cause: a policy behind an include or redirect, or the number of look-ups.",
     _DIG,
     "RFC 7208 §2.6.7",
     Owner.SENDER,
@@ -115,7 +114,7 @@ LOOP = Entry(
     "spf.loop",
     "The policy leads back to itself",
     "Every receiver that gets that far ends in a permanent error.",
-    "Take the include or redirect out that closes the circle.",
+    "Take out the include or redirect that leads back.",
     _DIG,
     _LIMITS,
     Owner.SENDER,
@@ -178,7 +177,7 @@ TERM_VOID = Entry(
     "spf.term_void",
     "A term of the policy finds nothing",
     "It authorises nobody, and receivers allow two such terms before they end in a permanent "
-    "error; whoever registers a domain that lapsed can send in our name.",
+    "error; the next holder of a lapsed domain can send in our name.",
     "Take the term out, or publish the records it looks for at {subject}.",
     "dig @{resolver} A {subject}\ndig @{resolver} AAAA {subject}\ndig @{resolver} MX {subject}",
     _LIMITS,
@@ -191,13 +190,13 @@ VOIDS_TOO_MANY = Entry(
     "spf.voids_too_many",
     "More than two terms of the policy find nothing",
     "Mail from addresses that match early passes, other mail ends in a permanent error.",
-    "Take out the terms whose names have no records; for clients over IPv6 alone, give the "
+    "Take out the terms for names without records; for clients over IPv6 alone, give the "
     "names an AAAA record or write ip4 instead of a and mx.",
     _DIG,
     _LIMITS,
     Owner.SENDER,
     {
-        Status.WARNING: "whatever the client's address family is",
+        Status.WARNING: "for clients of every address family",
         Status.NOTICE: "for clients of one address family only",
     },
     mended_in=Aspect.SPF,

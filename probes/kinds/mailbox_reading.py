@@ -4,11 +4,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from probes.catalogue import mailboxes
+from probes.catalogue.parties import MAILBOX
 from probes.net import Net
 from probes.net.imap import ImapSession
 from probes.net.imap_dialogue import Refused
 from probes.options import option
-from probes.parties import MAILBOX
 from probes.records.imap.responses import Quota
 from probes.result import Aspect, Finding, Phase, Status, one_line
 from probes.sessions.connecting import address_unusable, first_that_connects, host_addresses

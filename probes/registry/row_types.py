@@ -6,9 +6,9 @@ from typing import Any
 
 from probes.canary.dkim_selectors import LearntSelector
 from probes.canary.message import Canary
+from probes.catalogue.parties import RELAY, Party
 from probes.mailboxes.interface import Cursor, Interest, Report
 from probes.net import Net
-from probes.parties import RELAY, Party
 from probes.result import Aspect, Phase
 from probes.trace import Trace
 

@@ -3,11 +3,11 @@
 from dataclasses import replace
 
 from probes.canary.dkim_selectors import LearntSelector
+from probes.catalogue.parties import RECEIVER
 from probes.kinds import mailbox_reading, mx, nameservers, submission
 from probes.kinds.policy import probe as policy
 from probes.kinds.sender import probe as sender
 from probes.mailboxes.imap import watch as imap
-from probes.parties import RECEIVER
 from probes.registry.plugins import PluginTable
 from probes.registry.row_types import Diagnosed, Kind, MailboxKind, RouteKind
 from probes.result import Aspect, Phase

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from probes.catalogue.entry import Entry
+from probes.catalogue.parties import Party
 from probes.lookups.dnssec import addresses_of
 from probes.net import Net
 from probes.net.dial import canonical
 from probes.net.dns_answer import merged
 from probes.net.errors import NetError
-from probes.parties import Party
 from probes.result import OURS, Finding, Owner, Phase, ProbeFailure, Status
 from probes.trace import Trace
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
+from probes.catalogue.parties import MAILBOX
 from probes.net import Net
 from probes.net.imap import ImapSession
 from probes.net.imap_dialogue import Refused
@@ -14,7 +15,6 @@ from probes.net.imap_refusal import is_not_understood
 from probes.net.sasl import Login, Plain
 from probes.net.tls import TrustStore
 from probes.options import FilePath, Host, IpAddress, Port, Seconds, Secret, option
-from probes.parties import MAILBOX
 from probes.records.imap.responses import Condition, Status
 from probes.result import Phase, ProbeFailure, Reason
 from probes.sessions.connecting import first_that_connects, is_address, looked_up

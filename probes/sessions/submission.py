@@ -9,11 +9,11 @@ from typing import Literal
 from probes.canary.envelope import DsnRequest
 from probes.canary.message import Canary
 from probes.catalogue import smtp
+from probes.catalogue.parties import RELAY
 from probes.net import Net
 from probes.net.smtp_session import SmtpSession
 from probes.net.tls import TlsFacts
 from probes.options import FilePath, Host, IpAddress, Port, Secret, option
-from probes.parties import RELAY
 from probes.records.queue_id import read_queue_id
 from probes.records.reply import Reply
 from probes.records.subject import Subject

@@ -228,7 +228,7 @@ def _mta_sts(view: DomainView, host: HostView) -> _Step:
         why = f"whether there is a policy is not known: {view.sts_why}"
         return _Step(Outcome.UNTESTABLE, "RFC 8461 §5", why)
     if view.sts is StsState.ABSENT:
-        kept = "; who holds an older copy keeps to that" if view.sts_may_be_kept else ""
+        kept = "; a sender with an older copy uses that" if view.sts_may_be_kept else ""
         return _as_if_none(view, host, f"no policy ({view.sts_why}{kept})")
     if view.sts is StsState.TESTING:
         # RFC 8461 §5: a policy in testing stops no delivery

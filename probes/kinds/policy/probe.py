@@ -55,7 +55,7 @@ class PolicyTarget:
     max_concurrent: Count = option("Addresses that are probed at the same time.", Count(8))
     broken_name: Host | None = option(
         "A name whose DNSSEC signatures are broken on purpose, to test our own resolver with; "
-        "unset: its word about the root zone has to do.",
+        "unset: only its answer about the root zone counts.",
         None,
     )
     expiry_margin: Seconds = option(

@@ -267,7 +267,7 @@ def _objection(response: HttpsResponse) -> str | None:
 def _lint(policy: StsPolicy) -> list[str]:
     said = []
     if policy.mode is StsMode.TESTING:
-        said.append("mode testing: senders report what is wrong and deliver all the same")
+        said.append("mode testing: senders report failures and deliver all the same")
     if policy.mode is StsMode.NONE:
         said.append("mode none: the policy protects nothing")
     if policy.max_age > LONGEST_MAX_AGE:

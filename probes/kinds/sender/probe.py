@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from probes.canary.dkim_selectors import LearntSelector
 from probes.catalogue import sender
+from probes.catalogue.parties import SENDER
 from probes.kinds.sender.by_default import common_selectors, lists_in_time, mx_addresses
 from probes.kinds.sender.dkim_keys import probe_key, selectors_of
 from probes.kinds.sender.dmarc import probe_dmarc
@@ -18,7 +19,6 @@ from probes.kinds.sender.spf import SpfQuestion, probe_policy, probe_spf
 from probes.lookups.lookups import Lookups
 from probes.net import Net
 from probes.options import Domain, EmailAddress, Host, IpAddress, Secret, given, option
-from probes.parties import SENDER
 from probes.records.address import parse_address
 from probes.records.dnsbl import without_key
 from probes.records.looked_up import LookupStatus
@@ -79,7 +79,7 @@ class SenderTarget:
         "Zones of the block lists to ask about the addresses; at most 14.", DEFAULT_LISTS
     )
     keyed_block_lists: tuple[Secret, ...] = option(
-        "Zones whose first label is a customer's key; only what follows it is ever shown.", ()
+        "Zones whose first label is a customer's key; only the rest is ever shown.", ()
     )
     domain_block_lists: tuple[Domain, ...] = option(
         "Zones of lists of domains to ask about the domains of our mail; 14 lists in all.", ()

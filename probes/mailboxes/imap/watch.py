@@ -42,12 +42,14 @@ class ImapMailbox(ImapServer):
         None,
     )
     quarantine: str | None = option(
-        "The folder into which a filter puts what it holds back; a canary found there is junked.",
+        "The folder into which a filter puts mail it holds back; a canary found there is junked.",
         None,
     )
     folders: tuple[str, ...] = option("Further folders in which a canary may turn up.", ())
     trusted_authserv_ids: tuple[str, ...] = option(
-        "Whose Authentication-Results are believed (RFC 8601); unset: learnt from each copy.", ()
+        "The authserv-ids of Authentication-Results to believe (RFC 8601); unset: learnt from each "
+        "copy.",
+        (),
     )
     fast_poll: Seconds = option("Pause between looks while a canary is fresh.", Seconds(0.05))
     poll: Seconds = option(

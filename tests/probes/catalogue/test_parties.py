@@ -3,11 +3,11 @@
 import pytest
 
 from probes.catalogue import owner_of_finding, smtp
+from probes.catalogue.parties import MAILBOX, RECEIVER, RELAY, SENDER, Party
 from probes.clock import SYSTEM_CLOCK
 from probes.net import Net
 from probes.net.errors import NetError
 from probes.net.tls import TrustStore
-from probes.parties import MAILBOX, RECEIVER, RELAY, SENDER, Party
 from probes.result import OURS, Owner, Phase, ProbeFailure, ProbeResult, Reason, Status
 from probes.run import run_once
 from probes.sessions.connecting import looked_up
