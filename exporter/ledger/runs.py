@@ -35,7 +35,7 @@ class StoredRun:
         return Run(self.name, self.tick, decode_result(self.text))
 
     def outline(self) -> Run:
-        """Return the run with what tells the places it went through."""
+        """Return the run with what a judgement needs, for a good one without timings."""
         if self.is_quiet:
             return Run(self.name, self.tick, decode_outline(self.text))
         return self.read()
