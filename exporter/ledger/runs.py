@@ -52,7 +52,8 @@ class RunStore:
         self._cursor = cursor
         self._upsert = Prepared(upsert(RUNS), connection.dialect)
         newest = select(RUNS.c.tick, RUNS.c.result).where(RUNS.c.name == bindparam("of_name"))
-        newest = newest.order_by(RUNS.c.started_at.desc()).limit(bindparam("most"))
+        latest_first = (RUNS.c.started_at.desc(), RUNS.c.tick.desc())
+        newest = newest.order_by(*latest_first).limit(bindparam("most"))
         self._newest = Prepared(newest, connection.dialect)
 
     def put(self, runs: Iterable[Run]) -> None:
