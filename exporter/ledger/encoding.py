@@ -174,9 +174,9 @@ def decode_result(text: str) -> ProbeResult:
 
 
 def decode_outline(text: str) -> ProbeResult:
-    """The result of `encode_result` with its facts and the places of its parts only.
+    """The result of `encode_result` without its timings and the facts of its parts.
 
-    For a result without a failure, of which only the places that were talked to are wanted.
+    For a result without a failure: it has no owner to be read either.
     """
     document = json.loads(text)
     return ProbeResult(
@@ -185,13 +185,15 @@ def decode_outline(text: str) -> ProbeResult:
         seconds=document["seconds"],
         timings=(),
         failure=None,
-        parts=tuple(_place(part["host"], part["address"]) for part in document["parts"]),
+        findings=_findings(document["findings"]),
+        parts=tuple(map(_outlined_part, document["parts"])),
         facts=document["facts"],
     )
 
 
-def _place(host: str, address: str | None) -> Part:
-    return Part(host, address, timings=(), failure=None, findings=(), facts={})
+def _outlined_part(document: dict[str, Any]) -> Part:
+    findings = _findings(document["findings"])
+    return Part(document["host"], document["address"], (), None, findings, {})
 
 
 def _part(document: dict[str, Any]) -> Part:

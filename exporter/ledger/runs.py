@@ -35,7 +35,7 @@ class StoredRun:
         return Run(self.name, self.tick, decode_result(self.text))
 
     def outline(self) -> Run:
-        """Return the run with what tells the places it went through."""
+        """Return the run with what a judgement needs, for a good one without timings."""
         if self.is_quiet:
             return Run(self.name, self.tick, decode_outline(self.text))
         return self.read()
@@ -52,7 +52,8 @@ class RunStore:
         self._cursor = cursor
         self._upsert = Prepared(upsert(RUNS), connection.dialect)
         newest = select(RUNS.c.tick, RUNS.c.result).where(RUNS.c.name == bindparam("of_name"))
-        newest = newest.order_by(RUNS.c.started_at.desc()).limit(bindparam("most"))
+        latest_first = (RUNS.c.started_at.desc(), RUNS.c.tick.desc())
+        newest = newest.order_by(*latest_first).limit(bindparam("most"))
         self._newest = Prepared(newest, connection.dialect)
 
     def put(self, runs: Iterable[Run]) -> None:

@@ -268,7 +268,7 @@ def _job(
 ) -> JobStatus:
     if not runs:
         return JobStatus(job.name, job.kind, PathState.UNKNOWN, None, None, None, team=job.team)
-    last = runs[0].read().result
+    last = runs[0].outline().result
     is_recent = now - last.started_at <= horizon(job)
     state = state_of_result(last) if is_recent else PathState.UNKNOWN
     return JobStatus(

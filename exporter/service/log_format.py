@@ -14,8 +14,14 @@ _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01234567
 def event(log: logging.Logger, level: int, event_name: str, /, **fields: object) -> None:
     """Log an event with its fields: as `name key=value ...`, or as fields of their own."""
     if log.isEnabledFor(level):
-        text = " ".join(f"{key}={value}" for key, value in fields.items())
+        text = " ".join(f"{key}={_quoted(value)}" for key, value in fields.items())
         log.log(level, "%s %s", event_name, text, extra={"event": event_name, "fields": fields})
+
+
+def _quoted(value: object) -> str:
+    """A value in a plain line; with quotes around it where it has white space."""
+    text = str(value)
+    return repr(text) if any(map(str.isspace, text)) else text
 
 
 def formatter(form: str) -> logging.Formatter:

@@ -61,5 +61,5 @@ def test_the_log_line_of_a_run_names_the_team(caplog: pytest.LogCaptureFixture) 
         for name in ("out", "mx", "alone", "gone"):
             log.run_finished(Run(name, 1, result))
     assert [line.partition("seconds=0.500")[2] for line in caplog.messages] == [
-        *(" team='paths'", " team='Mail Ops'", "", "")
+        *(" team=paths", " team='Mail Ops'", "", "")
     ]
