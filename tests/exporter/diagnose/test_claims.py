@@ -58,7 +58,7 @@ def line(diagnosis: Diagnosis, net: Net) -> str:
         (LATER, {"rcpt": False}, 1, "answer the handshake at 1 of 1 addresses"),
         (FULL, {}, 2, "Mail for joe@example.test is deferred now: RCPT: 452 4.2.2 full"),
         (GREY, {}, 1, "Mail for joe@example.test is greylisted now (RCPT: 450 4.2.0 Greylisted)"),
-        (NOBODY, {}, 2, "Mail for joe@example.test is refused: RCPT: 550 5.1.1 who?"),
+        (NOBODY, {}, 2, "Mail for joe@example.test is not taken: RCPT: 550 5.1.1 who?"),
         (
             GOOD,
             {"target": "example.test"},
@@ -90,8 +90,8 @@ async def test_mail_is_taken_only_where_the_server_said_so(
     ("first", "second", "says"),
     [
         (LATER, GOOD, "is taken at 1 of 2 addresses"),
-        (GREY, NOBODY, "is refused: RCPT: 550"),
-        (NOBODY, GOOD, "is refused: RCPT: 550"),
+        (GREY, NOBODY, "is not taken: RCPT: 550"),
+        (NOBODY, GOOD, "is not taken: RCPT: 550"),
         (GOOD, NOBODY, "is taken at 1 of 2 addresses"),
         (GREY, LATER, "is deferred now: MAIL: 451"),
     ],
@@ -102,6 +102,25 @@ async def test_of_several_hosts_the_answer_counts_that_a_sender_comes_to(
     peers = {"192.0.2.1": first, "192.0.2.2": second}
     async with mail_world(TWO, peers, trust=TrustStore()) as world:
         assert says in told(await run(world.net, request()))
+
+
+@pytest.mark.parametrize(
+    ("extensions", "says"),
+    [
+        (("SMTPUTF8", "8BITMIME"), "is taken at 1 of 1 addresses"),
+        (("8BITMIME",), "is not taken: SMTPUTF8 is not offered"),
+    ],
+)
+async def test_letters_beyond_ascii_are_named_only_where_the_server_takes_them(
+    extensions: tuple[str, ...], says: str
+) -> None:
+    server = Script(extensions=extensions)
+    async with mail_world(ONE, {"192.0.2.1": server}, trust=TrustStore()) as world:
+        diagnosis = await run(world.net, request("jörg@example.test"))
+        (talk,) = world.peers["192.0.2.1"].conversations
+    assert says in told(diagnosis)
+    mail = [line for line in talk.lines if line.startswith(b"MAIL")]
+    assert mail == ([b"MAIL FROM:<> SMTPUTF8"] if "SMTPUTF8" in extensions else [])
 
 
 async def test_a_deferral_by_every_host_is_a_failure_of_its_own() -> None:
