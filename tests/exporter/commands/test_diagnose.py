@@ -33,7 +33,18 @@ async def world(script: Script) -> AsyncIterator[tuple[list[str], SmtpPeer]]:
     """A domain with one MX host, and the options with which it is found."""
     async with DnsServer({"example.test": ZONE}) as dns, SmtpPeer(script) as peer:
         resolver = f"{dns.address}:{dns.port}"
-        yield ["--resolver", resolver, "--smtp-port", str(peer.port), "--only", "mx", "--allow-loopback"], peer
+        yield (
+            [
+                "--resolver",
+                resolver,
+                "--smtp-port",
+                str(peer.port),
+                "--only",
+                "mx",
+                "--allow-loopback",
+            ],
+            peer,
+        )
 
 
 async def diagnosed(*arguments: str) -> tuple[int | None, str, str]:

@@ -1,6 +1,7 @@
 """A diagnosis claims what it saw: what was not asked, not tested or not waited for is told so."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -15,8 +16,9 @@ from exporter.testbed.servers.dns_server import DnsFault
 from exporter.testbed.servers.script import Close, Say, Wait
 from exporter.testbed.servers.smtp import Script
 from probes.net import Net
+from probes.net.dial import Dialer
 from probes.net.tls import TrustStore
-from probes.result import Reason, Status, all_findings
+from probes.result import Owner, Reason, Status, all_findings
 from tests.support.mail_world import mail_world
 
 ONE = "@ MX 10 mx1\nmx1 A 192.0.2.1"
@@ -236,6 +238,17 @@ async def test_the_only_address_is_not_to_be_taken_out_of_the_dns(server: Script
         found = problems(await run(world.net, request()), world.net)
     assert found
     assert not [one for one in found if "out of the" in one.remedy or "remove its" in one.remedy]
+
+
+async def test_an_address_that_is_not_connected_to_is_mended_in_the_dns_and_by_its_option() -> None:
+    async with mail_world("@ MX 10 mx1\nmx1 A 127.0.0.9", {}, trust=TrustStore()) as world:
+        net = replace(world.net, dialer=Dialer())
+        found = {one.code: one for one in problems(await run(net, request()), net)}
+    told = found["connect.unreachable"]
+    assert told.owner is Owner.RECEIVER_DNS
+    assert "Publish public addresses for mx1.example.test" in told.remedy
+    assert "`--allow-loopback`" in told.remedy
+    assert "traceroute" not in told.remedy
 
 
 def test_the_name_in_ehlo_is_that_of_the_way_to_the_internet(
