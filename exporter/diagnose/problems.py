@@ -5,6 +5,7 @@ views.
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
+from ipaddress import ip_address
 
 from exporter.diagnose.comparison import mended_by
 from exporter.diagnose.diagnosis import AreaResult, Diagnosis
@@ -157,7 +158,7 @@ def _remedies(text: str, group: list[_Told], vantage: Vantage) -> str:
 
 def _failures(diagnosis: Diagnosis, one: AreaResult) -> Iterator[_Told]:
     for failure, part in unexplained(diagnosis, one):
-        texts = failure_entry(failure.phase, failure.reason)
+        texts = _not_connected(failure_entry(failure.phase, failure.reason), failure, part)
         if part is None and failure.phase is Phase.DNS_ADDRESS:
             of_mx = texts.verify.replace("{host}", "{mx_host}")
             texts = replace(texts, verify=of_mx if one.area.asks_of_mx_hosts else _NS)
@@ -171,6 +172,19 @@ def _failures(diagnosis: Diagnosis, one: AreaResult) -> Iterator[_Told]:
             _for_owner(texts, failure.owner),
             part,
         )
+
+
+def _not_connected(texts: Entry, failure: Failure, part: Part | None) -> Entry:
+    """Return the texts of a failure; an address that nobody should publish is the DNS's matter."""
+    if failure.phase is not Phase.CONNECT or failure.owner is not Owner.RECEIVER_DNS:
+        return texts
+    special = mx.HOST_SPECIAL_ADDRESS
+    remedy = special.remedy
+    if part is not None and part.address is not None and ip_address(part.address).is_loopback:
+        remedy += " To try a server on this machine, say {loopback_option}."
+    why = "It was not connected to: senders reach themselves there, or nobody."
+    summary = "The address of the host is none that others can use"
+    return replace(texts, summary=summary, why=why, remedy=remedy, verify=special.verify)
 
 
 def _findings(result: ProbeResult) -> Iterator[_Told]:

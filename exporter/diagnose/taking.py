@@ -31,7 +31,7 @@ class Taking(Met):
         """The answer in a few words, without the recipient."""
         return {
             Answer.ACCEPTED: "is taken",
-            Answer.REFUSED: f"is refused: {self.said}",
+            Answer.REFUSED: f"is not taken: {self.said}",
             Answer.DEFERRED: f"is deferred now: {self.said}",
             Answer.GREYLISTED: f"is greylisted now ({self.said}); a later try is taken as a rule",
             Answer.UNDECIDED: f"may be taken or not, the answer is open: {self.said or 'none'}",

@@ -20,6 +20,7 @@ DIAGNOSE_OPTIONS: Mapping[str, str] = {
     "resolver_option": "`--resolver`",
     "from_option": "`--from`",
     "helo_option": "`--helo`",
+    "loopback_option": "`--allow-loopback`",
 }
 """Names of the options that advice speaks of, at the command line of `diagnose`."""
 
@@ -28,6 +29,7 @@ JOB_OPTIONS: Mapping[str, str] = {
     "resolver_option": "`resolvers` of the service",
     "from_option": "`mail_from` of the job",
     "helo_option": "`ehlo_name` of the job",
+    "loopback_option": "`allow_loopback` of the service",
 }
 """The same in the configuration of a job."""
 
@@ -36,6 +38,7 @@ PATH_OPTIONS: Mapping[str, str] = {
     "resolver_option": "`resolvers` of the service",
     "from_option": "`mail_from` of the path",
     "helo_option": "`ehlo_name` of the route",
+    "loopback_option": "`allow_loopback` of the service",
 }
 """The same in the configuration of a path and its route."""
 

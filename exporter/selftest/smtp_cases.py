@@ -170,6 +170,9 @@ def _recipients(props: Props) -> Iterator[Case]:
     for name, answers, told in _ANSWERS:
         script = replace(good, on={"RCPT": answers})
         yield _mx(props, f"recipients: {name}", script, *told, target=asking)
+    beyond = replace(TARGET, recipient=EmailAddress(f"jörg@{DOMAIN}"))
+    name = "recipients: letters beyond ASCII, and no SMTPUTF8"
+    yield _mx(props, name, good, "rcpt.smtputf8_missing", target=beyond)
     near = replace(asking, ehlo_name=Host(f"probe.{DOMAIN}"))
     nobody = replace(good, on={"RCPT": [_NO]})
     told = ("rcpt.refused", "rcpt.postmaster_refused", "rcpt.unknown_refused", "rcpt.not_asked")

@@ -308,6 +308,19 @@ RCPT_RELAY_REFUSED = Entry(
     is_beside_failure=True,
 )
 
+RCPT_UTF8_MISSING = Entry(
+    "rcpt.smtputf8_missing",
+    "The server cannot be given a recipient with letters beyond ASCII",
+    "Senders may not name the recipient there: mail to this address bounces.",
+    "Switch SMTPUTF8 on (Postfix: `smtputf8_enable = yes`), or give the mailbox an address in "
+    "ASCII as well.",
+    SWAKS_EHLO_TLS,
+    "RFC 6531 §3.2",
+    Owner.RECEIVER_MX,
+    always(Status.FAILURE),
+    is_beside_failure=True,
+)
+
 RCPT_DEFERRED = Entry(
     "rcpt.recipient_deferred",
     "No server takes mail for the recipient now (4yz)",

@@ -94,9 +94,12 @@ async def ask_recipients(
         for objection in objections.values()
     )
     asked = [pair for pair in recipients if pair[0] not in objections]
+    if session.offer is None or not session.offer.offers("SMTPUTF8"):
+        asked = [pair for pair in asked if not _is_unsendable(*pair, where, trace)]
     if not asked:
         return
-    refused = await _mail(session, mail_from, where, trace)
+    needs_utf8 = any(not recipient.isascii() for _, recipient in asked)
+    refused = await _mail(session, mail_from, where, trace, needs_utf8=needs_utf8)
     if refused is not None:
         for question, _ in asked:
             trace.facts[f"rcpt.{question}"] = _put_off(refused) or Answer.UNDECIDED
@@ -108,6 +111,20 @@ async def ask_recipients(
         trace.facts[f"rcpt.{question}.said"] = one_line(f"RCPT: {one.said}")
         trace.findings.append(_judge(where, one))
     await session.rset()
+
+
+def _is_unsendable(question: Question, recipient: str, where: Subject, trace: Trace) -> bool:
+    """Record a recipient that no sender may name where SMTPUTF8 is not offered.
+
+    RFC 6531 §3.2: it is not asked for, and mail for it cannot be handed over there.
+    """
+    if recipient.isascii():
+        return False
+    trace.facts[f"rcpt.{question}"] = Answer.REFUSED
+    trace.facts[f"rcpt.{question}.said"] = "SMTPUTF8 is not offered"
+    evidence = one_line(f"{recipient} was not asked for: SMTPUTF8 is not offered")
+    trace.findings.append(smtp_answers.RCPT_UTF8_MISSING.found(Status.FAILURE, where, evidence))
+    return True
 
 
 def _put_off(failure: ProbeFailure) -> Answer | None:
@@ -142,12 +159,12 @@ def _is_at_home(recipient: str, own_names: Iterable[str]) -> str:
 
 
 async def _mail(
-    session: SmtpSession, mail_from: str, where: Subject, trace: Trace
+    session: SmtpSession, mail_from: str, where: Subject, trace: Trace, *, needs_utf8: bool
 ) -> ProbeFailure | None:
     """Return the refusal of the sender, after which nobody can be asked for; None: it is taken."""
     with trace.phase(Phase.MAIL):
         try:
-            await session.mail(mail_from)
+            await session.mail(mail_from, smtputf8=needs_utf8)
         except ProbeFailure as failure:
             if failure.reply is None or failure.reason is Reason.SERVICE_CLOSING:
                 raise

@@ -33,7 +33,18 @@ async def world(script: Script) -> AsyncIterator[tuple[list[str], SmtpPeer]]:
     """A domain with one MX host, and the options with which it is found."""
     async with DnsServer({"example.test": ZONE}) as dns, SmtpPeer(script) as peer:
         resolver = f"{dns.address}:{dns.port}"
-        yield ["--resolver", resolver, "--smtp-port", str(peer.port), "--only", "mx"], peer
+        yield (
+            [
+                "--resolver",
+                resolver,
+                "--smtp-port",
+                str(peer.port),
+                "--only",
+                "mx",
+                "--allow-loopback",
+            ],
+            peer,
+        )
 
 
 async def diagnosed(*arguments: str) -> tuple[int | None, str, str]:
@@ -104,7 +115,7 @@ async def test_ctrl_c_ends_it_with_what_is_known() -> None:
         Silent(Script(on={"connect": (Wait(),)})) as peer,
     ):
         arguments = ["--resolver", f"{dns.address}:{dns.port}", "--smtp-port", str(peer.port)]
-        command = (*DIAGNOSE, "example.test", *arguments, "--only", "mx")
+        command = (*DIAGNOSE, "example.test", *arguments, "--only", "mx", "--allow-loopback")
         async with started(*command, environ=SCREEN) as process:
             async with asyncio.timeout(30):
                 await greeted.wait()

@@ -1,6 +1,7 @@
 """A diagnosis claims what it saw: what was not asked, not tested or not waited for is told so."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -15,8 +16,9 @@ from exporter.testbed.servers.dns_server import DnsFault
 from exporter.testbed.servers.script import Close, Say, Wait
 from exporter.testbed.servers.smtp import Script
 from probes.net import Net
+from probes.net.dial import Dialer
 from probes.net.tls import TrustStore
-from probes.result import Reason, Status, all_findings
+from probes.result import Owner, Reason, Status, all_findings
 from tests.support.mail_world import mail_world
 
 ONE = "@ MX 10 mx1\nmx1 A 192.0.2.1"
@@ -58,7 +60,7 @@ def line(diagnosis: Diagnosis, net: Net) -> str:
         (LATER, {"rcpt": False}, 1, "answer the handshake at 1 of 1 addresses"),
         (FULL, {}, 2, "Mail for joe@example.test is deferred now: RCPT: 452 4.2.2 full"),
         (GREY, {}, 1, "Mail for joe@example.test is greylisted now (RCPT: 450 4.2.0 Greylisted)"),
-        (NOBODY, {}, 2, "Mail for joe@example.test is refused: RCPT: 550 5.1.1 who?"),
+        (NOBODY, {}, 2, "Mail for joe@example.test is not taken: RCPT: 550 5.1.1 who?"),
         (
             GOOD,
             {"target": "example.test"},
@@ -90,8 +92,8 @@ async def test_mail_is_taken_only_where_the_server_said_so(
     ("first", "second", "says"),
     [
         (LATER, GOOD, "is taken at 1 of 2 addresses"),
-        (GREY, NOBODY, "is refused: RCPT: 550"),
-        (NOBODY, GOOD, "is refused: RCPT: 550"),
+        (GREY, NOBODY, "is not taken: RCPT: 550"),
+        (NOBODY, GOOD, "is not taken: RCPT: 550"),
         (GOOD, NOBODY, "is taken at 1 of 2 addresses"),
         (GREY, LATER, "is deferred now: MAIL: 451"),
     ],
@@ -102,6 +104,25 @@ async def test_of_several_hosts_the_answer_counts_that_a_sender_comes_to(
     peers = {"192.0.2.1": first, "192.0.2.2": second}
     async with mail_world(TWO, peers, trust=TrustStore()) as world:
         assert says in told(await run(world.net, request()))
+
+
+@pytest.mark.parametrize(
+    ("extensions", "says"),
+    [
+        (("SMTPUTF8", "8BITMIME"), "is taken at 1 of 1 addresses"),
+        (("8BITMIME",), "is not taken: SMTPUTF8 is not offered"),
+    ],
+)
+async def test_letters_beyond_ascii_are_named_only_where_the_server_takes_them(
+    extensions: tuple[str, ...], says: str
+) -> None:
+    server = Script(extensions=extensions)
+    async with mail_world(ONE, {"192.0.2.1": server}, trust=TrustStore()) as world:
+        diagnosis = await run(world.net, request("jörg@example.test"))
+        (talk,) = world.peers["192.0.2.1"].conversations
+    assert says in told(diagnosis)
+    mail = [line for line in talk.lines if line.startswith(b"MAIL")]
+    assert mail == ([b"MAIL FROM:<> SMTPUTF8"] if "SMTPUTF8" in extensions else [])
 
 
 async def test_a_deferral_by_every_host_is_a_failure_of_its_own() -> None:
@@ -217,6 +238,17 @@ async def test_the_only_address_is_not_to_be_taken_out_of_the_dns(server: Script
         found = problems(await run(world.net, request()), world.net)
     assert found
     assert not [one for one in found if "out of the" in one.remedy or "remove its" in one.remedy]
+
+
+async def test_an_address_that_is_not_connected_to_is_mended_in_the_dns_and_by_its_option() -> None:
+    async with mail_world("@ MX 10 mx1\nmx1 A 127.0.0.9", {}, trust=TrustStore()) as world:
+        net = replace(world.net, dialer=Dialer())
+        found = {one.code: one for one in problems(await run(net, request()), net)}
+    told = found["connect.unreachable"]
+    assert told.owner is Owner.RECEIVER_DNS
+    assert "Publish public addresses for mx1.example.test" in told.remedy
+    assert "`--allow-loopback`" in told.remedy
+    assert "traceroute" not in told.remedy
 
 
 def test_the_name_in_ehlo_is_that_of_the_way_to_the_internet(

@@ -62,7 +62,7 @@ async def test_the_verdict_is_first_and_last_and_all_fits_80_columns(only: str) 
     value = await reported(EVIL, only=only)
     lines = printed(report(value, 80))
     assert lines[0] == lines[-1]
-    assert lines[0].startswith("✗ joe@example.test: FAILURE: mail is refused: RCPT: 550 5.1.1")
+    assert lines[0].startswith("✗ joe@example.test: FAILURE: mail is not taken: RCPT: 550 5.1.1")
     assert max(map(len, lines)) <= 80
     assert all(line.isprintable() for line in lines)
 
