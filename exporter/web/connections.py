@@ -1,7 +1,10 @@
 """The connections to the pages: a number of places, and the time within which each has to go on."""
 
 import asyncio
+import fcntl
 import resource
+import struct
+import termios
 from collections.abc import Callable
 from enum import StrEnum
 
@@ -25,6 +28,8 @@ class Drop(StrEnum):
     SLOW_READER = "slow_reader"
     CROWDED = "crowded"
 
+
+_INT = struct.Struct("i")
 
 Told = Callable[[Drop], None]
 
@@ -139,15 +144,28 @@ class BoundedProtocol(H11Protocol):
         """Drop a connection that stands still; the time of one that goes on begins anew."""
         if self.is_asking:
             self.drop(Drop.NO_REQUEST)
-        elif self.flow.write_paused and self.transport.get_write_buffer_size() == self._unsent:
+        elif self.flow.write_paused and self._octets_left() == self._unsent:
             self.drop(Drop.SLOW_READER)
         else:
             self._restart()
 
     def _restart(self) -> None:
         self._stop()
-        self._unsent = self.transport.get_write_buffer_size()
+        self._unsent = self._octets_left()
         self._timer = self.loop.call_later(self.places.deadline, self._check)
+
+    def _octets_left(self) -> int:
+        """Octets that the client's system has not taken yet: ours, and those of our kernel.
+
+        The kernel takes more from us only once a third of its own, some megabytes, is free.
+        """
+        sock = self.transport.get_extra_info("socket")
+        try:
+            told = fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, bytes(_INT.size))
+        except OSError:  # the connection is gone
+            told = bytes(_INT.size)
+        (in_kernel,) = _INT.unpack(told)
+        return self.transport.get_write_buffer_size() + int(in_kernel)
 
     def _stop(self) -> None:
         if self._timer is not None:

@@ -23,7 +23,7 @@ from probes.records.subject import Subject
 from probes.result import Failure, Finding, Phase, ProbeFailure, Reason, Status
 from probes.sessions.slots import exclusive_visit, session_slot, sharing_failure
 from probes.sessions.submission import say_quit
-from probes.tasks import TaskSet
+from probes.tasks import TaskSet, together
 from probes.trace import Trace
 
 
@@ -139,7 +139,7 @@ async def find_hosts(
 ) -> tuple[Host, ...]:
     """Addresses and TLSA records of every host, side by side; no outcome is an exception."""
     hosts = await find_addresses(net.resolver, records)
-    return tuple(await asyncio.gather(*(_host(net, host, port, state) for host in hosts)))
+    return await together(lambda host: _host(net, host, port, state), hosts)
 
 
 async def _host(net: Net, host: MxHost, port: int, state: ResolverState) -> Host:
