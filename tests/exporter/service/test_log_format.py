@@ -30,7 +30,7 @@ def test_an_event_is_fields_in_json_and_logfmt_and_words_in_text(
     with caplog.at_level(logging.INFO, LOG.name):
         event(LOG, logging.INFO, "run", name="a b", ok=True, seconds="0.100", why=None)
     (text,) = logged(caplog, "text")
-    assert text.endswith(" INFO run name=a b ok=True seconds=0.100 why=None")
+    assert text.endswith(" INFO run name='a b' ok=True seconds=0.100 why=None")
     (line,) = logged(caplog, "json")
     fields = json.loads(line)
     assert (fields["event"], fields["name"], fields["ok"]) == ("run", "a b", True)
