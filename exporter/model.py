@@ -37,6 +37,7 @@ class ServiceOptions:
     max_concurrent_per_host: int
     keep_runs: float
     probe_targets: tuple[Domain, ...] = ()
+    resolver_check: Domain | None = None
 
 
 @dataclass(frozen=True, slots=True)

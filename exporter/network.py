@@ -1,11 +1,14 @@
 """The network as a configuration or a request describes it."""
 
+from dataclasses import replace
+
 from exporter.model import Config
 from probes.clock import SYSTEM_CLOCK, Clock
 from probes.net import Net
 from probes.net.address_limiter import AddressLimiter
 from probes.net.dial import Dialer
 from probes.net.resolver import Resolver
+from probes.net.resolver_check import ResolverCheck
 from probes.net.tls import TrustStore
 
 
@@ -18,7 +21,7 @@ def build_net(config: Config, clock: Clock = SYSTEM_CLOCK) -> Net:
         servers = tuple((server.address, server.port) for server in service.resolvers)
         resolver = Resolver(servers)
     return Net(
-        resolver=resolver,
+        resolver=replace(resolver, check=ResolverCheck(service.resolver_check)),
         dialer=_dialer(service.source_address),
         trust=TrustStore(service.ca_file, clock),
         clock=clock,

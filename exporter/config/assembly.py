@@ -262,4 +262,5 @@ def _service_options(keys: ServiceKeys, directory: FileSystemPath) -> ServiceOpt
         max_concurrent_per_host=keys.max_concurrent_per_host,
         keep_runs=keys.keep_runs,
         probe_targets=keys.probe_targets,
+        resolver_check=keys.resolver_check,
     )
