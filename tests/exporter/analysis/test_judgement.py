@@ -37,7 +37,7 @@ def test_a_finding_counts_by_its_status_unless_its_owner_is_on_our_side(
     status: Status, owner: Owner
 ) -> None:
     expected = {Status.FAILURE: FAILING, Status.WARNING: DEGRADED}.get(status, OK)
-    expected = OK if owner in OURS else expected
+    expected = OK if owner in (Owner.MONITOR, Owner.RESOLVER) else expected
     one = finding(status, owner)
     assert state_of_findings([one]) is expected
     assert matters(one) is (expected is not OK)

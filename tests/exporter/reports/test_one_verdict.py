@@ -60,7 +60,10 @@ REFUSALS = {
 }
 FINDINGS = [
     None,
-    *product((Status.FAILURE, Status.WARNING, Status.NOTICE), (Owner.SENDER, Owner.MONITOR)),
+    *product(
+        (Status.FAILURE, Status.WARNING, Status.NOTICE),
+        (Owner.CONFIGURATION, Owner.SENDER, Owner.MONITOR),
+    ),
 ]
 JOB = Job("job", "mx", KINDS["mx"].target(domain=Domain("them.test")), every=600, deadline=60)
 CASES = [
@@ -75,7 +78,8 @@ def found(about: _Found) -> tuple[Finding, ...]:
     if about is None:
         return ()
     one = arrival.DKIM_KEY.found(Status.FAILURE, "d=us.test s=1", "no key there")
-    return (replace(one, status=about[0], owner=about[1]),)
+    owner = None if about[1] is Owner.CONFIGURATION else about[1]  # that of its code
+    return (replace(one, status=about[0], owner=owner),)
 
 
 def shown(view: RenderableType) -> str:
@@ -256,7 +260,9 @@ async def test_a_finding_of_the_sending_counts_as_one_of_the_copy(
 
 async def test_status_history_and_show_name_the_finding_that_counts(tmp_path: Path) -> None:
     async for life in live(tmp_path / "ledger"):
-        await life.settle("mailcanary-1", Outcome.ARRIVED, found((Status.FAILURE, Owner.SENDER)))
+        await life.settle(
+            "mailcanary-1", Outcome.ARRIVED, found((Status.FAILURE, Owner.CONFIGURATION))
+        )
         status = take_status(life.reader, life.config, life.rig.time.utc)
         history = take_history(life.reader, life.config, "p", 9)
         story = take_story(life.reader, life.config, "mailcanary-1")
