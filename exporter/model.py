@@ -43,6 +43,7 @@ class ServiceOptions:
     log_format: str = "text"
     log_level: str = "info"
     ledger_group: str | None = None
+    resolver_check: Domain | None = None
 
 
 @dataclass(frozen=True, slots=True)

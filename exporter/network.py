@@ -1,6 +1,7 @@
 """The network as a configuration or a request describes it."""
 
 import logging
+from dataclasses import replace
 from functools import cache
 
 from exporter.model import Config
@@ -9,6 +10,7 @@ from probes.net import Net
 from probes.net.address_limiter import AddressLimiter
 from probes.net.dial import Dialer
 from probes.net.resolver import Resolver
+from probes.net.resolver_check import ResolverCheck
 from probes.net.tls import TrustStore
 
 LOG = logging.getLogger("mailcanary")
@@ -36,7 +38,7 @@ def build_net(config: Config, clock: Clock = SYSTEM_CLOCK) -> Net:
         servers = tuple((server.address, server.port) for server in service.resolvers)
         resolver = Resolver(servers)
     return Net(
-        resolver=resolver,
+        resolver=replace(resolver, check=ResolverCheck(service.resolver_check)),
         dialer=dialer_from(service.source_address, allow_loopback=service.allow_loopback),
         trust=TrustStore(service.ca_file, clock),
         clock=clock,

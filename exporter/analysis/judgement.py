@@ -10,12 +10,16 @@ from enum import StrEnum
 from exporter.model import CanaryRecord
 from probes.canary.lifecycle import IN_FLIGHT, Outcome
 from probes.catalogue import owner_of_finding, smtp_answers
-from probes.result import OURS, Failure, Finding, ProbeResult, Status, all_findings
+from probes.result import Failure, Finding, Owner, ProbeResult, Status, all_findings
 
 SUCCESS = frozenset({Outcome.ARRIVED, Outcome.LATE})
 """Outcomes of a canary that came to where it belongs."""
 
 _LATE_SUCCESS = frozenset({Outcome.LATE, Outcome.RECOVERED, Outcome.JUNKED})
+_ABOUT_US = frozenset({Owner.MONITOR, Owner.RESOLVER})
+"""Owners of findings about the monitor itself. A configuration of ours that spoils mail is not one:
+a missing DKIM key or a listed address is seen by every receiver."""
+
 _REFUSED = frozenset({Outcome.REJECTED, Outcome.DEFERRED, Outcome.SEND_FAILED})
 
 
@@ -95,7 +99,7 @@ def state_of_findings(findings: Iterable[Finding]) -> PathState:
 
     Notices, and findings about the monitor's own side, change nothing.
     """
-    statuses = {one.status for one in findings if owner_of_finding(one) not in OURS}
+    statuses = {one.status for one in findings if owner_of_finding(one) not in _ABOUT_US}
     if Status.FAILURE in statuses:
         return PathState.FAILING
     return PathState.DEGRADED if Status.WARNING in statuses else PathState.OK
@@ -106,7 +110,7 @@ def matters(finding: Finding) -> bool:
     if _is_greylisting(finding):
         return True
     is_grave = finding.status in (Status.WARNING, Status.FAILURE)
-    return is_grave and owner_of_finding(finding) not in OURS
+    return is_grave and owner_of_finding(finding) not in _ABOUT_US
 
 
 def state_of_result(result: ProbeResult) -> PathState:

@@ -81,9 +81,10 @@ def find_suspects(
     if not any(map(has_failed, seen)):
         return ()
     ways, hosts, families = _ways(seen), _hosts(seen), _families(seen)
+    reached = _ways(one for one in seen if one.is_mailbox_reached)
     return (
         *_of_kind(PartKind.ROUTE, ways, lambda key: key.route, lambda key: key.mailbox),
-        *_of_kind(PartKind.MAILBOX, ways, lambda key: key.mailbox, lambda key: key.route),
+        *_of_kind(PartKind.MAILBOX, reached, lambda key: key.mailbox, lambda key: key.route),
         *_of_kind(PartKind.MX_HOST, hosts, lambda key: key.host, lambda key: key.source),
         *_of_kind(PartKind.ADDRESS_FAMILY, families, lambda key: key.family, _to_host),
     )

@@ -315,4 +315,5 @@ def _service_options(
         log_format=keys.log_format,
         log_level=keys.log_level,
         ledger_group=keys.ledger_group,
+        resolver_check=keys.resolver_check,
     )

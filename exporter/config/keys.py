@@ -77,6 +77,11 @@ class ServiceKeys:
     keep_runs: Seconds = option(
         "How long the ledger keeps finished runs and settled canaries.", Seconds(14 * 86400.0)
     )
+    resolver_check: Domain | None = option(
+        "A domain known to work, by which the DNS servers are tested after a time-out; unset: the "
+        "root zone.",
+        None,
+    )
     probe_targets: tuple[Domain, ...] = option(
         "Domains that `/probe` may be asked for, beside those of the jobs and paths.", ()
     )

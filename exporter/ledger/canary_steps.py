@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from exporter.ledger.handed_over import lost
@@ -11,6 +11,8 @@ from probes.canary.bounce import failure_of
 from probes.canary.lifecycle import UNSETTLED, Event, Outcome, State, advance
 from probes.clock import Instant
 from probes.mailboxes.interface import Placement, Sighting
+from probes.records.raw_message import read_message
+from probes.records.received import parse_received
 from probes.result import Failure, Phase, ProbeResult, Reason, one_line, owner_of
 
 _VERDICTS = {
@@ -28,6 +30,9 @@ _HELD_BACK = {
     Placement.JUNK: "filed as junk",
     Placement.QUARANTINE: "held back in quarantine",
 }
+_DATE_MARGIN = 2.0
+"""Seconds by which a server's clock may be ahead of ours: dates are whole seconds."""
+
 _GOOD = frozenset({Outcome.ARRIVED, Outcome.LATE, Outcome.RECOVERED})
 
 
@@ -105,15 +110,29 @@ def _is_late(record: CanaryRecord, sighting: Sighting, seen: dict[str, Any]) -> 
     """Whether the path, not our looking, was slow.
 
     Where the time limit passed between two looks (we were down, say) the server's own date decides,
-    and without one the look that found it.
+    else the topmost Received field. Without a date nothing is proven.
     """
     if not seen or seen["round_trip"] <= record.late_after:
         return False
     if seen["round_trip"] - seen["resolution"] > record.late_after:
         return True
-    if sighting.internal_date is None or record.sending_at is None:
-        return True
-    return sighting.internal_date - record.sending_at > timedelta(seconds=record.late_after)
+    arrived = _arrived_at(sighting)
+    if arrived is None or record.sending_at is None:
+        return False
+    return arrived - record.sending_at > timedelta(seconds=record.late_after)
+
+
+def _arrived_at(sighting: Sighting) -> datetime | None:
+    """When the server took the copy, by its own clock; None if no date fits what we saw."""
+    at, margin = sighting.seen.utc, timedelta(seconds=_DATE_MARGIN)
+    dates = (sighting.internal_date, _received_at(sighting.header))
+    return next((one for one in dates if one is not None and one <= at + margin), None)
+
+
+def _received_at(header: bytes) -> datetime | None:
+    """The date of the topmost Received field, None where it has none with a zone."""
+    top = parse_received(read_message(header).first("received"))
+    return top.date if top.has_zone else None
 
 
 def _failure(

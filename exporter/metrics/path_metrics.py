@@ -1,9 +1,11 @@
 """The metrics of paths: their sendings, their canaries, and the evidence of the newest copy."""
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from itertools import count
 
 from exporter.analysis.judgement import SUCCESS
+from exporter.analysis.latency import is_measured
 from exporter.metrics.evidence_values import (
     EVIDENCE_GAUGES,
     authentication,
@@ -204,9 +206,17 @@ class PathMetrics:
 
     def _found(self, change: Change) -> None:
         record = change.record
+        if is_measured(record, self._states[record.path].pause):
+            self._measured(record, change.at)
+        if change.outcome in SUCCESS:
+            gauges = self._gauges["mailcanary_last_success_timestamp_seconds"]
+            stamp(gauges, record.path, change.at)
+
+    def _measured(self, record: CanaryRecord, at: datetime) -> None:
+        """Count the times of a canary that no gap of ours hides."""
         if record.round_trip is None:
             return
-        exemplar = ("token", record.token, change.at.timestamp())
+        exemplar = ("token", record.token, at.timestamp())
         name = "mailcanary_round_trip_seconds"
         self._histograms[name].at(record.path).observe(record.round_trip, exemplar)
         transit = transit_seconds(record, record.round_trip)
@@ -215,9 +225,6 @@ class PathMetrics:
         if record.resolution is not None and self._phases.has_histograms:
             name = "mailcanary_arrival_resolution_seconds"
             self._histograms[name].at(record.path).observe(record.resolution)
-        if change.outcome in SUCCESS:
-            gauges = self._gauges["mailcanary_last_success_timestamp_seconds"]
-            stamp(gauges, record.path, change.at)
 
     def _show_evidence(self, path: str, evidence: Evidence) -> None:
         for name in EVIDENCE_GAUGES:

@@ -11,6 +11,7 @@ from exporter.analysis.judgement import (
     state_of_canary,
     state_of_path,
 )
+from exporter.analysis.latency import DEFAULT_PAUSE, usual_pause
 from exporter.analysis.observations import horizon
 from exporter.model import CanaryRecord, Path
 from probes.result import Finding
@@ -39,6 +40,7 @@ class PathTracker:
     newest_examined: int = -1
     horizon: float = 0.0
     late_after: float = 0.0
+    pause: float = DEFAULT_PAUSE
     is_readable: bool | None = None
     shown: PathState | None = None
     _newest: CanaryRecord | None = None
@@ -51,6 +53,7 @@ class PathTracker:
         """Take over the limits of the path."""
         self.horizon = horizon(path).total_seconds()
         self.late_after = path.late_after
+        self.pause = usual_pause(path.mailbox)
 
     def settle(self, record: CanaryRecord, flight: Flight, *, is_remembered: bool = False) -> None:
         """Take over a canary's outcome, unless a later canary has one."""

@@ -12,6 +12,7 @@ from exporter.analysis.judgement import (
     state_of_result,
     verdict,
 )
+from exporter.analysis.latency import is_measured, usual_pause
 from exporter.ledger.canary_findings import canary_findings
 from exporter.ledger.reader import LedgerReader
 from exporter.model import CanaryRecord, Config, Run, TargetChange
@@ -28,9 +29,10 @@ class Entry:
     """One canary or run; `run` is for `mailcanary show`: a token, or NAME/TICK of a job.
 
     `outcome` is a canary's outcome (its state as long as it has none), or a run's verdict.
-    `seconds` is the round trip, or the duration of the run. `slowest_hop` is the relay it took
-    longest to reach, None where nothing tells. `state` is the judgement on it, `findings` those
-    that count in it. `code` is the exit code it deserves, None for a canary in flight.
+    `seconds` is the round trip (None if a gap of ours hides it), or the duration of the run.
+    `slowest_hop` is the relay it took longest to reach, None where nothing tells. `state` is the
+    judgement on it, `findings` those that count in it. `code` is the exit code it deserves, None
+    for a canary in flight.
     """
 
     run: str
@@ -64,11 +66,16 @@ def take_history(reader: LedgerReader, config: Config, name: str, limit: int) ->
         runs = reader.runs(name, limit)
         return History(name, tuple(map(_of_run, runs)), reader.changes(name, limit))
     records = reader.recent(name, limit)
+    pause = usual_pause(config.paths[name].mailbox if name in config.paths else None)
     sent = {run.tick: run.result for run in reader.runs(name, limit)}
-    return History(name, tuple(_of_canary(reader, one, sent.get(one.tick)) for one in records))
+    return History(
+        name, tuple(_of_canary(reader, one, sent.get(one.tick), pause) for one in records)
+    )
 
 
-def _of_canary(reader: LedgerReader, record: CanaryRecord, sent: ProbeResult | None) -> Entry:
+def _of_canary(
+    reader: LedgerReader, record: CanaryRecord, sent: ProbeResult | None, pause: float
+) -> Entry:
     evidence = reader.evidence(record.token) if record.place is not None else ()
     is_open = record.outcome is None
     findings = tuple(filter(matters, canary_findings(sent, evidence)))
@@ -79,7 +86,7 @@ def _of_canary(reader: LedgerReader, record: CanaryRecord, sent: ProbeResult | N
         outcome=record.state if record.outcome is None else record.outcome,
         is_by_hand=record.tick < 0,
         failure=record.failure,
-        seconds=record.round_trip,
+        seconds=record.round_trip if is_measured(record, pause) else None,
         placement=record.placement,
         slowest_hop=slowest_hop(evidence),
         code=None if is_open else STATE_CODES[state],

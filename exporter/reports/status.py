@@ -16,6 +16,7 @@ from exporter.analysis.judgement import (
     state_of_path,
     state_of_result,
 )
+from exporter.analysis.latency import measured, usual_pause
 from exporter.analysis.mailbox_state import FRESH, MailboxState
 from exporter.analysis.observations import (
     KEPT,
@@ -206,7 +207,7 @@ def _path(
     newest = next((one for one in records if one.outcome is not None), None)
     known = _known(path, newest, [one for one in flying if one.tick >= 0], now)
     state = PathState.UNKNOWN if newest is None else state_of_canary(newest, findings)
-    trips = [one.round_trip for one in records if one.round_trip is not None]
+    trips = measured(records, usual_pause(path.mailbox))
     return PathStatus(
         name=path.name,
         route=path.route.name,

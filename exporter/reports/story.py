@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from exporter.analysis.judgement import PathState, state_of_canary, state_of_result
+from exporter.analysis.latency import DEFAULT_PAUSE, is_measured, usual_pause
 from exporter.analysis.target_changes import LastGood
 from exporter.ledger.canary_findings import canary_findings
 from exporter.ledger.encoding import decode_finding
@@ -31,7 +32,7 @@ class Story:
     docs/json.md, the first copy first. `route` is None for a path that is no longer configured.
     `changes` are those that a job's run found in its target. `last_good`, of the newest run only,
     has the differences since the target was good. `vantage` holds the values for its texts, `team`
-    is the one to call.
+    is the one to call. `pause` is how many seconds lie between two looks at the mailbox.
     """
 
     name: str
@@ -43,6 +44,12 @@ class Story:
     last_good: LastGood | None = None
     vantage: Vantage = field(default_factory=Vantage)
     team: str | None = None
+    pause: float = DEFAULT_PAUSE
+
+    @property
+    def is_measured(self) -> bool:
+        """True for a canary with a round trip that no gap of ours hides."""
+        return self.record is not None and is_measured(self.record, self.pause)
 
 
 class UnknownRun(LookupError):
@@ -122,6 +129,7 @@ def _canary_story(reader: LedgerReader, config: Config, record: CanaryRecord) ->
         reader.evidence(record.token),
         vantage=Vantage() if path is None else _of_route(config, path),
         team=None if path is None else path.team,
+        pause=usual_pause(None if path is None else path.mailbox),
     )
 
 

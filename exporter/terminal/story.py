@@ -80,12 +80,12 @@ def _title(story: Story) -> RenderableType:
     line = Text(f"{outcome} ", style=f"bold {style_of(code)}")
     line.append(record.path, style="bold")
     line.append(f"  {story.route or '(no longer configured)'} → {record.mailbox}")
-    if record.round_trip is not None:
+    if record.round_trip is not None and story.is_measured:
         line.append(f"  in {milliseconds(record.round_trip)}", style="bold")
-    return line.append(_particulars(record), style="dim")
+    return line.append(_particulars(story, record), style="dim")
 
 
-def _particulars(record: CanaryRecord) -> str:
+def _particulars(story: Story, record: CanaryRecord) -> str:
     sent = record.sending_at or record.planned_at
     by_hand = ", by hand" if record.tick < 0 else ""
     lines = [record.token, f"sent {sent:%Y-%m-%d %H:%M:%S.%f} UTC{by_hand}"]
@@ -96,7 +96,25 @@ def _particulars(record: CanaryRecord) -> str:
         lines.append(
             f"found in {visible(record.place.folder)} ({record.placement}), to within {within}"
         )
+    if record.round_trip is not None and record.resolution is not None and not story.is_measured:
+        low, high = record.round_trip - record.resolution, record.round_trip
+        lines.append(
+            "we did not look in time: it arrived between "
+            f"{milliseconds(low)} and {milliseconds(high)} after it was sent"
+        )
+        lines += _received(story)
     return "".join(f"\n{line}" for line in lines)
+
+
+def _received(story: Story) -> Iterator[str]:
+    """Say how narrowly the Received fields of the first copy bound the arrival."""
+    steps = [step for step in timeline(story) if step.is_hop and step.name.startswith("hop ")]
+    if steps:
+        last = steps[-1]
+        yield (
+            f"its Received fields say: {visible(last.name)} had it between "
+            f"{milliseconds(last.ended)} and {milliseconds(last.end)}"
+        )
 
 
 def _failure(failure: Failure, remedy: str = "") -> RenderableType:

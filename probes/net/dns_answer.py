@@ -63,7 +63,8 @@ class Answer(Generic[RecordT_co]):
     `authoritative` is its AA flag, `edns` is True if it carried an OPT record. `server` is the one
     that decided the status, `tries` the number of waits. `rcode` is None when no message was read.
     `note` is the extended error (RFC 8914), the operating system's error or the fault in the
-    message.
+    message. `owner` is the party that failed, where a test of the resolver told; None: the status
+    tells.
     """
 
     name: str
@@ -80,18 +81,21 @@ class Answer(Generic[RecordT_co]):
     edns: bool = False
     rcode: str | None = None
     note: str | None = None
+    owner: Owner | None = None
 
     def require(self, phase: Phase | None = None) -> Self:
         """This answer if it has records; raises its NetError, said to be of `phase`, if not."""
         if self.status is DnsStatus.ANSWERED:
             return self
         reason, owner = _BLAME[self.status]
-        raise NetError(reason, self.explain(), phase=phase, owner=owner)
+        raise NetError(reason, self.explain(), phase=phase, owner=self.owner or owner)
 
     @property
     def is_ours(self) -> bool:
         """True when our own resolver failed: nothing was learnt about the name."""
-        return self.status in _BLAME and _BLAME[self.status][1] is Owner.RESOLVER
+        if self.status not in _BLAME:
+            return False
+        return (self.owner or _BLAME[self.status][1]) is Owner.RESOLVER
 
     @property
     def lifetime(self) -> int | None:

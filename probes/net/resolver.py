@@ -6,7 +6,7 @@ import struct
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -32,6 +32,7 @@ from probes.net.dns_exchange import (
 from probes.net.dns_memory import AnswerMemory, rdata_of
 from probes.net.exhaustion import exhausted
 from probes.net.resolv_conf import nameservers
+from probes.net.resolver_check import ResolverCheck, is_ambiguous
 from probes.records import RecordError
 from probes.records.mx import MxRecord, by_preference
 
@@ -75,6 +76,7 @@ class Resolver:
     lifetime: float = 5.0
     ignored: tuple[str, ...] = field(default=(), compare=False)
     """Lines of the system's file that name no server, as they are."""
+    check: ResolverCheck = field(default_factory=ResolverCheck, repr=False, compare=False)
     _memory: AnswerMemory = field(default_factory=AnswerMemory, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -130,8 +132,22 @@ class Resolver:
         answers = await self._try(questions, self.servers[0], until)
         if not all(answer.status in _CONCLUSIVE for answer in answers):
             each = zip(questions, answers, strict=True)
-            answers = await asyncio.gather(*(self._go_on(*one, until) for one in each))
+            more = asyncio.gather(*(self._go_on(*one, until) for one in each))
+            if not any(map(is_ambiguous, answers)):
+                return await more
+            begin = (asyncio.get_running_loop().time() + until) / 2
+            answers = await self.check.blamed(more, partial(self._ask_all, until), begin, until)
         return answers
+
+    async def _ask_all(self, until: float, name: str, rdtype: str) -> list[DnsStatus]:
+        """Ask one server after the other until one answers; return how each ended."""
+        heard: list[DnsStatus] = []
+        for server in self.servers:
+            (answer,) = await self._try([_question(name, rdtype)], server, until)
+            heard.append(answer.status)
+            if answer.status is DnsStatus.ANSWERED:
+                break
+        return heard
 
     async def _go_on(self, question: "_Question", answer: Answer[Any], until: float) -> Answer[Any]:
         """Return the final answer to a question after the first server gave this `answer`."""

@@ -63,6 +63,9 @@ class Kind:
     diagnosed: Diagnosed | None = None
     """The area of a diagnosis; None if `diagnose` does not run this kind."""
 
+    visits_mx_hosts: bool = False
+    """True if its parts are addresses of MX hosts with which it held a session."""
+
     has_mx_metrics: bool = False
     """True if its parts are MX hosts with metrics of their own (`mailcanary_mx_*`)."""
 

@@ -33,6 +33,7 @@ _MX = Kind(
     mx.host,
     phases=(Phase.DNS_MX, *_OPENING, Phase.QUIT),
     aspects=(Aspect.MX, Aspect.CERTIFICATE, Aspect.CAPABILITIES),
+    visits_mx_hosts=True,
     has_mx_metrics=True,
     diagnosed=Diagnosed(
         title="Receiving mail",
@@ -70,6 +71,7 @@ _POLICY = Kind(
         *(Aspect.MX, Aspect.CERTIFICATE, Aspect.CAPABILITIES),
         *(Aspect.STS_RECORD, Aspect.STS_POLICY, Aspect.TLSRPT, Aspect.TLSA),
     ),
+    visits_mx_hosts=True,
     diagnosed=Diagnosed(
         title="Transport security",
         good="nothing that {domain} promises about TLS is broken",

@@ -30,7 +30,7 @@ from exporter.reports.timeline import timeline
 from exporter.terminal.history import history_view
 from exporter.terminal.status import status_view
 from exporter.terminal.story import story_view
-from probes.canary.lifecycle import Event
+from probes.canary.lifecycle import Event, Outcome
 from probes.canary.message import new_token
 from probes.catalogue import mx
 from probes.records.reply import Reply
@@ -436,3 +436,31 @@ async def test_the_commands_print_what_the_ledger_holds(
         assert json.loads(capsys.readouterr().out)["service"]["is_running"] is True
         assert history("out-in", file, 5, False) == 0
         assert token.removeprefix("mailcanary-")[:8] in capsys.readouterr().out
+
+
+async def test_a_copy_first_looked_for_after_a_gap_of_ours_is_told_by_its_bounds(
+    file: Path,
+) -> None:
+    async with past(file) as (life, reader):
+        await life.arrive("out-in")
+        hidden = await life.send("out-in")
+        life.rig.time.elapse(10.0)
+        not_before = life.rig.time.now()
+        seen = life.rig.time.elapse(1800.0)
+        copy = sighting(
+            hidden,
+            seen,
+            not_before=not_before,
+            position=9,
+            internal_date=not_before.utc + timedelta(seconds=1),
+        )
+        change = await life.rig.see(copy)
+        assert change.outcome is Outcome.ARRIVED
+        (path, *_) = life.status(reader).paths
+        assert (path.state, path.round_trip, path.median_round_trip) == ("ok", 3.0, 3.0)
+        entry = take_history(reader, life.config, "out-in", 1).entries[0]
+        assert (entry.run, entry.seconds) == (hidden, None)
+        story = replace(take_story(reader, life.config, hidden), evidence=(evidence(),))
+        text = shown(story_view(story, 140))
+        assert "we did not look in time: it arrived between 11.00 s and 30 min 11 s after" in text
+        assert "its Received fields say: hop 3" in text

@@ -142,7 +142,10 @@ async def test_a_caller_that_is_cancelled_leaves_a_ledger_that_works(path: Path)
         (90.0, 1.0, 5.0, Outcome.LATE),
         (600.0, 590.0, 5.0, Outcome.ARRIVED),
         (600.0, 590.0, 300.0, Outcome.LATE),
-        (600.0, 590.0, None, Outcome.LATE),
+        (600.0, 590.0, None, Outcome.ARRIVED),
+        (600.0, 590.0, 4000.0, Outcome.ARRIVED),
+        (600.0, None, None, Outcome.ARRIVED),
+        (600.0, None, 300.0, Outcome.LATE),
         (600.0, None, 5.0, Outcome.ARRIVED),
     ],
 )

@@ -9,7 +9,8 @@ from exporter.metrics.exposition import Format
 from exporter.metrics.families import BY_OPTION
 from exporter.metrics.metrics import Metrics
 from probes.canary.lifecycle import BESIDE, SETTLING, Event, Outcome, State
-from probes.result import Owner, Phase, Reason
+from probes.catalogue import arrival
+from probes.result import Owner, Phase, Reason, Status
 from tests.support.clock import START, FakeClock
 from tests.support.metric_rig import (
     TOKEN,
@@ -388,6 +389,54 @@ def test_a_restart_takes_up_what_is_in_flight_and_counts_nothing(
     assert read("last_success_timestamp_seconds", "a") == arrived.timestamp()
     assert read("path_up", "a") is None
     assert read.series("mailcanary_canaries_total") == before
+
+
+def test_a_restart_takes_up_the_state_of_a_path_once_its_mailbox_is_read(
+    metrics: Metrics, read: Reader
+) -> None:
+    arrived = record(State.ARRIVED, outcome=Outcome.ARRIVED, settled_at=START)
+    metrics.resumed(arrived)
+    assert read("path_state", "a", "unknown") == 1
+    metrics.mailbox_watch("box", is_up=True, failure=None)
+    assert read("path_state", "a", "ok") == 1
+    finding = arrival.DKIM_KEY.found(Status.FAILURE, "d=us.test s=1", "no key there")
+    metrics.evidence_resumed(arrived, [finding])
+    assert read("path_state", "a", "failing") == 1
+    assert read("path_up", "a") == 0
+
+
+def test_a_path_is_untestable_as_soon_as_its_mailbox_cannot_be_read(
+    metrics: Metrics, read: Reader
+) -> None:
+    metrics.canary_changed(change(Event.SEEN, State.ARRIVED, Outcome.ARRIVED, round_trip=1.0))
+    assert read("path_up", "a") == 1
+    problem = failure(Phase.CONNECT, Reason.CONNECTION_REFUSED)
+    metrics.mailbox_watch("box", is_up=False, failure=problem)
+    assert read("path_up", "a") is None
+    assert read("path_state", "a", "untestable") == 1
+    refused = change(
+        *(Event.REFUSED_FOR_GOOD, State.REJECTED, Outcome.REJECTED),
+        token="b",
+        tick=2,
+        failure=failure(Phase.RCPT, Reason.REJECTED),
+    )
+    metrics.canary_changed(refused)
+    assert read("path_state", "a", "failing") == 1
+    metrics.mailbox_watch("box", is_up=True, failure=None)
+    assert read("path_up", "a") == 0
+
+
+def test_what_was_seen_too_long_ago_is_unknown_whatever_the_calendar_says(
+    metrics: Metrics, read: Reader, clock: FakeClock
+) -> None:
+    metrics.canary_changed(change(Event.SEEN, State.ARRIVED, Outcome.ARRIVED, round_trip=1.0))
+    metrics.run_finished(run("mx-them"))
+    clock.step(10 * 86400)
+    assert (read("path_up", "a"), read("probe_up", "mx-them")) == (1, 1)
+    clock.elapse(86400)
+    assert read("path_state", "a", "unknown") == 1
+    assert read("probe_state", "mx-them", "unknown") == 1
+    assert (read("path_up", "a"), read("probe_up", "mx-them")) == (None, None)
 
 
 def test_a_restart_shows_when_runs_ended_and_counts_nothing(metrics: Metrics, read: Reader) -> None:

@@ -141,7 +141,7 @@ async def test_nxdomain_and_no_data_are_kept_apart_and_carry_their_negative_ttl(
 
 
 OUTCOMES = [
-    (Misbehaviour.SERVFAIL, DnsStatus.SERVFAIL, Reason.SERVFAIL, Owner.RECEIVER_DNS, True),
+    (Misbehaviour.SERVFAIL, DnsStatus.SERVFAIL, Reason.SERVFAIL, Owner.RESOLVER, True),
     (Misbehaviour.BOGUS, DnsStatus.DNSSEC_BOGUS, Reason.DNSSEC_BOGUS, Owner.RECEIVER_DNS, False),
     (Misbehaviour.NXDOMAIN, DnsStatus.NXDOMAIN, Reason.NXDOMAIN, Owner.RECEIVER_DNS, False),
     (Misbehaviour.REFUSED, DnsStatus.REFUSED, Reason.REFUSED, Owner.RESOLVER, True),
