@@ -51,7 +51,14 @@ def _figure(name: str, pairs: list[tuple[float, float]]) -> Measured:
 
 async def _diagnosis(resolver: str, port: int, only: str | None) -> Diagnosis:
     """As the command makes it, without its view."""
-    typed = Typed(WIDE, resolver=(resolver,), smtp_port=port, helo="probe.test", only=only)
+    typed = Typed(
+        WIDE,
+        resolver=(resolver,),
+        smtp_port=port,
+        helo="probe.test",
+        only=only,
+        allow_loopback=True,
+    )
     request = read_request(typed)
     net = build_net(request, SYSTEM_CLOCK)
     return await diagnose(net, request, _unheard, asyncio.Event())

@@ -51,7 +51,7 @@ class CanaryEvent:
     sighting: Sighting | None = None
     sending: ProbeResult | None = None
     folders: str = ""
-    """Where it was looked for, in words."""
+    """Where it was looked for, or why that could not be done, in words."""
 
 
 def step(record: CanaryRecord, happening: CanaryEvent) -> Change:
@@ -156,9 +156,16 @@ def _failure(
     if happening.sighting is not None and happening.sighting.placement in _HELD_BACK:
         seen = happening.sighting
         detail = f"{_HELD_BACK[seen.placement]}: {one_line(seen.place.folder)}"
-    if is_vain and happening.folders:  # which folders were looked at is part of the statement
-        detail = one_line(f"{detail} ({happening.folders})")
+    if happening.folders:
+        detail = one_line(f"{detail}{_looked_for(happening)}")
     return Failure(phase, reason, detail, owner_of(phase, reason), is_transient=False)
+
+
+def _looked_for(happening: CanaryEvent) -> str:
+    """Where: that is part of the statement that it was not there. Or why it could not be done."""
+    if happening.event is Event.LOOKED_IN_VAIN:
+        return f" ({happening.folders})"
+    return f": {happening.folders}" if happening.event is Event.COULD_NOT_LOOK else ""
 
 
 def _has_sender_spoken(record: CanaryRecord) -> bool:

@@ -157,7 +157,8 @@ class Ledger:
         """Settle canaries that have waited long enough, at most 1,000 per call.
 
         `looked`: mailbox -> when the last look at all its folders began; mailboxes that cannot be
-        read now are missing. `folders`: mailbox -> the folders that are read there, in words.
+        read now are missing. `folders`: mailbox -> the folders that are read there, or why none
+        is, in words.
 
         A canary is lost if that look came `lost_after` or more after it was handed over. It is
         untestable if its mailbox still cannot be read after GIVE_UP_AFTER times `lost_after`. A

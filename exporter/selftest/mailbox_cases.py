@@ -50,6 +50,12 @@ def mailbox_cases(props: Props) -> Iterator[Case]:
         "mailbox.certificate_untrusted",
         target=lenient,
     )
+    old = replace(
+        base, servers={FIRST: replace(good, context=props.authority.with_group(1024, IMAP_HOST))}
+    )
+    yield _case(
+        "the group is small, and need not be large", old, "mailbox.tls_weak", target=lenient
+    )
     two = replace(base, zones={DOMAIN: f"{ZONE}imap AAAA {OVER_V6}\n"}, servers={OVER_V6: good})
     unusable = "mailbox.address_unusable"
     yield _case("one of two addresses refuses", two, (unusable, Status.WARNING))

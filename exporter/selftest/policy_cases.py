@@ -344,6 +344,13 @@ def _certificates(world: _World) -> Iterator[Case]:
         ),
         ("the key is weak", authority.weak(MX), ("tls.weak_certificate",)),
         (
+            "TLS 1.0 is the newest version",
+            authority.of_version(ssl.TLSVersion.TLSv1, MX),
+            ("smtp.tls.weak",),
+        ),
+        ("the group has 1024 bits", authority.with_group(1024, MX), ("smtp.tls.weak",)),
+        ("the group has 2048 bits", authority.with_group(2048, MX), ()),
+        (
             "a chain through an authority between is in order",
             authority.through_intermediate(MX, days=90),
             (),

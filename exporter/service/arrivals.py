@@ -106,8 +106,8 @@ class Arrivals(Subscriber):
         return {name: looked for name, looked in looks.items() if looked is not None}
 
     def folders(self) -> dict[str, str]:
-        """The folders that are read in each mailbox, in words."""
-        return {name: watcher.folders_read for name, watcher in self._watchers.items()}
+        """The folders that are read in each mailbox, or why it cannot be read, in words."""
+        return {name: watcher.reading for name, watcher in self._watchers.items()}
 
     async def _begin(self, mailbox: Mailbox) -> None:
         kind = MAILBOXES[mailbox.kind]

@@ -231,8 +231,10 @@ class MailboxWatcher:
             LOG.warning("mailbox %s: %s", self.name, remark.text)
 
     @property
-    def folders_read(self) -> str:
-        """The folders that are read, in words; says where none of them is Junk."""
+    def reading(self) -> str:
+        """The folders that are read, in words, and that none of them is Junk; or the failure."""
+        if self.state.failure is not None:
+            return self.state.failure.detail
         names = ", ".join(sorted(self._following)) or "none"
         return (
             f"folders read: {names}"

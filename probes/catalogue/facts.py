@@ -118,6 +118,7 @@ AREAS: Mapping[str, tuple[Fact, ...]] = {
         Fact("tls.version", _TEXT, "The version of TLS in use."),
         Fact("tls.cipher", _TEXT, "The cipher in use."),
         Fact("tls.server_name", _TEXT, "The name that was asked for and is looked for."),
+        Fact("tls.weaknesses", _TEXTS, "What is weak about the session: version, cipher, group."),
         Fact("tls.trusted", _FLAG, "Whether the chain, the time and the name all hold."),
         Fact("tls.untrusted_reason", _TEXT, "The reason not to trust the certificate.", True),
         Fact("tls.certificate_sha256", _TEXT, "The SHA-256 of the server's certificate.", True),

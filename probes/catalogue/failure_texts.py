@@ -153,10 +153,11 @@ _OF_NETWORK = (
     Ending(
         Reason.UNREACHABLE,
         (Phase.CONNECT, *WIRE),
-        "the network says that there is no way to the server",
+        "there is no way to the server",
         "Mail waits until there is one; senders with another way may not notice.",
-        "Follow the route to {address} (`traceroute {address}`); where only this machine has no "
-        "way, as without IPv6, give it one.",
+        "Look at the address. Is it loopback, link-local or a metadata service? Publish the public "
+        "address of the host instead. Else follow the route (`traceroute {address}`); where only "
+        "this machine has no way, as without IPv6, give it one.",
         "RFC 5321 §4.5.4.1",
     ),
     Ending(

@@ -39,6 +39,18 @@ CERTIFICATE_UNTRUSTED = Entry(
     always(Status.WARNING),
 )
 
+TLS_WEAK = Entry(
+    "mailbox.tls_weak",
+    "TLS works, and its version, cipher or key exchange is weak",
+    "Mail programs of today refuse such a server. It was accepted because `verify` is off.",
+    "Let the server offer TLS 1.2 and 1.3, ECDHE or a Diffie-Hellman group of 2048 bits, and AEAD "
+    "ciphers.",
+    _S_CLIENT,
+    "RFC 9325 §4.1",
+    Owner.RECEIVER_MAILBOX,
+    always(Status.WARNING),
+)
+
 ADDRESS_UNUSABLE = Entry(
     "mailbox.address_unusable",
     "An address of the IMAP server takes no connection while another one does",

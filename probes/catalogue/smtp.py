@@ -75,6 +75,19 @@ EHLO_REFUSED = Entry(
     is_beside_failure=True,
 )
 
+TLS_WEAK = Entry(
+    "smtp.tls.weak",
+    "TLS works, and its version, cipher or key exchange is weak",
+    "Relays take it, because the other choice is clear text. Senders that insist on TLS 1.2 and "
+    "strong keys fail: they send in clear, or, bound by MTA-STS or DANE, not at all.",
+    "Let the server offer TLS 1.2 and 1.3, ECDHE or a Diffie-Hellman group of 2048 bits, and AEAD "
+    "ciphers; update it where it cannot.",
+    S_CLIENT,
+    "RFC 9325 §4.1",
+    Owner.RECEIVER_MX,
+    always(Status.WARNING),
+)
+
 MECHANISM_REFUSED = Entry(
     "smtp.auth.mechanism_refused",
     "The server offers a way to authenticate and does not understand it",

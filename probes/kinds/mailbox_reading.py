@@ -118,6 +118,9 @@ async def _secure(net: Net, target: MailboxTarget, session: ImapSession, trace: 
     if facts is not None:
         trace.facts.note(facts.as_facts())
         trace.remember(Aspect.CERTIFICATE, target.host, facts.summary)
+        if facts.weaknesses:
+            weak = "; ".join(facts.weaknesses)
+            trace.findings.append(mailboxes.TLS_WEAK.found(Status.WARNING, target.host, weak))
         if not facts.trusted:
             detail = one_line(f"{facts.untrusted_reason}: {facts.detail}")
             trace.findings.append(

@@ -23,7 +23,7 @@ Route = Callable[[str, int], tuple[str, int]]
 
 
 _EFFECTS = {
-    Danger.LOOPBACK: "everybody who connects there reaches himself",
+    Danger.LOOPBACK: "a sender that connects there reaches itself (`allow_loopback` permits it)",
     Danger.LINK_LOCAL: "no other network reaches a host there",
     Danger.METADATA: "machines of a cloud reach their own data there, and nobody else anything",
     Danger.MULTICAST: "no connection to it is possible",

@@ -91,7 +91,8 @@ class Command:
         """True if this is what the command was given for: not the news of another message."""
         if self.wanted is None or unread.name not in _KEYWORDS.get(self.wanted, ()):
             return False
-        return self.wanted is not Fetch or b"BODY[" in unread.octets.upper()
+        # RFC 3501 §6.4.8: what answers UID FETCH names the UID; news of flags need not
+        return self.wanted is not Fetch or b"UID " in unread.octets.upper()
 
 
 class Dialogue:

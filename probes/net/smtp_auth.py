@@ -72,13 +72,18 @@ async def _plain(exchange: Exchange, message: bytes) -> Reply:
             return await exchange(235, b"AUTH", b"PLAIN", message)
         except ProbeFailure as failure:
             reply = failure.reply
-            if reply is None or not (reply.code == 334 or _wants_no_initial(reply)):
+            if reply is None or not (_asks_again(reply) or _wants_no_initial(reply)):
                 raise
             if reply.code == 334:  # it took no notice of the initial response and asks for it
                 return await exchange(235, message)
     # RFC 4954 §4: an initial response that does not fit the line is sent by itself
     await exchange(334, b"AUTH", b"PLAIN")
     return await exchange(235, message)
+
+
+def _asks_again(reply: Reply) -> bool:
+    """True for an empty challenge, as the one before the first response, RFC 4954 §4."""
+    return reply.code == 334 and not reply.text.strip()
 
 
 def _wants_no_initial(reply: Reply) -> bool:

@@ -249,8 +249,19 @@ async def _handshake(
         facts = await session.handshake(context, server.host)
     trace.facts.note(facts.as_facts())
     trace.remember(Aspect.CERTIFICATE, server.host, facts.summary)
+    trace.findings.extend(weak_session(facts, Subject.of(server.host)))
     if not facts.trusted:
         trace.findings.append(untrusted(facts, server.tls))
+
+
+def weak_session(facts: TlsFacts, where: Subject) -> tuple[Finding, ...]:
+    """The finding about a session that was accepted and is weak; the gravest reference first."""
+    if not facts.weaknesses:
+        return ()
+    is_old = "deprecated" in facts.weaknesses[0]
+    reference = "RFC 8996 §4" if is_old else None
+    evidence = "; ".join(facts.weaknesses)
+    return (smtp.TLS_WEAK.found(Status.WARNING, where, evidence, reference=reference),)
 
 
 def untrusted(

@@ -100,6 +100,8 @@ class HostView:
     dane: DaneState = DaneState.ABSENT
     requiretls: bool = False
     trouble: str = ""
+    weak: str = ""
+    """What is weak about its TLS, for people."""
     dane_why: str = "no TLSA record"
 
 
@@ -159,12 +161,22 @@ def _consequence(sender: Sender, view: DomainView) -> Consequence:
         step = judge(view, host)
         # RFC 5321 §5.1: hosts are tried in their order; one that is unknown to us leaves it open
         if step.outcome.is_delivery or step.outcome is Outcome.UNTESTABLE:
-            return Consequence(sender, step.outcome, host.name, step.rule, step.why)
+            why = step.why + _weakly(sender, host, step.outcome)
+            return Consequence(sender, step.outcome, host.name, step.rule, why)
         refused.append((host, step))
     if not refused:
         return Consequence(sender, Outcome.DEFERRED, None, "RFC 5321 §4.5.4.1", "no host was found")
     host, worst = min(refused, key=lambda pair: pair[1].outcome is not Outcome.DEFERRED)
     return Consequence(sender, worst.outcome, None, worst.rule, f"{host.name}: {worst.why}")
+
+
+def _weakly(sender: Sender, host: HostView, outcome: Outcome) -> str:
+    """What senders do that refuse the host's weak TLS, RFC 9325 §3.1; "" where it is not weak."""
+    if not host.weak or outcome not in (Outcome.AUTHENTICATED, Outcome.ENCRYPTED):
+        return ""
+    is_bound = outcome is Outcome.AUTHENTICATED or sender is Sender.DANE
+    do = "do not deliver" if is_bound else "send in clear"
+    return f"; TLS is weak ({host.weak}): senders that refuse it {do}"
 
 
 _BEFORE_HOSTS = {

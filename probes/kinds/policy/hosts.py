@@ -82,6 +82,7 @@ class Visit:
             dane=self.dane_state,
             requiretls=self.offer is not None and self.offer.offers("REQUIRETLS"),
             trouble="" if self.failure is None else self.failure.detail,
+            weak="" if self.tls is None else ", ".join(self.tls.weaknesses),
             dane_why=self._dane_why,
         )
 

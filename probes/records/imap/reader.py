@@ -140,7 +140,7 @@ def _read_fetch(sequence: int, values: tuple[Value, ...]) -> Fetch:
             sections[section[1]] = None if value is None else _octets(value)
     return Fetch(
         sequence,
-        _optional_number(said.get("UID")),
+        _number(said["UID"]) if "UID" in said else None,
         _flags(said.get("FLAGS")),
         _optional_number(said.get("RFC822.SIZE")),
         _internal_date(said.get("INTERNALDATE")),

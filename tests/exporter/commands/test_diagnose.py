@@ -18,7 +18,7 @@ from tests.support.processes import MAILCANARY, finished, started
 
 pytestmark = pytest.mark.slow("starts the program as a process")
 
-DIAGNOSE = (*MAILCANARY, "diagnose")
+DIAGNOSE = (*MAILCANARY, "diagnose", "--allow-loopback")
 SCREEN = {"COLUMNS": "100"}
 ZONE = "@ MX 10 mx1\nmx1 A 127.0.0.1"
 

@@ -23,6 +23,7 @@ from probes.mailboxes.interface import (
     News,
     Place,
     Placement,
+    Remark,
     Report,
 )
 from probes.result import Failure, Owner, Phase, ProbeFailure, Reason
@@ -311,3 +312,33 @@ async def test_any_other_failure_is_tried_again_soon() -> None:
     reset = Failure(Phase.CONNECT, Reason.CONNECTION_RESET, "", Owner.NETWORK, is_transient=True)
     for failure in (reset, failure_of_login(is_transient=True)):
         assert max(watcher.next_pause(failure) for _ in range(4)) <= 60.0
+
+
+async def test_an_oddity_of_the_server_is_logged_once_and_goes_no_further(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def session(watcher: MailboxWatcher, _: object, report: Report) -> None:
+        await report(INBOX_ALONE)
+        for _ in range(3):
+            await report(Remark("a search is not possible: NO"))
+            await report(look("INBOX", 1))
+        await forever()
+
+    rig = Rig(session)
+    await rig.until(lambda: len(rig.reports) == 3)
+    assert [record.message for record in caplog.records].count(
+        "mailbox inbox: a search is not possible: NO"
+    ) == 1
+    assert not any(isinstance(report, Remark) for report in rig.reports)
+
+
+async def test_the_folders_that_are_read_are_told_with_the_one_that_is_missing() -> None:
+    async def session(watcher: MailboxWatcher, _: object, report: Report) -> None:
+        await report(Following(frozenset({"INBOX", "Lists"}), has_junk=False))
+        await report(look("INBOX", 1))
+        await report(look("Lists", 1))
+        await forever()
+
+    rig = Rig(session)
+    await rig.until(lambda: len(rig.reports) == 2)
+    assert rig.watcher.reading == "no Junk folder known, folders read: INBOX, Lists"
