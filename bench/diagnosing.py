@@ -86,11 +86,11 @@ async def _first_line_ms() -> float:
     began = time.perf_counter()
     process = await asyncio.create_subprocess_exec(
         *(str(PROGRAM), "diagnose", "bench.test", "--resolver", SILENT, "--only", "mx"),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
     )
     try:
-        if process.stdout is None or not (line := await process.stdout.readline()):
+        if process.stderr is None or not (line := await process.stderr.readline()):
             raise WorkerError("diagnose said nothing")
         if not line.startswith(b"bench.test "):
             raise WorkerError(f"diagnose said {line!r}")

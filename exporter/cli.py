@@ -193,8 +193,20 @@ def explain(
 
 @app.command()
 def diagnose(  # noqa: PLR0913, PLR0917 - one parameter an option
-    target: Annotated[str, typer.Argument(metavar="DOMAIN|ADDRESS", help="What to diagnose.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print the whole tree as JSON.")] = False,
+    targets: Annotated[
+        list[str], typer.Argument(metavar="DOMAIN|ADDRESS", help="What to diagnose.")
+    ],
+    as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
+    form: Annotated[
+        str | None,
+        typer.Option("--format", metavar="F", help="text, json, markdown or html (for a ticket)."),
+    ] = None,
+    brief: Annotated[
+        bool, typer.Option("--brief", help="The verdict, and a line for each defect.")
+    ] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Add what was said in SMTP.")
+    ] = False,
     mail_from: Annotated[
         str | None, typer.Option("--from", metavar="ADDRESS", help="Envelope sender to ask for.")
     ] = None,
@@ -214,7 +226,9 @@ def diagnose(  # noqa: PLR0913, PLR0917 - one parameter an option
     source_address: Annotated[
         str | None, typer.Option(metavar="IP", help="Local address to connect from.")
     ] = None,
-    timeout: Annotated[str, typer.Option(metavar="D", help="Longest wait for an area.")] = "30s",
+    timeout: Annotated[
+        str, typer.Option(metavar="D", help="Longest wait for one server; an area takes twice it.")
+    ] = "30s",
     only: Annotated[
         str | None,
         typer.Option(metavar="LIST", help="Some areas only: mx,policy,sender,nameservers."),
@@ -228,23 +242,36 @@ def diagnose(  # noqa: PLR0913, PLR0917 - one parameter an option
         typer.Option(metavar="NAME", help="A name with broken signatures, to test the resolver."),
     ] = None,
     rcpt: Annotated[
-        bool, typer.Option("--rcpt", help="Ask whether the address and postmaster are taken.")
-    ] = False,
+        bool | None,
+        typer.Option(
+            "--rcpt/--no-rcpt",
+            help="Ask whether the address and postmaster are taken; an address is asked for "
+            "unless --no-rcpt.",
+            show_default=False,
+        ),
+    ] = None,
     catch_all: Annotated[
         bool, typer.Option("--catch-all", help="Ask for a recipient that cannot exist.")
     ] = False,
     open_relay: Annotated[
         bool, typer.Option("--open-relay", help="Ask for a recipient of another domain, ours.")
     ] = False,
+    allow_loopback: Annotated[
+        bool, typer.Option("--allow-loopback", help="Connect to hosts on this machine, too.")
+    ] = False,
 ) -> int:
     """Walk the way of mail to a domain as a sender does; show the faults and their remedies.
 
-    Sends no message. Exit code 0: nothing to mend, 1: warnings, 2: something is broken, 3: a
-    verdict could not be reached from here, 64: usage error.
+    Sends no message. An address is asked for with RCPT, a domain alone is not. The answer goes to
+    standard output, the steps to standard error. Exit code 0: nothing to mend, 1: warnings, 2:
+    something is broken, 3: a verdict could not be reached from here, 64: usage error.
     """
     options = {
-        "target": target,
+        "targets": tuple(targets),
         "as_json": as_json,
+        "format": form,
+        "brief": brief,
+        "verbose": verbose,
         "mail_from": mail_from,
         "sending_ip": tuple(sending_ip or ()),
         "helo": helo,
@@ -259,11 +286,12 @@ def diagnose(  # noqa: PLR0913, PLR0917 - one parameter an option
         "rcpt": rcpt,
         "catch_all": catch_all,
         "open_relay": open_relay,
+        "allow_loopback": allow_loopback,
     }
-    request = _load("exporter.diagnose.request", "prepare")(options)
-    if request is None:
+    orders = _load("exporter.diagnose.request", "prepare")(options)
+    if orders is None:
         return USAGE
-    return _command("exporter.commands.diagnose", "diagnose_now", request, as_json)
+    return _command("exporter.commands.diagnose", "diagnose_now", orders)
 
 
 @app.command()

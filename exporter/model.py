@@ -40,6 +40,8 @@ class ServiceOptions:
     site: str = ""
     log_format: str = "text"
     log_level: str = "info"
+    phase_histograms: bool = False
+    allow_loopback: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,14 @@ on stderr.
 import json
 import logging
 from pathlib import Path
+from typing import Any
 
 from exporter.commands.common import load_config, run_loop, set_up_logging
+from exporter.ledger.canary_findings import canary_findings
 from exporter.ledger.errors import LedgerError
 from exporter.ledger.lock import holder, sqlite_path
 from exporter.model import CanaryRecord, Config
-from exporter.reports.exit_codes import ExitCode, outcome_code, result_code
+from exporter.reports.exit_codes import ExitCode, canary_code, result_code
 from exporter.reports.in_flight import left_behind
 from exporter.reports.story import failure_remedy, story_now
 from exporter.service.manual_run import (
@@ -108,12 +110,14 @@ class _View(Progress):
                 self._console.print("nothing was sent: the mailbox cannot be read")
                 self._console.print(failure_view(story.mailbox_failure))
             return ExitCode.UNTESTABLE
-        if not self._as_json:
-            self._print(story, record, result)
-        return outcome_code(record.outcome)
-
-    def _print(self, story: CanaryStory, record: CanaryRecord, result: ProbeResult) -> None:
         documents = tuple(map(evidence_json, story.evidence))
+        if not self._as_json:
+            self._print(record, result, documents)
+        return canary_code(record, canary_findings(result, documents))
+
+    def _print(
+        self, record: CanaryRecord, result: ProbeResult, documents: tuple[dict[str, Any], ...]
+    ) -> None:
         remedy = self._remedy(record, result, record.failure)
         view = canary_view(record, result, documents, self._console.width, remedy)
         self._console.print(view)

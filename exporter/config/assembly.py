@@ -288,6 +288,7 @@ def _service_options(keys: ServiceKeys, directory: FileSystemPath) -> ServiceOpt
         ehlo_name=Host(str(keys.ehlo_name)),
         resolvers=None if keys.resolvers == "system" else keys.resolvers,
         source_address=keys.source_address,
+        allow_loopback=keys.allow_loopback,
         ca_file=keys.ca_file,
         max_concurrent=keys.max_concurrent,
         max_concurrent_per_host=keys.max_concurrent_per_host,
@@ -296,4 +297,5 @@ def _service_options(keys: ServiceKeys, directory: FileSystemPath) -> ServiceOpt
         site=keys.site or "",
         log_format=keys.log_format,
         log_level=keys.log_level,
+        phase_histograms=keys.phase_histograms,
     )

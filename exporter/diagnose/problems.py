@@ -9,7 +9,7 @@ from datetime import datetime
 from exporter.diagnose.comparison import mended_by
 from exporter.diagnose.diagnosis import AreaResult, Diagnosis
 from exporter.diagnose.explained import unexplained
-from exporter.reports.advice import Vantage
+from exporter.reports.advice import DIAGNOSE_OPTIONS, Vantage
 from probes.catalogue import ENTRIES, mx, owner_of_finding, tls_policies
 from probes.catalogue.entry import Entry
 from probes.catalogue.failure_ending import VERIFY
@@ -207,7 +207,8 @@ def _because(texts: Entry, failure: Failure | None) -> Entry:
         return texts
     of_failure = failure_entry(failure.phase, failure.reason)
     if texts.code == mx.ADDRESS_UNUSABLE.code:
-        remedy = f"{of_failure.remedy} Or take {{address}} out of the DNS."
+        or_else = " Or take {address} out of the DNS." if _may_go(failure) else ""
+        remedy = f"{of_failure.remedy}{or_else}"
         return replace(texts, remedy=remedy, verify=of_failure.verify or texts.verify)
     if texts.code == mx.HOST_UNRESOLVED.code and failure.reason not in _NO_ADDRESS:
         return replace(texts, remedy=of_failure.remedy, verify=of_failure.verify)
@@ -219,6 +220,16 @@ def _because(texts: Entry, failure: Failure | None) -> Entry:
         remedy = of_failure.remedy.replace("{port}", "443")
         return replace(texts, remedy=remedy, verify=verify)
     return texts
+
+
+def _may_go(failure: Failure) -> bool:
+    """True for an address that may be gone for good: nothing answers, or it refuses everything.
+
+    One that answers 4yz works, and so may one that this machine cannot try.
+    """
+    if failure.is_untestable or failure.owner is Owner.NETWORK:
+        return False
+    return failure.reply is None or not failure.reply.is_transient
 
 
 def _for_owner(texts: Entry, owner: Owner) -> Entry:
@@ -243,4 +254,5 @@ def _vantage(diagnosis: Diagnosis, one: AreaResult, net: Net) -> Vantage:
         one.result.parts,
         {**facts, **one.result.facts},
         tuple(part for result in beside for part in result.parts),
+        names=DIAGNOSE_OPTIONS,
     )

@@ -62,8 +62,12 @@ def _trouble(
     noun: str, one: PathStatus | JobStatus | MailboxStatus, state: str, failure: Failure | None
 ) -> str:
     text = f"{noun} {one.name} {state}"
+    if isinstance(one, PathStatus) and one.outcome is not None:
+        text += f" ({one.outcome})"
     if failure is not None:
         text += f": {failure.phase} {failure.reason}, owner {failure.owner}: {failure.detail}"
+    for finding in () if isinstance(one, MailboxStatus) else one.findings[:1]:
+        text += f"; {finding.status}: {finding.code}"
     return _plain(text)
 
 

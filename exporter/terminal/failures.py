@@ -2,14 +2,14 @@
 
 from rich.text import Text
 
-from exporter.reports.wording import visible
+from exporter.reports.wording import owner_words, visible
 from probes.result import Failure
 
 
 def failure_view(failure: Failure, remedy: str = "") -> Text:
     """Phase, reason, owner, detail, the reply if the detail does not quote it, and the remedy."""
     line = Text(f"{failure.phase}: {failure.reason}", style="bold red")
-    line.append(f"  owner: {failure.owner}", style="default")
+    line.append(f"  owner: {owner_words(failure.owner)}", style="default")
     line.append(", may pass by itself" if failure.is_transient else "", style="dim")
     line.append(f"\n{visible(failure.detail)}", style="default")
     reply = failure.reply

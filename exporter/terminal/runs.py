@@ -7,8 +7,9 @@ from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
+from exporter.ledger.canary_findings import canary_findings
 from exporter.model import CanaryRecord
-from exporter.reports.exit_codes import ExitCode, outcome_code, result_code
+from exporter.reports.exit_codes import ExitCode, canary_code, result_code
 from exporter.reports.timeline import timed, way
 from exporter.reports.wording import milliseconds, visible
 from exporter.terminal.failures import failure_view
@@ -55,7 +56,7 @@ def canary_view(
     remedy: str = "",
 ) -> RenderableType:
     """A canary's way from the first step of its sending to the mailbox."""
-    code = outcome_code(record.outcome)
+    code = canary_code(record, canary_findings(result, evidence))
     outcome = record.outcome or record.state
     blocks: list[RenderableType] = [waterfall(way(result, record, evidence), width)]
     blocks.extend(finding_line(finding) for finding in result.findings)

@@ -104,8 +104,15 @@ AREAS: Mapping[str, tuple[Fact, ...]] = {
             for fact in (
                 Fact(f"rcpt.{question}", _TEXT, f"The server's answer about {recipient}."),
                 Fact(f"rcpt.{question}.asked", _TEXT, f"The address that stood for {recipient}."),
+                Fact(f"rcpt.{question}.said", _TEXT, f"The reply that decided about {recipient}."),
             )
         ),
+    ),
+    "Handing over": (
+        Fact("handover.host", _TEXT, "The host that the content of the message was given to."),
+        Fact("handover.party", _TEXT, "The owner of that host: `relay` or `receiver_mx`."),
+        Fact("handover.queue_id", _TEXT, "The name of the message at that host, from its reply."),
+        Fact("handover.commands", _TEXTS, "Commands to look the message up at that host."),
     ),
     "TLS and certificates": (
         Fact("tls.version", _TEXT, "The version of TLS in use."),

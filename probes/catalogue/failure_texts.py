@@ -15,6 +15,16 @@ _OF_DNS = (
     ),
     Ending(
         Reason.NXDOMAIN,
+        (Phase.EVALUATE,),
+        "the domain does not exist",
+        "Receivers refuse or distrust mail that names it, and senders bounce all mail to it.",
+        "Register {domain}, or have the parent zone delegate it again; look for a typing error "
+        "and for a registration that has run out.",
+        "RFC 5321 §5.1",
+        "dig @{resolver} SOA {domain}",
+    ),
+    Ending(
+        Reason.NXDOMAIN,
         LOOKUPS,
         "a name that is needed does not exist",
         "Every step that depends on the name cannot go on.",
@@ -37,6 +47,15 @@ _OF_DNS = (
         "Every step that depends on the record cannot go on.",
         "Publish A and AAAA records of {host}, or correct the record that names it.",
         "RFC 2308 §2.2",
+    ),
+    Ending(
+        Reason.SERVFAIL,
+        (Phase.DNS_MX,),
+        "a look-up failed: the resolver got no usable answer",
+        "Senders defer all mail for as long as it lasts.",
+        "Have the name servers of {domain} answer: servers that are away, a delegation to servers "
+        "that do not know the zone and broken DNSSEC look like this.",
+        "RFC 1035 §4.1.1",
     ),
     Ending(
         Reason.SERVFAIL,
@@ -79,7 +98,7 @@ _OF_DNS = (
         "our resolver did not answer in time",
         "Nothing is known about the question it was asked.",
         "Find out why our own resolver, {resolver}, has no answer, or choose another one with "
-        "`--resolver` (`resolvers` of the service).",
+        "{resolver_option}.",
         "RFC 1035 §7.2",
     ),
     Ending(
@@ -153,10 +172,10 @@ _OF_NETWORK = (
     Ending(
         Reason.TIMEOUT,
         (*WIRE, Phase.EVALUATE, Phase.TRANSIT, Phase.ARRIVAL),
-        "the time was over before <step> had an end",
-        "Senders wait for minutes, and the server's slots are taken meanwhile.",
+        "we ended the wait before <step> had an end",
+        "Senders wait for minutes, and may succeed; mail is late by that time.",
         "Look at the load of the server at {address} and at the look-ups it makes for a client "
-        "(reverse DNS, block lists); a longer `--timeout` tells slow from silent.",
+        "(reverse DNS, block lists); a longer {time_option} tells slow from silent.",
         "RFC 5321 §4.5.3.2",
     ),
 )

@@ -11,7 +11,7 @@ ADDRESS_UNUSABLE = Entry(
     "An address of an MX host does not take mail while another one does",
     "Senders try the addresses one after the other: mail is late by a timeout or more, and one "
     "more failure away from not coming at all.",
-    "Repair the server at {address}, or take its address or MX record out of the DNS.",
+    "Repair the server at {address}, or what stands between it and its senders.",
     SWAKS_EHLO,
     "RFC 5321 §5.1",
     Owner.RECEIVER_MX,
@@ -130,7 +130,7 @@ HOST_UNRESOLVED = Entry(
     "mx.host_unresolved",
     "An MX host has no address",
     "Nobody can deliver there; when it is the only host, mail is deferred or bounced.",
-    "Publish A and AAAA records of the host, or remove its MX record.",
+    "Publish A and AAAA records of {host}, or let the MX record name a host that has them.",
     DIG_ADDRESSES,
     "RFC 5321 §5.1",
     Owner.RECEIVER_DNS,

@@ -39,7 +39,7 @@ ADDRESS_UNUSABLE = Entry(
     "smtp.address_unusable",
     "An address of the submission server takes no connection while another one does",
     "Mail programs wait for a timeout before they try the next address.",
-    "Repair the server at that address or take it out of the DNS.",
+    "Repair the server at that address; one that is gone for good leaves the DNS.",
     SWAKS_EHLO,
     "RFC 5321 §5.1",
     Owner.RECEIVER_MX,
@@ -70,6 +70,18 @@ EHLO_REFUSED = Entry(
     "esmtp` is a common cause).",
     SWAKS_EHLO,
     "RFC 5321 §3.2",
+    Owner.RECEIVER_MX,
+    always(Status.WARNING),
+    is_beside_failure=True,
+)
+
+MECHANISM_REFUSED = Entry(
+    "smtp.auth.mechanism_refused",
+    "The server offers a way to authenticate and does not understand it",
+    "Mail programs that try it first, and no other, cannot send.",
+    "Let the server offer in its answer to EHLO only the mechanisms that it supports.",
+    SWAKS_EHLO,
+    "RFC 4954 §3",
     Owner.RECEIVER_MX,
     always(Status.WARNING),
     is_beside_failure=True,

@@ -8,6 +8,7 @@ from probes.canary.dkim_selectors import LearntSelector
 from probes.canary.message import Canary
 from probes.mailboxes.interface import Cursor, Interest, Report
 from probes.net import Net
+from probes.parties import RELAY, Party
 from probes.result import Aspect, Phase
 from probes.trace import Trace
 
@@ -33,6 +34,12 @@ class Diagnosed:
 
     counts_addresses: bool = False
     """True if the sentence says how many addresses took the session."""
+
+    tells_basis: bool = False
+    """True if it tells what all areas rest on: that the domain exists, and a resolver answers."""
+
+    rests_on_hosts: bool = False
+    """True if it judges what MX hosts serve: without one that can be tried it was not tested."""
 
     asks_of_mx_hosts: bool = True
     """True if names without an address are MX hosts, False if they are name servers."""
@@ -72,6 +79,9 @@ class RouteKind:
     host: Callable[[Any, Canary], str]
     phases: tuple[Phase, ...] = ()
     """Phases that are shown at zero from the start; others appear with their first run."""
+
+    party: Party = RELAY
+    """The party that takes the message, and owns what happens to it there."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from probes.kinds import mailbox_reading, mx, nameservers, submission
 from probes.kinds.policy import probe as policy
 from probes.kinds.sender import probe as sender
 from probes.mailboxes.imap import watch as imap
+from probes.parties import RECEIVER
 from probes.registry.plugins import PluginTable
 from probes.registry.row_types import Diagnosed, Kind, MailboxKind, RouteKind
 from probes.result import Aspect, Phase
@@ -35,13 +36,14 @@ _MX = Kind(
     has_mx_metrics=True,
     diagnosed=Diagnosed(
         title="Receiving mail",
-        good="mail for {domain} is taken",
-        flawed="mail for {domain} is taken",
+        good="the mail servers of {domain} answer the handshake",
+        flawed="the mail servers of {domain} answer the handshake",
         broken="the mail servers of {domain} answer",
         bad="mail for {domain} cannot be delivered",
         bad_for_now="mail for {domain} is deferred now",
         shows=("tls", "ehlo", "rcpt"),
         counts_addresses=True,
+        tells_basis=True,
     ),
 )
 
@@ -74,9 +76,10 @@ _POLICY = Kind(
         flawed="what {domain} promises about TLS has defects, and mail is delivered all the same",
         broken="part of what {domain} promises about TLS is broken, and mail is delivered all the "
         "same",
-        bad="senders that hold {domain} to its word do not deliver",
-        bad_for_now="senders that hold {domain} to its word do not deliver now",
+        bad="senders that enforce the policies of {domain} do not deliver",
+        bad_for_now="senders that enforce the policies of {domain} do not deliver now",
         shows=("dane",),
+        rests_on_hosts=True,
     ),
 )
 
@@ -146,6 +149,7 @@ ROUTES = PluginTable(
             direct.hand_over,
             direct.host,
             phases=(Phase.DNS_MX, *_OPENING, *_TRANSACTION),
+            party=RECEIVER,
         ),
     },
 )

@@ -34,8 +34,9 @@ class MxState(StrEnum):
     """Result of the look-up of the domain's hosts."""
 
     FOUND = "found"
+    NO_DOMAIN = "no_domain"
     NONE = "none"
-    """No such domain, no hosts, or null MX."""
+    """Null MX."""
     FAILED = "failed"
     """Bogus, or the domain's servers fail."""
     UNTESTABLE = "untestable"
@@ -56,6 +57,8 @@ class TlsState(StrEnum):
     """It answers 5yz before a sender can ask for anything."""
     REFUSED_FOR_NOW = "refused_for_now"
     """The same with 4yz."""
+    TOO_SLOW = "too_slow"
+    """We ended the wait; senders wait longer."""
     UNTESTABLE = "untestable"
 
 
@@ -165,6 +168,7 @@ def _consequence(sender: Sender, view: DomainView) -> Consequence:
 
 
 _BEFORE_HOSTS = {
+    MxState.NO_DOMAIN: _Step(Outcome.BOUNCED, "RFC 5321 §5.1", "the domain does not exist"),
     MxState.NONE: _Step(Outcome.BOUNCED, "RFC 5321 §5.1", "the domain takes no mail"),
     MxState.FAILED: _Step(
         Outcome.DEFERRED, "RFC 5321 §5.1", "the domain's hosts cannot be looked up"
@@ -189,6 +193,10 @@ _WITHOUT_SESSION: Mapping[TlsState, tuple[Outcome | None, str, str]] = {
     # RFC 5321 §4.2.1: what was answered 5yz is not to be tried again as it is
     TlsState.REFUSED: (Outcome.BOUNCED, "RFC 5321 §4.2.1", "it refuses for good"),
     TlsState.REFUSED_FOR_NOW: (Outcome.DEFERRED, "RFC 5321 §4.2.1", "it refuses for now"),
+    TlsState.TOO_SLOW: (
+        *(Outcome.UNTESTABLE, "RFC 5321 §4.5.3.2"),
+        "we ended the wait, and senders wait for minutes",
+    ),
     TlsState.UNTESTABLE: (Outcome.UNTESTABLE, "RFC 5321 §5.1", "it could not be tried from here"),
 }
 

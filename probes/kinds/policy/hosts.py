@@ -1,7 +1,7 @@
 """Every address of every MX host as a sender that cares for TLS meets it."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -54,7 +54,10 @@ class Host:
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """Result of a visit to one address; `address` is None where the host has none."""
+    """Result of a visit to one address; `address` is None where the host has none.
+
+    `is_early` is True where we ended the wait before senders would.
+    """
 
     host: Host
     address: str | None
@@ -62,6 +65,7 @@ class Visit:
     tls: TlsFacts | None = None
     offer: Ehlo | None = None
     dane: DaneVerdict | None = None
+    is_early: bool = False
 
     @property
     def subject(self) -> Subject:
@@ -91,6 +95,8 @@ class Visit:
             return TlsState.UNTESTABLE
         if failure.phase in (Phase.STARTTLS, Phase.TLS):
             return TlsState.FAILED
+        if self.is_early:
+            return TlsState.TOO_SLOW
         if failure.phase is Phase.DNS_ADDRESS:
             return TlsState.NO_ADDRESS if failure.reason in _NOWHERE else TlsState.UNRESOLVED
         if failure.reply is None or failure.reply.is_positive:
@@ -204,7 +210,21 @@ async def _visit(
             finally:
                 visit = _judged(net, domain, visit)
                 part.facts.note(_facts(net, visit))
-    return replace(visit, failure=failure)
+    is_early = failure is not None and _is_early(failure, options.address_timeout)
+    return replace(visit, failure=failure, is_early=is_early)
+
+
+_SENDERS_WAIT: Mapping[Phase, float] = {
+    Phase.CONNECT: 30.0,  # what usual senders do; no standard says it
+    Phase.GREETING: 300.0,  # RFC 5321 §4.5.3.2.1
+    Phase.EHLO: 300.0,
+}
+"""Seconds after which senders give up."""
+
+
+def _is_early(failure: Failure, patience: float) -> bool:
+    is_wait = failure.reason is Reason.TIMEOUT
+    return is_wait and patience < _SENDERS_WAIT.get(failure.phase, 0.0)
 
 
 def _said(subject: Subject, failure: Failure, error: ProbeFailure) -> Iterator[Finding]:

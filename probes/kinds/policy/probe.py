@@ -125,7 +125,9 @@ async def _find_mx(net: Net, domain: str, trace: Trace) -> MxHosts:
 
 
 def _mx_state(failure: ProbeFailure) -> MxState:
-    if failure.reason in (Reason.NXDOMAIN, Reason.NULL_MX):
+    if failure.reason is Reason.NXDOMAIN:
+        return MxState.NO_DOMAIN
+    if failure.reason is Reason.NULL_MX:
         return MxState.NONE
     is_ours = failure.to_failure(Phase.DNS_MX).is_untestable
     return MxState.UNTESTABLE if is_ours else MxState.FAILED
