@@ -65,7 +65,8 @@ def _trouble(
     if isinstance(one, PathStatus) and one.outcome is not None:
         text += f" ({one.outcome})"
     if failure is not None:
-        text += f": {failure.phase} {failure.reason}, owner: {owner_words(failure.owner)}: {failure.detail}"
+        owner = owner_words(failure.owner)
+        text += f": {failure.phase} {failure.reason}, owner: {owner}: {failure.detail}"
     for finding in () if isinstance(one, MailboxStatus) else one.findings[:1]:
         text += f"; {finding.status}: {finding.code}"
     return _plain(text)
