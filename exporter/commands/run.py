@@ -5,7 +5,6 @@ on stderr.
 import json
 import logging
 from pathlib import Path
-from typing import Any
 
 from exporter.commands.common import load_config, run_loop, set_up_logging
 from exporter.ledger.canary_findings import canary_findings
@@ -110,14 +109,13 @@ class _View(Progress):
                 self._console.print("nothing was sent: the mailbox cannot be read")
                 self._console.print(failure_view(story.mailbox_failure))
             return ExitCode.UNTESTABLE
-        documents = tuple(map(evidence_json, story.evidence))
         if not self._as_json:
-            self._print(record, result, documents)
+            self._print(story, record, result)
+        documents = tuple(map(evidence_json, story.evidence))
         return canary_code(record, canary_findings(result, documents))
 
-    def _print(
-        self, record: CanaryRecord, result: ProbeResult, documents: tuple[dict[str, Any], ...]
-    ) -> None:
+    def _print(self, story: CanaryStory, record: CanaryRecord, result: ProbeResult) -> None:
+        documents = tuple(map(evidence_json, story.evidence))
         remedy = self._remedy(record, result, record.failure)
         view = canary_view(record, result, documents, self._console.width, remedy)
         self._console.print(view)

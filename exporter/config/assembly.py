@@ -294,8 +294,8 @@ def _service_options(keys: ServiceKeys, directory: FileSystemPath) -> ServiceOpt
         max_concurrent_per_host=keys.max_concurrent_per_host,
         keep_runs=keys.keep_runs,
         probe_targets=keys.probe_targets,
+        phase_histograms=keys.phase_histograms,
         site=keys.site or "",
         log_format=keys.log_format,
         log_level=keys.log_level,
-        phase_histograms=keys.phase_histograms,
     )

@@ -75,6 +75,9 @@ class ServiceKeys:
     probe_targets: tuple[Domain, ...] = option(
         "Domains that `/probe` may be asked for, beside those of the jobs and paths.", ()
     )
+    phase_histograms: bool = option(
+        "Give `/metrics` a histogram of every phase, some 300 series more for each path.", False
+    )
     site: SiteName | None = option(
         "Name of this monitor, a part of every token: another monitor at the same mailbox leaves "
         "its canaries alone. At most 16 letters and digits.",
@@ -82,9 +85,6 @@ class ServiceKeys:
     )
     log_format: LogFormat = option("Form of a line of the log.", "text")
     log_level: LogLevel = option("Least level of a line of the log.", "info")
-    phase_histograms: bool = option(
-        "Give `/metrics` a histogram of every phase, some 300 series more for each path.", False
-    )
 
 
 @dataclass(frozen=True, slots=True)
