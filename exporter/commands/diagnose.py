@@ -2,14 +2,13 @@
 
 import asyncio
 import json
-import os
 import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from exporter.commands.common import run_loop
-from exporter.config import ConfigError, load
+from exporter.config import ConfigError, load_to_look
 from exporter.diagnose.comparison import remembered_in
 from exporter.diagnose.diagnosis import Diagnosis, Remembered, areas_of, build_net, diagnose
 from exporter.diagnose.document import document, several
@@ -96,7 +95,7 @@ def _with_known_selectors(request: Request) -> tuple[Request, tuple[Remembered, 
     """Add the stored values of a service's canaries and jobs. Raises ConfigError."""
     if request.config is None:
         return request, ()
-    config = load(Path(request.config), os.environ)
+    config, _ = load_to_look(Path(request.config))  # no secret is needed to read the ledger
     try:
         with reading(config.service.ledger) as reader:
             learnt = reader.selectors(request.domain, SYSTEM_CLOCK.utc())

@@ -23,7 +23,7 @@ from exporter.demo.world import MailWorld
 from exporter.ledger.ledger import Ledger
 from exporter.model import CanaryRecord, Change, Config
 from exporter.reports.exit_codes import ExitCode
-from exporter.reports.wording import milliseconds
+from exporter.reports.wording import milliseconds, owner_words
 from exporter.service.publisher import Subscriber
 from exporter.service.service import Service
 from exporter.terminal.text import complain, say
@@ -100,7 +100,7 @@ class Board(Subscriber):
             yield Text(f"  {path.summary}", style="dim")
             failure = self._failure(path.name)
             if failure is not None:
-                why = f"  → {failure.phase} {failure.reason}, owner {failure.owner}"
+                why = f"  → {failure.phase} {failure.reason}, owner: {owner_words(failure.owner)}"
                 yield Text(why, style="red", no_wrap=True, overflow="ellipsis")
 
     def _failure(self, path: str) -> Failure | None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from exporter.model import Config
 from exporter.reports.exit_codes import ExitCode
 from exporter.reports.status import JobStatus, MailboxStatus, PathStatus, Status, status_code
-from exporter.reports.wording import visible
+from exporter.reports.wording import owner_words, visible
 from probes.result import Failure
 
 _WORDS = {
@@ -62,8 +62,13 @@ def _trouble(
     noun: str, one: PathStatus | JobStatus | MailboxStatus, state: str, failure: Failure | None
 ) -> str:
     text = f"{noun} {one.name} {state}"
+    if isinstance(one, PathStatus) and one.outcome is not None:
+        text += f" ({one.outcome})"
     if failure is not None:
-        text += f": {failure.phase} {failure.reason}, owner {failure.owner}: {failure.detail}"
+        owner = owner_words(failure.owner)
+        text += f": {failure.phase} {failure.reason}, owner: {owner}: {failure.detail}"
+    for finding in () if isinstance(one, MailboxStatus) else one.findings[:1]:
+        text += f"; {finding.status}: {finding.code}"
     return _plain(text)
 
 

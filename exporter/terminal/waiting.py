@@ -2,6 +2,7 @@
 
 import sys
 import time
+from contextlib import suppress
 
 from exporter.reports.wording import age, visible
 from exporter.service.manual_run import Waiting
@@ -39,8 +40,9 @@ class WaitingLine:
             self._shown = ""
 
     def _write(self, text: str) -> None:
-        sys.stderr.write(text)
-        sys.stderr.flush()
+        with suppress(OSError):  # the terminal has gone; the run goes on
+            sys.stderr.write(text)
+            sys.stderr.flush()
 
 
 def _words(waiting: Waiting) -> str:

@@ -24,7 +24,9 @@ async def test_the_first_line_has_the_state_the_worst_and_perfdata(tmp_path: Pat
         first, *more = nagios_text(status, life.config).splitlines()
         text, _, perfdata = first.partition(" | ")
         assert int(status_code(status)) == 2
-        assert text.startswith("MAILCANARY CRITICAL - path out-in failing: rcpt rejected, owner ")
+        assert text.startswith(
+            "MAILCANARY CRITICAL - path out-in failing (rejected): rcpt rejected, "
+        )
         labels = perfdata.split()
         assert all(PERFDATA.fullmatch(label) for label in labels), labels
         assert "'out2-in_round_trip'=3.000000s;60;900;0" in labels
