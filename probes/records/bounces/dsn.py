@@ -259,7 +259,7 @@ def _only_recipient(header: Header, returned: bytes) -> str | None:
     for name in ("x-original-to", "delivered-to", "to"):
         value = fields.get(name)
         if value.count("@") == 1:
-            return address_of(decode_words(value))
+            return address_of(value)
     return None
 
 
