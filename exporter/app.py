@@ -6,15 +6,19 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 
 from exporter.ledger.ledger import Ledger
 from exporter.model import Config
+from exporter.service.descriptors import raise_descriptor_limit
 from exporter.service.service import LOG, Service
 from exporter.service.supervision import log_error
 from exporter.web.application import HttpState
 from exporter.web.probe import Prober
 from exporter.web.server import serve
 from probes.clock import SYSTEM_CLOCK
+from probes.net import Net
+from probes.net.address_limiter import AddressLimiter
 from probes.tasks import cancel
 
 THREAD_TURN = 0.0005
@@ -30,6 +34,7 @@ async def run_service(config: Config, log_lines_dropped: Callable[[], int]) -> N
     Raises LedgerError when the ledger cannot be opened and OSError when the port is taken.
     """
     stop = asyncio.Event()
+    raise_descriptor_limit()
     async with AsyncExitStack() as stack:
         ledger = await Ledger.open(config.service.ledger, SYSTEM_CLOCK)
         stack.push_async_callback(ledger.close)
@@ -67,11 +72,24 @@ def set_apart() -> None:
     sys.setswitchinterval(THREAD_TURN)
 
 
+def own_share(net: Callable[[], Net]) -> Callable[[], Net]:
+    """Return the network for probes by request: with places of its own at each address.
+
+    A stranger who asks `/probe` never makes a scheduled run wait for its session.
+    """
+    limiter = AddressLimiter()
+    return lambda: replace(net(), limiter=limiter)
+
+
 @asynccontextmanager
 async def serving(service: Service, address: str, port: int) -> AsyncIterator[str]:
     """A started service with its pages; yields the address of the pages."""
     monitor = service.loop_monitor
-    prober = Prober(lambda: service.config, service.net, service.starter.with_known_selectors)
+    prober = Prober(
+        lambda: service.config,
+        own_share(service.net),
+        service.starter.with_known_selectors,
+    )
     state = HttpState(service.metrics, monitor, service.arrivals.not_ready, prober.answer)
     pages = serve(state, address, port, supervisor=service.supervisor)
     async with monitor, service.run_buffer, pages as bound:

@@ -169,6 +169,9 @@ def diagnose(  # noqa: PLR0913, PLR0917 - one parameter an option
     open_relay: Annotated[
         bool, typer.Option("--open-relay", help="Ask for a recipient of another domain, ours.")
     ] = False,
+    allow_loopback: Annotated[
+        bool, typer.Option("--allow-loopback", help="Connect to hosts on this machine, too.")
+    ] = False,
 ) -> int:
     """Walk the way of mail to a domain as a sender does; show the faults and their remedies.
 
@@ -192,6 +195,7 @@ def diagnose(  # noqa: PLR0913, PLR0917 - one parameter an option
         "rcpt": rcpt,
         "catch_all": catch_all,
         "open_relay": open_relay,
+        "allow_loopback": allow_loopback,
     }
     request = _load("exporter.diagnose.request", "prepare")(options)
     if request is None:

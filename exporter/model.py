@@ -37,6 +37,8 @@ class ServiceOptions:
     max_concurrent_per_host: int
     keep_runs: float
     probe_targets: tuple[Domain, ...] = ()
+    phase_histograms: bool = False
+    allow_loopback: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
 
-from exporter.analysis.verdicts import Verdict, path_verdict, verdict_of
+from exporter.analysis.judgement import Verdict, delivery_verdict, verdict_of
 from exporter.model import CanaryRecord, Config, Job, Path, Run
 from probes.canary.lifecycle import Outcome
 from probes.catalogue import mx, smtp
@@ -62,7 +62,7 @@ def of_canary(
     """
     if record.outcome is None or record.tick < 0:
         return None
-    verdict = path_verdict(record, record.outcome)
+    verdict = delivery_verdict(record, record.outcome)
     if record.outcome is Outcome.RECOVERED:
         verdict = Verdict.UNTESTABLE
     at = record.sending_at or record.planned_at

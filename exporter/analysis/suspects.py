@@ -12,8 +12,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
+from exporter.analysis.judgement import Verdict
 from exporter.analysis.observations import Observation
-from exporter.analysis.verdicts import Verdict
 
 LEAST_FAILED = 2
 """Canaries or runs that must have failed: nobody is suspected on a single observation."""

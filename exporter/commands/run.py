@@ -7,8 +7,9 @@ import logging
 from pathlib import Path
 
 from exporter.commands.common import load_config, run_loop, set_up_logging
+from exporter.ledger.canary_findings import canary_findings
 from exporter.ledger.errors import LedgerError
-from exporter.reports.exit_codes import ExitCode, outcome_code, result_code
+from exporter.reports.exit_codes import ExitCode, canary_code, result_code
 from exporter.service.manual_run import CanaryStory, run_job, run_path, story_json
 from exporter.terminal.console import Console
 from exporter.terminal.evidence import evidence_view
@@ -58,9 +59,9 @@ def _tell_story(story: CanaryStory, console: Console, *, as_json: bool) -> int:
             console.print("nothing was sent: the mailbox cannot be read")
             console.print(failure_view(story.mailbox_failure))
         return ExitCode.UNTESTABLE
+    documents = tuple(map(evidence_json, story.evidence))
     if not as_json:
-        documents = tuple(map(evidence_json, story.evidence))
         console.print(canary_view(record, result, documents, console.width))
         for number, document in enumerate(documents):
             console.print(evidence_view(document, number))
-    return outcome_code(record.outcome)
+    return canary_code(record, canary_findings(result, documents))

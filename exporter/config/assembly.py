@@ -257,9 +257,11 @@ def _service_options(keys: ServiceKeys, directory: FileSystemPath) -> ServiceOpt
         ehlo_name=Host(str(keys.ehlo_name)),
         resolvers=None if keys.resolvers == "system" else keys.resolvers,
         source_address=keys.source_address,
+        allow_loopback=keys.allow_loopback,
         ca_file=keys.ca_file,
         max_concurrent=keys.max_concurrent,
         max_concurrent_per_host=keys.max_concurrent_per_host,
         keep_runs=keys.keep_runs,
         probe_targets=keys.probe_targets,
+        phase_histograms=keys.phase_histograms,
     )

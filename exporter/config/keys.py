@@ -50,6 +50,11 @@ class ServiceKeys:
     source_address: IpAddress | None = option(
         "The local address connections are made from; the system's choice if unset.", None
     )
+    allow_loopback: bool = option(
+        "Connect to MX hosts, name servers and policy hosts also at this machine's own addresses. "
+        "Otherwise a stranger's DNS could aim us at our own services.",
+        False,
+    )
     ca_file: FilePath | None = option(
         "Certification authorities to trust, in PEM; those of the system if unset.", None
     )
@@ -63,6 +68,9 @@ class ServiceKeys:
     )
     probe_targets: tuple[Domain, ...] = option(
         "Domains that `/probe` may be asked for, beside those of the jobs and paths.", ()
+    )
+    phase_histograms: bool = option(
+        "Give `/metrics` a histogram of every phase, some 300 series more for each path.", False
     )
 
 

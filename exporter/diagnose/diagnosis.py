@@ -9,9 +9,9 @@ from typing import Any
 from exporter.analysis.target_changes import Values
 from exporter.diagnose.areas import AREAS, Area
 from exporter.diagnose.request import Request
+from exporter.network import dialer_from, system_resolver
 from probes.clock import Clock
 from probes.net import Net, SessionCache
-from probes.net.dial import Dialer
 from probes.net.resolver import Resolver
 from probes.net.tls import TrustStore
 from probes.registry.rows import KINDS
@@ -63,9 +63,8 @@ AreaListener = Callable[[str, Step], None]
 def build_net(request: Request, clock: Clock) -> Net:
     """The network of a diagnosis."""
     servers, source = request.servers, request.options.get("source_address")
-    resolver = Resolver(servers) if servers else Resolver.from_system()
-    is_v6 = source is not None and ":" in source
-    dialer = Dialer(source_v4=None if is_v6 else source, source_v6=source if is_v6 else None)
+    resolver = Resolver(servers) if servers else system_resolver()
+    dialer = dialer_from(source, allow_loopback=request.allow_loopback)
     return Net(resolver, dialer, TrustStore(clock=clock), clock, request.ehlo_name)
 
 

@@ -35,7 +35,7 @@ class Request:
 
     `servers` are the resolvers to ask, empty for the system's. `seconds` bounds each area. `note`
     tells how the typed text was read, "" if it needs no word. `config` is the file of the service
-    whose ledger may know the domain.
+    whose ledger may know the domain. `allow_loopback`: also connect to this machine.
     """
 
     typed: str
@@ -48,6 +48,7 @@ class Request:
     seconds: float
     note: str = ""
     config: str | None = None
+    allow_loopback: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,7 @@ class Typed:
     rcpt: bool = False
     catch_all: bool = False
     open_relay: bool = False
+    allow_loopback: bool = False
 
 
 def prepare(options: Mapping[str, Any]) -> Request | None:
@@ -124,6 +126,7 @@ def read_request(typed: Typed) -> Request:
         _seconds(typed.timeout),
         note,
         typed.config,
+        typed.allow_loopback,
     )
 
 

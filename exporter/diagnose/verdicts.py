@@ -6,7 +6,7 @@ from exporter.diagnose.diagnosis import AreaResult, Diagnosis
 from exporter.reports.exit_codes import ExitCode
 from probes.catalogue import ENTRIES, sender
 from probes.kinds.policy.consequences import Outcome, Sender
-from probes.result import Finding, Owner, ProbeResult, Reason, Status
+from probes.result import Finding, ProbeResult, Reason, Status
 
 
 def findings_of(result: ProbeResult) -> tuple[Finding, ...]:
@@ -119,19 +119,3 @@ def _counted(result: ProbeResult) -> str:
     }
     counted = ((statuses.count(status), *forms) for status, forms in words.items())
     return ", ".join(f"{n} {one if n == 1 else many}" for n, one, many in counted if n)
-
-
-def owner_words(owner: Owner) -> str:
-    """An owner for people."""
-    return {
-        Owner.CONFIGURATION: "our configuration",
-        Owner.RESOLVER: "our resolver",
-        Owner.RELAY: "the relay we hand over to",
-        Owner.SENDER: "the sender's own records",
-        Owner.NETWORK: "the network between",
-        Owner.RECEIVER_DNS: "their DNS",
-        Owner.RECEIVER_MX: "their mail server",
-        Owner.RECEIVER_FILTER: "their filter",
-        Owner.RECEIVER_MAILBOX: "their mailbox",
-        Owner.MONITOR: "this monitor",
-    }[owner]

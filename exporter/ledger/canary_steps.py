@@ -5,16 +5,16 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
+from exporter.ledger.handed_over import lost
 from exporter.model import CanaryRecord, Change
 from probes.canary.bounce import failure_of
 from probes.canary.lifecycle import UNSETTLED, Event, Outcome, State, advance
 from probes.clock import Instant
 from probes.mailboxes.interface import Placement, Sighting
-from probes.result import Failure, Phase, Reason, one_line, owner_of
+from probes.result import Failure, Phase, ProbeResult, Reason, one_line, owner_of
 
 _VERDICTS = {
     Event.BOUNCE_SEEN: (Phase.TRANSIT, Reason.BOUNCED, "a bounce came back"),
-    Event.LOOKED_IN_VAIN: (Phase.TRANSIT, Reason.LOST, "the mailbox was read and it was not there"),
     Event.COULD_NOT_LOOK: (Phase.ARRIVAL, Reason.UNTESTABLE, "the mailbox could not be read"),
     Event.SENDER_GONE: (Phase.CONNECT, Reason.UNTESTABLE, "the service ended before it was sent"),
     Event.SEEN: (Phase.ARRIVAL, Reason.JUNKED, "filed as junk"),
@@ -36,6 +36,7 @@ class CanaryEvent:
     """One event with everything known about it.
 
     `elapsed` gives the seconds from the beginning of the sending to an instant of this process.
+    `sending` is the run that sent it, where it is wanted and kept.
     """
 
     event: Event
@@ -43,6 +44,9 @@ class CanaryEvent:
     elapsed: Callable[[Instant], float]
     failure: Failure | None = None
     sighting: Sighting | None = None
+    sending: ProbeResult | None = None
+    folders: str = ""
+    """Where it was looked for, in words."""
 
 
 def step(record: CanaryRecord, happening: CanaryEvent) -> Change:
@@ -122,16 +126,19 @@ def _failure(
         return happening.failure
     if not is_settled_now:
         return record.failure
-    if happening.event not in _VERDICTS:
+    is_vain = happening.event is Event.LOOKED_IN_VAIN
+    if is_vain and _has_sender_spoken(record):
+        return lost(record, happening.sending)
+    if not is_vain and happening.event not in _VERDICTS:
         return None
     if happening.sighting is not None and happening.sighting.bounce is not None:
         return failure_of(happening.sighting.bounce)
-    is_vain = happening.event is Event.LOOKED_IN_VAIN
-    is_unknown = is_vain and not _has_sender_spoken(record)
-    phase, reason, detail = _SENDER_DIED if is_unknown else _VERDICTS[happening.event]
+    phase, reason, detail = _SENDER_DIED if is_vain else _VERDICTS[happening.event]
     if happening.sighting is not None and happening.sighting.placement in _HELD_BACK:
         seen = happening.sighting
         detail = f"{_HELD_BACK[seen.placement]}: {one_line(seen.place.folder)}"
+    if is_vain and happening.folders:  # which folders were looked at is part of the statement
+        detail = one_line(f"{detail} ({happening.folders})")
     return Failure(phase, reason, detail, owner_of(phase, reason), is_transient=False)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from exporter.analysis.mailbox_state import MailboxState
@@ -146,12 +147,17 @@ class Ledger:
         return await self._thread.call(work, lambda change: self._follow(change, at))
 
     async def expire(
-        self, now: Instant, looked: Mapping[str, Instant], *, only: Collection[str] | None = None
+        self,
+        now: Instant,
+        looked: Mapping[str, Instant],
+        *,
+        only: Collection[str] | None = None,
+        folders: Mapping[str, str] | None = None,
     ) -> tuple[Change, ...]:
         """Settle canaries that have waited long enough, at most 1,000 per call.
 
         `looked`: mailbox -> when the last look at all its folders began; mailboxes that cannot be
-        read now are missing.
+        read now are missing. `folders`: mailbox -> the folders that are read there, in words.
 
         A canary is lost if that look came `lost_after` or more after it was handed over. It is
         untestable if its mailbox still cannot be read after GIVE_UP_AFTER times `lost_after`. A
@@ -160,7 +166,7 @@ class Ledger:
         Canaries that another process sent by hand are settled as well. With `only`, no canary is
         settled but those with these tokens.
         """
-        work = partial(self._expire, now, dict(looked), only)
+        work = partial(self._expire, now, dict(looked), only, dict(folders or {}))
         return await self._thread.call(work, lambda changes: self._follow_all(changes, now))
 
     async def resume(self) -> tuple[Change, ...]:
@@ -325,7 +331,11 @@ class Ledger:
         return change
 
     def _expire(
-        self, now: Instant, looked: Mapping[str, Instant], only: Collection[str] | None
+        self,
+        now: Instant,
+        looked: Mapping[str, Instant],
+        only: Collection[str] | None,
+        folders: Mapping[str, str],
     ) -> tuple[Change, ...]:
         if only is None:
             for record in self._store.unsettled_by_hand(_CHUNK):
@@ -339,16 +349,25 @@ class Ledger:
                 events.append((token, event))
             if len(events) == _CHUNK:
                 break
-        return self._settle(events, now)
+        return self._settle(events, now, folders)
 
-    def _settle(self, events: Iterable[tuple[str, Event]], now: Instant) -> tuple[Change, ...]:
+    def _settle(
+        self,
+        events: Iterable[tuple[str, Event]],
+        now: Instant,
+        folders: Mapping[str, str] = MappingProxyType({}),
+    ) -> tuple[Change, ...]:
         changes: list[Change] = []
         for token, event in events:
             record = self._store.find(token)
             if record is None or record.state not in UNSETTLED:  # by a process beside us
                 self._waiting.pop(token, None)
             elif (event is Event.SENDER_GONE) != (record.state in HANDED_OVER):
-                happening = CanaryEvent(event, now, partial(self._elapsed, record))
+                run = self._store.run_of(record) if event is Event.LOOKED_IN_VAIN else None
+                sending = None if run is None else run.result
+                where = folders.get(record.mailbox, "")
+                elapsed = partial(self._elapsed, record)
+                happening = CanaryEvent(event, now, elapsed, sending=sending, folders=where)
                 changes.append(self._advance(record, happening))
         return tuple(changes)
 

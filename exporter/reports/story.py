@@ -4,19 +4,21 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from exporter.analysis.judgement import PathState, state_of_canary, state_of_result
 from exporter.analysis.target_changes import LastGood
+from exporter.ledger.canary_findings import canary_findings
 from exporter.ledger.encoding import decode_finding
 from exporter.ledger.reader import LedgerReader
 from exporter.ledger.snapshots import CHANGES_KEPT
 from exporter.model import CanaryRecord, Config, Job, Path, TargetChange
 from exporter.reports.advice import Vantage, vantage_options
-from exporter.reports.exit_codes import ExitCode, outcome_code, result_code
+from exporter.reports.exit_codes import STATE_CODES, ExitCode
 from probes.canary.message import MARKER
 from probes.catalogue import ENTRIES, owner_of_finding
-from probes.catalogue.failures import failure_entry
+from probes.catalogue.failures import failure_remedy as catalogued_remedy
 from probes.records.subject import Subject
 from probes.registry.rows import KINDS
-from probes.result import Failure, Finding, Part, ProbeResult, Status
+from probes.result import Failure, Finding, Part, ProbeResult, Reason, Status
 
 _SOME = 6
 
@@ -123,11 +125,12 @@ def failure_remedy(story: Story, failure: Failure) -> str:
     """Return the remedy for the failure of the sending, or of the run of a job."""
     parts = () if story.result is None else story.result.parts
     part = next((one for one in parts if one.failure and _is_same(one.failure, failure)), None)
-    subject = Subject.of(story.vantage.server or story.vantage.domain)
+    facts = {} if story.result is None else story.result.facts
+    taken_by = facts.get("handover.host") if failure.reason is Reason.LOST else None
+    subject = Subject.of(str(taken_by or story.vantage.server or story.vantage.domain))
     if part is not None:
         subject = part.subject
-    text = failure_entry(failure.phase, failure.reason).remedy
-    return story.vantage.remedy(text, subject, part)
+    return story.vantage.remedy(catalogued_remedy(failure), subject, part)
 
 
 def _is_same(one: Failure, other: Failure) -> bool:
@@ -213,8 +216,14 @@ def _advise(finding: Finding, part: Part | None, vantage: Vantage) -> Advice:
     )
 
 
-def story_code(story: Story) -> ExitCode:
-    """The exit code the canary's outcome, or the job's result, deserves."""
+def story_state(story: Story) -> PathState:
+    """Judge the canary, or the job's result."""
     if story.record is not None:
-        return outcome_code(story.record.outcome)
-    return ExitCode.UNTESTABLE if story.result is None else result_code(story.result)
+        found = canary_findings(story.result, story.evidence)
+        return state_of_canary(story.record, found)
+    return PathState.UNKNOWN if story.result is None else state_of_result(story.result)
+
+
+def story_code(story: Story) -> ExitCode:
+    """The exit code the canary, or the job's result, deserves."""
+    return STATE_CODES[story_state(story)]

@@ -10,7 +10,7 @@ from exporter.selftest.case import Case, HandOver, Probe, Step, Told, telling
 from exporter.selftest.fixtures import DOMAIN, MX, PASSWORD, SUBMISSION_HOST, USER, Props
 from exporter.selftest.mx_cases import FIRST, HERE, ONE_HOST, OVER_V6, SECOND, TARGET
 from exporter.testbed.servers.certificates import foreign
-from exporter.testbed.servers.script import Close, Say, Send, StartTls, Wait
+from exporter.testbed.servers.script import Close, Read, Say, Send, StartTls, Wait
 from exporter.testbed.servers.script import Step as Said
 from exporter.testbed.servers.smtp import Script
 from exporter.testbed.servers.world import WorldSpec
@@ -120,6 +120,11 @@ _IN_CLEAR: tuple[tuple[str, tuple[Said, ...], str], ...] = (
     (
         "EHLO is answered twice",
         (Say("250 peer.test", "250 peer.test again"), Wait(0.2)),
+        "smtp.unsolicited_reply",
+    ),
+    (
+        "a blank line stands before a reply",
+        (Say("", "250 peer.test"),),
         "smtp.unsolicited_reply",
     ),
     ("the host is localhost", (Say("250 localhost"),), "smtp.ehlo.name_not_qualified"),
@@ -278,6 +283,18 @@ def _submissions(props: Props) -> Iterator[Case]:
     logging_in = Probe("submission", _SUBMITTING)
     spec = WorldSpec(trust=props.trust, zones={DOMAIN: _SUBMISSION_ZONE}, servers={FIRST: good})
     yield _submission("a submission server in order", spec, logging_in)
+    asks = (Say("334 VXNlcm5hbWU6"), Read(), Say("334 UGFzc3dvcmQ6"), Read(), Say("235 2.7.0 ok"))
+    odd = replace(
+        good,
+        extensions=("AUTH PLAIN LOGIN",),
+        on={"AUTH": [(Say("504 5.7.4 unrecognized"),), asks]},
+    )
+    yield _submission(
+        "AUTH PLAIN is offered and not understood",
+        replace(spec, servers={FIRST: odd}),
+        logging_in,
+        "smtp.auth.mechanism_refused",
+    )
     implicit = replace(spec, servers={FIRST: replace(good, implicit_tls=True)})
     target = replace(_SUBMITTING, tls="implicit", port=Port(465))
     yield _submission("the same under implicit TLS", implicit, Probe("submission", target))

@@ -100,6 +100,10 @@ class Arrivals(Subscriber):
         looks = {name: watcher.looked for name, watcher in self._watchers.items()}
         return {name: looked for name, looked in looks.items() if looked is not None}
 
+    def folders(self) -> dict[str, str]:
+        """The folders that are read in each mailbox, in words."""
+        return {name: watcher.folders_read for name, watcher in self._watchers.items()}
+
     async def _begin(self, mailbox: Mailbox) -> None:
         kind = MAILBOXES[mailbox.kind]
 

@@ -9,7 +9,16 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from probes.clock import Clock, Instant
-from probes.mailboxes.interface import Content, Cursor, Following, Look, Message, News, Report
+from probes.mailboxes.interface import (
+    Content,
+    Cursor,
+    Following,
+    Look,
+    Message,
+    News,
+    Remark,
+    Report,
+)
 from probes.result import Failure, Owner, Phase, Reason, one_line
 from probes.run import run_once
 from probes.trace import Trace
@@ -24,6 +33,9 @@ MAX_WANTED = 1_000
 
 MAX_SESSIONS_PER_COPY = 2
 """Sessions that may try to fetch a message: one that ended two of them is not asked for again."""
+
+MAX_REMARKS = 50
+"""Oddities of one mailbox's server that are logged."""
 
 FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 60.0
@@ -74,6 +86,9 @@ class MailboxWatcher:
         self._cursors = dict(cursors)
         self._looks: dict[str, Look] = {}
         self._following: frozenset[str] = frozenset()
+        self._has_junk = True
+        self.remarks: list[str] = []
+        """The oddities of the server that limit the watch, each once."""
         self._wanted: dict[Message, int] = {}
         self._copies: asyncio.Queue[Message] = asyncio.Queue()
         self._waiting: dict[str, datetime] = {}
@@ -174,7 +189,10 @@ class MailboxWatcher:
 
     async def _on_report(self, report: News) -> None:
         if isinstance(report, Following):
-            self._following = report.folders
+            self._following, self._has_junk = report.folders, report.has_junk
+            return
+        if isinstance(report, Remark):
+            self._note(report)
             return
         await self._report(report)
         if isinstance(report, Content):
@@ -186,6 +204,22 @@ class MailboxWatcher:
             self._pause = FIRST_PAUSE
             if not self.state.is_up and self._has_seen_all():
                 self._set_state(WatchState(is_up=True, failure=None))
+
+    def _note(self, remark: Remark) -> None:
+        """Log it the first time."""
+        if remark.text not in self.remarks and len(self.remarks) < MAX_REMARKS:
+            self.remarks.append(remark.text)
+            LOG.warning("mailbox %s: %s", self.name, remark.text)
+
+    @property
+    def folders_read(self) -> str:
+        """The folders that are read, in words; says where none of them is Junk."""
+        names = ", ".join(sorted(self._following)) or "none"
+        return (
+            f"folders read: {names}"
+            if self._has_junk
+            else (f"no Junk folder known, folders read: {names}")
+        )
 
     def _has_seen_all(self) -> bool:
         """Whether each folder that the session watches has had a look; Junk may be the last."""

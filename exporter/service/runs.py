@@ -142,12 +142,14 @@ async def _hand_over(
     listener: Listener | None,
     lag: Lag | None,
 ) -> ProbeResult:
-    hand_over = ROUTES[path.route.kind].hand_over
+    row = ROUTES[path.route.kind]
 
     async def work(trace: Trace) -> None:
+        trace.party = row.party
+        trace.facts["handover.party"] = row.party.server.value
         if isinstance(canary, ValueError):
             raise canary
-        await hand_over(net, path.route.target, canary, trace)
+        await row.hand_over(net, path.route.target, canary, trace)
 
     return await run_once(
         path.route.kind,

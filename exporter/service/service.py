@@ -9,9 +9,10 @@ from pathlib import Path as FilePath
 
 from exporter.analysis.observations import KEPT, RecentObservations
 from exporter.config import ConfigError, load
+from exporter.ledger.canary_findings import canary_findings
 from exporter.ledger.ledger import Ledger
 from exporter.metrics.metrics import Metrics
-from exporter.model import Config
+from exporter.model import CanaryRecord, Config
 from exporter.network import build_net
 from exporter.service.arrivals import Arrivals
 from exporter.service.cleaner import Cleaner
@@ -27,6 +28,7 @@ from exporter.service.subscribers import LogSubscriber, MetricsSubscriber, Obser
 from exporter.service.supervision import Supervisor
 from probes.clock import SYSTEM_CLOCK, Clock
 from probes.net import Net
+from probes.result import ProbeFailure
 from probes.tasks import cancel
 
 LOG = logging.getLogger("mailcanary")
@@ -110,10 +112,20 @@ class Service:
             for run in reversed(await self._ledger.runs(name, KEPT)):
                 self.publisher.run_resumed(run)
         for path in self.config.paths:
-            for record in reversed(await self._ledger.recent(path, RECENT_CANARIES)):
+            recent = await self._ledger.recent(path, RECENT_CANARIES)
+            for record in reversed(recent):
                 self.publisher.canary_resumed(record)
+            await self._show_evidence(recent)
         for record in await self._ledger.in_flight():
             self.publisher.canary_resumed(record)
+
+    async def _show_evidence(self, recent: Iterable[CanaryRecord]) -> None:
+        """Publish the findings in the newest settled canary's copies: they decide its judgement."""
+        settled = (one for one in recent if one.outcome is not None and one.tick >= 0)
+        newest = next(settled, None)
+        if newest is not None and newest.place is not None:
+            documents = await self._ledger.evidence(newest.token)
+            self.publisher.evidence_resumed(newest, canary_findings(None, documents))
 
     async def run(
         self, stop: asyncio.Event, *, at_once: bool = False, scheduled: bool = True
@@ -158,7 +170,7 @@ class Service:
             config = await asyncio.to_thread(load, FilePath(self.config.source))
             # sessions that are under way keep their places
             self._net = replace(build_net(config, self._clock), limiter=self._net.limiter)
-        except ConfigError as error:
+        except (ConfigError, ProbeFailure) as error:  # the machine is out of resources, say
             LOG.error("configuration not reloaded:\n%s", error)  # noqa: TRY400 - our own words
             self.publisher.config_reloaded(ok=False)
             return False

@@ -11,7 +11,7 @@ from exporter.metrics.metrics import Metrics
 from exporter.model import CanaryRecord, Change, Config, Examined, Run, TargetChange
 from exporter.service.mailbox_watcher import WatchState
 from exporter.service.publisher import Subscriber
-from probes.result import one_line
+from probes.result import Finding, one_line
 
 LOG = logging.getLogger("mailcanary")
 RUN_LOG = logging.getLogger("mailcanary.run")
@@ -34,6 +34,9 @@ class MetricsSubscriber(Subscriber):
 
     def canary_resumed(self, record: CanaryRecord) -> None:
         self._metrics.resumed(record)
+
+    def evidence_resumed(self, record: CanaryRecord, findings: tuple[Finding, ...]) -> None:
+        self._metrics.evidence_resumed(record, findings)
 
     def canary_changed(self, change: Change) -> None:
         self._metrics.canary_changed(change)

@@ -16,9 +16,9 @@ from exporter.diagnose.comparison import compared
 from exporter.diagnose.diagnosis import Diagnosis
 from exporter.diagnose.facts import seen
 from exporter.diagnose.problems import MAX_CASES, Problem
-from exporter.diagnose.verdicts import area_code, owner_words, verdict
+from exporter.diagnose.verdicts import area_code, verdict
 from exporter.reports.exit_codes import ExitCode
-from exporter.reports.wording import instant, milliseconds
+from exporter.reports.wording import instant, milliseconds, owner_words
 from exporter.terminal.changes import differences_view
 from exporter.terminal.text import status_style, style_of
 from probes.kinds.policy.consequences import Sender

@@ -6,10 +6,12 @@ from rich.table import Table
 from rich.text import Text
 
 from exporter.reports.history import Entry, History
-from exporter.reports.wording import milliseconds, visible
+from exporter.reports.wording import milliseconds, owner_words, visible
 from exporter.terminal.changes import changes_view
 from exporter.terminal.text import style_of
 from probes.canary.message import MARKER
+from probes.catalogue import owner_of_finding
+from probes.result import Status
 
 _SHORT = 8
 
@@ -52,7 +54,12 @@ def _cells(entry: Entry) -> tuple[Text, ...]:
     failure = entry.failure
     why = Text("")
     if failure is not None:
-        why.append(f"{failure.phase} {failure.reason}").append(f", {failure.owner}", style="dim")
+        why.append(f"{failure.phase} {failure.reason}")
+        why.append(f", {owner_words(failure.owner)}", style="dim")
+    elif entry.findings:
+        gravest = max(entry.findings, key=lambda one: list(Status).index(one.status))
+        why.append(f"{gravest.status} {gravest.code}")
+        why.append(f", {owner_words(owner_of_finding(gravest))}", style="dim")
     return (
         Text(f"{entry.at:%m-%d %H:%M:%S}", style="dim"),
         Text(short(entry.run), style="bold"),

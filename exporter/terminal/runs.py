@@ -6,10 +6,11 @@ from typing import Any
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
+from exporter.ledger.canary_findings import canary_findings
 from exporter.model import CanaryRecord
-from exporter.reports.exit_codes import ExitCode, outcome_code, result_code
+from exporter.reports.exit_codes import ExitCode, canary_code, result_code
 from exporter.reports.timeline import timed, way
-from exporter.reports.wording import milliseconds, visible
+from exporter.reports.wording import milliseconds, owner_words, visible
 from exporter.terminal.text import status_style, style_of
 from exporter.terminal.waterfall import waterfall
 from probes.result import Failure, Finding, Part, ProbeResult, all_findings
@@ -48,7 +49,7 @@ def canary_view(
     record: CanaryRecord, result: ProbeResult, evidence: Sequence[Mapping[str, Any]], width: int
 ) -> RenderableType:
     """A canary's way from the first step of its sending to the mailbox."""
-    code = outcome_code(record.outcome)
+    code = canary_code(record, canary_findings(result, evidence))
     outcome = record.outcome or record.state
     blocks: list[RenderableType] = [waterfall(way(result, record, evidence), width)]
     blocks.extend(finding_line(finding) for finding in result.findings)
@@ -95,7 +96,9 @@ def finding_line(finding: Finding) -> Text:
 def failure_view(failure: Failure) -> Text:
     """Phase, reason, owner, detail and the reply of a failure."""
     line = Text(f"{failure.phase}: {failure.reason}", style="red")
-    line.append(f" (owner: {failure.owner}) {visible(failure.detail)}", style="default")
+    line.append(
+        f" (owner: {owner_words(failure.owner)}) {visible(failure.detail)}", style="default"
+    )
     if failure.reply is not None:
         line.append(f"\n    {visible(str(failure.reply))}", style="dim")
     return line

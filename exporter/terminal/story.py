@@ -10,7 +10,7 @@ from rich.text import Text
 from exporter.model import CanaryRecord
 from exporter.reports.story import Advice, Story, advice, failure_remedy, story_code
 from exporter.reports.timeline import timeline
-from exporter.reports.wording import milliseconds, visible
+from exporter.reports.wording import milliseconds, owner_words, visible
 from exporter.terminal.changes import changes_view, last_good_view
 from exporter.terminal.evidence import document_blocks, heading
 from exporter.terminal.runs import part_view
@@ -100,7 +100,7 @@ def _particulars(record: CanaryRecord) -> str:
 
 def _failure(failure: Failure, remedy: str = "") -> RenderableType:
     line = Text(f"{failure.phase} {failure.reason}", style="bold red")
-    line.append(f"  owner {failure.owner}", style="default")
+    line.append(f"  owner: {owner_words(failure.owner)}", style="default")
     line.append(", may pass by itself" if failure.is_transient else "", style="dim")
     line.append(f"\n{visible(failure.detail)}", style="default")
     reply = failure.reply
@@ -130,7 +130,7 @@ def _advice(one: Advice) -> Padding:
     finding = one.finding
     line = Text(f"{finding.status} ", style=f"bold {status_style(finding.status)}")
     line.append(finding.code, style="bold").append(f"  {visible(str(finding.subject))}")
-    line.append(f"  owner {one.owner}", style="dim")
+    line.append(f"  owner: {owner_words(one.owner)}", style="dim")
     line.append(f"  {finding.reference}" if finding.reference else "", style="dim")
     line.append(f"\n{visible(finding.evidence)}", style="default")
     if finding.status not in (Status.OK, Status.INFO):

@@ -15,6 +15,7 @@ from probes.options import Domain, EmailAddress, Secret, option
 from probes.records.bounces.dsn import parse_dsn
 from probes.records.bounces.text import is_mail_system
 from probes.records.mime_parts import (
+    MAX_HEADER,
     Header,
     Part,
     decode_words,
@@ -151,10 +152,11 @@ def recognise(header: bytes) -> str | None:
     canary, in a report about one, or in mail from a mail system. Mail systems copy the subject of
     returned mail.
     """
-    own = _OWN_FIELD.search(_top(header))
+    top = _top(header[:MAX_HEADER])
+    own = _OWN_FIELD.search(top)
     if own is not None:
         return own[1].decode().lower()
-    fields = parse_fields(_top(header).decode("utf-8", "replace"))
+    fields = parse_fields(top.decode("utf-8", "replace"))
     if _is_answer(fields) or _is_from_mail_system(fields):
         return None
     return find_token(decode_words(fields.get("subject")).encode("utf-8", "replace"))

@@ -15,7 +15,7 @@ DKIM_BROKEN = Entry(
     "name it) and have it sign again, or leave the message alone.",
     _EXPLAIN,
     "RFC 6376 §6.1",
-    Owner.CONFIGURATION,
+    Owner.SENDER,
     always(Status.FAILURE),
 )
 
@@ -26,7 +26,7 @@ DKIM_KEY = Entry(
     "Publish the key of the selector the signature names, of 2048 bits RSA or Ed25519.",
     "dig @{resolver} TXT {name}\n" + _EXPLAIN,
     "RFC 6376 §6.1",
-    Owner.CONFIGURATION,
+    Owner.SENDER,
     always(Status.FAILURE),
 )
 
@@ -37,11 +37,12 @@ DKIM_UNUSABLE = Entry(
     "Look at the signature's tags in the evidence; sign with rsa-sha256 or ed25519-sha256.",
     _EXPLAIN,
     "RFC 6376 §6.1",
-    Owner.CONFIGURATION,
+    Owner.SENDER,
     {
         Status.WARNING: "the signature itself is at fault",
         Status.UNTESTABLE: "its key could not be looked up here and now",
     },
+    ours=Owner.RESOLVER,
 )
 
 DKIM_RECEIVER_DISAGREES = Entry(

@@ -17,7 +17,7 @@ KEY_MISSING = Entry(
     'Publish the public key at {name}: "v=DKIM1; k=rsa; p=...".',
     _DIG,
     "RFC 6376 §3.6.2.2",
-    Owner.RECEIVER_DNS,
+    Owner.SENDER,
     _WHERE_IN_USE,
     mended_in=Aspect.DKIM,
 )
@@ -29,7 +29,7 @@ KEY_MULTIPLE = Entry(
     "Remove all records but the one of the private key in use.",
     _DIG,
     "RFC 6376 §3.6.2.2",
-    Owner.RECEIVER_DNS,
+    Owner.SENDER,
     always(Status.WARNING),
     mended_in=Aspect.DKIM,
 )
@@ -41,7 +41,7 @@ KEY_REVOKED = Entry(
     "Sign with another selector, or publish the key again.",
     _DIG,
     "RFC 6376 §3.6.1",
-    Owner.RECEIVER_DNS,
+    Owner.SENDER,
     _WHERE_IN_USE,
     mended_in=Aspect.DKIM,
 )
@@ -53,7 +53,7 @@ KEY_MALFORMED = Entry(
     "Publish the record again; look for lost characters where it was split into strings.",
     _DIG,
     "RFC 6376 §3.6.1",
-    Owner.RECEIVER_DNS,
+    Owner.SENDER,
     _WHERE_IN_USE,
     mended_in=Aspect.DKIM,
 )
@@ -65,7 +65,7 @@ KEY_UNSUITABLE = Entry(
     "Remove h= and s= from the record.",
     _DIG,
     "RFC 6376 §6.1.2",
-    Owner.RECEIVER_DNS,
+    Owner.SENDER,
     _WHERE_IN_USE,
     mended_in=Aspect.DKIM,
 )
@@ -77,7 +77,7 @@ KEY_WEAK = Entry(
     "Make a key of 2048 bits under a new selector, sign with it, then revoke this one.",
     _DIG,
     "RFC 8301 §3.2",
-    Owner.RECEIVER_DNS,
+    Owner.SENDER,
     _WHERE_IN_USE,
     mended_in=Aspect.DKIM,
 )
@@ -89,7 +89,7 @@ KEY_SHORT = Entry(
     "Make a key of 2048 bits under a new selector at the next change of keys.",
     _DIG,
     "RFC 8301 §3.2",
-    Owner.RECEIVER_DNS,
+    Owner.SENDER,
     always(Status.NOTICE),
     mended_in=Aspect.DKIM,
 )
@@ -101,7 +101,7 @@ KEY_TESTING = Entry(
     "Remove t=y from the record.",
     _DIG,
     "RFC 6376 §3.6.1",
-    Owner.RECEIVER_DNS,
+    Owner.SENDER,
     always(Status.NOTICE),
     mended_in=Aspect.DKIM,
 )
@@ -114,7 +114,7 @@ LOOKUP_FAILED = Entry(
     "signed again.",
     _DIG,
     "RFC 6376 §6.1.2",
-    Owner.RECEIVER_DNS,
+    Owner.SENDER,
     {
         Status.FAILURE: "the domain's servers failed",
         Status.NOTICE: "they failed, and the selector may have been retired",

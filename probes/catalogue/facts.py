@@ -107,6 +107,12 @@ AREAS: Mapping[str, tuple[Fact, ...]] = {
             )
         ),
     ),
+    "Handing over": (
+        Fact("handover.host", _TEXT, "The host that the content of the message was given to."),
+        Fact("handover.party", _TEXT, "The owner of that host: `relay` or `receiver_mx`."),
+        Fact("handover.queue_id", _TEXT, "The name of the message at that host, from its reply."),
+        Fact("handover.commands", _TEXTS, "Commands to look the message up at that host."),
+    ),
     "TLS and certificates": (
         Fact("tls.version", _TEXT, "The version of TLS in use."),
         Fact("tls.cipher", _TEXT, "The cipher in use."),

@@ -52,3 +52,14 @@ ADDRESS_UNUSABLE = Entry(
         Status.UNTESTABLE: "this machine could not try the address",
     },
 )
+
+ODD_ANSWER = Entry(
+    "mailbox.odd_answer",
+    "The IMAP server gave an answer that was not to be expected",
+    "The run went on without it. Mail programs may not: they miss a folder, say, or a quota.",
+    "Look at the answer in the evidence, and tell the server's maker.",
+    _S_CLIENT,
+    "RFC 3501 §7",
+    Owner.RECEIVER_MAILBOX,
+    always(Status.NOTICE),
+)

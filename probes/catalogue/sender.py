@@ -16,7 +16,7 @@ RDNS_MISSING = Entry(
     "Have the provider of the address publish a PTR record for {address}: the EHLO name.",
     _DIG_PTR,
     _IPREV,
-    Owner.RECEIVER_DNS,
+    Owner.SENDER,
     always(Status.FAILURE),
 )
 
@@ -27,7 +27,7 @@ RDNS_UNCONFIRMED = Entry(
     "Add an A (or AAAA) record with {address} to the name, or correct the PTR record.",
     _DIG_PTR,
     _IPREV,
-    Owner.RECEIVER_DNS,
+    Owner.SENDER,
     always(Status.FAILURE),
 )
 
@@ -38,7 +38,7 @@ RDNS_GENERIC = Entry(
     "Have the PTR record changed to a name that says mail server, such as the EHLO name.",
     _DIG_PTR,
     _IPREV,
-    Owner.RECEIVER_DNS,
+    Owner.SENDER,
     always(Status.NOTICE),
 )
 
@@ -49,7 +49,7 @@ RDNS_LOOKUP_FAILED = Entry(
     "Repair the name servers of the reverse zone.",
     _DIG_PTR,
     _IPREV,
-    Owner.RECEIVER_DNS,
+    Owner.SENDER,
     {
         Status.FAILURE: "the zone's servers failed",
         Status.UNTESTABLE: "our own resolver failed",
@@ -64,7 +64,7 @@ EHLO_UNRESOLVABLE = Entry(
     "Publish {address} at {name}, or use another EHLO name.",
     _DIG_EHLO,
     _EHLO,
-    Owner.CONFIGURATION,
+    Owner.SENDER,
     always(Status.WARNING),
 )
 
@@ -75,7 +75,7 @@ EHLO_ELSEWHERE = Entry(
     "Publish {address} at {name} as well.",
     _DIG_EHLO,
     _EHLO,
-    Owner.CONFIGURATION,
+    Owner.SENDER,
     always(Status.NOTICE),
 )
 
@@ -86,7 +86,7 @@ EHLO_LITERAL = Entry(
     "Use a fully qualified domain name that resolves to {address}.",
     _DIG_PTR,
     "RFC 5321 §4.1.3",
-    Owner.CONFIGURATION,
+    Owner.SENDER,
     always(Status.NOTICE),
 )
 
@@ -97,7 +97,7 @@ EHLO_LOOKUP_FAILED = Entry(
     "Repair the name servers of {name}.",
     _DIG_EHLO,
     _EHLO,
-    Owner.CONFIGURATION,
+    Owner.SENDER,
     {
         Status.WARNING: "the name's servers failed",
         Status.UNTESTABLE: "our own resolver failed",
@@ -113,7 +113,7 @@ DNSBL_LISTED = Entry(
     "Read the list's reason, stop its cause, then ask the list to remove {address}.",
     _DIG_LISTED,
     "RFC 5782 §2.1",
-    Owner.CONFIGURATION,
+    Owner.SENDER,
     always(Status.FAILURE),
 )
 
@@ -149,7 +149,7 @@ RHSBL_LISTED = Entry(
     "Read the list's reason, stop its cause, then ask the list to remove {name}.",
     _DIG_LISTED,
     "RFC 5782 §3",
-    Owner.CONFIGURATION,
+    Owner.SENDER,
     always(Status.FAILURE),
 )
 

@@ -75,6 +75,18 @@ EHLO_REFUSED = Entry(
     is_beside_failure=True,
 )
 
+MECHANISM_REFUSED = Entry(
+    "smtp.auth.mechanism_refused",
+    "The server offers a way to authenticate and does not understand it",
+    "Mail programs that try it first, and no other, cannot send.",
+    "Let the server offer in its answer to EHLO only the mechanisms that it supports.",
+    SWAKS_EHLO,
+    "RFC 4954 §3",
+    Owner.RECEIVER_MX,
+    always(Status.WARNING),
+    is_beside_failure=True,
+)
+
 UNSOLICITED_REPLY = Entry(
     "smtp.unsolicited_reply",
     "The server says something that nobody asked for",

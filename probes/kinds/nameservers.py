@@ -14,6 +14,7 @@ from probes.clock import Clock
 from probes.lookups.dnssec import settled
 from probes.net import Net
 from probes.net.dns_answer import Answer, DnsStatus, ServerAddress
+from probes.net.errors import NetError
 from probes.net.resolver import Resolver
 from probes.options import Count, Domain, Port, option
 from probes.records.mx import MxRecord
@@ -84,7 +85,7 @@ async def probe(net: Net, target: NameserversTarget, trace: Trace) -> None:
     questions = await _questions(resolver, target.domain, zone)
     async with TaskSet() as group:
         tasks = [
-            group.start(_ask(resolver, name, address, target.dns_port, questions, trace))
+            group.start(_ask(net, name, address, target.dns_port, questions, trace))
             for name, address in servers[:most]
         ]
     said = [task.result() for task in tasks]
@@ -144,7 +145,7 @@ async def _questions(resolver: Resolver, domain: str, zone: str) -> tuple[_Quest
 
 
 async def _ask(
-    resolver: Resolver,
+    net: Net,
     name: str,
     address: str,
     port: int,
@@ -153,12 +154,16 @@ async def _ask(
 ) -> _Said:
     """Every question over UDP, the first over TCP too; the part fails where nothing is of use."""
     said = _Said(Subject.place(name, address))
-    server = (address, port)
+    server, resolver = (address, port), net.resolver
     with trace.part(name, address) as part, part.phase(Phase.EVALUATE, Owner.NETWORK):
         first, *rest = questions
+        _require_elsewhere(net, name, address, said.subject, trace)
         soa, part.facts["dns.udp_seconds"] = await _asked(resolver, server, first, part.clock)
         _require_authority(soa, said.subject, trace)
         said.answers[first] = soa
+        if not soa.edns:
+            evidence = "it answers a query with EDNS without it, or not before it is left out"
+            trace.findings.append(nameservers.NO_EDNS.found(Status.NOTICE, said.subject, evidence))
         tcp, part.facts["dns.tcp_seconds"] = await _timed(
             resolver.ask(server, first.name, first.rdtype, recursive=False, over_tcp=True),
             part.clock,
@@ -179,6 +184,17 @@ async def _ask(
                     nameservers.UNREACHABLE.found(Status.WARNING, said.subject, evidence)
                 )
     return said
+
+
+def _require_elsewhere(net: Net, name: str, address: str, subject: Subject, trace: Trace) -> None:
+    """Raise ProbeFailure, and add a finding, for an address that is no other machine's."""
+    try:
+        net.dialer.require_elsewhere(address, name)
+    except NetError as error:
+        trace.findings.append(
+            nameservers.SPECIAL_ADDRESS.found(Status.WARNING, subject, error.detail)
+        )
+        raise
 
 
 async def _asked(
@@ -221,6 +237,7 @@ _OUR_ERRORS = frozenset(
     for code in (
         *(errno.ENETUNREACH, errno.ENETDOWN, errno.EAFNOSUPPORT),
         *(errno.EADDRNOTAVAIL, errno.EACCES, errno.EPERM),
+        *(errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM),
     )
 )
 """System error texts for queries that never left this machine, for example without IPv6."""

@@ -72,6 +72,7 @@ async def mx_session(
     name = options.ehlo_name or net.ehlo_name
     where = Subject.place(host, address)
     with trace.phase(Phase.CONNECT):
+        net.dialer.require_elsewhere(address, host)
         session = await SmtpSession.connect(
             net.dialer,
             address,

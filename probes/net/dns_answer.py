@@ -60,9 +60,10 @@ class Answer(Generic[RecordT_co]):
     `canonical_name` is the end of the CNAME chain. `ttl` (seconds) is the smallest of the chain,
     `negative_ttl` that of RFC 2308 §5; None where the answer carries none. `authenticated` is the
     server's AD flag, RFC 4035 §3.2.3; it can be trusted only as far as the way to that server.
-    `authoritative` is its AA flag. `server` is the one that decided the status, `tries` the number
-    of waits. `rcode` is None when no message was read. `note` is the extended error (RFC 8914), the
-    operating system's error or the fault in the message.
+    `authoritative` is its AA flag, `edns` is True if it carried an OPT record. `server` is the one
+    that decided the status, `tries` the number of waits. `rcode` is None when no message was read.
+    `note` is the extended error (RFC 8914), the operating system's error or the fault in the
+    message.
     """
 
     name: str
@@ -76,6 +77,7 @@ class Answer(Generic[RecordT_co]):
     negative_ttl: int | None = None
     authenticated: bool = False
     authoritative: bool = False
+    edns: bool = False
     rcode: str | None = None
     note: str | None = None
 

@@ -101,12 +101,34 @@ def is_greylisting(reply: Reply) -> bool:
 
 
 def _auth_refusal(reply: Reply) -> ProbeFailure:
-    if reply.code in _AUTH_UNKNOWN:
+    if is_not_understood(reply):
         return _failure(Reason.REJECTED, reply, Phase.AUTH, Owner.RECEIVER_MX)
     # RFC 4954 §6: 432 asks the user to act; every other 4yz is the server's trouble.
     if reply.is_transient and reply.code != 432:
         return _failure(Reason.DEFERRED, reply, Phase.AUTH, Owner.RECEIVER_MX)
     return _failure(Reason.AUTHENTICATION_FAILED, reply, Phase.AUTH, Owner.CONFIGURATION)
+
+
+def is_not_understood(reply: Reply) -> bool:
+    """True if a reply to AUTH speaks of the command or its mechanism, RFC 4954 §4.
+
+    The server has not judged the credentials then. An enhanced code or words that speak of them go
+    before the reply code: servers mix these up.
+    """
+    if reply.code not in _AUTH_UNKNOWN or _CREDENTIALS.search(reply.text):
+        return False
+    if reply.enhanced is None:
+        return True
+    # X.5.y: the protocol; RFC 4954 §6 and RFC 3463 §3.8: X.7.4 is a mechanism not supported
+    return reply.enhanced[1] == 5 or reply.enhanced[1:] == (7, 4)
+
+
+_CREDENTIALS = re.compile(
+    r"credential|passw|auth\w* (?:\w+ )?fail|login fail|(?:invalid|unknown|bad|no such) user|"
+    r"denied|locked|disabled|too many",
+    re.IGNORECASE,
+)
+"""Words about the credentials, or about an account that must not be asked for again."""
 
 
 _WORDS = {

@@ -33,6 +33,7 @@ from cryptography.x509.verification import (
 )
 
 from probes.clock import SYSTEM_CLOCK, Clock
+from probes.net.exhaustion import exhausted
 from probes.result import Owner, ProbeFailure, Reason
 
 UNREADABLE = (
@@ -406,8 +407,8 @@ def _read_anchors(ca_file: str | None) -> dict[bytes, x509.Certificate]:
         try:
             found = dict(_read_bundle(path.read_bytes()))
         except (OSError, ValueError) as error:
-            if ca_file is not None:
-                raise _unusable(ca_file, error) from error
+            if ca_file is not None or exhausted(error) is not None:
+                raise _unusable(str(path), error) from error
             continue
         anchors.update(found)
     return anchors
@@ -419,8 +420,8 @@ def _read_bundle(pem: bytes) -> Iterator[tuple[bytes, x509.Certificate]]:
     if not blocks:
         raise ValueError("it holds no certificate")
     for block in blocks:
-        der = ssl.PEM_cert_to_DER_cert(block.decode("ascii"))
         with suppress(*UNREADABLE):  # one that cannot be read is one that is not trusted
+            der = ssl.PEM_cert_to_DER_cert(block.decode("ascii"))
             yield der, _load(der)
 
 
@@ -440,5 +441,8 @@ def _system_files() -> list[Path]:
 
 
 def _unusable(ca_file: str, error: Exception) -> ProbeFailure:
+    failure = exhausted(error)
+    if failure is not None:
+        return failure
     why = getattr(error, "strerror", None) or error
     return ProbeFailure(Reason.UNTESTABLE, f"CA file {ca_file}: {why}", owner=Owner.CONFIGURATION)

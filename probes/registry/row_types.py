@@ -8,6 +8,7 @@ from probes.canary.dkim_selectors import LearntSelector
 from probes.canary.message import Canary
 from probes.mailboxes.interface import Cursor, Interest, Report
 from probes.net import Net
+from probes.parties import RELAY, Party
 from probes.result import Aspect, Phase
 from probes.trace import Trace
 
@@ -72,6 +73,9 @@ class RouteKind:
     host: Callable[[Any, Canary], str]
     phases: tuple[Phase, ...] = ()
     """Phases that are shown at zero from the start; others appear with their first run."""
+
+    party: Party = RELAY
+    """The party that takes the message, and owns what happens to it there."""
 
 
 @dataclass(frozen=True, slots=True)

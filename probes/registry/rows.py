@@ -7,6 +7,7 @@ from probes.kinds import mailbox_reading, mx, nameservers, submission
 from probes.kinds.policy import probe as policy
 from probes.kinds.sender import probe as sender
 from probes.mailboxes.imap import watch as imap
+from probes.parties import RECEIVER
 from probes.registry.plugins import PluginTable
 from probes.registry.row_types import Diagnosed, Kind, MailboxKind, RouteKind
 from probes.result import Aspect, Phase
@@ -146,6 +147,7 @@ ROUTES = PluginTable(
             direct.hand_over,
             direct.host,
             phases=(Phase.DNS_MX, *_OPENING, *_TRANSACTION),
+            party=RECEIVER,
         ),
     },
 )

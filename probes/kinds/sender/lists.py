@@ -200,6 +200,6 @@ def _judge(
         part.findings.append(entry.found(Status.UNTESTABLE, block_list.shown, detail))
     if listed:
         detail = f"{', '.join(listed)} listed at {block_list.shown}"
-        raise ProbeFailure(Reason.LISTED, detail, owner=Owner.RECEIVER_FILTER, is_transient=False)
+        raise ProbeFailure(Reason.LISTED, detail, owner=Owner.SENDER, is_transient=False)
     if unhealthy:
         raise ProbeFailure(Reason.LIST_UNHEALTHY, unhealthy[0])

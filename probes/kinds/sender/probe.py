@@ -17,6 +17,7 @@ from probes.kinds.sender.spf import SpfQuestion, probe_policy, probe_spf
 from probes.lookups.lookups import Lookups
 from probes.net import Net
 from probes.options import Domain, EmailAddress, Host, IpAddress, Secret, given, option
+from probes.parties import SENDER
 from probes.records.address import parse_address
 from probes.records.dnsbl import without_key
 from probes.result import Finding, Part, ProbeFailure, Reason, Status
@@ -90,6 +91,7 @@ def host(target: SenderTarget) -> str:
 
 async def probe(net: Net, target: SenderTarget, trace: Trace) -> None:
     """Fails when a part does: a record that is missing or broken, an address that is listed."""
+    trace.party = SENDER
     lookup = Lookups(net.resolver)
     helo = target.ehlo_name
     mail_from = str(target.mail_from or f"postmaster@{target.domain}")

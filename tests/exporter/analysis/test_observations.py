@@ -6,8 +6,8 @@ from pathlib import Path as FilePath
 
 import pytest
 
+from exporter.analysis.judgement import Verdict
 from exporter.analysis.observations import KEPT, Attempt, RecentObservations, attempts_of, of_canary
-from exporter.analysis.verdicts import Verdict
 from exporter.config import parse
 from exporter.model import CanaryRecord, Config, Run
 from probes.canary.lifecycle import Outcome, State

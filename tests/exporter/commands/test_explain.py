@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 
@@ -63,3 +64,16 @@ def test_what_cannot_be_read_or_asked_is_a_usage_error(arguments: tuple[str, ...
     done = mailcanary("explain", *arguments)
     assert done.returncode == 64
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow("starts the program as a process")
+@pytest.mark.parametrize("as_json", [False, True])
+def test_what_is_no_message_is_a_mistake_of_use(tmp_path: Path, as_json: bool) -> None:  # noqa: FBT001
+    file = tmp_path / "x.eml"
+    file.write_bytes(b"hello world\n")
+    done = mailcanary("explain", "--offline", str(file), *(["--json"] if as_json else []))
+    assert done.returncode == 64
+    assert "this is no message" in done.stderr
+    file.write_bytes(b"\xef\xbb\xbf" + PLAIN)
+    done = mailcanary("explain", "--offline", str(file))
+    assert "byte order mark" in done.stderr

@@ -15,7 +15,7 @@ from exporter.network import build_net
 from exporter.service.manual_run import run_path
 from exporter.service.publisher import Publisher
 from exporter.service.runs import send
-from probes.canary.lifecycle import Outcome, State
+from probes.canary.lifecycle import BESIDE, SETTLING, Outcome, State
 from probes.clock import SYSTEM_CLOCK
 from probes.trace import Step
 from tests.support.processes import MAILCANARY, PATIENCE, started
@@ -52,7 +52,10 @@ async def in_state(ledger: Ledger, path: str, *states: State) -> CanaryRecord:
 
 
 async def nothing_is_counted(run: Running, path: str) -> None:
-    samples = [f'mailcanary_canaries_total{{path="{path}",outcome="{o}"}}' for o in Outcome]
+    samples = [
+        *(f'mailcanary_canaries_total{{path="{path}",outcome="{one}"}}' for one in SETTLING),
+        *(f'mailcanary_canary_events_total{{path="{path}",event="{one}"}}' for one in BESIDE),
+    ]
     assert [await run.metric(sample) for sample in samples] == [0] * len(samples)
     assert await run.metric('mailcanary_forged_canaries_total{mailbox="inbox"}') == 0
 

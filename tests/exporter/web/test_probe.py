@@ -99,6 +99,7 @@ async def test_a_probe_is_answered_as_prometheus_reads_it(
         *("probe_tls_version_info", "probe_address_success"),
         "probe_address_phase_duration_seconds",
         "probe_address_certificate_expiry_timestamp_seconds",
+        "probe_state",
     ]
 
 
