@@ -271,7 +271,8 @@ _WORDS = (
     _words(
         BounceReason.ROUTING,
         r"relay(?:ing)? (?:access )?(?:is )?(?:denied|not|prohibited)|insecure mail relay",
-        r"name or service not known|couldn't find a mail exchanger|best-preference mx",
+        r"computer was not found|name or service not known|couldn't find a mail exchanger",
+        r"best-preference mx",
         r"could not find a gateway|\bdns records? .{0,60}not be found|message looping",
         r"forwarding loop|remote domain does(?: not|n'?t) exist|network error",
         r"(?:not|unable to|cannot) relay|not (?:permitted|allowed|authori[sz]ed) to relay",
