@@ -10,9 +10,10 @@ from typing import BinaryIO
 from exporter.commands.common import run_loop
 from exporter.diagnose.request import read_server
 from exporter.network import system_resolver
-from exporter.reports.exit_codes import ExitCode, evidence_code
+from exporter.reports.exit_codes import ExitCode
+from exporter.reports.message_verdict import message_verdict
 from exporter.terminal.console import Console
-from exporter.terminal.evidence import evidence_view
+from exporter.terminal.evidence import evidence_view, verdict_view
 from exporter.terminal.text import complain, say
 from probes.canary.evidence import Evidence, ExaminationContext, evidence_json, examine
 from probes.clock import SYSTEM_CLOCK
@@ -63,11 +64,14 @@ def explain(file: str, as_json: bool, resolver: str | None, offline: bool) -> in
         complain(f"mailcanary: {note}")
     evidence = run_loop(explain_message(found.message, asked))
     shown = evidence_json(evidence)
+    verdict = message_verdict(found.message, evidence)
     if as_json:
         say(json.dumps(shown, indent=2))
     else:
-        Console().print(evidence_view(shown))
-    return evidence_code(evidence)
+        console = Console()
+        console.print(verdict_view(verdict))
+        console.print(evidence_view(shown))
+    return verdict.code
 
 
 def _resolver(server: str | None) -> Resolver:

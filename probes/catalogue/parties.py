@@ -2,7 +2,18 @@
 
 from dataclasses import dataclass
 
+from probes.records.reply_meaning import Side
 from probes.result import Owner, Phase, ProbeFailure, Reason, owner_of
+
+_SIDES = {
+    Side.CLIENT: Owner.CONFIGURATION,
+    Side.SENDER: Owner.SENDER,
+    Side.SERVER: Owner.RECEIVER_MX,
+    Side.FILTER: Owner.RECEIVER_FILTER,
+    Side.MAILBOX: Owner.RECEIVER_MAILBOX,
+    Side.DNS: Owner.RECEIVER_DNS,
+}
+"""The owner of each side of probes.records.reply_meaning, at a server of the receiver."""
 
 _ABSENT = frozenset({Reason.NXDOMAIN, Reason.NO_DATA})
 
@@ -29,6 +40,10 @@ class Party:
         if owner is Owner.RECEIVER_DNS:
             return self.name if reason in _ABSENT else self.dns
         return owner
+
+    def owner_of_side(self, side: Side) -> Owner:
+        """Return the party that a side is, where this party's server spoke."""
+        return self.owner(_SIDES[side], Reason.REJECTED)
 
     def owner_of(self, failure: ProbeFailure, phase: Phase) -> Owner:
         """Return the owner of a failure that was raised in `phase`."""
