@@ -53,8 +53,8 @@ _OF_DNS = (
         (Phase.DNS_MX,),
         "a look-up failed: the resolver got no usable answer",
         "Senders defer all mail for as long as it lasts.",
-        "Have the name servers of {domain} answer: servers that are away, a delegation to servers "
-        "that do not know the zone and broken DNSSEC look like this.",
+        "Have the name servers of {domain} answer. Usual causes: servers that are away, a "
+        "delegation to servers without the zone, and broken DNSSEC.",
         "RFC 1035 §4.1.1",
     ),
     Ending(

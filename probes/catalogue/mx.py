@@ -11,7 +11,7 @@ ADDRESS_UNUSABLE = Entry(
     "An address of an MX host does not take mail while another one does",
     "Senders try the addresses one after the other. Mail is late by a timeout or more. If "
     "the other addresses fail as well, it does not come at all.",
-    "Repair the server at {address}, or what stands between it and its senders.",
+    "Repair the server at {address}, or the firewall between it and its senders.",
     SWAKS_EHLO,
     "RFC 5321 §5.1",
     Owner.RECEIVER_MX,
