@@ -59,7 +59,7 @@ _DISPOSITION_PARTS = frozenset(  # RFC 8098
 )
 _REJECTION = re.compile(r"\bwas (?:automatically )?rejected\b", re.IGNORECASE)
 _BY_A_PERSON = re.compile(r"^Disposition[ \t]*:[ \t]*manual-action", re.IGNORECASE | re.MULTILINE)
-"""A receipt that a person's program sent: the message had arrived, RFC 8098 §3.2.6.1."""
+"""A receipt that a person's program sent: the message had arrived, RFC 8098."""
 _OTHER_REPORTS = _DISPOSITION_PARTS | frozenset(
     {
         "message/feedback-report",  # RFC 5965
