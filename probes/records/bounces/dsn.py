@@ -252,7 +252,9 @@ def _sender(header: Header) -> Sender:
     failed = ",".join(header.all("x-failed-recipients"))[:_MAX_EXPLANATION]
     named = [bare_address(address) for address in failed.split(",")]
     is_null = bool(paths) and _NULL_PATH.match(paths[0]) is not None
-    author = " ".join((header.get("from"), header.get("sender"), *([] if is_null else paths[:1])))
+    # a list sends from its bounces address: it is no daemon for that
+    named_paths = [] if is_null else [path for path in paths[:1] if "bounce" not in path.lower()]
+    author = " ".join((header.get("from"), header.get("sender"), *named_paths))
     return Sender(
         subject=decode_words(header.get("subject"))[:1000].lower(),
         author=decode_words(author)[:1000].lower(),

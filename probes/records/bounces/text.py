@@ -81,11 +81,13 @@ _OPENINGS = _any(
     r"error has occurred while attempting to deliver a message",
     r"konnten? nicht zugestellt werden|empf.{1,3}nger .{0,40}nicht (?:erreicht|zugestellt)",
     r"nicht an .{0,40}empf.{1,3}nger .{0,30}(?:zugestellt|.bermittelt)",
-    r"(?:n'a|n'ont|impossible) .{0,30}(?:remis|remettre|livr|distribu|d.livr|parven|atteint)",
+    r"(?:n'a|n'ont|n'est|impossible) .{0,30}(?:remis|remettre|livr|distribu|d.livr|parven|atteint)",
     r"no (?:se )?(?:pudo|ha podido|ha sido posible|han podido) .{0,10}(?:ser )?entrega",
     r"(?:no ha sido|no fue|no pudo ser) .{0,10}entregad|destinatarios? .{0,20}no .{0,20}alcanza",
-    r"non (?:è|e') stato (?:possibile )?(?:re)?ca?(?:pitato|consegna)|non .{0,30}recapitat",
-    r"n(?:ã|a)o (?:p(?:ô|o)de|foi poss(?:í|i)vel) .{0,10}(?:ser )?entreg",
+    r"non (?:è|e') stat[oa] (?:possibile )?(?:recapita|consegna)|non .{0,30}recapitat",
+    r"n(?:ã|a)o (?:p(?:ô|o)de|foi poss(?:í|i)vel|foi) .{0,10}(?:ser )?entreg",
+    r"diagnoseinformationen f|informations de diagnostic pour|informaci.n de diagn.stico para",
+    r"informazioni di diagnostica per|diagnostische gegevens voor|informa..es de diagn.stico para",
     r"kon(?:den)? niet (?:worden )?(?:bezorgd|afgeleverd)|nie .{0,20}dostarcz|kunde inte levereras",
     r"(?:配信|送信|配送|お届け)できませんでした|(?:配信|送信|配送|配達)(?:に失敗|不能|エラー)",
     r"kunne ikke leveres|не (?:было |может быть |удалось )?доставл|无法(?:投递|送达|传递)|退信",
@@ -137,7 +139,7 @@ _DAEMON = _any(
     r"mailer[-_ ]?daemon|mail[-_ ]?daemon|post ?master|\bmdaemon|\bmmdf|mailadm|double-bounce",
     r"mail (?:delivery|administrator|router|server|gateway)|mail(?:er)? ?(?:sub)?system",
     r"bounces?@|system administrator|delivery (?:system|subsystem|agent)",
-    r"microsoft exchange|\buucp\b|internet mail|\bsmtp\b|courier mail|<>",
+    r"microsoft ?exchange|\buucp\b|internet mail|\bsmtp\b|courier mail|<>",
 )
 _LOCAL = r"[^\s<>()\[\],;:\"'@=|][^\s<>()\[\],;:\"@|]{0,63}|\"[^\"\n]{1,62}\""
 _DOMAIN = r"[^\s<>()\[\],;:\"'@!?*/\\|{}=]{1,253}[^\s<>()\[\],;:\"'@!?*/\\|{}=.]"
@@ -186,7 +188,7 @@ _CODE = re.compile(r"\b[45]\d\d\b")
 _ANYWHERE = re.compile(rf"(?<![^\s<>()\[\],;:\"'])({_ADDRESS})")
 _IN_A_SENTENCE = re.compile(
     r"(?<![\w-])(?:to|for|recipients?|user|address(?:es)?|mailbox|account|addressee|rcpt to|unknown"
-    r"|by)(?![\w.+-])"
+    r"|by|bij|an|till|para|pour|destinat(?:ario|aire)|empf(?:ä|ae)nger)(?![\w.+-])"
     rf"[ \t]?:?[ \t]{{0,8}}[<\"'(]?({_ADDRESS})"
     rf"|[<\"'(]?({_ADDRESS})[>\"')]?,? (?:was|is|could|couldn't|can|does|has|wasn't|from)\b",
     re.IGNORECASE,
