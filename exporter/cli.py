@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from exporter.terminal.streams import Answer
+from exporter.terminal.streams import Answer, hold_standard_descriptors
 
 USAGE = 64
 SOFTWARE = 70
@@ -367,6 +367,7 @@ def options(
 
 def main() -> None:
     """The `mailcanary` command."""
+    hold_standard_descriptors()
     if isinstance(sys.stderr, io.TextIOWrapper):
         sys.stderr.reconfigure(errors="backslashreplace")
     answer = Answer()

@@ -32,6 +32,8 @@ def read_bounded(file: str) -> bytes:
 
     `-` is standard input. Raises OSError.
     """
+    if file == STANDARD_INPUT and sys.stdin is None:
+        return b""  # closed before we began
     if file == STANDARD_INPUT:
         return _read(sys.stdin.buffer)
     with Path(file).open("rb") as stream:

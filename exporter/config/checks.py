@@ -1,9 +1,10 @@
 """Consistency of options with each other; each mistake as (option, message, remedy)."""
 
+import re
 import ssl
 import unicodedata
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 from ipaddress import ip_address
 from typing import Any
@@ -22,6 +23,13 @@ _NO_CERTIFICATE = "holds no certificate in PEM"
 _USUAL_TLS = {465: "implicit", 993: "implicit", 25: "starttls", 587: "starttls", 143: "starttls"}
 _NEVER_AT = {"implicit": ("starttls", "none"), "starttls": ("implicit",)}
 _WAYS = {"implicit": "TLS from the first octet", "starttls": "STARTTLS"}
+_SPOKEN_AT = {
+    **dict.fromkeys((25, 465, 587, 2525), "SMTP"),
+    **dict.fromkeys((143, 993), "IMAP"),
+    **dict.fromkeys((110, 995), "POP3"),
+    **dict.fromkeys((80, 443), "HTTP"),
+}
+_UNREPLACED = re.compile(r"\$\{[^{}]*\}|\$\([^()]*\)|\{\{.*\}\}|<[A-Za-z _-]+>")
 _MAX_LOCAL_PART = 64  # RFC 5321 §4.5.3.1.1
 _DKIM = ("dkim_domain", "dkim_selector", "dkim_key")
 
@@ -55,10 +63,20 @@ def target_warnings(target: Any) -> Iterator[Mistake]:
     usual = _USUAL_TLS.get(port or 0, "")
     if tls in _NEVER_AT.get(usual, ()):
         yield "tls", f"port {port} is usually for {_WAYS[usual]}", f"write tls: {usual}"
+    meant, spoken = _SPOKEN_AT.get(_usual_port(target)), _SPOKEN_AT.get(port or 0)
+    if meant in ("SMTP", "IMAP") and spoken not in (meant, None):
+        yield "port", f"port {port} is usually for {spoken}, and {meant} is spoken here", ""
     for name in ("password", "token", "api_key"):
         secret = getattr(target, name, None)
         if isinstance(secret, Secret) and (odd := _oddity(secret.reveal())):
             yield name, f"the secret {odd}", "look at the variable or file that it is read from"
+
+
+def _usual_port(target: Any) -> int:
+    """Return the port that the options of this type have by default; 0 if they have none."""
+    declared = next((one for one in fields(target) if one.name == "port"), None)
+    usual = None if declared is None else declared.default
+    return usual if isinstance(usual, int) else 0
 
 
 def _oddity(secret: str) -> str:
@@ -69,6 +87,8 @@ def _oddity(secret: str) -> str:
         return "holds a control character or a line end"
     if len(secret) > 2 and secret[0] == secret[-1] and secret[0] in "\"'":
         return "stands in quotation marks, which are sent with it"
+    if _UNREPLACED.fullmatch(secret):
+        return "looks like a placeholder that was not replaced"
     return ""
 
 

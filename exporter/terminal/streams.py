@@ -32,6 +32,18 @@ class _Patient(io.RawIOBase):
         return len(octets)
 
 
+def hold_standard_descriptors() -> None:
+    """Open /dev/null where a standard descriptor is closed.
+
+    A socket would get its number otherwise, and uvloop aborts over such a one.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+
+
 class Answer:
     """Standard output for the length of one command."""
 

@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import TypeVar
 
 from probes.net.errors import NetError
-from probes.net.imap_refusal import PASSING, owner_of_refusal
+from probes.net.imap_refusal import is_passing, owner_of_refusal
 from probes.net.imap_wire import Wire
 from probes.net.tls import TlsFacts
 from probes.records.imap.framing import SMALL_LITERAL
@@ -208,10 +208,9 @@ class Dialogue:
 
     def _refused(self, reply: Status | Continuation, name: str) -> Refused:
         detail = f"{self.name}: {name} was answered {self._shown(reply)}"
-        code = reply.code.name if isinstance(reply, Status) and reply.code is not None else ""
         reason = Reason.UNEXPECTED_REPLY
         if isinstance(reply, Status) and reply.condition is Condition.NO:
-            reason = Reason.DEFERRED if code in PASSING else Reason.REJECTED
+            reason = Reason.DEFERRED if is_passing(reply) else Reason.REJECTED
         refused = Refused(reason, detail, owner=owner_of_refusal(reply))
         refused.answer = reply
         return refused

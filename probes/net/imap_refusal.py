@@ -5,15 +5,25 @@ import re
 from probes.records.imap.responses import Condition, Continuation, Status
 from probes.result import Owner
 
-PASSING = frozenset({"UNAVAILABLE", "INUSE", "SERVERBUG", "LIMIT"})
+_PASSING = frozenset({"UNAVAILABLE", "INUSE", "SERVERBUG", "LIMIT"})
 """Response codes of RFC 5530 §3 that are about the server's present state, not the command."""
 
-_OF_THE_SERVER = PASSING | {"CORRUPTION", "CONTACTADMIN", "OVERQUOTA"}
+_OF_THE_SERVER = _PASSING | {"CORRUPTION", "CONTACTADMIN", "OVERQUOTA"}
 _OF_THE_CONFIGURATION = frozenset(
     {"NONEXISTENT", "NOPERM", "AUTHORIZATIONFAILED", "AUTHENTICATIONFAILED", "EXPIRED"}
 )
 _ABOUT_CREDENTIALS = frozenset(
     {"AUTHENTICATIONFAILED", "AUTHORIZATIONFAILED", "EXPIRED", "PRIVACYREQUIRED", *_OF_THE_SERVER}
+)
+_BUSY = re.compile(
+    r"too many (?:\w+ )?(?:connections?|sessions?|logins? from)|maximum (?:number of )?connections"
+    r"|connection limit|bandwidth limit|rate limit|throttl|overload|try (?:again|later)|temporar"
+    r"|(?:server|system|service) (?:is )?(?:currently )?(?:busy|unavailable|down|not available)"
+    r"|internal (?:server )?error|authenticated but not connected|backend",
+    re.IGNORECASE,
+)
+_ACCOUNT = re.compile(
+    r"lock|disabled|suspend|blocked|fail(?:ed|ures) |invalid|passw", re.IGNORECASE
 )
 _CREDENTIALS = re.compile(
     r"credential|passw|authenticat\w+ fail|login fail|(?:invalid|unknown|bad) user|denied|lock|"
@@ -34,11 +44,25 @@ _NO_FOLDER = re.compile(
 
 
 def owner_of_refusal(answer: Status | Continuation) -> Owner | None:
-    """Return the owner that a response code names; None where there is none that does."""
+    """Return the owner that a response code or its words name; None where they name none."""
     code = _code(answer)
-    if code in _OF_THE_SERVER:
+    if code in _OF_THE_SERVER or is_passing(answer):
         return Owner.RECEIVER_MAILBOX
     return Owner.CONFIGURATION if code in _OF_THE_CONFIGURATION else None
+
+
+def is_passing(answer: Status | Continuation) -> bool:
+    """True if a NO is about the server's present state and says nothing about a password.
+
+    Many servers say so in words only: "Too many simultaneous connections" (Gmail), "User is
+    authenticated but not connected" (Exchange). A locked account is not one of them.
+    """
+    if not isinstance(answer, Status) or answer.condition is not Condition.NO:
+        return False
+    code = _code(answer)
+    if code in _PASSING or code in _OF_THE_CONFIGURATION:
+        return code in _PASSING
+    return bool(_BUSY.search(answer.text)) and not _ACCOUNT.search(answer.text)
 
 
 def is_not_understood(answer: Status | Continuation) -> bool:

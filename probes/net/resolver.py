@@ -276,6 +276,9 @@ class Resolver:
             return question.failed(server, *_why(error))
         if not is_answer_to(message, query):
             return question.failed(server, DnsStatus.MALFORMED, "an answer to something else")
+        if is_truncated(message):
+            # what is missing is not known: an empty part is no proof that there are no records
+            return question.failed(server, DnsStatus.MALFORMED, "truncated over TCP as well")
         return message
 
     def _end_of_wait(self, until: float) -> float:

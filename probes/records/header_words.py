@@ -10,8 +10,11 @@ MAX_HEADER_VALUE = 64 * 1024
 """Characters of one field value that are read; the rest is ignored."""
 
 _OUTSIDE = re.compile(
-    r'\s+|"(?:[^"\\]|\\.){0,998}"|<[^<>()\s"]{1,998}>|[^\s()";\\<]+|\\.|.', re.DOTALL
+    r'[ \t\r\n]+|"(?:[^"\\]|\\.){0,998}"|<[^<>() \t\r\n"]{1,998}>|[^ \t\r\n()";\\<]+|\\.|.',
+    re.DOTALL,
 )
+"""Only the white space of RFC 5322 §2.2.2 parts words: U+00A0 may stand in an address (RFC 6532),
+and a stranger chooses it."""
 _IN_COMMENT = re.compile(r"[^()\\]+|\\.|.", re.DOTALL)
 _QUOTED_PAIR = re.compile(r"\\(.)", re.DOTALL)
 
@@ -111,7 +114,7 @@ def _scan(text: str, literal: frozenset[int]) -> tuple[list[_Span], frozenset[in
             begin = opened.pop()
             if not opened:
                 spans.append((Kind.COMMENT, begin, position))
-        elif not opened and not sign.isspace():
+        elif not opened and sign[0] not in " \t\r\n":
             _add(spans, sign, start, position)
     if opened and literal:
         spans.append((Kind.COMMENT, opened[0], len(text)))

@@ -14,6 +14,16 @@ _SHOWN = 60
 _FROM_LINE = re.compile(rb">?From [^\r\n]*(?:\r\n|\r|\n)")
 _NEXT = re.compile(rb"\n\r?\nFrom [^\n]{1,200}\d{4}\r?\n[!-9;-~]{1,998}[ \t]*:")
 _FIELD = re.compile(rb"[!-9;-~]{1,998}[ \t]*:")
+_FIELDS_OF_MAIL = frozenset(
+    (
+        *("from", "sender", "reply-to", "to", "cc", "bcc", "subject", "date", "message-id"),
+        *("return-path", "received", "received-spf", "delivered-to", "envelope-to", "in-reply-to"),
+        *("references", "mime-version", "content-type", "content-transfer-encoding"),
+        *("authentication-results", "dkim-signature", "domainkey-signature", "auto-submitted"),
+        *("precedence", "comments", "keywords", "status", "delivery-date", "errors-to"),
+    )
+)
+_FAMILY = re.compile(r"(?:x|arc|resent|list|content|original|autocrypt)-[!-~]", re.IGNORECASE)
 _WIDE = (
     (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, whose mark begins alike
     (codecs.BOM_UTF32_BE, "utf-32"),
@@ -42,6 +52,8 @@ def read_message_file(data: bytes) -> MessageFile:
     fields = read_message(message).fields
     if not any(field.name for field in fields) or not _opens_header(message):
         raise RecordError(f"this is no message: it begins with {_shown(message)}, no header field")
+    if not any(_is_of_a_message(field.name) for field in fields):
+        raise RecordError(f"this is no message: it begins with {_shown(message)}, no field of mail")
     strange = [field for field in fields if not field.name]
     if strange:
         shown = _shown(strange[0].raw)
@@ -89,6 +101,11 @@ def _opens_header(message: bytes) -> bool:
     """True if a field stands before the first empty line, and prose does not stand before it."""
     first = message.partition(b"\n")[0]
     return _FIELD.match(first) is not None or first[:1] in (b" ", b"\t")
+
+
+def _is_of_a_message(name: str) -> bool:
+    """True for a field of mail; text, JSON and settings have names and colons as well."""
+    return name.lower() in _FIELDS_OF_MAIL or _FAMILY.match(name) is not None
 
 
 def _first_end(message: bytes) -> int:

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
-from probes.records.bounces.reason import BounceReason, judge_reason
+from probes.records.bounces.reason import BounceReason, judge_reason, plain_words
 from probes.records.reply import EnhancedCode
 
 
@@ -66,7 +66,10 @@ class _Row:
 
 _SENDER_ADDRESS = re.compile(
     r"domain of sender|sender.{0,30}(?:address|domain)|bogus mail from|unrout\w+ sender"
-    r"|sender was rejected|null sender|empty envelope sender|address is not verified",
+    r"|sender was rejected|null sender|empty envelope sender|address is not verified"
+    r"|sender verif|verification failed for|send as th|not owned by|mail from not owned"
+    r"|\b(?:helo|ehlo)\b.{0,40}(?:rejected|invalid|bad|not|must|denied|syntax)"
+    r"|(?:invalid|bad|bogus|illegal|rejected|malformed) (?:helo|ehlo)",
     re.IGNORECASE,
 )
 _LOGIN = re.compile(
@@ -78,12 +81,19 @@ _DOMAIN = re.compile(
     r"|couldn't find any host|mail exchanger|\bdns\b|unrouteable (?:mail )?domain",
     re.IGNORECASE,
 )
+_TLS = re.compile(
+    r"certificate (?:not|is not|could not be|has|verif)|(?:tls|starttls) (?:is )?required,? but"
+    r"|(?:starttls|tls) .{0,30}(?:not (?:offered|supported)|unavailable|handshake|negotiation)"
+    r"|no (?:shared|common) cipher|(?:tlsa|dane|mta-sts)\b",
+    re.IGNORECASE,
+)
+"""What a relay writes of a receiver whose encryption does not come up to the relay's rules."""
 _ROWS = (
     # RFC 4954 §6, RFC 3207 §4: the server wants a login or TLS first
     _Row(Side.CLIENT, codes=frozenset({530, 534, 535})),
-    _Row(Side.CLIENT, subject=7, details=frozenset({8, 9, 11, 57})),
+    _Row(Side.CLIENT, subject=7, details=frozenset({8, 9, 10, 11, 57})),
     _Row(Side.CLIENT, BounceReason.AUTHENTICATION, words=_LOGIN),
-    # X.1.7 to X.1.9: the envelope sender's address or its domain, which is ours
+    # X.1.7 to X.1.9: the envelope sender's address or its domain, which is ours, or the EHLO name
     _Row(Side.CLIENT, subject=1, details=frozenset({7, 8, 9})),
     _Row(Side.CLIENT, BounceReason.POLICY, words=_SENDER_ADDRESS),
     _Row(Side.CLIENT, BounceReason.SIZE),
@@ -91,11 +101,13 @@ _ROWS = (
     _Row(Side.SENDER, BounceReason.REPUTATION),
     _Row(Side.FILTER, BounceReason.CONTENT),
     _Row(Side.DNS, BounceReason.ROUTING, subject=1),
+    _Row(Side.DNS, words=re.compile(r"dnssec-invalid|invalid dnssec", re.IGNORECASE)),
     _Row(Side.DNS, BounceReason.ROUTING, words=_DOMAIN),
     _Row(Side.SERVER, BounceReason.ROUTING),
     _Row(Side.MAILBOX, BounceReason.UNKNOWN_USER),
     _Row(Side.MAILBOX, BounceReason.MAILBOX_FULL),
     _Row(Side.FILTER, words=re.compile(r"gr[ea]y[- ]?list", re.IGNORECASE), is_transient=True),
+    _Row(Side.SERVER, words=_TLS),
     # what only the code tells: the recipient's address, the mailbox, security or policy
     _Row(Side.MAILBOX, subject=1),
     _Row(Side.MAILBOX, subject=2),
@@ -124,7 +136,7 @@ def side_of(
     reason: BounceReason, code: int | None, enhanced: EnhancedCode | None, text: str
 ) -> Side:
     """Return the side that has to act on a refusal whose reason is known."""
-    words = text[:4000]
+    words = plain_words(text[:4000])
     rows = (row for row in _ROWS if row.matches(reason, code, enhanced, words))
     row = next(rows, None)
     return Side.SERVER if row is None else row.side

@@ -52,6 +52,11 @@ _MX_ANSWERS: tuple[tuple[str, Misbehaviour, Verdict], ...] = (
         Misbehaviour.TRUNCATED_FOR_EVER,
         broken(_MX, Reason.UNREACHABLE, _OURS),
     ),
+    (
+        "the answer is truncated over TCP as well",
+        Misbehaviour.TRUNCATED_OVER_TCP,
+        broken(_MX, Reason.MALFORMED_REPLY, _OURS),
+    ),
     ("nothing comes over TCP", Misbehaviour.TCP_SILENCE, _SILENT),
     ("TCP drips", Misbehaviour.TCP_DRIP, _SILENT),
     (

@@ -58,6 +58,8 @@ class Misbehaviour(StrEnum):
     """Nothing but the TC flag over UDP, the answer over TCP."""
     TRUNCATED_FOR_EVER = "truncated_for_ever"
     """The TC flag over UDP, and a TCP connection that is closed without an answer."""
+    TRUNCATED_OVER_TCP = "truncated_over_tcp"
+    """Nothing but the TC flag, over TCP as well."""
     UDP_ONLY = "udp_only"
     """The truth over UDP, and TCP connections that are closed without an answer."""
     TCP_SILENCE = "tcp_silence"
@@ -124,6 +126,7 @@ TRUNCATING = frozenset(
     {
         Misbehaviour.TRUNCATED,
         Misbehaviour.TRUNCATED_FOR_EVER,
+        Misbehaviour.TRUNCATED_OVER_TCP,
         Misbehaviour.TCP_SILENCE,
         Misbehaviour.TCP_DRIP,
         Misbehaviour.TCP_CUT,

@@ -270,7 +270,8 @@ class DnsServer:
                 return before_edns(misbehaviour, query)
             query.use_edns(False)
             misbehaviour = None
-        if misbehaviour in TRUNCATING and not over_tcp:
+        is_cut = misbehaviour in TRUNCATING and not over_tcp
+        if is_cut or misbehaviour is Misbehaviour.TRUNCATED_OVER_TCP:
             return truncated(query)
         if misbehaviour in MUTE or (misbehaviour is Misbehaviour.UDP_ONLY and over_tcp):
             return None

@@ -58,6 +58,8 @@ _DISPOSITION_PARTS = frozenset(  # RFC 8098
     {"message/disposition-notification", "message/global-disposition-notification"}
 )
 _REJECTION = re.compile(r"\bwas (?:automatically )?rejected\b", re.IGNORECASE)
+_BY_A_PERSON = re.compile(r"^Disposition[ \t]*:[ \t]*manual-action", re.IGNORECASE | re.MULTILINE)
+"""A receipt that a person's program sent: the message had arrived, RFC 8098."""
 _OTHER_REPORTS = _DISPOSITION_PARTS | frozenset(
     {
         "message/feedback-report",  # RFC 5965
@@ -205,7 +207,8 @@ def _is_other_report(parts: tuple[Part, ...]) -> bool:
 
 def _rejects(parts: tuple[Part, ...]) -> bool:
     """True for a receipt that rejects the message, as Dovecot and Sieve (RFC 5429 §2.1) send it."""
-    is_receipt = any(part.media_type in _DISPOSITION_PARTS for part in parts)
+    receipts = [_status_text(part) for part in parts if part.media_type in _DISPOSITION_PARTS]
+    is_receipt = bool(receipts) and not any(_BY_A_PERSON.search(text) for text in receipts)
     texts = [part.text() for part in parts if is_receipt and part.is_text][:1]
     return any(_REJECTION.search(text[:_MAX_OPENING]) for text in texts)
 
@@ -249,7 +252,9 @@ def _sender(header: Header) -> Sender:
     failed = ",".join(header.all("x-failed-recipients"))[:_MAX_EXPLANATION]
     named = [bare_address(address) for address in failed.split(",")]
     is_null = bool(paths) and _NULL_PATH.match(paths[0]) is not None
-    author = " ".join((header.get("from"), header.get("sender"), *([] if is_null else paths[:1])))
+    # a list sends from its bounces address: it is no daemon for that
+    named_paths = [] if is_null else [path for path in paths[:1] if "bounce" not in path.lower()]
+    author = " ".join((header.get("from"), header.get("sender"), *named_paths))
     return Sender(
         subject=decode_words(header.get("subject"))[:1000].lower(),
         author=decode_words(author)[:1000].lower(),

@@ -112,7 +112,8 @@ _EXCHANGE = (
 _NAMES = re.compile(
     r"<[^<>\s]{0,320}>|(?<![^\s<>\"'])[^\s<>\"']{1,320}@[^\s<>\"']{1,255}"
     r"|https?://[^\s<>\"']{0,2000}"
-    r"|(?<![\w.-])[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63}){1,10}(?![\w-])"
+    r"|(?<![\w.-])[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63}){1,10}(?![\w-])",
+    re.IGNORECASE,
 )
 """Addresses, links and host names: the words in them say nothing about the reason."""
 
@@ -177,7 +178,8 @@ _WORDS = (
         r"bogus mail from|sender domain (?:is|must|does|not)|null sender",
         r"empty envelope sender|mail from not owned",
         r"\bfrom: domain is invalid|e-?mail address is not verified|blocked by the recipient",
-        r"multiple addresses in",
+        r"multiple addresses in|(?:sender )?verif\w* failed? for|permissions? to send as",
+        r"\b[he]{2}lo (?:command )?(?:rejected|refused|denied)|(?:invalid|bad|bogus) [he]{2}lo",
     ),
     _words(
         BounceReason.MAILBOX_FULL,
@@ -218,6 +220,7 @@ _WORDS = (
         r"accepting (?:any )?mail from your ip|smtp server of your isp",
         r"is (?:a )?spammer|like spammer",
         r"\bsc-00[1-4]\b",  # Outlook.com
+        r"\(bl\)",  # T-Online
     ),
     _words(
         BounceReason.MAILBOX_FULL,
@@ -285,6 +288,7 @@ _WORDS = (
         r"mails? (?:forwarding )?loop|loops? back|routing loop|too many hops|hop count",
         r"connection (?:was )?(?:refused|timed out|reset|closed|dropped|lost)|lost connection",
         r"(?:could|can)(?: ?not|n't) (?:connect|establish)|establish an smtp connection",
+        r"did not accept our requests to connect",
         r"network (?:is )?unreachable|no answer from",
         r"(?:host|server) (?:is )?(?:unreachable|not reachable|not responding)",
         r"all hosts .{0,80}failing",
@@ -425,13 +429,18 @@ def _by_words(
     for reason, pattern in _EXCHANGE:
         if pattern.search(text):
             return reason
-    plain = " ".join(_NAMES.sub(" ", text).split())
+    plain = plain_words(text)
     rows = [row for row in _WORDS if row.reason in among and not (row.passing and is_permanent)]
     for said in dict.fromkeys((_ADVICE.sub(" ", plain), plain)):
         for row in rows:
             if row.pattern.search(said):
                 return row.reason
     return None
+
+
+def plain_words(text: str) -> str:
+    """The text on one line without addresses, links and host names."""
+    return " ".join(_NAMES.sub(" ", text).split())
 
 
 def _by_class(

@@ -56,6 +56,7 @@ _RAW_HEADER = re.compile(rf"^{_NAME}{_REST}(?:\n{_NAME}{_REST}){{2}}", re.IGNORE
 """Three consecutive header fields, not indented: a returned message that no line announces."""
 
 _OPENINGS = _any(
+    r"your message to .{1,320} was automatically rejected",
     r"this is the (?:[\w.-]{1,40} )?(?:mail system|program|mail delivery (?:system|agent)) at",
     r"i(?:'m afraid i)? wasn't able to deliver",
     r"this message was created automatically by (?:the )?mail (?:delivery software|system)",
@@ -78,12 +79,18 @@ _OPENINGS = _any(
     r"\bfailure reasons\b",
     r"recipients? (?:of your message )?(?:could not|cannot|couldn't) be (?:reached|delivered)",
     r"error has occurred while attempting to deliver a message",
-    r"konnte nicht zugestellt werden|nicht an (?:den|die) .{0,30}empf.{1,3}nger .{0,30}zugestellt",
-    r"n'a pas pu (?:être|etre) (?:remis|livr|distribu|d.livr)",
-    r"no (?:pudo|ha podido|se pudo) .{0,10}(?:ser )?entrega",
-    r"non (?:è|e') stato (?:possibile )?(?:re)?ca?(?:pitato|consegna)|non .{0,30}recapitat",
-    r"n(?:ã|a)o (?:p(?:ô|o)de|foi poss(?:í|i)vel) .{0,10}(?:ser )?entreg",
-    r"kon(?:den)? niet (?:worden )?(?:bezorgd|afgeleverd)|(?:配信|送信)できませんでした",
+    r"konnten? nicht zugestellt werden|empf.{1,3}nger .{0,40}nicht (?:erreicht|zugestellt)",
+    r"nicht an .{0,40}empf.{1,3}nger .{0,30}(?:zugestellt|.bermittelt)",
+    r"(?:n'a|n'ont|n'est|impossible) .{0,30}(?:remis|remettre|livr|distribu|d.livr|parven|atteint)",
+    r"no (?:se )?(?:pudo|ha podido|ha sido posible|han podido) .{0,10}(?:ser )?entrega",
+    r"(?:no ha sido|no fue|no pudo ser) .{0,10}entregad|destinatarios? .{0,20}no .{0,20}alcanza",
+    r"non (?:è|e') stat[oa] (?:possibile )?(?:recapita|consegna)|non .{0,30}recapitat",
+    r"n(?:ã|a)o (?:p(?:ô|o)de|foi poss(?:í|i)vel|foi) .{0,10}(?:ser )?entreg",
+    r"diagnoseinformationen f|informations de diagnostic pour|informaci.n de diagn.stico para",
+    r"informazioni di diagnostica per|diagnostische gegevens voor|informa..es de diagn.stico para",
+    r"kon(?:den)? niet (?:worden )?(?:bezorgd|afgeleverd)|nie .{0,20}dostarcz|kunde inte levereras",
+    r"(?:配信|送信|配送|お届け)できませんでした|(?:配信|送信|配送|配達)(?:に失敗|不能|エラー)",
+    r"kunne ikke leveres|не (?:было |может быть |удалось )?доставл|无法(?:投递|送达|传递)|退信",
 )
 """Sentences that only mail servers write, in lower case with single spaces."""
 
@@ -124,21 +131,22 @@ _SUBJECT = _any(
     r"returned (?:mail|e-?mail|to sender)|bounce|rejected|user unknown",
     r"(?:message|mail) .{0,60}(?:not delivered|returned|returning|could not)",
     r"warning: .{0,40}(?:send|deliver)",
-    r"unzustellbar|zustellung|non (?:distribu|remis|livr)|error de entrega|no entregad",
+    r"unzustellbar|zustellung|non (?:distribu|remis|livr)|(?:error|fallo) de entrega|no entregad",
+    r"nicht zugestellt|.chec de (?:la )?(?:remise|distribution|livraison)|no se puede entregar",
     r"mancat[oa] (?:recapito|consegna)|falha na entrega|n(?:ã|a)o entregue|niet bezorgd|配信",
 )
 _DAEMON = _any(
     r"mailer[-_ ]?daemon|mail[-_ ]?daemon|post ?master|\bmdaemon|\bmmdf|mailadm|double-bounce",
     r"mail (?:delivery|administrator|router|server|gateway)|mail(?:er)? ?(?:sub)?system",
-    r"bounces?@|system administrator|delivery (?:system|subsystem|agent|service)",
-    r"microsoft exchange|\buucp\b|internet mail|\bsmtp\b|courier mail|<>",
+    r"bounces?@|system administrator|delivery (?:system|subsystem|agent)",
+    r"microsoft ?exchange|\buucp\b|internet mail|\bsmtp\b|courier mail|<>",
 )
 _LOCAL = r"[^\s<>()\[\],;:\"'@=|][^\s<>()\[\],;:\"@|]{0,63}|\"[^\"\n]{1,62}\""
 _DOMAIN = r"[^\s<>()\[\],;:\"'@!?*/\\|{}=]{1,253}[^\s<>()\[\],;:\"'@!?*/\\|{}=.]"
 _ADDRESS = rf"(?:{_LOCAL})@{_DOMAIN}"
 _AFTER = (
     r"[ \t]*+(?:$|:|<mailto:|\.\.\.|\(|,|;"
-    r"|(?<=[ \t])(?:on[ \t]+(?:\d|[a-z]{3}, \d)|-[ \t]))"
+    r"|(?<=[ \t])(?:(?:on|am|le|el|il|em|op)[ \t]+(?:\d|[a-z]{3}, \d)|-[ \t]))"
 )
 _ALONE = re.compile(
     r"[ \t|]{0,40}(?:[*+•-][ \t]{1,8}|\d{1,3}[.)][ \t]{1,8})?(?:"
@@ -151,6 +159,9 @@ _ALONE = re.compile(
 _AFTER_A_NAME = re.compile(
     rf"[ \t]{{0,40}}[^\s<>@:()][^<>@:()\n]{{0,80}}[<('\"]{{1,2}}({_ADDRESS})[>)'\"]{{1,2}}"
     r"[ \t]*(?:$|<mailto:)"
+    # Exchange: the name, then the type and the address
+    rf"|[ \t]{{0,40}}[^\s<>@:()][^<>@:()\n\[]{{0,80}}\[smtp:({_ADDRESS})\]",
+    re.IGNORECASE,
 )
 """A display name and its address, alone on the line."""
 
@@ -170,14 +181,14 @@ _REMARKED = re.compile(
 """A remark and its address: "User mailbox exceeds allowed size: ADDRESS" (IMail)."""
 
 _LABEL = re.compile(
-    r"(?:(?<![\w-])[\w-]+ )?(?:to|recipients?|address|user|mailbox|failed)\s*[:=]?\Z",
+    r"(?:(?<![\w-])[\w-]+ )?(?<![\w-])(?:to|recipients?|address|user|mailbox|failed)\s*[:=]?\Z",
     re.IGNORECASE,
 )
 _CODE = re.compile(r"\b[45]\d\d\b")
 _ANYWHERE = re.compile(rf"(?<![^\s<>()\[\],;:\"'])({_ADDRESS})")
 _IN_A_SENTENCE = re.compile(
     r"(?<![\w-])(?:to|for|recipients?|user|address(?:es)?|mailbox|account|addressee|rcpt to|unknown"
-    r"|by)"
+    r"|by|bij|an|till|para|pour|destinat(?:ario|aire)|empf(?:ä|ae)nger)(?![\w.+-])"
     rf"[ \t]?:?[ \t]{{0,8}}[<\"'(]?({_ADDRESS})"
     rf"|[<\"'(]?({_ADDRESS})[>\"')]?,? (?:was|is|could|couldn't|can|does|has|wasn't|from)\b",
     re.IGNORECASE,
@@ -266,7 +277,11 @@ def is_bounce_text(explanation: str, sender: Sender, *, has_returned: bool) -> b
         bool(_SUBJECT.search(sender.subject)),
         find_quoted(explanation) is not None,
     )
-    return any(told) and any(habits) and sum(told) + sum(habits) >= 3
+    has_more = bool(told[0] or told[2]) or has_returned
+    # a postmaster writes about failures too, and a shop's letter has an empty return path
+    is_of_a_server = has_more or (habits[0] and habits[1]) or (habits[3] and "@" in explanation)
+    has_signs = any(told) and any(habits) and sum(told) + sum(habits) >= 3
+    return has_signs and (is_of_a_server or (habits[0] and "@" in explanation))
 
 
 def is_delay(explanation: str, subject: str) -> bool:

@@ -39,12 +39,14 @@ MAX_NUMBERS = 500_000
 
 _NUMBER = re.compile(r"[0-9]{1,19}")
 _TAG = re.compile(rb"[^\x00-\x20\x7f-\xff(){%*\"\\+]{1,64}")
-_NUMBERED = re.compile(rb"([0-9]{1,10}) ([A-Za-z]++)")
+_NUMBERED = re.compile(rb"([0-9]{1,10}) {1,9}([A-Za-z]++)")
 _STATUS = re.compile(rb"(OK|NO|BAD|PREAUTH|BYE)(?: (.*))?\Z", re.IGNORECASE | re.DOTALL)
 _CODE = re.compile(r"\[([^\]\s]++)(?: ([^\]]*+))?\] ?")
 _NAME = re.compile(rb"[A-Za-z0-9.-]{1,64}")
 _SECTION = re.compile(r"(?:BODY|BINARY)\[([^\]]*+)\](?:<[0-9]{1,10}>)?")
-_SEARCHED = re.compile(rb"((?: [0-9]{1,10})*+) ?(?:\(MODSEQ [0-9]{1,19}\))? ?", re.IGNORECASE)
+_SEARCHED = re.compile(
+    rb"((?: {1,9}[0-9]{1,10})*+) {0,9}(?:\(MODSEQ [0-9]{1,19}\))? {0,9}", re.IGNORECASE
+)
 _DATE = re.compile(
     r"([ 0-9][0-9])-([A-Za-z]{3})-([0-9]{4}) ([0-9]{2}):([0-9]{2}):([0-9]{2}) "
     r"([+-])([0-9]{2})([0-9]{2})"
@@ -64,6 +66,7 @@ def read_response(raw: Raw) -> Response:
         return Continuation(_text(line[1:].removeprefix(b" ")))
     tag, _, rest = line.partition(b" ")
     if tag == b"*":
+        rest = rest.lstrip(b" ")  # some servers write more than one space
         try:
             return _read_untagged(rest, raw)
         except RecordError as error:

@@ -224,6 +224,21 @@ def test_a_complaint_that_nobody_takes_leaves_the_code(redirect: str) -> None:
 
 
 @pytest.mark.slow("starts the program as a process")
+@pytest.mark.parametrize("redirect", [">&- 2>&-", "<&- >&- 2>&-", "<&-"])
+def test_closed_descriptors_leave_the_code_of_a_command_with_a_loop(redirect: str) -> None:
+    program = " ".join((sys.executable, "-m", "exporter.cli"))
+    for file, code in (("bounces/delivered.eml", 0), ("no-such-file", 64)):
+        done = subprocess.run(
+            ["bash", "-c", f"{program} explain --offline tests/corpus/{file} {redirect}"],
+            env=environment(),
+            cwd=ROOT,
+            timeout=40,
+            check=False,
+        )
+        assert done.returncode == code
+
+
+@pytest.mark.slow("starts the program as a process")
 def test_the_faults_of_the_demo_are_listed() -> None:
     done = mailcanary("demo", "--fault", "list")
     assert done.returncode == 0

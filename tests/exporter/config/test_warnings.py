@@ -60,6 +60,24 @@ def test_a_mailbox_whose_port_is_for_the_other_tls_is_warned_of(
     assert bool(warnings(mailbox=f"{options},")) == is_warned
 
 
+@pytest.mark.parametrize("port", [25, 465, 587, 110, 995, 443])
+def test_a_mailbox_at_the_port_of_another_protocol_is_warned_of(port: int) -> None:
+    found = warnings(mailbox=f"port: {port}, tls: none, insecure: true,")
+    assert any("mailboxes.inbox.port" in one and "IMAP" in one for one in found)
+
+
+@pytest.mark.parametrize("port", [143, 993, 110, 995, 80])
+def test_a_route_at_the_port_of_another_protocol_is_warned_of(port: int) -> None:
+    found = warnings(route=f"port: {port}, tls: none, insecure: true,")
+    assert any("routes.out.port" in one and "SMTP" in one for one in found)
+
+
+@pytest.mark.parametrize("word", ["${PASSWORD}", "$(cat pw)", "{{ smtp_password }}", "<password>"])
+def test_a_placeholder_that_nobody_replaced_is_warned_of(word: str) -> None:
+    (found,) = warnings(word=word)
+    assert "placeholder" in found
+
+
 @pytest.mark.parametrize("word", ["pw\n", "pw\r\n", "\ufeffpw", "\ufeffpw\n"])
 def test_a_line_end_and_a_byte_order_mark_are_no_part_of_a_secret(word: str) -> None:
     config = parse(SECRET, "c.yaml", {"WORD": word})

@@ -220,6 +220,25 @@ async def test_a_silent_server_is_left_when_the_caller_has_waited_enough() -> No
         ("{tag} NO [AUTHENTICATIONFAILED] no", Reason.AUTHENTICATION_FAILED, Owner.CONFIGURATION),
         ("{tag} NO no", Reason.AUTHENTICATION_FAILED, Owner.CONFIGURATION),
         ("{tag} NO [UNAVAILABLE] directory is down", Reason.DEFERRED, Owner.RECEIVER_MAILBOX),
+        *(
+            (f"{{tag}} NO {words}", Reason.DEFERRED, Owner.RECEIVER_MAILBOX)
+            for words in (
+                "[ALERT] Too many simultaneous connections. (Failure)",
+                "User is authenticated but not connected.",
+                "Server Unavailable. 15",
+                "[ALERT] Account exceeded command or bandwidth limits. (Failure)",
+                "Temporary authentication failure. Try again later.",
+                "Maximum number of connections from user+IP exceeded",
+            )
+        ),
+        *(
+            (f"{{tag}} NO {words}", Reason.AUTHENTICATION_FAILED, Owner.CONFIGURATION)
+            for words in (
+                "Account temporarily locked after too many failed logins",
+                "[AUTHENTICATIONFAILED] Invalid credentials, try again",
+                "Invalid login or password, try again",
+            )
+        ),
         ("{tag} BAD what", Reason.UNEXPECTED_REPLY, Owner.RECEIVER_MX),
     ],
 )

@@ -157,6 +157,13 @@ OUTCOMES = [
         Owner.RESOLVER,
         False,
     ),
+    (
+        Misbehaviour.TRUNCATED_OVER_TCP,
+        DnsStatus.MALFORMED,
+        Reason.MALFORMED_REPLY,
+        Owner.RESOLVER,
+        False,
+    ),
     (Misbehaviour.HUGE, DnsStatus.MALFORMED, Reason.MALFORMED_REPLY, Owner.RESOLVER, False),
     (
         Misbehaviour.TRUNCATED_FOR_EVER,

@@ -166,3 +166,17 @@ def test_no_encoded_word_is_the_recipient_of_a_bounce(word: Encoder) -> None:
     bounce = parse_dsn(message.encode())
     assert bounce is not None
     assert [one.recipient for one in bounce.recipients] == ["real@x.test"]
+
+
+@pytest.mark.parametrize(
+    "space", ["\u00a0", "\u2003", "\u3000", "\u0085", "\u2028", "\x0b", "\x1f"]
+)
+def test_white_space_that_mail_does_not_know_parts_no_words(space: str) -> None:
+    forged = f"a{space}dmarc=pass{space}header.from=bank.test{space}x"
+    said = f"mx.reader.test; spf=fail smtp.mailfrom={forged}@evil.test"
+    results = parse_authentication_results(said).results
+    assert [(one.method, one.result) for one in results] == [("spf", "fail")]
+    hop = parse_received(
+        f"from a{space}by{space}trusted.test by mx.reader.test; Tue, 1 Dec 2026 10:00:00 +0000"
+    )
+    assert hop.by == "mx.reader.test"

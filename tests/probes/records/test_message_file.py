@@ -47,6 +47,7 @@ def test_the_first_hop_is_read_and_what_was_skipped_is_said(form: str) -> None:
         *(b"", b"\r\n\r\n", b"\xef\xbb\xbf", b"hello world\r\n", b"hello\n\nFrom: a@b.test\n"),
         *(b"\x1f\x8b\x08\x00gzip", b"\x89PNG\r\n\x1a\n", b"<html>\n<body>Received: from x</body>"),
         *(b'{\n  "a": 1\n}\n', b"From a@b.test Tue Dec  1 10:00:00 2026\n\nonly text\n"),
+        *(b'{"a": 1}\n', b"NOTE: this is text\nwith notes\n", b"log_format: json\njobs: []\n"),
         *(b"Dear all,\n\nthis: is text\n", b"%PDF-1.7\n", bytes(range(256))),
     ],
 )

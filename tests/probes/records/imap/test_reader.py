@@ -393,3 +393,17 @@ def test_the_internal_date_keeps_its_zone() -> None:
     assert isinstance(fetch, Fetch)
     assert fetch.internal_date is not None
     assert fetch.internal_date.utcoffset() == timedelta(minutes=90)
+
+
+@pytest.mark.parametrize(
+    ("line", "response"),
+    [
+        (b"*  5 EXISTS", Exists(5)),
+        (b"* 5  EXISTS", Exists(5)),
+        (b"* SEARCH  1 2  3  ", Search((1, 2, 3), None)),
+        (b"*  SEARCH 7", Search((7,), None)),
+        (b"* SEARCH  (MODSEQ 9) ", Search((), None)),
+    ],
+)
+def test_more_spaces_than_one_between_words_change_nothing(line: bytes, response: object) -> None:
+    assert read_response((line,)) == response
