@@ -102,13 +102,30 @@ def test_every_path_job_and_mailbox_tells_its_parts_and_a_reload_replaces_them(
     metrics: Metrics, read: Reader
 ) -> None:
     path = ("box", "imap", "a", "them.test", "out")
-    assert read("path_info", *path, "submission") == 1
-    assert read("probe_info", "mx", "mx-them", "them.test") == 1
-    assert read("mailbox_info", "imap.them.test", "box", "imap") == 1
+    assert read("path_info", *path, "submission", "") == 1
+    assert read("probe_info", "mx", "mx-them", "them.test", "") == 1
+    assert read("mailbox_info", "imap.them.test", "box", "", "imap") == 1
     metrics.configure(config("a", route="direct"))
-    assert read("path_info", *path, "submission") is None
-    assert read("path_info", *path, "direct") == 1
+    assert read("path_info", *path, "submission", "") is None
+    assert read("path_info", *path, "direct", "") == 1
     assert read.series("mailcanary_probe_info") == {}
+
+
+def test_the_team_of_every_path_job_and_mailbox_is_a_label(metrics: Metrics, read: Reader) -> None:
+    plain = config("a", jobs=("mx-them",))
+    metrics.configure(
+        replace(
+            plain,
+            paths={"a": replace(plain.paths["a"], team="mail")},
+            jobs={"mx-them": replace(plain.jobs["mx-them"], team="dns")},
+            mailboxes={"box": replace(plain.mailboxes["box"], team="imap people")},
+        )
+    )
+    assert read("path_info", "box", "imap", "a", "them.test", "out", "submission", "mail") == 1
+    assert read("probe_info", "mx", "mx-them", "them.test", "dns") == 1
+    assert read("mailbox_info", "imap.them.test", "box", "imap people", "imap") == 1
+    metrics.configure(plain)
+    assert [key[-1] for key in read.series("mailcanary_probe_info")] == [""]
 
 
 def test_nothing_is_up_or_down_before_it_was_tried(read: Reader) -> None:
