@@ -133,11 +133,13 @@ def _judged(failure: Failure | None, findings: Iterable[Finding]) -> PathState:
 def state_of_canary(record: CanaryRecord, findings: Iterable[Finding] = ()) -> PathState:
     """Judge a canary by its outcome, then by the findings of its sending and of its copies.
 
-    A canary without an outcome is unknown.
+    A canary without an outcome is unknown. One that was given up and came later is degraded.
     """
     outcome = record.outcome
     if outcome is None:
         return PathState.UNKNOWN
+    if record.is_recovered:
+        outcome = Outcome.RECOVERED
     if outcome in SUCCESS or outcome in _LATE_SUCCESS:
         known = tuple(findings)
         state = state_of_findings(known)
