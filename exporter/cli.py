@@ -39,6 +39,11 @@ Config = Annotated[
 File = Annotated[Path | None, typer.Argument(metavar="[FILE]", help="The same as --config FILE.")]
 
 
+def _readable(file: str | None) -> str | None:
+    """Return the file if it can be read: for a command that also works without one."""
+    return file if file and os.access(file, os.R_OK) else None
+
+
 def _chosen(config: Path | None, file: Path | None) -> Path:
     """Return the configuration file that is meant. Raises a usage error where none is."""
     if config is not None and file is not None and config != file:
@@ -235,7 +240,12 @@ def diagnose(  # noqa: PLR0913, PLR0917 - one parameter an option
     ] = None,
     config: Annotated[
         str | None,
-        typer.Option("--config", "-c", metavar="FILE", help="Use what this service learnt, too."),
+        typer.Option(
+            "--config",
+            "-c",
+            metavar="FILE",
+            help=f"Use what this service learnt, too; else ${CONFIG_VARIABLE}.",
+        ),
     ] = None,
     broken_name: Annotated[
         str | None,
@@ -281,7 +291,7 @@ def diagnose(  # noqa: PLR0913, PLR0917 - one parameter an option
         "source_address": source_address,
         "timeout": timeout,
         "only": only,
-        "config": config,
+        "config": config or _readable(os.environ.get(CONFIG_VARIABLE)),
         "broken_name": broken_name,
         "rcpt": rcpt,
         "catch_all": catch_all,

@@ -153,6 +153,8 @@ class CanaryRecord:
     the last `resolution` seconds are the time between two looks: it arrived somewhere in them.
     `place` is where its first copy lies. A
     negative `tick` marks a canary sent by hand, which the service settles but does not count.
+    A canary that was given up and came later keeps its `outcome`; `is_recovered` tells the rest.
+    `internal_date` is the date of its first copy by the clock of the mailbox's server.
     """
 
     token: str
@@ -172,6 +174,12 @@ class CanaryRecord:
     place: Place | None = None
     round_trip: float | None = None
     resolution: float | None = None
+    internal_date: datetime | None = None
+
+    @property
+    def is_recovered(self) -> bool:
+        """True for a canary that came after it had been given up."""
+        return self.state is State.RECOVERED or self.outcome is Outcome.RECOVERED
 
 
 @dataclass(frozen=True, slots=True)

@@ -396,6 +396,10 @@ _OWNER_BY_PHASE = {
 }
 
 
+DNS_PHASES = frozenset({Phase.DNS_MX, Phase.DNS_ADDRESS, Phase.EVALUATE})
+"""Phases in which our own resolver is what is waited for."""
+
+
 def owner_of(phase: Phase, reason: Reason) -> Owner:
     """The party that has to act when nothing more specific is known.
 
@@ -405,7 +409,7 @@ def owner_of(phase: Phase, reason: Reason) -> Owner:
         return Owner.CONFIGURATION  # a login; elsewhere it is mail that proves no sender
     if reason is Reason.TIMEOUT and phase is Phase.CONNECT:
         return Owner.NETWORK
-    if reason is Reason.TIMEOUT and phase in (Phase.DNS_MX, Phase.DNS_ADDRESS, Phase.EVALUATE):
+    if reason is Reason.TIMEOUT and phase in DNS_PHASES:
         return Owner.RESOLVER  # what we waited for is our own resolver
     return _OWNER_BY_REASON.get(reason) or _OWNER_BY_PHASE.get(phase, Owner.RECEIVER_MX)
 

@@ -13,6 +13,7 @@ from probes.catalogue.parties import RECEIVER, Party
 from probes.clock import Clock
 from probes.net.exhaustion import exhausted
 from probes.result import (
+    DNS_PHASES,
     Aspect,
     Failure,
     Finding,
@@ -71,6 +72,9 @@ class Line:
 
 LineListener = Callable[[Line], None]
 
+SilentParty = Callable[[], tuple[Owner, str]]
+"""Names the owner of a look-up in DNS that a limit of ours ended, and why it is that one."""
+
 
 class Standstill:
     """The spans in which a run or a part of it waits for ourselves, together.
@@ -107,7 +111,8 @@ class Trace:
     the last report counts, whatever ends the run.
 
     `party` is the party at the other end: it owns the failures and findings of its own doing, also
-    in the parts begun afterwards.
+    in the parts begun afterwards. `silent_party` tells whose servers were silent where a limit of
+    ours ends a look-up.
 
     A listener hears every phase as it begins and ends; it must return at once and never raise.
     """
@@ -132,6 +137,7 @@ class Trace:
         self.known: list[Known] = [] if known is None else known
         self.handover: Handover | None = None
         self.party: Party = RECEIVER
+        self.silent_party: SilentParty | None = None
         self.hint: tuple[str, Owner | None] = ("", None)
         """What would explain it if the open phase never ended, and whose mistake that would be."""
         self.current = Phase.EVALUATE
@@ -273,7 +279,7 @@ class Trace:
             known=self.known,
             on_line=self._on_line,
         )
-        child.party = self.party
+        child.party, child.silent_party = self.party, self.silent_party
         self._children.append(child)
         try:
             yield child
@@ -306,12 +312,27 @@ class Trace:
         phase, owner = self.current, None
         reason, why = Reason.UNTESTABLE, "before the run was broken off"
         if by_deadline:
-            reason, why, owner = Reason.TIMEOUT, "within the deadline", self._peer
+            reason, why = Reason.TIMEOUT, "within the deadline"
         detail = f"no end of {phase} {why}"
+        if by_deadline:
+            owner, told = self.silence()
+            detail += told
         if by_deadline and self.hint[0]:
             detail, owner = f"{detail}: {self.hint[0]}", self.hint[1] or owner
         owner = self.party.owner(owner or owner_of(phase, reason), reason)
         return Failure(phase, reason, detail, owner, is_transient=True)
+
+    def silence(self) -> tuple[Owner | None, str]:
+        """Return the owner of the open phase if a limit of ours ends it, and what tells that.
+
+        None: the phase tells. A look-up is only the resolver's or the domain's if a test told.
+        """
+        if self._peer is not None or self.current not in DNS_PHASES:
+            return self._peer, ""
+        if self.silent_party is None:
+            return Owner.MONITOR, ""
+        owner, told = self.silent_party()
+        return owner, f"; {told}"
 
     def _tell(self, phase: Phase, timing: PhaseTiming | None, failure: Failure | None) -> None:
         if self._listener is not None:

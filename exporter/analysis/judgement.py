@@ -10,7 +10,7 @@ from enum import StrEnum
 from exporter.model import CanaryRecord
 from probes.canary.lifecycle import IN_FLIGHT, Outcome
 from probes.catalogue import owner_of_finding, smtp_answers
-from probes.result import Failure, Finding, Owner, ProbeResult, Status, all_findings
+from probes.result import Failure, Finding, Owner, Part, ProbeResult, Status, all_findings
 
 SUCCESS = frozenset({Outcome.ARRIVED, Outcome.LATE})
 """Outcomes of a canary that came to where it belongs."""
@@ -115,20 +115,31 @@ def matters(finding: Finding) -> bool:
 
 def state_of_result(result: ProbeResult) -> PathState:
     """Judge a one-shot result by its failure, then by its findings and those of its parts."""
-    ended = verdict_of(result.failure)
+    return _judged(result.failure, all_findings(result))
+
+
+def state_of_part(part: Part) -> PathState:
+    """Judge one part of a result, such as an address, in the same way."""
+    return _judged(part.failure, part.findings)
+
+
+def _judged(failure: Failure | None, findings: Iterable[Finding]) -> PathState:
+    ended = verdict_of(failure)
     if ended is Verdict.OK:
-        return state_of_findings(all_findings(result))
+        return state_of_findings(findings)
     return PathState.UNTESTABLE if ended is Verdict.UNTESTABLE else PathState.FAILING
 
 
 def state_of_canary(record: CanaryRecord, findings: Iterable[Finding] = ()) -> PathState:
     """Judge a canary by its outcome, then by the findings of its sending and of its copies.
 
-    A canary without an outcome is unknown.
+    A canary without an outcome is unknown. One that was given up and came later is degraded.
     """
     outcome = record.outcome
     if outcome is None:
         return PathState.UNKNOWN
+    if record.is_recovered:
+        outcome = Outcome.RECOVERED
     if outcome in SUCCESS or outcome in _LATE_SUCCESS:
         known = tuple(findings)
         state = state_of_findings(known)

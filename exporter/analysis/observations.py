@@ -10,7 +10,6 @@ from itertools import takewhile
 
 from exporter.analysis.judgement import Verdict, delivery_verdict, verdict_of
 from exporter.model import CanaryRecord, Config, Job, Path, Run
-from probes.canary.lifecycle import Outcome
 from probes.catalogue import mx, smtp
 from probes.records.subject import SubjectKind
 from probes.registry.rows import KINDS
@@ -68,7 +67,7 @@ def of_canary(
     if record.outcome is None or record.tick < 0:
         return None
     verdict = delivery_verdict(record, record.outcome)
-    if record.outcome is Outcome.RECOVERED:
+    if record.is_recovered:
         verdict = Verdict.UNTESTABLE
     at = record.sending_at or record.planned_at
     return Observation(

@@ -60,7 +60,7 @@ class _Taken:
 
 def _taken(request: Request, shape: Shape) -> _Taken:
     """Run one, under a view of its steps on standard error. Raises ConfigError."""
-    request, remembered = _with_known_selectors(request)
+    request, remembered = with_service(request)
     net = build_net(request, SYSTEM_CLOCK)
     is_quiet = shape.format is not Format.TEXT or shape.is_brief
     console = Console(stderr=True, quiet=is_quiet, highlight=False)
@@ -91,11 +91,16 @@ def _formed(taken: Sequence[_Taken], shape: Shape) -> str:
     return json.dumps(whole, indent=2)
 
 
-def _with_known_selectors(request: Request) -> tuple[Request, tuple[Remembered, ...]]:
-    """Add the stored values of a service's canaries and jobs. Raises ConfigError."""
+def with_service(request: Request) -> tuple[Request, tuple[Remembered, ...]]:
+    """Add what a service allows, and the stored values of its canaries and jobs.
+
+    Raises ConfigError.
+    """
     if request.config is None:
         return request, ()
     config, _ = load_to_look(Path(request.config))  # no secret is needed to read the ledger
+    if config.service.allow_loopback:
+        request = replace(request, allow_loopback=True)
     try:
         with reading(config.service.ledger) as reader:
             learnt = reader.selectors(request.domain, SYSTEM_CLOCK.utc())

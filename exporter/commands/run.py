@@ -6,6 +6,7 @@ import json
 import logging
 from pathlib import Path
 
+from exporter.analysis.latency import usual_pause
 from exporter.commands.common import load_config, run_loop, set_up_logging
 from exporter.ledger.canary_findings import canary_findings
 from exporter.ledger.errors import LedgerError
@@ -118,7 +119,8 @@ class _View(Progress):
     def _print(self, story: CanaryStory, record: CanaryRecord, result: ProbeResult) -> None:
         documents = tuple(map(evidence_json, story.evidence))
         remedy = self._remedy(record, result, record.failure)
-        view = canary_view(record, result, documents, self._console.width, remedy)
+        pause = usual_pause(self._config.paths[self._name].mailbox)
+        view = canary_view(record, result, documents, self._console.width, remedy, pause)
         self._console.print(view)
         for number, document in enumerate(documents):
             self._console.print(evidence_view(document, number))

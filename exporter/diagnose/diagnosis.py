@@ -135,6 +135,7 @@ async def _basis(net: Net, request: Request, stop: asyncio.Event) -> ProbeResult
     """Run the questions that everything rests on: is there a resolver, does the domain exist?"""
 
     async def ask(trace: Trace) -> None:
+        trace.silent_party = net.resolver.check.silent_party
         with trace.phase(Phase.DNS_MX):
             answer, root = await asyncio.gather(
                 mx_records(net.resolver, request.domain), net.resolver.query(".", "NS")
@@ -174,6 +175,7 @@ async def _run(
     target = build_target(kind.target, {"domain": request.domain, **request.options})
 
     async def work(trace: Trace) -> None:
+        trace.silent_party = net.resolver.check.silent_party
         await _until(stop, kind.probe(net, target, trace), trace)
 
     return await run_once(

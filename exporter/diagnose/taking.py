@@ -8,7 +8,7 @@ from probes.mx.recipients import Answer, Met, Question, as_met
 from probes.result import Failure, Part, Phase, ProbeResult, Reason
 
 _QUESTIONS = (Question.RECIPIENT, Question.POSTMASTER)
-_LATER = frozenset({Reason.DEFERRED, Reason.GREYLISTED, Reason.SERVICE_CLOSING})
+_LATER = frozenset({Reason.DEFERRED, Reason.SERVICE_CLOSING})
 _DIALOGUE = frozenset({Phase.GREETING, Phase.EHLO, Phase.STARTTLS, Phase.TLS, Phase.MAIL})
 
 SENDERS_WAIT = "senders wait 5 minutes (RFC 5321 §4.5.3.2.1)"
@@ -55,6 +55,9 @@ def failed(failure: Failure, domain: str, subject: str) -> str | None:
 
     Our patience is not the senders': a wait that we ended is told as that.
     """
+    if failure.reason is Reason.GREYLISTED:
+        later = "a later try is taken as a rule"
+        return f"Mail for {subject} is greylisted now: {failure.detail}; {later}"
     if failure.reason in _LATER:
         return f"Mail for {subject} is deferred now: {failure.detail}"
     if failure.reply is not None and not failure.is_transient:

@@ -41,7 +41,7 @@ def area_code(one: AreaResult) -> ExitCode:
         return ExitCode.UNTESTABLE
     failure = one.result.failure
     if failure is not None and not takes_no_mail(one.result):
-        return ExitCode.UNTESTABLE if failure.is_untestable else ExitCode.FAILURE
+        return _failure_code(failure)
     found = {finding.status for finding in findings_of(one.result) if not _decides_nothing(finding)}
     codes = {_CODES[status] for status in found if status in _CODES}
     if _is_row_unknown(one.result):
@@ -85,6 +85,9 @@ def exit_code(diagnosis: Diagnosis) -> ExitCode:
 
 
 def _failure_code(failure: Failure) -> ExitCode:
+    """Return the code of a failure; greylisting delays mail, and breaks nothing."""
+    if failure.reason is Reason.GREYLISTED:
+        return ExitCode.WARNING
     return ExitCode.UNTESTABLE if failure.is_untestable else ExitCode.FAILURE
 
 

@@ -79,7 +79,6 @@ def step(record: CanaryRecord, happening: CanaryEvent) -> Change:
         changes["accepted_at"] = at
     if is_settled_now:
         changes["settled_at"] = at
-    if is_settled_now or outcome is Outcome.RECOVERED:
         changes["outcome"] = outcome
     return Change(replace(record, **changes), event, outcome, at)
 
@@ -95,6 +94,7 @@ def _seen(record: CanaryRecord, happening: CanaryEvent) -> dict[str, Any]:
         "place": sighting.place,
         "round_trip": round_trip,
         "resolution": _resolution(round_trip, sighting),
+        "internal_date": sighting.internal_date,
     }
 
 
@@ -147,7 +147,7 @@ def _failure(
         return record.failure
     is_vain = happening.event is Event.LOOKED_IN_VAIN
     if is_vain and _has_sender_spoken(record):
-        return lost(record, happening.sending)
+        return lost(record, happening.sending, happening.folders)
     if not is_vain and happening.event not in _VERDICTS:
         return None
     if happening.sighting is not None and happening.sighting.bounce is not None:

@@ -299,6 +299,7 @@ _COLUMNS: dict[str, Callable[[Any], Any]] = {
     "placement": _text,
     "round_trip": _same,
     "resolution": _same,
+    "internal_date": to_micros,
 }
 
 
@@ -335,7 +336,8 @@ def canary_record(row: Sequence[Any]) -> CanaryRecord:
         placement=row[13] and Placement(row[13]),
         round_trip=row[14],
         resolution=row[15],
-        place=None if row[16] is None else Place(*row[16:20]),
+        internal_date=from_micros(row[16]),
+        place=None if row[17] is None else Place(*row[17:21]),
     )
 
 

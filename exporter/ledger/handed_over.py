@@ -10,10 +10,11 @@ _VAIN = "the mailbox was read and it was not there"
 _PARTIES = {owner.value: owner for owner in (Owner.RELAY, Owner.RECEIVER_MX)}
 
 
-def lost(record: CanaryRecord, sending: ProbeResult | None) -> Failure:
+def lost(record: CanaryRecord, sending: ProbeResult | None, folders: str = "") -> Failure:
     """Tell by whom it was accepted, under which queue id, and how to look it up there.
 
-    `sending` is the run that handed it over, None where that is not kept. The server that took it
+    `sending` is the run that handed it over, None where that is not kept. `folders` tells in words
+    where it was looked for. The server that took it
     has to deliver or to report that it cannot (RFC 5321 §4.2.5): it is the owner.
     """
     facts: Mapping[str, Any] = {} if sending is None else sending.facts
@@ -21,21 +22,21 @@ def lost(record: CanaryRecord, sending: ProbeResult | None) -> Failure:
     return Failure(
         Phase.TRANSIT,
         Reason.LOST,
-        one_line("; ".join(_told(record, facts))),
+        one_line("; ".join(_told(record, facts, f"{_VAIN} ({folders})" if folders else _VAIN))),
         _PARTIES.get(str(facts.get("handover.party")), usual),
         is_transient=False,
     )
 
 
-def _told(record: CanaryRecord, facts: Mapping[str, Any]) -> list[str]:
+def _told(record: CanaryRecord, facts: Mapping[str, Any], vain: str) -> list[str]:
     where = _host(facts)
     if where is None:
-        return [_VAIN]
+        return [vain]
     if record.accepted_at is None:
         said = f"{where} may have accepted it: no answer to the message came"
     else:
         said = f"{where} accepted it{_queue_id(facts)}"
-    return [said, _VAIN, f"look it up there: {' or '.join(_commands(record, facts))}"]
+    return [said, vain, f"look it up there: {' or '.join(_commands(record, facts))}"]
 
 
 def _host(facts: Mapping[str, Any]) -> str | None:

@@ -279,13 +279,14 @@ def _convert(connection: Connection, version: int) -> None:
 
     Version 1 did not store when a copy was seen, the sent messages or evidence. Version 2 had no
     selectors, version 3 no snapshots of targets. Version 4 had no places but those of IMAP
-    and no table of mailbox states. Version 5 had no waiting list
-    and no index of the newest runs.
+    and no table of mailbox states. Version 5 had no waiting list,
+    no index of the newest runs and no date of the mailbox's server.
     """
     if version in _OF_IMAP:
         _convert_places(connection)
     METADATA.create_all(connection)
     RUNS_NEWEST.create(connection)
+    connection.exec_driver_sql("ALTER TABLE canaries ADD COLUMN internal_date BIGINT")
     connection.exec_driver_sql(_WAITING)
     connection.execute(update(VERSION).values(version=SCHEMA_VERSION))
 

@@ -42,6 +42,7 @@ CANARIES = Table(
     Column("placement", Text),
     Column("round_trip", Float),
     Column("resolution", Float),
+    Column("internal_date", BigInteger, comment="of its first copy, by its server's clock"),
     UniqueConstraint("path", "tick"),
     sqlite_with_rowid=False,
 )

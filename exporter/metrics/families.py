@@ -21,9 +21,9 @@ ROUND_TRIP_SECONDS = (1, 5, 15, 60, 300, 1800)
 LOOK_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300)
 LAG_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 
-PATH_INFO = ("path", "route", "route_type", "mailbox", "mailbox_type", "rcpt_domain")
-PROBE_INFO = ("probe", "kind", "target")
-MAILBOX_INFO = ("mailbox", "type", "host")
+PATH_INFO = ("path", "route", "route_type", "mailbox", "mailbox_type", "rcpt_domain", "team")
+PROBE_INFO = ("probe", "kind", "target", "team")
+MAILBOX_INFO = ("mailbox", "type", "host", "team")
 
 BY_OPTION = (
     "mailcanary_phase_seconds",

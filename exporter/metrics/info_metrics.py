@@ -15,17 +15,19 @@ def path_info(path: Path) -> tuple[str, ...]:
     return (
         *(path.name, path.route.name, path.route.kind),
         *(path.mailbox.name, path.mailbox.kind, rcpt_domain),
+        path.team or "",
     )
 
 
 def probe_info(job: Job) -> tuple[str, ...]:
     """Return the label values of a job, in the order of `families.PROBE_INFO`."""
-    return job.name, job.kind, KINDS[job.kind].host(job.target)
+    return job.name, job.kind, KINDS[job.kind].host(job.target), job.team or ""
 
 
 def mailbox_info(mailbox: Mailbox) -> tuple[str, ...]:
     """Return the label values of a mailbox, in the order of `families.MAILBOX_INFO`."""
-    return mailbox.name, mailbox.kind, MAILBOXES[mailbox.kind].host(mailbox.target)
+    host = MAILBOXES[mailbox.kind].host(mailbox.target)
+    return mailbox.name, mailbox.kind, host, mailbox.team or ""
 
 
 def show_info(gauges: Table[Gauge], values: tuple[str, ...]) -> None:

@@ -9,7 +9,6 @@ from exporter.analysis.judgement import (
     is_up,
     state_of_result,
     verdict,
-    verdict_of,
 )
 from exporter.analysis.observations import horizon
 from exporter.metrics.exposition import Gauge, Registry, Table
@@ -140,7 +139,7 @@ class JobMetrics:
         resolver does not change a date.
         """
         hosts = self._gauges["mailcanary_mx_hosts"]
-        is_unknown = not result.parts and verdict_of(result.failure) is Verdict.UNTESTABLE
+        is_unknown = not result.parts and verdict(state_of_result(result)) is Verdict.UNTESTABLE
         if is_unknown:
             hosts.drop(name)
         else:

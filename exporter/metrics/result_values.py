@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 
-from exporter.analysis.judgement import Verdict, verdict_of
+from exporter.analysis.judgement import Verdict, state_of_part, verdict
 from exporter.model import CanaryRecord, Change
 from probes.canary.lifecycle import Event, Outcome
 from probes.catalogue.monitor import LOOP_LAGGED
@@ -53,8 +53,9 @@ def slowest(dialogues: Iterable[Mapping[Phase, float]]) -> Mapping[Phase, float]
 class MxHost:
     """One MX host in the light of all its addresses.
 
-    `up` is None where no address could be tested; `certificate_expiry` (UNIX time) is the earliest
-    among the addresses, None where no certificate was seen.
+    Its addresses are judged like runs, with their findings. `up` is None where no address could be
+    tested; `certificate_expiry` (UNIX time) is the earliest among the addresses, None where no
+    certificate was seen.
     """
 
     name: str
@@ -94,8 +95,8 @@ def mx_gauges(
     for host in hosts:
         if host.up is not None:
             shown["up"][job, host.name] = int(host.up)
-        for verdict, addresses in host.addresses.items():
-            shown["addresses"][job, host.name, verdict] = addresses
+        for ended, addresses in host.addresses.items():
+            shown["addresses"][job, host.name, ended] = addresses
         for phase in host.seconds.keys() & phases:
             shown["phase_seconds"][job, host.name, phase] = host.seconds[phase]
         if host.certificate_expiry is not None:
@@ -104,7 +105,7 @@ def mx_gauges(
 
 
 def _mx_host(name: str, parts: list[Part]) -> MxHost:
-    verdicts = [verdict_of(part.failure) for part in parts]
+    verdicts = [verdict(state_of_part(part)) for part in parts]
     up = None if set(verdicts) == {Verdict.UNTESTABLE} else Verdict.OK in verdicts
     expiries = [part.facts.get("tls.certificate_not_after") for part in parts]
     return MxHost(

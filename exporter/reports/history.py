@@ -32,7 +32,7 @@ class Entry:
     `seconds` is the round trip (None if a gap of ours hides it), or the duration of the run.
     `slowest_hop` is the relay it took longest to reach, None where nothing tells. `state` is the
     judgement on it, `findings` those that count in it. `code` is the exit code it deserves, None
-    for a canary in flight.
+    for a canary in flight. `is_recovered`: the canary came after it had that outcome.
     """
 
     run: str
@@ -46,6 +46,7 @@ class Entry:
     code: ExitCode | None
     state: PathState = PathState.UNKNOWN
     findings: tuple[Finding, ...] = ()
+    is_recovered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,7 @@ def _of_canary(
         code=None if is_open else STATE_CODES[state],
         state=state,
         findings=findings,
+        is_recovered=record.is_recovered,
     )
 
 

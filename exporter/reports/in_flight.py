@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from exporter.ledger.lock import Holder
 from exporter.model import CanaryRecord
-from exporter.reports.wording import age
+from exporter.reports.wording import age, outcome_words
 from probes.canary.lifecycle import UNSETTLED, Outcome, State
 
 BY_HAND_SHOWN = timedelta(days=1)
@@ -20,7 +20,8 @@ def left_behind(
     if record is None or record.sending_at is None:
         return "mailcanary: interrupted; nothing was sent"
     if record.state not in UNSETTLED:
-        return f"mailcanary: interrupted; the canary is settled: {record.outcome or record.state}"
+        told = outcome_words(record.outcome or record.state, is_recovered=record.is_recovered)
+        return f"mailcanary: interrupted; the canary is settled: {told}"
     sent = age((now - record.sending_at).total_seconds())
     left = f"the canary is in flight, sent {sent} ago"
     if record.state is State.SENDING:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from exporter.model import Config
 from exporter.reports.exit_codes import ExitCode
 from exporter.reports.status import JobStatus, MailboxStatus, PathStatus, Status, status_code
-from exporter.reports.wording import owner_words, visible
+from exporter.reports.wording import outcome_words, owner_words, visible
 from probes.result import Failure
 
 _WORDS = {
@@ -63,7 +63,7 @@ def _trouble(
 ) -> str:
     text = f"{noun} {one.name} {state}"
     if isinstance(one, PathStatus) and one.outcome is not None:
-        text += f" ({one.outcome})"
+        text += f" ({outcome_words(one.outcome, is_recovered=one.is_recovered)})"
     if failure is not None:
         owner = owner_words(failure.owner)
         text += f": {failure.phase} {failure.reason}, owner: {owner}: {failure.detail}"

@@ -56,6 +56,7 @@ class PathStatus:
     `outcome` is that of the newest settled canary, `outcome_at` when it was settled, `token` which
     one it is, `findings` those of its findings that count. `median_round_trip` is of its last
     canaries that were found. `by_hand` is its newest canary sent by hand, which decides nothing.
+    `is_recovered`: the newest settled canary came after it had that outcome.
     """
 
     name: str
@@ -72,6 +73,7 @@ class PathStatus:
     median_round_trip: float | None
     findings: tuple[Finding, ...] = ()
     by_hand: HandRun | None = None
+    is_recovered: bool = False
     team: str | None = None
 
 
@@ -222,6 +224,7 @@ def _path(
         round_trip=trips[0] if trips else None,
         median_round_trip=median(trips) if trips else None,
         findings=findings,
+        is_recovered=newest is not None and newest.is_recovered,
         team=path.team,
     )
 

@@ -107,6 +107,17 @@ def owner_words(owner: Owner | str) -> str:
     return str(owner) if known is None else OWNER_TEXTS[known].name
 
 
+def outcome_words(outcome: str, *, is_recovered: bool, seconds: float | None = None) -> str:
+    """Return the outcome of a canary; both facts where it was given up and came later.
+
+    `seconds` is its round trip, where that was measured.
+    """
+    if not is_recovered or outcome.lower() == "recovered":  # as a version before stored it
+        return outcome
+    after = "" if seconds is None else f" after {age(seconds)}"
+    return f"{outcome}, recovered{after}"
+
+
 def owner_rows() -> tuple[str, ...]:
     """Return the rows of the table in docs/owners.md, in the order of the owners."""
     return tuple(

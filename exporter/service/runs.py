@@ -79,9 +79,14 @@ async def probe(
 ) -> Run:
     """Run one one-shot probe."""
     kind = KINDS[job.kind]
+
+    async def work(trace: Trace) -> None:
+        trace.silent_party = net.resolver.check.silent_party
+        await kind.probe(net, job.target, trace)
+
     result = await run_once(
         job.kind,
-        lambda trace: kind.probe(net, job.target, trace),
+        work,
         clock=net.clock,
         deadline=job.deadline,
         listener=listener,
@@ -145,7 +150,7 @@ async def _hand_over(
     row = ROUTES[path.route.kind]
 
     async def work(trace: Trace) -> None:
-        trace.party = row.party
+        trace.party, trace.silent_party = row.party, net.resolver.check.silent_party
         trace.facts["handover.party"] = row.party.server.value
         if isinstance(canary, ValueError):
             raise canary

@@ -121,7 +121,8 @@ class ObservationsSubscriber(Subscriber):
 class LogSubscriber(Subscriber):
     """Writes one line for every outcome, run, change and trouble.
 
-    Missed slots of one name are told once an hour, as is the same refusal of the ledger. One that
+    Missed slots of one name are told once an hour, as are tokens never issued in one mailbox and
+    the same refusal of the ledger. One that
     refuses everything, because its file is gone, is told once for all.
     """
 
@@ -130,6 +131,7 @@ class LogSubscriber(Subscriber):
         self._down_since: dict[str, float] = {}
         self._teams: Mapping[str, str] = {}
         self._missed: dict[str, int] = {}
+        self._forged: dict[str, int] = {}
         self._told: dict[str, float] = {}
 
     def slots_missed(self, name: str, missed: int) -> None:
@@ -220,7 +222,11 @@ class LogSubscriber(Subscriber):
                 LOG.warning("mailbox %s can be read again after %.0f s", mailbox, down)
 
     def canary_forged(self, mailbox: str) -> None:
-        LOG.warning("mailbox %s: a message with a token never issued", mailbox)
+        count = self._forged[mailbox] = self._forged.get(mailbox, 0) + 1
+        if self._is_due(f"forged {mailbox}"):
+            del self._forged[mailbox]
+            many = "a message" if count == 1 else f"{count} messages"
+            LOG.warning("mailbox %s: %s with a token never issued", mailbox, many)
 
     def ledger_refused(self, action: str, error: LedgerError) -> None:
         about = "" if isinstance(error, LedgerGoneError) else action

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from exporter.reports.history import Entry, History
-from exporter.reports.wording import milliseconds, owner_words, visible
+from exporter.reports.wording import milliseconds, outcome_words, owner_words, visible
 from exporter.terminal.changes import changes_view
 from exporter.terminal.text import style_of
 from probes.canary.message import MARKER
@@ -99,10 +99,14 @@ def _cells(entry: Entry) -> tuple[Text, ...]:
     return (
         Text(f"{entry.at:%m-%d %H:%M:%S}", style="dim"),
         Text(short(entry.run), style="bold").append(by_hand, style="not bold"),
-        Text(entry.outcome, style="cyan" if entry.code is None else style_of(entry.code)),
+        Text(_outcome(entry), style="cyan" if entry.code is None else style_of(entry.code)),
         Text(_NOTHING if entry.seconds is None else milliseconds(entry.seconds)),
         why,
     )
+
+
+def _outcome(entry: Entry) -> str:
+    return outcome_words(entry.outcome, is_recovered=entry.is_recovered)
 
 
 def short(run: str) -> str:

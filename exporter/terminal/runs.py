@@ -7,11 +7,13 @@ from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
+from exporter.analysis.latency import DEFAULT_PAUSE
 from exporter.ledger.canary_findings import canary_findings
 from exporter.model import CanaryRecord
+from exporter.reports.arrival_bounds import arrival_bounds
 from exporter.reports.exit_codes import ExitCode, canary_code, result_code
 from exporter.reports.timeline import timed, way
-from exporter.reports.wording import milliseconds, visible
+from exporter.reports.wording import milliseconds, outcome_words, visible
 from exporter.terminal.failures import failure_view
 from exporter.terminal.text import status_style, style_of
 from exporter.terminal.waterfall import waterfall
@@ -54,11 +56,16 @@ def canary_view(
     evidence: Sequence[Mapping[str, Any]],
     width: int,
     remedy: str = "",
+    pause: float = DEFAULT_PAUSE,
 ) -> RenderableType:
-    """A canary's way from the first step of its sending to the mailbox."""
+    """A canary's way from the first step of its sending to the mailbox.
+
+    `pause` is how many seconds lie between two looks at the mailbox.
+    """
     code = canary_code(record, canary_findings(result, evidence))
-    outcome = record.outcome or record.state
-    blocks: list[RenderableType] = [waterfall(way(result, record, evidence), width)]
+    told = outcome_words(record.outcome or record.state, is_recovered=record.is_recovered)
+    steps = way(result, record, evidence)
+    blocks: list[RenderableType] = [waterfall(steps, width)]
     blocks.extend(finding_line(finding) for finding in result.findings)
     if record.place is not None and record.resolution is not None:
         blocks.append(
@@ -68,8 +75,10 @@ def canary_view(
                 style="dim",
             )
         )
+    bounds = arrival_bounds(record, pause, steps)
+    blocks.extend(Text(line, style="dim") for line in bounds)
     lasted = max(result.seconds, record.round_trip or 0.0, _until_settled(record))
-    blocks.append(_verdict(code, f"{record.path}: {outcome}", record.failure, lasted, remedy))
+    blocks.append(_verdict(code, f"{record.path}: {told}", record.failure, lasted, remedy))
     return Group(*blocks)
 
 

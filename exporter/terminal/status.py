@@ -12,11 +12,12 @@ from exporter.analysis.judgement import PathState
 from exporter.analysis.suspects import PartKind, Suspect
 from exporter.reports.in_flight import HandRun
 from exporter.reports.status import JobStatus, MailboxStatus, PathStatus, Status
-from exporter.reports.wording import Tone, age, milliseconds, owner_words, visible
+from exporter.reports.wording import Tone, age, milliseconds, outcome_words, owner_words, visible
 from exporter.terminal.changes import last_good_view
 from exporter.terminal.history import short
 from exporter.terminal.runs import finding_line
 from exporter.terminal.text import COLOURS
+from probes.canary.lifecycle import State
 from probes.result import Failure
 
 STYLES = {
@@ -110,7 +111,7 @@ def _paths(paths: Iterable[PathStatus], now: datetime) -> Table:
         table.add_row(
             _marked(one.name, one.state),
             Text(one.state, style=STYLES[one.state]),
-            one.outcome or _NOTHING,
+            outcome_words(one.outcome or _NOTHING, is_recovered=one.is_recovered),
             _since(one.outcome_at, now),
             _flight(one),
             _took(one.round_trip),
@@ -132,7 +133,9 @@ def _took(seconds: float | None) -> str:
 
 def _by_hand(name: str, run: HandRun, now: datetime) -> Padding:
     line = Text(name, style="bold").append(f"  by hand, {_since(run.at, now)} ago: ", style="dim")
-    line.append(run.outcome or run.state, style="default")
+    is_recovered = run.state is State.RECOVERED
+    told = outcome_words(run.outcome or run.state, is_recovered=is_recovered)
+    line.append(told, style="default")
     if run.round_trip is not None:
         line.append(f" in {milliseconds(run.round_trip)}")
     line.append(f"  ({short(run.token)})", style="dim")

@@ -8,9 +8,10 @@ from rich.table import Table
 from rich.text import Text
 
 from exporter.model import CanaryRecord
+from exporter.reports.arrival_bounds import arrival_bounds
 from exporter.reports.story import Advice, Story, advice, failure_remedy, story_code
 from exporter.reports.timeline import timeline
-from exporter.reports.wording import milliseconds, owner_words, visible
+from exporter.reports.wording import milliseconds, outcome_words, owner_words, visible
 from exporter.terminal.changes import changes_view, last_good_view
 from exporter.terminal.evidence import document_blocks, heading
 from exporter.terminal.failures import failure_view
@@ -76,12 +77,14 @@ def _title(story: Story) -> RenderableType:
         took = milliseconds(story.result.seconds)
         line.append(f"{story.name}", style="bold").append(f"  {story.result.kind} after {took}")
         return line.append(f"\n{story.result.started_at:%Y-%m-%d %H:%M:%S} UTC", style="dim")
+    measured = record.round_trip if story.is_measured else None
     outcome = str(record.outcome or record.state).upper()
-    line = Text(f"{outcome} ", style=f"bold {style_of(code)}")
+    told = outcome_words(outcome, is_recovered=record.is_recovered, seconds=measured)
+    line = Text(f"{told} ", style=f"bold {style_of(code)}")
     line.append(record.path, style="bold")
     line.append(f"  {story.route or '(no longer configured)'} → {record.mailbox}")
-    if record.round_trip is not None and story.is_measured:
-        line.append(f"  in {milliseconds(record.round_trip)}", style="bold")
+    if measured is not None and not record.is_recovered:
+        line.append(f"  in {milliseconds(measured)}", style="bold")
     return line.append(_particulars(story, record), style="dim")
 
 
@@ -96,25 +99,8 @@ def _particulars(story: Story, record: CanaryRecord) -> str:
         lines.append(
             f"found in {visible(record.place.folder)} ({record.placement}), to within {within}"
         )
-    if record.round_trip is not None and record.resolution is not None and not story.is_measured:
-        low, high = record.round_trip - record.resolution, record.round_trip
-        lines.append(
-            "we did not look in time: it arrived between "
-            f"{milliseconds(low)} and {milliseconds(high)} after it was sent"
-        )
-        lines += _received(story)
+    lines += arrival_bounds(record, story.pause, timeline(story))
     return "".join(f"\n{line}" for line in lines)
-
-
-def _received(story: Story) -> Iterator[str]:
-    """Say how narrowly the Received fields of the first copy bound the arrival."""
-    steps = [step for step in timeline(story) if step.is_hop and step.name.startswith("hop ")]
-    if steps:
-        last = steps[-1]
-        yield (
-            f"its Received fields say: {visible(last.name)} had it between "
-            f"{milliseconds(last.ended)} and {milliseconds(last.end)}"
-        )
 
 
 def _failure(failure: Failure, remedy: str = "") -> RenderableType:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
-from exporter.analysis.judgement import PathState, is_up, state_of_result
+from exporter.analysis.judgement import PathState, is_up, state_of_part, state_of_result
 from exporter.metrics.exposition import Family, FamilyType, Format, Gauge, Registry, Table, chunks
 from probes.result import Facts, PhaseTiming, ProbeResult, Status
 
@@ -119,7 +119,7 @@ def _add_addresses(gauges: _Gauges, result: ProbeResult) -> None:
         if part.address is None:
             continue
         labels = (part.host, part.address)
-        gauges["probe_address_success"].at(*labels).set(int(part.ok))
+        gauges["probe_address_success"].at(*labels).set(int(is_up(state_of_part(part)) is True))
         for phase, seconds in _longest(part.timings).items():
             duration = gauges["probe_address_phase_duration_seconds"].at(*labels, phase)
             duration.set(_rounded(seconds))

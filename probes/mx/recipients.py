@@ -166,7 +166,7 @@ async def _mail(
         try:
             await session.mail(mail_from, smtputf8=needs_utf8)
         except ProbeFailure as failure:
-            if failure.reply is None or failure.reason is Reason.SERVICE_CLOSING:
+            if failure.reply is None or failure.reply.code == 421:  # the server closes
                 raise
             trace.findings.extend(refusal_findings(where, Phase.MAIL, failure))
             if failure.reason is not Reason.GREYLISTED:
@@ -190,7 +190,7 @@ async def _rcpt(
         try:
             reply = await session.rcpt(recipient)
         except ProbeFailure as failure:
-            if failure.reply is None or failure.reason is Reason.SERVICE_CLOSING:
+            if failure.reply is None or failure.reply.code == 421:  # the server closes
                 raise
             trace.findings.extend(refusal_findings(where, Phase.RCPT, failure))
             is_no = failure.reason is Reason.REJECTED

@@ -146,8 +146,9 @@ async def at_most(seconds: float, trace: Trace) -> AsyncIterator[asyncio.Timeout
     except TimeoutError as error:
         if not limit.expired():
             raise
-        detail = f"no end of {trace.current} within {seconds:g} s"
-        raise ProbeFailure(Reason.TIMEOUT, detail, phase=trace.current) from error
+        owner, told = trace.silence()
+        detail = f"no end of {trace.current} within {seconds:g} s{told}"
+        raise ProbeFailure(Reason.TIMEOUT, detail, phase=trace.current, owner=owner) from error
 
 
 def address_unusable(subject: Subject, owner: Owner, detail: str) -> Finding:

@@ -18,6 +18,9 @@ from probes.tasks import cancel
 CHECK_SECONDS = 5.0
 """Seconds for which a verdict on the resolver stands; all questions share it."""
 
+RECENT_SECONDS = 60.0
+"""Seconds for which a verdict also tells who was silent where our own limit ended a look-up."""
+
 ROOT = (".", "NS")
 
 Ask = Callable[[str, str], Awaitable[Iterable[DnsStatus]]]
@@ -62,6 +65,7 @@ class ResolverCheck:
     domain: str | None = None
     _health: ResolverHealth = ResolverHealth.UNSURE
     _until: float = 0.0
+    _tested: float = -RECENT_SECONDS
     _testing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def blamed(
@@ -98,8 +102,19 @@ class ResolverCheck:
             async with asyncio.timeout_at(until), self._testing:
                 if now() >= self._until:
                     self._health = await self._test(ask)
-                    self._until = now() + CHECK_SECONDS
+                    self._tested = now()
+                    self._until = self._tested + CHECK_SECONDS
         return self._health
+
+    def silent_party(self) -> tuple[Owner, str]:
+        """Return the owner of a look-up that our own limit ended, by the last verdict, in words.
+
+        Without a recent verdict nobody is accused: the limit is ours.
+        """
+        age = asyncio.get_running_loop().time() - self._tested
+        if age > RECENT_SECONDS or self._health not in _BLAMED:
+            return Owner.MONITOR, "the resolver was not tested"
+        return _BLAMED[self._health]
 
     async def _test(self, ask: Ask) -> ResolverHealth:
         if self.domain is not None:

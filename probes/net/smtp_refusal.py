@@ -12,7 +12,10 @@ from probes.result import Owner, Phase, ProbeFailure, Reason
 
 _GREYLISTING = re.compile(r"gr[ea]y[- ]?list", re.IGNORECASE)
 
-_TRANSACTION = frozenset({Phase.MAIL, Phase.RCPT, Phase.DATA, Phase.END_OF_DATA})
+_GREYLISTS = frozenset(
+    {Phase.GREETING, Phase.EHLO, Phase.MAIL, Phase.RCPT, Phase.DATA, Phase.END_OF_DATA}
+)
+"""Phases in which servers greylist; some do it by the client's address alone, at the greeting."""
 
 _AUTH_UNKNOWN = frozenset({500, 501, 502, 503, 504})
 """Replies to AUTH that speak of the command, not of the credentials, RFC 4954 §4."""
@@ -45,14 +48,14 @@ def refusal(reply: Reply, phase: Phase) -> ProbeFailure:
     """
     if reply.is_positive:
         return _failure(Reason.UNEXPECTED_REPLY, reply, phase, Owner.RECEIVER_MX)
+    if is_greylisting(reply) and phase in _GREYLISTS:
+        return _failure(Reason.GREYLISTED, reply, phase, Owner.RECEIVER_FILTER)
     if reply.code == 421:  # RFC 5321 §3.8
         return _failure(Reason.SERVICE_CLOSING, reply, phase, owner_of_refusal(reply, phase))
     if phase is Phase.AUTH:
         return _auth_refusal(reply)
     if phase is Phase.STARTTLS and not reply.is_transient:
         return _failure(Reason.STARTTLS_NOT_SUPPORTED, reply, phase, Owner.RECEIVER_MX)
-    if is_greylisting(reply) and phase in _TRANSACTION:
-        return _failure(Reason.GREYLISTED, reply, phase, Owner.RECEIVER_FILTER)
     reason = Reason.DEFERRED if reply.is_transient else Reason.REJECTED
     return _failure(reason, reply, phase, owner_of_refusal(reply, phase))
 

@@ -31,7 +31,7 @@ NOT_A_READER = {
     "dnsbl.query_name": "an IP address of the configuration",
     "signatures.dkim_signing.sign": "our own message",
     "smtp_command.stuffed": "our own message",
-    "special_addresses.is_link_local_or_metadata": "an IP address of a resolved name",
+    "special_addresses.danger_of": "an IP address of a resolved name",
     "spf.check_host.check_host": "asks; parse_spf reads",
     "spf.cost.worst_case": "asks; parse_spf reads",
 }

@@ -87,14 +87,36 @@ async def test_a_deadline_of_which_our_own_standstill_took_half_blames_nobody(
         assert (failure.phase, failure.reason, failure.owner) == (Phase.GREETING, reason, owner)
 
 
-async def test_look_ups_that_hang_are_our_resolvers_unless_another_is_asked() -> None:
+@pytest.mark.parametrize("phase", [Phase.DNS_MX, Phase.DNS_ADDRESS, Phase.EVALUATE])
+@pytest.mark.parametrize("tested", [Owner.RESOLVER, Owner.RECEIVER_DNS, None])
+async def test_a_look_up_that_the_deadline_ends_is_nobodys_until_the_resolver_was_tested(
+    phase: Phase, tested: Owner | None
+) -> None:
+    def told() -> tuple[Owner, str]:
+        assert tested is not None
+        return tested, "it was tested"
+
+    async def work(trace: Trace) -> None:
+        trace.silent_party = None if tested is None else told
+        with trace.part("a.test", None) as part, part.phase(phase):
+            await forever()
+
+    result = await run(work, SHORT)
+    failure = result.failure
+    assert failure is not None
+    assert result.parts[0].failure == failure
+    assert (failure.reason, failure.owner) == (Reason.TIMEOUT, tested or Owner.MONITOR)
+    assert ("it was tested" in failure.detail) == (tested is not None)
+
+
+async def test_look_ups_that_hang_are_the_peers_where_another_is_asked() -> None:
     async def work(trace: Trace, peer: Owner | None) -> None:
         with trace.part("a.test", None) as part, part.phase(Phase.EVALUATE, peer):
             await forever()
 
     ours = await run(lambda trace: work(trace, None), SHORT)
     theirs = await run(lambda trace: work(trace, Owner.RECEIVER_DNS), SHORT)
-    for result, owner in ((ours, Owner.RESOLVER), (theirs, Owner.RECEIVER_DNS)):
+    for result, owner in ((ours, Owner.MONITOR), (theirs, Owner.RECEIVER_DNS)):
         (part,) = result.parts
         assert result.failure == part.failure
         assert part.failure is not None

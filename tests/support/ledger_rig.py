@@ -24,6 +24,7 @@ def as_version_5(database: sqlite3.Connection) -> None:
     database.execute("drop table waiting")
     database.execute("drop table steady_time")
     database.execute("drop index runs_newest")
+    database.execute("alter table canaries drop column internal_date")
     database.execute("update ledger_schema set version = 5")
 
 

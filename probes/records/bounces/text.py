@@ -6,6 +6,7 @@ returned message. Each form is a row in a table here.
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 
@@ -54,6 +55,7 @@ _NAME = (
 _REST = r":[^\n]{0,2000}(?:\n[ \t][^\n]{0,2000}){0,50}"
 _RAW_HEADER = re.compile(rf"^{_NAME}{_REST}(?:\n{_NAME}{_REST}){{2}}", re.IGNORECASE | re.MULTILINE)
 """Three consecutive header fields, not indented: a returned message that no line announces."""
+_FIELD = re.compile(rf"^{_NAME}:", re.IGNORECASE | re.MULTILINE)
 
 _OPENINGS = _any(
     r"your message to .{1,320} was automatically rejected",
@@ -240,10 +242,43 @@ def is_mail_system(author: str) -> bool:
     return _DAEMON.search(author) is not None
 
 
+_WINDOW = 8 * 1024
+"""Characters of one search: other threads wait until it ends, so it is never a whole text."""
+
+_LONG_LINE = 4 * 1024
+"""Characters at the beginning of a line in which a mark is looked for."""
+
+
+def _windows(text: str, begin: int = 0) -> Iterator[tuple[int, int]]:
+    """Yield the bounds of whole lines, some at a time; of a long line only its beginning."""
+    while begin < len(text):
+        end = text.rfind("\n", begin, begin + _WINDOW)
+        if end >= 0:
+            yield begin, end
+        else:  # a line that is longer than the window, or the last one
+            end = text.find("\n", begin)
+            end = len(text) if end < 0 else end
+            yield begin, min(end, begin + _LONG_LINE)
+        begin = end + 1
+
+
+def _mark(text: str) -> re.Match[str] | None:
+    found = (_RETURNED.search(text, *bounds) for bounds in _windows(text))
+    return next(filter(None, found), None)
+
+
+def _raw_header(text: str) -> re.Match[str] | None:
+    """Return the first three header fields in a row that do not begin the text."""
+    begin = text.find("\n") + 1
+    lines = (_FIELD.finditer(text, *bounds) for bounds in _windows(text, begin or len(text)))
+    found = (_RAW_HEADER.match(text, one.start()) for some in lines for one in some)
+    return next(filter(None, found), None)
+
+
 def split_returned(text: str) -> tuple[str, str]:
     """The explanation and the returned message; the latter "" if none is found."""
-    mark = _RETURNED.search(text)
-    raw = _RAW_HEADER.search(text, 1)
+    mark = _mark(text)
+    raw = _raw_header(text)
     if raw is not None and (mark is None or raw.start() < mark.start()):
         return text[: raw.start()], text[raw.start() :]
     if mark is None:

@@ -47,7 +47,7 @@ def test_the_pause_is_that_of_the_mailbox() -> None:
 
 def test_no_gap_of_ours_enters_a_histogram_and_the_path_is_up_all_the_same() -> None:
     metrics = Metrics("1", FakeClock().clock)
-    metrics.configure(config("a"))
+    metrics.configure(config("a", phase_histograms=True))
     seen = START + timedelta(seconds=1800)
     hidden = change(
         *(Event.SEEN, State.ARRIVED, Outcome.ARRIVED, seen), round_trip=1800.0, resolution=1790.0

@@ -89,6 +89,31 @@ async def test_mail_is_taken_only_where_the_server_said_so(
 
 
 @pytest.mark.parametrize(
+    "server",
+    [
+        Script(on={"connect": (Say("450 4.7.1 greylisted, come back"), Close())}),
+        Script(on={"connect": (Say("421 4.7.0 Greylisting in action"), Close())}),
+        Script(on={"EHLO": (Say("451 4.7.1 Grey-listed for 300 s"),)}),
+    ],
+)
+async def test_greylisting_before_the_transaction_is_greylisting_all_the_same(
+    server: Script,
+) -> None:
+    async with mail_world(ONE, {"192.0.2.1": server}, trust=TrustStore()) as world:
+        diagnosis = await run(world.net, request())
+        said = line(diagnosis, world.net)
+        advice = " ".join(one.remedy for one in problems(diagnosis, world.net))
+    failure = diagnosis.areas[0].result.failure
+    assert failure is not None
+    assert (failure.reason, failure.owner) == (Reason.GREYLISTED, Owner.RECEIVER_FILTER)
+    assert f"Mail for {JOE} is greylisted now" in told(diagnosis)
+    assert exit_code(diagnosis) == 1
+    assert "FAILURE" not in said
+    assert "greylisted" in said
+    assert "out of the DNS" not in advice
+
+
+@pytest.mark.parametrize(
     ("first", "second", "says"),
     [
         (LATER, GOOD, "is taken at 1 of 2 addresses"),

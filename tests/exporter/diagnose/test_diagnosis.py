@@ -372,7 +372,8 @@ async def test_a_silent_resolver_is_never_the_domains_fault_however_short_the_ti
         diagnosis = await run(world.net, asked)
     failures = {one.area.name: one.result.failure for one in diagnosis.areas}
     assert {name: failure and failure.owner for name, failure in failures.items()} == {
-        one.name: Owner.RESOLVER for one in areas_of(asked)
+        one.name: Owner.MONITOR
+        for one in areas_of(asked)  # our time was too short for a test
     }
     assert exit_code(diagnosis) == 3
 

@@ -98,4 +98,5 @@ def _run_names(database: sqlite3.Connection) -> set[str]:
 
 def _schema(path: Path) -> set[tuple[str, str, str]]:
     with closing(sqlite3.connect(path)) as database:
-        return set(database.execute("SELECT type, name, sql FROM sqlite_master"))
+        rows = database.execute("SELECT type, name, sql FROM sqlite_master").fetchall()
+    return {(kind, name, " ".join((sql or "").split())) for kind, name, sql in rows}

@@ -40,7 +40,8 @@ async def test_a_canary_is_lost_only_after_a_look_that_began_after_its_time(path
         assert await rig.ledger.expire(rig.time.now(), {"m": rig.time.now()}) == ()
         back = await rig.see(sighting("t", rig.time.elapse(1.0)))
         assert back.outcome is Outcome.RECOVERED
-        assert (back.record.state, back.record.outcome) == (State.RECOVERED, Outcome.RECOVERED)
+        assert (back.record.state, back.record.outcome) == (State.RECOVERED, Outcome.LOST)
+        assert back.record.is_recovered
         assert back.record.failure is None
 
 

@@ -9,7 +9,7 @@ from exporter.metrics.exposition import Format
 from exporter.metrics.families import BY_OPTION
 from exporter.metrics.metrics import Metrics
 from probes.canary.lifecycle import BESIDE, SETTLING, Event, Outcome, State
-from probes.catalogue import arrival
+from probes.catalogue import arrival, smtp_answers
 from probes.result import Owner, Phase, Reason, Status
 from tests.support.clock import START, FakeClock
 from tests.support.metric_rig import (
@@ -102,13 +102,30 @@ def test_every_path_job_and_mailbox_tells_its_parts_and_a_reload_replaces_them(
     metrics: Metrics, read: Reader
 ) -> None:
     path = ("box", "imap", "a", "them.test", "out")
-    assert read("path_info", *path, "submission") == 1
-    assert read("probe_info", "mx", "mx-them", "them.test") == 1
-    assert read("mailbox_info", "imap.them.test", "box", "imap") == 1
+    assert read("path_info", *path, "submission", "") == 1
+    assert read("probe_info", "mx", "mx-them", "them.test", "") == 1
+    assert read("mailbox_info", "imap.them.test", "box", "", "imap") == 1
     metrics.configure(config("a", route="direct"))
-    assert read("path_info", *path, "submission") is None
-    assert read("path_info", *path, "direct") == 1
+    assert read("path_info", *path, "submission", "") is None
+    assert read("path_info", *path, "direct", "") == 1
     assert read.series("mailcanary_probe_info") == {}
+
+
+def test_the_team_of_every_path_job_and_mailbox_is_a_label(metrics: Metrics, read: Reader) -> None:
+    plain = config("a", jobs=("mx-them",))
+    metrics.configure(
+        replace(
+            plain,
+            paths={"a": replace(plain.paths["a"], team="mail")},
+            jobs={"mx-them": replace(plain.jobs["mx-them"], team="dns")},
+            mailboxes={"box": replace(plain.mailboxes["box"], team="imap people")},
+        )
+    )
+    assert read("path_info", "box", "imap", "a", "them.test", "out", "submission", "mail") == 1
+    assert read("probe_info", "mx", "mx-them", "them.test", "dns") == 1
+    assert read("mailbox_info", "imap.them.test", "box", "imap people", "imap") == 1
+    metrics.configure(plain)
+    assert [key[-1] for key in read.series("mailcanary_probe_info")] == [""]
 
 
 def test_nothing_is_up_or_down_before_it_was_tried(read: Reader) -> None:
@@ -509,6 +526,19 @@ def test_an_mx_host_is_up_with_one_address_and_its_broken_one_is_not_hidden(
     assert read(expiry, "down.test", "mx-them") is None
     assert read("mx_up", "unknown.test", "mx-them") is None
     assert read("mx_addresses", "unknown.test", "mx-them", "untestable") == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "up"), [(Status.FAILURE, 0), (Status.WARNING, 1), (Status.UNTESTABLE, 1)]
+)
+def test_an_mx_host_is_judged_with_its_findings_as_its_job_is(
+    metrics: Metrics, read: Reader, status: Status, up: int
+) -> None:
+    found = smtp_answers.RCPT_REFUSED.found(status, "mx1.test", "550 no")
+    parts = (replace(part("mx1.test"), findings=(found,)),)
+    metrics.run_finished(run("mx-them", parts=parts, hosts=("mx1.test",)))
+    assert read("mx_up", "mx1.test", "mx-them") == read("probe_up", "mx-them") == up
+    assert read("mx_addresses", "mx1.test", "mx-them", "ok" if up else "failed") == 1
 
 
 def test_an_mx_host_that_left_the_dns_leaves_no_series(metrics: Metrics, read: Reader) -> None:

@@ -30,6 +30,24 @@ def test_missed_slots_are_told_once_an_hour_for_each_name_and_none_is_left_out(
     assert {one.levelname for one in caplog.records} == {"WARNING"}
 
 
+def test_a_flood_of_forged_tokens_is_one_line_an_hour_for_each_mailbox(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    time = FakeClock()
+    log = LogSubscriber(time.clock)
+    for _ in range(1000):
+        log.canary_forged("inbox")
+    log.canary_forged("other")
+    assert [one.getMessage() for one in caplog.records] == [
+        "mailbox inbox: a message with a token never issued",
+        "mailbox other: a message with a token never issued",
+    ]
+    time.elapse(TOLD_AGAIN)
+    log.canary_forged("inbox")
+    said = caplog.records[-1].getMessage()
+    assert said == "mailbox inbox: 1000 messages with a token never issued"
+
+
 def test_a_ledger_that_refuses_again_and_again_is_told_once_an_hour_for_each_reason(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

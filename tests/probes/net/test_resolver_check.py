@@ -92,6 +92,24 @@ async def test_an_outage_of_name_servers_has_one_owner_however_it_shows(server: 
     assert owners == {Owner.RECEIVER_DNS}
 
 
+@pytest.mark.parametrize(
+    ("failing", "silent"), [((DOWN,), Owner.RECEIVER_DNS), ((DOWN, "."), Owner.RESOLVER)]
+)
+async def test_a_look_up_that_our_own_limit_ends_has_the_owner_of_the_last_verdict(
+    server: DnsServer, failing: tuple[str, ...], silent: Owner
+) -> None:
+    check = ResolverCheck()
+    asked = resolver(server, check)
+    assert check.silent_party() == (Owner.MONITOR, "the resolver was not tested")
+    await asked.mx("known.test")
+    assert check.silent_party()[0] is Owner.MONITOR
+    fail(server, Misbehaviour.SILENCE, *failing)
+    await asked.mx(DOWN)
+    owner_told, why = check.silent_party()
+    assert owner_told is silent
+    assert why.startswith("the resolver ")
+
+
 async def test_many_failing_questions_share_one_test(server: DnsServer) -> None:
     names = [f"{n}.{DOWN}" for n in range(20)]
     fail(server, Misbehaviour.SERVFAIL, *names)

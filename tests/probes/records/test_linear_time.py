@@ -25,9 +25,11 @@ from probes.records.ehlo import parse_ehlo
 from probes.records.header_date import parse_header_date
 from probes.records.header_words import header_items, header_text, masked_comments
 from probes.records.imap.framing import Framer
-from probes.records.imap.names import decode_name, encode_name
+from probes.records.imap.junk import is_junk_name
+from probes.records.imap.names import decode_name, encode_name, readable_name
 from probes.records.imap.reader import expand_set, read_response
 from probes.records.looked_up import is_domain_name
+from probes.records.message_file import read_message_file
 from probes.records.mime_parts import decode_words, media_type, read_parts, split_header
 from probes.records.mta_sts import (
     is_nearly_sts_record,
@@ -35,6 +37,7 @@ from probes.records.mta_sts import (
     parse_sts_policy,
     parse_sts_record,
 )
+from probes.records.queue_id import read_queue_id
 from probes.records.raw_message import RawField, read_message
 from probes.records.received import parse_received
 from probes.records.received_spf import parse_received_spf
@@ -49,6 +52,7 @@ from probes.records.signatures.dkim_records import parse_key_record, parse_signa
 from probes.records.signatures.dkim_verification import key_names, verify
 from probes.records.smtp_command import path
 from probes.records.spam.verdicts import spam_verdicts
+from probes.records.special_addresses import is_metadata_name
 from probes.records.spf.lint import lint
 from probes.records.spf.macros import parse_domain_spec, parse_macro_string, shortened
 from probes.records.spf.record import is_nearly_spf, parse_spf
@@ -219,6 +223,14 @@ GROUPS = {
         *cases("xtext", decode_xtext, ""),
         *cases("xtext", undo_xtext, ""),
         *cases("utf-8 address", decode_utf8_address, "", "\\x{"),
+    ),
+    "names and replies": (
+        *cases("queue id", read_queue_id, "", "queued as ", "OK id=", suffix="]"),
+        *cases("greeting", lambda text: read_queue_id("250 ok", text), "220 ", suffix=" ESMTP"),
+        *cases("message file", _octets(read_message_file), "", "From a", "Subject: a\n", "\n"),
+        *cases("junk", lambda text: is_junk_name(text, "/"), "", "INBOX/", suffix="Junk"),
+        *cases("shown name", readable_name, "", "&", suffix="-"),
+        *cases("metadata name", is_metadata_name, "", "metadata.", suffix=".internal"),
     ),
     "spam verdicts": (
         *cases(

@@ -199,3 +199,18 @@ def test_any_text_is_read(text: str, named: tuple[str, ...]) -> None:
     is_bounce_text(text, DAEMON, has_returned=False)
     is_delay(text, text)
     reporting_site(text)
+
+
+@pytest.mark.parametrize("filling", ["some words of prose\n", "\n", "x" * 9000 + "\n"])
+@pytest.mark.parametrize(
+    ("mark", "returned"),
+    [
+        ("--- The original message ---\n", "Subject: a\n"),
+        ("", "From: a\nTo: b\n c\nSubject: d\n"),
+    ],
+)
+def test_a_returned_message_is_found_behind_any_number_of_lines(
+    filling: str, mark: str, returned: str
+) -> None:
+    before = filling * (64 * 1024 // len(filling))
+    assert split_returned(before + mark + returned) == (before, returned)
