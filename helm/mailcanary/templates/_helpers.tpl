@@ -1,0 +1,92 @@
+{{- define "mailcanary.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" -}}
+{{- end -}}
+
+{{- define "mailcanary.fullname" -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 52 | trimSuffix "-" -}}
+{{- else -}}
+{{- $name := include "mailcanary.name" . -}}
+{{- if contains $name .Release.Name -}}
+{{- .Release.Name | trunc 52 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name $name | trunc 52 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "mailcanary.namespace" -}}
+{{- default .Release.Namespace .Values.namespaceOverride -}}
+{{- end -}}
+
+{{- define "mailcanary.selector" -}}
+app.kubernetes.io/name: {{ include "mailcanary.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{/* Labels of every object but the pod: the version of the chart must not restart a pod. */}}
+{{- define "mailcanary.labels" -}}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+{{ include "mailcanary.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{/* Metadata of an object. Takes root, name, and optionally namespace, labels, annotations. */}}
+{{- define "mailcanary.metadata" -}}
+name: {{ .name }}
+namespace: {{ .namespace | default (include "mailcanary.namespace" .root) }}
+labels:
+  {{- include "mailcanary.labels" .root | nindent 2 }}
+  {{- with .labels }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- $annotations := merge (dict) (.annotations | default dict) .root.Values.commonAnnotations }}
+{{- with $annotations }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{- define "mailcanary.serviceAccountName" -}}
+{{- if .Values.serviceAccount.create -}}
+{{- default (include "mailcanary.fullname" .) .Values.serviceAccount.name -}}
+{{- else -}}
+{{- default "default" .Values.serviceAccount.name -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "mailcanary.image" -}}
+{{- $registry := default .Values.image.registry .Values.global.imageRegistry -}}
+{{- $name := ternary (printf "%s/%s" $registry .Values.image.repository) .Values.image.repository (ne $registry "") -}}
+{{- if .Values.image.digest -}}
+{{- printf "%s@%s" $name .Values.image.digest -}}
+{{- else -}}
+{{- printf "%s:%s" $name (default .Chart.AppVersion .Values.image.tag) -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The file of the configuration: what the chart itself decides stands before `config`. */}}
+{{- define "mailcanary.config" -}}
+{{- $own := dict "listen" (printf "0.0.0.0:%d" (int .Values.containerPort)) "ledger" "/var/lib/mailcanary/mailcanary.sqlite" -}}
+{{- toYaml (merge (dict) .Values.config $own) -}}
+{{- end -}}
+
+{{- define "mailcanary.configVolume" -}}
+{{- if .Values.existingConfig.secret }}
+secret:
+  secretName: {{ .Values.existingConfig.secret }}
+  items: [{key: {{ .Values.existingConfig.key }}, path: mailcanary.yaml}]
+{{- else }}
+configMap:
+  name: {{ .Values.existingConfig.configMap | default (include "mailcanary.fullname" .) }}
+  items: [{key: {{ ternary .Values.existingConfig.key "mailcanary.yaml" (ne .Values.existingConfig.configMap "") }}, path: mailcanary.yaml}]
+{{- end }}
+{{- end -}}
+
+{{- define "mailcanary.isConfigOurs" -}}
+{{- if not (or .Values.existingConfig.secret .Values.existingConfig.configMap) }}yes{{ end -}}
+{{- end -}}
