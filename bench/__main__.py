@@ -40,6 +40,10 @@ async def _scrapes(folder: Path, rounds: int) -> Sequence[Measured]:  # noqa: AR
     return await service.scrapes()
 
 
+async def _many_jobs(folder: Path, rounds: int) -> Sequence[Measured]:  # noqa: ARG001
+    return await service.scrape_of_many_jobs()
+
+
 async def _schedule(folder: Path, rounds: int) -> Sequence[Measured]:  # noqa: ARG001
     return [await service.schedule()]
 
@@ -78,6 +82,7 @@ FAMILIES: tuple[Family, ...] = (
     ),
     (("true_time_p99_ms_1000_in_flight",), _true_time),
     (("scrape_10k_series_loop_ms", "scrape_100k_series_loop_stall_ms"), _scrapes),
+    (("scrape_10k_jobs_s", "scrape_10k_jobs_loop_stall_ms"), _many_jobs),
     (("scheduler_100k_jobs_idle_cpu_percent",), _schedule),
     (("help_ms", "demo_ready_ms"), _starting),
     (("diagnose_4mx_2addr_rounds", "diagnose_mx_only_4mx_2addr_rounds"), _diagnoses),

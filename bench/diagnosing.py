@@ -51,7 +51,14 @@ def _figure(name: str, pairs: list[tuple[float, float]]) -> Measured:
 
 async def _diagnosis(resolver: str, port: int, only: str | None) -> Diagnosis:
     """As the command makes it, without its view."""
-    typed = Typed(WIDE, resolver=(resolver,), smtp_port=port, helo="probe.test", only=only)
+    typed = Typed(
+        WIDE,
+        resolver=(resolver,),
+        smtp_port=port,
+        helo="probe.test",
+        only=only,
+        allow_loopback=True,
+    )
     request = read_request(typed)
     net = build_net(request, SYSTEM_CLOCK)
     return await diagnose(net, request, _unheard, asyncio.Event())
@@ -86,11 +93,11 @@ async def _first_line_ms() -> float:
     began = time.perf_counter()
     process = await asyncio.create_subprocess_exec(
         *(str(PROGRAM), "diagnose", "bench.test", "--resolver", SILENT, "--only", "mx"),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
     )
     try:
-        if process.stdout is None or not (line := await process.stdout.readline()):
+        if process.stderr is None or not (line := await process.stderr.readline()):
             raise WorkerError("diagnose said nothing")
         if not line.startswith(b"bench.test "):
             raise WorkerError(f"diagnose said {line!r}")

@@ -31,6 +31,7 @@ def configuration(folder: str, ca: str, ports: dict[str, int], domains: int, eve
 ehlo_name: probe.test
 ledger: {folder}/domains.sqlite
 resolvers: ["127.0.0.1:{ports["dns"]}"]
+allow_loopback: true
 ca_file: {ca}
 max_concurrent_per_host: {AT_ONE_ADDRESS}
 jobs:

@@ -36,6 +36,7 @@ def configuration(folder: str, ca: str, ports: dict[str, int]) -> str:
 ehlo_name: probe.test
 ledger: {folder}/ledger.sqlite
 resolvers: ["127.0.0.1:{ports["dns"]}"]
+allow_loopback: true
 ca_file: {ca}
 max_concurrent_per_host: 2000
 jobs:

@@ -71,15 +71,20 @@ _EMPTY_TURN = 0.00005
 """Seconds that a turn of the loop takes in which nothing was done."""
 
 
-async def run(series: int) -> None:
-    """Serve so many series. Answers {start}, {stop} and {peer: rounds}."""
-    config = parse(_EMPTY, "bench")
+def _jobs_for(config: Config, series: int) -> int:
+    """How many jobs have so many series."""
     sizes: list[int] = []
     for number in (1, 2):
         metrics = Metrics("0", SYSTEM_CLOCK)
         metrics.configure(_jobs(config, number))
         sizes.append(_lines(metrics))
-    config = _jobs(config, round((series - sizes[0]) / (sizes[1] - sizes[0])) + 1)
+    return round((series - sizes[0]) / (sizes[1] - sizes[0])) + 1
+
+
+async def run(series: int = 0, jobs: int = 0) -> None:
+    """Serve so many series, or jobs. Answers {start}, {stop} and {peer: rounds}."""
+    config = parse(_EMPTY, "bench")
+    config = _jobs(config, jobs or _jobs_for(config, series))
     metrics = Metrics("0", SYSTEM_CLOCK)
     metrics.configure(config)
     monitor = LoopMonitor(metrics.loop_lag)

@@ -10,6 +10,8 @@ from bench.table import Measured
 from bench.worker import WorkerError, worker
 
 SCRAPES = 9
+MANY_JOBS = 10_000
+AS_PROMETHEUS = "Accept-Encoding: gzip\r\n"
 SCHEDULE_SECONDS = 3.0
 JOBS = 100_000
 STARTS = 7
@@ -59,11 +61,34 @@ async def _scrape(series: int) -> tuple[list[tuple[float, float]], float]:
     return found, median(peer["seconds"]) * 1000
 
 
-async def get(port: int, path: str) -> bytes:
+async def scrape_of_many_jobs() -> list[Measured]:
+    """Wall time of a whole scrape of MANY_JOBS jobs, packed, and the longest stall in it."""
+    seconds: list[float] = []
+    stalls: list[float] = []
+    async with worker("scraping", jobs=MANY_JOBS) as ours:
+        for _ in range(SCRAPES):
+            await ours.ask(start=True)
+            began = time.monotonic()
+            await get(int(ours.first["port"]), "/metrics", AS_PROMETHEUS)
+            seconds.append(time.monotonic() - began)
+            answer = await ours.ask(stop=True)
+            stalls.append(answer["longest"] * 1000)
+    note = f"{ours.first['series']:,} series"
+    whole, stall = median(seconds), median(stalls)
+    return [
+        Measured("scrape_10k_jobs_s", whole, whole, "s", rounds=tuple(seconds), note=note),
+        Measured(
+            "scrape_10k_jobs_loop_stall_ms", stall, stall, "ms", rounds=tuple(stalls), note=note
+        ),
+    ]
+
+
+async def get(port: int, path: str, headers: str = "") -> bytes:
     """The answer to a GET on loopback. Raises WorkerError unless it is a 200."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=2**26)
     try:
-        request = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
+        always = "Host: 127.0.0.1\r\nConnection: close\r\n"
+        request = f"GET {path} HTTP/1.1\r\n{always}{headers}\r\n"
         writer.write(request.encode())
         answer = await reader.read()
     finally:

@@ -30,6 +30,8 @@ GOALS = (
     Goal("rss_mb_1000_tls_sessions", "resident with 1,000 TLS sessions, MB", 110),
     Goal("scrape_10k_series_loop_ms", "loop time of a scrape of 10,000 series, ms", 10),
     Goal("scrape_100k_series_loop_stall_ms", "longest stall, scrape of 100,000, ms", 20),
+    Goal("scrape_10k_jobs_s", "whole scrape of 10,000 jobs, s", 5),
+    Goal("scrape_10k_jobs_loop_stall_ms", "longest stall in it, ms", 20),
     Goal("scheduler_100k_jobs_idle_cpu_percent", "scheduler with 100,000 jobs, % CPU", 5),
     Goal("help_ms", "mailcanary --help, ms", 200),
     Goal("demo_ready_ms", "mailcanary demo until it is ready, ms", 2000),

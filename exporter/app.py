@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from exporter.ledger.ledger import Ledger
 from exporter.model import Config
+from exporter.service.descriptors import raise_descriptor_limit
 from exporter.service.service import LOG, Service
 from exporter.service.supervision import log_error
 from exporter.web.application import HttpState
@@ -30,8 +31,11 @@ async def run_service(config: Config, log_lines_dropped: Callable[[], int]) -> N
     Raises LedgerError when the ledger cannot be opened and OSError when the port is taken.
     """
     stop = asyncio.Event()
+    raise_descriptor_limit()
     async with AsyncExitStack() as stack:
-        ledger = await Ledger.open(config.service.ledger, SYSTEM_CLOCK)
+        ledger = await Ledger.open(
+            config.service.ledger, SYSTEM_CLOCK, group=config.service.ledger_group
+        )
         stack.push_async_callback(ledger.close)
         service = Service(config, ledger, log_lines_dropped=log_lines_dropped)
         reloads: set[asyncio.Task[bool]] = set()

@@ -1,6 +1,7 @@
 """The command line: a table of commands, each loaded when it is called so that --help is fast."""
 
 import io
+import os
 import sys
 from importlib import import_module
 from importlib.metadata import version
@@ -9,17 +10,48 @@ from typing import Annotated, Any
 
 import typer
 
+from exporter.terminal.streams import Answer
+
 USAGE = 64
+SOFTWARE = 70
 INTERRUPTED = 130
+
+CONFIG_VARIABLE = "MAILCANARY_CONFIG"
+DEFAULT_CONFIG = "/etc/mailcanary/mailcanary.yaml"
 
 app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     help="Watches mail paths: sends canaries, times every step, says which failed and why.",
 )
 
-ConfigFile = Annotated[Path, typer.Option("--config", "-c", help="The configuration file.")]
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        "-c",
+        metavar="FILE",
+        help=f"The configuration; else ${CONFIG_VARIABLE}, else {DEFAULT_CONFIG}.",
+    ),
+]
+File = Annotated[Path | None, typer.Argument(metavar="[FILE]", help="The same as --config FILE.")]
+
+
+def _chosen(config: Path | None, file: Path | None) -> Path:
+    """Return the configuration file that is meant. Raises a usage error where none is."""
+    if config is not None and file is not None and config != file:
+        raise typer.BadParameter(f"two configuration files are named, {config} and {file}")
+    named = config or file or os.environ.get(CONFIG_VARIABLE)
+    if named:
+        return Path(named)
+    if Path(DEFAULT_CONFIG).exists():
+        return Path(DEFAULT_CONFIG)
+    raise typer.BadParameter(
+        f"no configuration: name it with -c FILE or in ${CONFIG_VARIABLE}, "
+        f"or put it at {DEFAULT_CONFIG}"
+    )
 
 
 def _command(module: str, name: str, *arguments: Any) -> int:
@@ -34,15 +66,39 @@ def _load(module: str, name: str) -> Any:
 
 
 @app.command()
-def serve(config: ConfigFile) -> int:
+def serve(
+    file: File = None,
+    config: Config = None,
+    log_format: Annotated[
+        str | None,
+        typer.Option(metavar="text|logfmt|json", help="Form of the log; else `log_format`."),
+    ] = None,
+    log_level: Annotated[
+        str | None,
+        typer.Option(
+            metavar="debug|info|warning|error", help="Least level in the log; else `log_level`."
+        ),
+    ] = None,
+) -> int:
     """Run the service: send canaries, watch mailboxes, answer Prometheus."""
-    return _command("exporter.commands.serve", "serve", config)
+    chosen = _chosen(config, file)
+    return _command("exporter.commands.serve", "serve", chosen, log_format, log_level)
 
 
 @app.command("check-config")
-def check_config(file: Annotated[Path, typer.Argument(help="The configuration file.")]) -> int:
-    """Say everything that is wrong with a configuration; start nothing."""
-    return _command("exporter.commands.config", "check_config", file)
+def check_config(
+    file: File = None,
+    config: Config = None,
+    no_secrets: Annotated[
+        bool,
+        typer.Option("--no-secrets", help="Read no password: neither variable nor file."),
+    ] = False,
+) -> int:
+    """List every mistake in a configuration; start nothing.
+
+    Exit code 0: it can be used, also with warnings; 64: it cannot.
+    """
+    return _command("exporter.commands.config", "check_config", _chosen(config, file), no_secrets)
 
 
 @app.command("config-schema")
@@ -54,33 +110,41 @@ def config_schema() -> int:
 @app.command()
 def run(
     name: Annotated[str, typer.Argument(metavar="PATH|JOB", help="A path or a job by its name.")],
-    config: ConfigFile,
+    file: File = None,
+    config: Config = None,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> int:
     """Run a path or a job once, now, and show every step.
 
     Exit code 0: ok, 1: warning, 2: failure, 3: untestable, 64: usage or configuration error.
     """
-    return _command("exporter.commands.run", "run_now", name, config, json)
+    return _command("exporter.commands.run", "run_now", name, _chosen(config, file), json)
 
 
 @app.command()
 def status(
-    config: ConfigFile,
+    file: File = None,
+    config: Config = None,
     json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+    nagios: Annotated[
+        bool, typer.Option("--nagios", help="Print it as a Nagios plug-in does, with perfdata.")
+    ] = False,
 ) -> int:
     """Show the state of every path, mailbox and job, and what failing paths have in common.
 
     Exit code 0: all is well; 1: mail is late; 2: something fails; 3: something is unknown (a
     mailbox is unreadable, the service does not run); 64: usage or configuration error.
     """
-    return _command("exporter.commands.status", "status", config, json)
+    if json and nagios:
+        raise typer.BadParameter("--json and --nagios exclude each other")
+    return _command("exporter.commands.status", "status", _chosen(config, file), json, nagios)
 
 
 @app.command()
 def history(
     name: Annotated[str, typer.Argument(metavar="PATH|JOB", help="A path or a job by its name.")],
-    config: ConfigFile,
+    file: File = None,
+    config: Config = None,
     limit: Annotated[int, typer.Option("--limit", "-n", help="How many, at most 1000.")] = 20,
     json: Annotated[bool, typer.Option("--json", help="Print them as JSON.")] = False,
 ) -> int:
@@ -88,7 +152,9 @@ def history(
 
     Exit code 0: shown, 3: the ledger cannot be read, 64: usage or configuration error.
     """
-    return _command("exporter.commands.history", "history", name, config, limit, json)
+    return _command(
+        "exporter.commands.history", "history", name, _chosen(config, file), limit, json
+    )
 
 
 @app.command()
@@ -99,7 +165,8 @@ def show(
             metavar="TOKEN|NAME[/TICK]", help="A token or its beginning, or a run of a path or job."
         ),
     ],
-    config: ConfigFile,
+    file: File = None,
+    config: Config = None,
     json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
 ) -> int:
     """Tell the whole story of one canary, from DNS to the mailbox, or of one run of a job.
@@ -107,7 +174,7 @@ def show(
     Exit code 0: ok; 1: warning; 2: failure; 3: untestable or not settled yet; 64: usage or
     configuration error.
     """
-    return _command("exporter.commands.show", "show", run, config, json)
+    return _command("exporter.commands.show", "show", run, _chosen(config, file), json)
 
 
 @app.command()
@@ -126,8 +193,20 @@ def explain(
 
 @app.command()
 def diagnose(  # noqa: PLR0913, PLR0917 - one parameter an option
-    target: Annotated[str, typer.Argument(metavar="DOMAIN|ADDRESS", help="What to diagnose.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print the whole tree as JSON.")] = False,
+    targets: Annotated[
+        list[str], typer.Argument(metavar="DOMAIN|ADDRESS", help="What to diagnose.")
+    ],
+    as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
+    form: Annotated[
+        str | None,
+        typer.Option("--format", metavar="F", help="text, json, markdown or html (for a ticket)."),
+    ] = None,
+    brief: Annotated[
+        bool, typer.Option("--brief", help="The verdict, and a line for each defect.")
+    ] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Add what was said in SMTP.")
+    ] = False,
     mail_from: Annotated[
         str | None, typer.Option("--from", metavar="ADDRESS", help="Envelope sender to ask for.")
     ] = None,
@@ -143,11 +222,13 @@ def diagnose(  # noqa: PLR0913, PLR0917 - one parameter an option
     resolver: Annotated[
         list[str] | None, typer.Option(metavar="IP[:PORT]", help="Ask this DNS server.")
     ] = None,
-    smtp_port: Annotated[int, typer.Option(help="Port of the MX hosts.")] = 25,
+    smtp_port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the MX hosts.")] = 25,
     source_address: Annotated[
         str | None, typer.Option(metavar="IP", help="Local address to connect from.")
     ] = None,
-    timeout: Annotated[str, typer.Option(metavar="D", help="Longest wait for an area.")] = "30s",
+    timeout: Annotated[
+        str, typer.Option(metavar="D", help="Longest wait for one server; an area takes twice it.")
+    ] = "30s",
     only: Annotated[
         str | None,
         typer.Option(metavar="LIST", help="Some areas only: mx,policy,sender,nameservers."),
@@ -161,23 +242,36 @@ def diagnose(  # noqa: PLR0913, PLR0917 - one parameter an option
         typer.Option(metavar="NAME", help="A name with broken signatures, to test the resolver."),
     ] = None,
     rcpt: Annotated[
-        bool, typer.Option("--rcpt", help="Ask whether the address and postmaster are taken.")
-    ] = False,
+        bool | None,
+        typer.Option(
+            "--rcpt/--no-rcpt",
+            help="Ask whether the address and postmaster are taken; an address is asked for "
+            "unless --no-rcpt.",
+            show_default=False,
+        ),
+    ] = None,
     catch_all: Annotated[
         bool, typer.Option("--catch-all", help="Ask for a recipient that cannot exist.")
     ] = False,
     open_relay: Annotated[
         bool, typer.Option("--open-relay", help="Ask for a recipient of another domain, ours.")
     ] = False,
+    allow_loopback: Annotated[
+        bool, typer.Option("--allow-loopback", help="Connect to hosts on this machine, too.")
+    ] = False,
 ) -> int:
     """Walk the way of mail to a domain as a sender does; show the faults and their remedies.
 
-    Sends no message. Exit code 0: nothing to mend, 1: warnings, 2: something is broken, 3: a
-    verdict could not be reached from here, 64: usage error.
+    Sends no message. An address is asked for with RCPT, a domain alone is not. The answer goes to
+    standard output, the steps to standard error. Exit code 0: nothing to mend, 1: warnings, 2:
+    something is broken, 3: a verdict could not be reached from here, 64: usage error.
     """
     options = {
-        "target": target,
+        "targets": tuple(targets),
         "as_json": as_json,
+        "format": form,
+        "brief": brief,
+        "verbose": verbose,
         "mail_from": mail_from,
         "sending_ip": tuple(sending_ip or ()),
         "helo": helo,
@@ -192,11 +286,12 @@ def diagnose(  # noqa: PLR0913, PLR0917 - one parameter an option
         "rcpt": rcpt,
         "catch_all": catch_all,
         "open_relay": open_relay,
+        "allow_loopback": allow_loopback,
     }
-    request = _load("exporter.diagnose.request", "prepare")(options)
-    if request is None:
+    orders = _load("exporter.diagnose.request", "prepare")(options)
+    if orders is None:
         return USAGE
-    return _command("exporter.commands.diagnose", "diagnose_now", request, as_json)
+    return _command("exporter.commands.diagnose", "diagnose_now", orders)
 
 
 @app.command()
@@ -230,13 +325,21 @@ def selftest(
 def demo(
     once: Annotated[bool, typer.Option("--once", help="Settle every path once, then end.")] = False,
     fault: Annotated[
-        str | None, typer.Option("--fault", metavar="NAME", help="Make the mail world misbehave.")
+        str | None,
+        typer.Option(
+            "--fault",
+            metavar="NAME",
+            help="Make the mail world misbehave; list: name the faults.",
+        ),
     ] = None,
     port: Annotated[
-        int, typer.Option("--port", help="Port of the pages; 0: any free one.")
+        int, typer.Option("--port", min=0, max=65535, help="Port of the pages; 0: any free one.")
     ] = 10587,
 ) -> int:
-    """Start an embedded mail world and watch it."""
+    """Start an embedded mail world and watch it.
+
+    Exit code 0: as intended, 2: not as intended, 3: it cannot be run here, 64: usage error.
+    """
     return _command("exporter.demo.run", "demo", once, fault, port)
 
 
@@ -252,27 +355,51 @@ def options(
         bool,
         typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version."),
     ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Print the traceback of a fault of mailcanary itself.")
+    ] = False,
 ) -> None:
     """Options before the command."""
+    del show_version  # it has printed and ended already
+    if debug:
+        os.environ["MAILCANARY_DEBUG"] = "1"
 
 
 def main() -> None:
     """The `mailcanary` command."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            # where ✓ cannot be written, a question mark would say something else
-            stream.reconfigure(errors="backslashreplace")
-    try:
-        code = app(standalone_mode=False)
-    except typer.Abort:
-        code = INTERRUPTED
-    except KeyboardInterrupt:
-        code = INTERRUPTED
-    except typer.TyperException as error:
-        typer.echo(f"mailcanary: {error}", err=True)
-        typer.echo("Try 'mailcanary --help'.", err=True)
-        code = USAGE
+    if isinstance(sys.stderr, io.TextIOWrapper):
+        sys.stderr.reconfigure(errors="backslashreplace")
+    answer = Answer()
+    code = _code()
+    missing = answer.end()
+    if missing is not None:
+        _complain(f"mailcanary: standard output could not be written: {missing.strerror}")
     sys.exit(code)
+
+
+def _code() -> int:
+    """Run the command; return its exit code, whatever happens."""
+    try:
+        code: int = app(standalone_mode=False)
+    except (typer.Abort, KeyboardInterrupt):
+        return INTERRUPTED
+    except typer.TyperException as error:
+        _complain(f"mailcanary: {error.format_message()}\nTry 'mailcanary --help'.")
+        return USAGE
+    except Exception as error:  # noqa: BLE001 - the last resort
+        return _fault(error)
+    return code
+
+
+def _fault(error: Exception) -> int:
+    """Say that mailcanary itself is at fault, or lacks a package; never a traceback by itself."""
+    code, text = _load("exporter.commands.fault", "told")(error)
+    _complain(text)
+    return int(code)
+
+
+def _complain(text: str) -> None:
+    _load("exporter.terminal.text", "complain")(text)
 
 
 if __name__ == "__main__":

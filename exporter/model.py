@@ -1,7 +1,7 @@
 """The values the service is made of, between the configuration's text and the ledger's rows."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -37,6 +37,13 @@ class ServiceOptions:
     max_concurrent_per_host: int
     keep_runs: float
     probe_targets: tuple[Domain, ...] = ()
+    phase_histograms: bool = False
+    allow_loopback: bool = False
+    site: str = ""
+    log_format: str = "text"
+    log_level: str = "info"
+    ledger_group: str | None = None
+    resolver_check: Domain | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +53,7 @@ class Route:
     name: str
     kind: str
     target: Any
+    team: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +63,7 @@ class Mailbox:
     name: str
     kind: str
     target: Any
+    team: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +71,9 @@ class Path:
     """A mail path: its message, route, mailbox and period.
 
     All times in seconds: a canary is late if it took longer than `late_after`. It is lost if the
-    mailbox was read after `lost_after` without finding it. `deadline` bounds the sending.
+    mailbox was read after `lost_after` without finding it. `deadline` bounds the sending. `site` is
+    the service's, a part of each token. `team` is its own, or that of its route, or that of its
+    mailbox.
     """
 
     name: str
@@ -73,6 +84,8 @@ class Path:
     deadline: float
     late_after: float
     lost_after: float
+    site: str = ""
+    team: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +97,15 @@ class Job:
     target: Any
     every: float
     deadline: float
+    team: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """One finished configuration; `source` names the file it came from."""
+    """One finished configuration; `source` names the file it came from.
+
+    `warnings` are about what can be used but will hardly work, each with its place in the file.
+    """
 
     source: str
     service: ServiceOptions
@@ -96,6 +113,7 @@ class Config:
     mailboxes: Mapping[str, Mailbox]
     paths: Mapping[str, Path]
     jobs: Mapping[str, Job]
+    warnings: tuple[str, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,11 +22,20 @@ def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+def _elapsed() -> float:
+    """Seconds that also pass while the machine is suspended, where the system counts them."""
+    return time.clock_gettime(_ELAPSED)
+
+
+_ELAPSED = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+"""CLOCK_MONOTONIC stands still in a suspended machine: a canary would be younger than it is."""
+
+
 @dataclass(frozen=True, slots=True)
 class Clock:
     """Where every measurement reads the time; tests inject their own two callables."""
 
-    monotonic: Callable[[], float] = field(default=time.perf_counter)
+    monotonic: Callable[[], float] = field(default=_elapsed)
     utc: Callable[[], datetime] = field(default=_utc_now)
 
     def now(self) -> Instant:

@@ -374,9 +374,13 @@ _OWNER_BY_REASON = {
     Reason.NULL_MX: Owner.RECEIVER_DNS,
     Reason.UNREACHABLE: Owner.NETWORK,
     Reason.GREYLISTED: Owner.RECEIVER_FILTER,
-    Reason.AUTHENTICATION_FAILED: Owner.CONFIGURATION,
+    Reason.AUTHENTICATION_FAILED: Owner.SENDER,
     Reason.JUNKED: Owner.RECEIVER_FILTER,
-    Reason.LISTED: Owner.CONFIGURATION,
+    Reason.RECORD_MISSING: Owner.SENDER,
+    Reason.RECORD_MULTIPLE: Owner.SENDER,
+    Reason.RECORD_SYNTAX: Owner.SENDER,
+    Reason.TOO_MANY_LOOKUPS: Owner.SENDER,
+    Reason.LISTED: Owner.SENDER,
     Reason.LIST_UNHEALTHY: Owner.MONITOR,
     Reason.UNTESTABLE: Owner.MONITOR,
     Reason.UNEXPECTED: Owner.MONITOR,
@@ -393,7 +397,12 @@ _OWNER_BY_PHASE = {
 
 
 def owner_of(phase: Phase, reason: Reason) -> Owner:
-    """The party that has to act when nothing more specific is known."""
+    """The party that has to act when nothing more specific is known.
+
+    The peer is taken for a receiving domain; `probes.catalogue.parties` knows the other roles.
+    """
+    if reason is Reason.AUTHENTICATION_FAILED and phase is Phase.AUTH:
+        return Owner.CONFIGURATION  # a login; elsewhere it is mail that proves no sender
     if reason is Reason.TIMEOUT and phase is Phase.CONNECT:
         return Owner.NETWORK
     if reason is Reason.TIMEOUT and phase in (Phase.DNS_MX, Phase.DNS_ADDRESS, Phase.EVALUATE):

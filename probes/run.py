@@ -56,16 +56,16 @@ async def run_once(
         if caller is None or caller.cancelling() > told:
             raise
         untold = UntoldEnd("it was cancelled, but nobody ended it")
-        failure = failure_of(untold, trace.reached)
+        failure = failure_of(untold, trace.reached, trace.party)
         if on_bug is not None:
             on_bug(error)
     except Exception as error:  # noqa: BLE001 - the one place where anything becomes a result
         if isinstance(error, TimeoutError) and limit.expired():
             failure = trace.deadline_passed(by_us=_stood_still(deadline, lag, trace.origin))
         elif isinstance(cause_of(error), ProbeFailure):
-            failure = failure_of(error, trace.current)
+            failure = failure_of(error, trace.current, trace.party)
         else:
-            failure = failure_of(error, trace.reached)
+            failure = failure_of(error, trace.reached, trace.party)
             if on_bug is not None:
                 on_bug(error)
     if lag is not None:
@@ -76,7 +76,7 @@ async def run_once(
         seconds=clock.monotonic() - trace.origin,
         timings=tuple(trace.timings),
         failure=failure,
-        findings=tuple(trace.findings),
+        findings=trace.told,
         parts=trace.parts,
         facts=dict(trace.facts),
         known=tuple(trace.known),

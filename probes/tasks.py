@@ -1,11 +1,15 @@
 """Tasks that end together, and the end of a task."""
 
 import asyncio
-from collections.abc import Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 T = TypeVar("T")
+ItemT = TypeVar("ItemT")
+
+MAX_TOGETHER = 16
+"""Look-ups of one run that wait for their answers at the same time, of as many as there are."""
 
 
 class TaskSet:
@@ -62,6 +66,28 @@ class TaskSet:
         error = end_of(task)
         if error is not None and not (self._is_ending and task.cancelled()):
             self._errors.append(error)
+
+
+async def together(
+    work: Callable[[ItemT], Coroutine[Any, Any, T]],
+    items: Sequence[ItemT],
+    most: int = MAX_TOGETHER,
+) -> tuple[T, ...]:
+    """Do `work` for every item, `most` at a time in their order; return the results in that order.
+
+    For as many items as a stranger likes. The first failure ends the others, as in a TaskSet.
+    """
+    results: dict[int, T] = {}
+    waiting = iter(enumerate(items))
+
+    async def take_turns() -> None:
+        for index, item in waiting:
+            results[index] = await work(item)
+
+    async with TaskSet() as tasks:
+        for _ in range(min(most, len(items))):
+            tasks.start(take_turns())
+    return tuple(results[index] for index in range(len(items)))
 
 
 class UntoldEnd(Exception):

@@ -4,12 +4,14 @@ import asyncio
 import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 
-from probes.catalogue import monitor
+from probes.catalogue import monitor, owner_of_finding
 from probes.catalogue.facts import FactSheet
+from probes.catalogue.parties import RECEIVER, Party
 from probes.clock import Clock
+from probes.net.exhaustion import exhausted
 from probes.result import (
     Aspect,
     Failure,
@@ -104,6 +106,9 @@ class Trace:
     A route sets `handover` as soon as the receiver may have the message, and again with its answer:
     the last report counts, whatever ends the run.
 
+    `party` is the party at the other end: it owns the failures and findings of its own doing, also
+    in the parts begun afterwards.
+
     A listener hears every phase as it begins and ends; it must return at once and never raise.
     """
 
@@ -126,6 +131,9 @@ class Trace:
         self.facts = FactSheet()
         self.known: list[Known] = [] if known is None else known
         self.handover: Handover | None = None
+        self.party: Party = RECEIVER
+        self.hint: tuple[str, Owner | None] = ("", None)
+        """What would explain it if the open phase never ended, and whose mistake that would be."""
         self.current = Phase.EVALUATE
         self._children: list[Trace] = []
         self._listener = listener
@@ -146,6 +154,18 @@ class Trace:
     def parts(self) -> tuple[Part, ...]:
         """The parts in the order in which they were begun, one that still runs as it stands."""
         return tuple(child._as_part(by_deadline=self._deadline_passed) for child in self._children)
+
+    @property
+    def told(self) -> tuple[Finding, ...]:
+        """The findings, each with its party where that is not the owner of its code."""
+        return tuple(map(self._placed, self.findings))
+
+    def _placed(self, finding: Finding) -> Finding:
+        if self.party is RECEIVER:
+            return finding
+        usual = owner_of_finding(finding)
+        owner = self.party.owner(usual, Reason.REJECTED)
+        return finding if owner is usual else replace(finding, owner=owner)
 
     @property
     def reached(self) -> Phase:
@@ -253,6 +273,7 @@ class Trace:
             known=self.known,
             on_line=self._on_line,
         )
+        child.party = self.party
         self._children.append(child)
         try:
             yield child
@@ -260,7 +281,7 @@ class Trace:
             child._is_cut = True
             raise
         except Exception as error:
-            child._failure = failure_of(error, child.current)
+            child._failure = failure_of(error, child.current, child.party)
             child._is_broken = not isinstance(cause_of(error), ProbeFailure)
             if child._is_broken:
                 raise
@@ -276,7 +297,7 @@ class Trace:
             self._address,
             tuple(self.timings),
             failure,
-            tuple(self.findings),
+            self.told,
             dict(self.facts),
         )
 
@@ -287,7 +308,10 @@ class Trace:
         if by_deadline:
             reason, why, owner = Reason.TIMEOUT, "within the deadline", self._peer
         detail = f"no end of {phase} {why}"
-        return Failure(phase, reason, detail, owner or owner_of(phase, reason), is_transient=True)
+        if by_deadline and self.hint[0]:
+            detail, owner = f"{detail}: {self.hint[0]}", self.hint[1] or owner
+        owner = self.party.owner(owner or owner_of(phase, reason), reason)
+        return Failure(phase, reason, detail, owner, is_transient=True)
 
     def _tell(self, phase: Phase, timing: PhaseTiming | None, failure: Failure | None) -> None:
         if self._listener is not None:
@@ -330,11 +354,13 @@ class _Timed:
             ended = max(began, heard)
         timing = PhaseTiming(phase, began - trace.origin, ended - began)
         trace.timings.append(timing)
+        if isinstance(error, ProbeFailure):
+            error.owner = trace.party.owner_of(error, phase)
         if error is None and trace._listener is None:
             return
         failure: Failure | None = None
         if isinstance(error, ProbeFailure | ExceptionGroup):
-            failure = failure_of(error, phase)
+            failure = failure_of(error, phase, trace.party)
         trace._tell(phase, timing, failure)
 
 
@@ -346,17 +372,21 @@ def _bounded(value: str) -> str:
 
 
 def cause_of(error: Exception) -> Exception:
-    """The exception that matters: of a task group's the first bug, else the first ProbeFailure."""
+    """The exception that matters: of a task group's the first bug, else the first ProbeFailure.
+
+    A machine out of resources is no bug.
+    """
     if not isinstance(error, ExceptionGroup):
-        return error
+        return exhausted(error) or error
     causes = [cause_of(inner) for inner in error.exceptions]
     return next((cause for cause in causes if not isinstance(cause, ProbeFailure)), causes[0])
 
 
-def failure_of(error: Exception, current: Phase) -> Failure:
+def failure_of(error: Exception, current: Phase, party: Party = RECEIVER) -> Failure:
     """Return the failure for `error` in the phase `current`; all but a ProbeFailure is a bug."""
     cause = cause_of(error)
     if isinstance(cause, ProbeFailure):
+        cause.owner = party.owner_of(cause, current)
         return cause.to_failure(current)
     detail = one_line(f"unexpected {type(cause).__name__}: {cause}")
     owner = owner_of(current, Reason.UNEXPECTED)

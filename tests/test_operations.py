@@ -14,7 +14,8 @@ LINES = [line for block in BLOCKS for line in block.splitlines()]
 
 def source() -> str:
     """All code, the pieces of a string literal joined and its placeholders as in the page."""
-    files = sorted((ROOT / "exporter").rglob("*.py"))
+    folders = (ROOT / "exporter", ROOT / "probes")
+    files = sorted(file for folder in folders for file in folder.rglob("*.py"))
     text = "\n".join(file.read_text("utf-8") for file in files)
     joined = re.sub(r'"\n\s+f?"', "", text)
     return re.sub(r"\{[^{}\n]*\}|%[sdr]", "…", joined)

@@ -6,13 +6,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
+from itertools import takewhile
 
-from exporter.analysis.verdicts import Verdict, path_verdict, verdict_of
+from exporter.analysis.judgement import Verdict, delivery_verdict, verdict_of
 from exporter.model import CanaryRecord, Config, Job, Path, Run
 from probes.canary.lifecycle import Outcome
 from probes.catalogue import mx, smtp
 from probes.records.subject import SubjectKind
-from probes.result import Finding, ProbeResult, Status
+from probes.registry.rows import KINDS
+from probes.result import Finding, Phase, ProbeResult, Status
 
 KEPT = 8
 """Observations kept of one path or job."""
@@ -21,6 +23,7 @@ _PENDING = 512
 """Sendings of one path with an open outcome and remembered hosts, the newest ones."""
 
 _UNUSABLE = (mx.ADDRESS_UNUSABLE.code, smtp.ADDRESS_UNUSABLE.code)
+_BEFORE_RCPT = frozenset(takewhile(lambda phase: phase is not Phase.RCPT, Phase))
 _HOST = re.compile(r"[0-9A-Za-z._:-]{1,253}\Z")
 
 
@@ -42,6 +45,7 @@ class Observation:
     """One settled canary of a path, or one run of a job, which has neither route nor mailbox.
 
     `at` is when it was sent or began, aware UTC; `tick` tells two of one source apart.
+    `is_mailbox_reached` is False if the sending ended before the recipient was named.
     """
 
     source: str
@@ -51,6 +55,7 @@ class Observation:
     route: str | None
     mailbox: str | None
     attempts: tuple[Attempt, ...] = ()
+    is_mailbox_reached: bool = True
 
 
 def of_canary(
@@ -62,11 +67,14 @@ def of_canary(
     """
     if record.outcome is None or record.tick < 0:
         return None
-    verdict = path_verdict(record, record.outcome)
+    verdict = delivery_verdict(record, record.outcome)
     if record.outcome is Outcome.RECOVERED:
         verdict = Verdict.UNTESTABLE
     at = record.sending_at or record.planned_at
-    return Observation(record.path, record.tick, at, verdict, route, record.mailbox, attempts)
+    return Observation(
+        *(record.path, record.tick, at, verdict, route, record.mailbox, attempts),
+        is_mailbox_reached=record.failure is None or record.failure.phase not in _BEFORE_RCPT,
+    )
 
 
 def of_run(run: Run) -> Observation:
@@ -79,11 +87,15 @@ def of_run(run: Run) -> Observation:
 
 
 def attempts_of(result: ProbeResult) -> tuple[Attempt, ...]:
-    """The addresses a run talked to: its parts, or those it gave up and the one it stayed with."""
+    """The addresses a run talked to: its parts, or those it gave up and the one it stayed with.
+
+    Only a kind that visits MX hosts has them as its parts. The parts of other kinds are records,
+    name servers or addresses that nobody connected to.
+    """
     if result.parts:
-        made = (
-            _attempt(part.host, part.address, verdict_of(part.failure)) for part in result.parts
-        )
+        kind = KINDS.get(result.kind)
+        visited = result.parts if kind is not None and kind.visits_mx_hosts else ()
+        made = (_attempt(part.host, part.address, verdict_of(part.failure)) for part in visited)
         return tuple(attempt for attempt in made if attempt is not None)
     given_up = dict(_given_up(result.findings))
     host, address = result.facts.get("mx.host"), result.facts.get("address")
@@ -93,13 +105,15 @@ def attempts_of(result: ProbeResult) -> tuple[Attempt, ...]:
     return tuple(attempt for attempt in attempts if attempt is not None)
 
 
-def _given_up(findings: Iterable[Finding]) -> Iterator[tuple[tuple[str, str], Verdict]]:
+def _given_up(findings: Iterable[Finding]) -> Iterator[tuple[tuple[str | None, str], Verdict]]:
+    """The addresses given up. A relay that a route hands over to is no MX host: it has no name."""
     for finding in findings:
         place = finding.subject
         if finding.code in _UNUSABLE and place.kind is SubjectKind.PLACE:
             is_ours = finding.status is Status.UNTESTABLE
             verdict = Verdict.UNTESTABLE if is_ours else Verdict.FAILED
-            yield (place.host, place.address), verdict
+            host = place.host if finding.code == mx.ADDRESS_UNUSABLE.code else None
+            yield (host, place.address), verdict
 
 
 @lru_cache(maxsize=4096)

@@ -12,8 +12,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
+from exporter.analysis.judgement import Verdict
 from exporter.analysis.observations import Observation
-from exporter.analysis.verdicts import Verdict
 
 LEAST_FAILED = 2
 """Canaries or runs that must have failed: nobody is suspected on a single observation."""
@@ -78,12 +78,13 @@ def find_suspects(
     neither suspect nor clear a part.
     """
     seen = [one for one in observations if one.mailbox not in unreadable]
-    if not any(map(_has_failed, seen)):
+    if not any(map(has_failed, seen)):
         return ()
     ways, hosts, families = _ways(seen), _hosts(seen), _families(seen)
+    reached = _ways(one for one in seen if one.is_mailbox_reached)
     return (
         *_of_kind(PartKind.ROUTE, ways, lambda key: key.route, lambda key: key.mailbox),
-        *_of_kind(PartKind.MAILBOX, ways, lambda key: key.mailbox, lambda key: key.route),
+        *_of_kind(PartKind.MAILBOX, reached, lambda key: key.mailbox, lambda key: key.route),
         *_of_kind(PartKind.MX_HOST, hosts, lambda key: key.host, lambda key: key.source),
         *_of_kind(PartKind.ADDRESS_FAMILY, families, lambda key: key.family, _to_host),
     )
@@ -93,7 +94,8 @@ def _to_host(key: _Key) -> tuple[str, str | None]:
     return key.source, key.host
 
 
-def _has_failed(one: Observation) -> bool:
+def has_failed(one: Observation) -> bool:
+    """True if it speaks against anything."""
     return one.verdict is Verdict.FAILED or any(
         attempt.verdict is Verdict.FAILED for attempt in one.attempts
     )

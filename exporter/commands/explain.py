@@ -9,15 +9,19 @@ from typing import BinaryIO
 
 from exporter.commands.common import run_loop
 from exporter.diagnose.request import read_server
-from exporter.reports.exit_codes import ExitCode, evidence_code
+from exporter.network import system_resolver
+from exporter.reports.exit_codes import ExitCode
+from exporter.reports.message_verdict import message_verdict
 from exporter.terminal.console import Console
-from exporter.terminal.evidence import evidence_view
+from exporter.terminal.evidence import evidence_view, verdict_view
 from exporter.terminal.text import complain, say
 from probes.canary.evidence import Evidence, ExaminationContext, evidence_json, examine
 from probes.clock import SYSTEM_CLOCK
 from probes.lookups.dkim_keys import keys_for
 from probes.lookups.organisational_domains import organisations_for
 from probes.net.resolver import Resolver
+from probes.records import RecordError
+from probes.records.message_file import read_message_file
 from probes.records.raw_message import MAX_MESSAGE
 
 STANDARD_INPUT = "-"
@@ -52,19 +56,24 @@ def explain(file: str, as_json: bool, resolver: str | None, offline: bool) -> in
     """`mailcanary explain`."""
     try:
         asked = None if offline else _resolver(resolver)
-        message = read_bounded(file)
-    except (OSError, ValueError) as error:
+        found = read_message_file(read_bounded(file))
+    except (OSError, ValueError, RecordError) as error:
         complain(f"mailcanary: {error}")
         return ExitCode.USAGE
-    evidence = run_loop(explain_message(message, asked))
+    for note in found.notes:
+        complain(f"mailcanary: {note}")
+    evidence = run_loop(explain_message(found.message, asked))
     shown = evidence_json(evidence)
+    verdict = message_verdict(found.message, evidence)
     if as_json:
         say(json.dumps(shown, indent=2))
     else:
-        Console().print(evidence_view(shown))
-    return evidence_code(evidence)
+        console = Console()
+        console.print(verdict_view(verdict))
+        console.print(evidence_view(shown))
+    return verdict.code
 
 
 def _resolver(server: str | None) -> Resolver:
     """The resolver at `server`, the system's for None. Raises ValueError."""
-    return Resolver.from_system() if server is None else Resolver((read_server(server),))
+    return system_resolver() if server is None else Resolver((read_server(server),))

@@ -4,6 +4,7 @@ import json
 import textwrap
 from collections.abc import Iterator
 
+from exporter.reports.advice import ANY_OPTIONS
 from exporter.reports.exit_codes import ExitCode
 from exporter.reports.findings_page import WIDTH, entry_json, owners, page
 from exporter.terminal.text import complain, say
@@ -45,7 +46,7 @@ def _told(entry: Entry) -> Iterator[str]:
     yield ""
     severity = "; ".join(f"{status} ({when})" for status, when in entry.severity.items())
     rows = [("severity", severity), ("owner", owners(entry).replace("`", ""))]
-    rows += [("what to do", filled(entry.remedy, {})), ("reference", entry.reference)]
+    rows += [("what to do", filled(entry.remedy, ANY_OPTIONS)), ("reference", entry.reference)]
     for name, text in rows:
         if text:
             yield textwrap.fill(

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from exporter.commands.common import MOST_ENTRIES, ledger_trouble, load_config, unknown_name
+from exporter.commands.common import MOST_ENTRIES, config_to_look, ledger_trouble, unknown_name
 from exporter.ledger.errors import LedgerError
 from exporter.ledger.reader import reading
 from exporter.reports.exit_codes import ExitCode
@@ -15,7 +15,7 @@ from exporter.terminal.text import complain, say
 
 def history(name: str, file: Path, limit: int, as_json: bool) -> int:  # noqa: FBT001
     """`mailcanary history`."""
-    config = load_config(file)
+    config = config_to_look(file)
     if config is None:
         return ExitCode.USAGE
     if name not in config.paths and name not in config.jobs:

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from exporter.commands.common import ledger_trouble, load_config, unknown_name
+from exporter.commands.common import config_to_look, ledger_trouble, unknown_name
 from exporter.ledger.errors import LedgerError
 from exporter.ledger.reader import reading
 from exporter.reports.exit_codes import ExitCode
@@ -16,7 +16,7 @@ from exporter.terminal.text import say
 
 def show(run: str, file: Path, as_json: bool) -> int:  # noqa: FBT001 - called by the command
     """`mailcanary show`."""
-    config = load_config(file)
+    config = config_to_look(file)
     if config is None:
         return ExitCode.USAGE
     try:

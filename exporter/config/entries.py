@@ -63,7 +63,7 @@ def read_entry(
     count = len(report.problems)
     given = _read_options(options_of(shapes), node, where, reading, report)
     _report_unknown(node.value, shapes, where, known, report)
-    if len(report.problems) > count:
+    if len(report.problems) > count and not _may_stand(shapes, given, reading):
         return None
     try:
         return tuple(_instance(shape, given) for shape in shapes)
@@ -71,6 +71,13 @@ def read_entry(
         # A target's own word on options that do not go together.
         report.add(node.line, where, str(error))
         return None
+
+
+def _may_stand(shapes: Shapes, given: Mapping[str, Any], reading: Reading) -> bool:
+    """True where one only looks, and nothing required is missing."""
+    return reading.is_lenient and all(
+        option.name in given for option in options_of(shapes) if option.is_required
+    )
 
 
 def _read_options(

@@ -20,7 +20,8 @@ _NOT_TEXT = re.compile("[\x00\ud800-\udfff]")
 def read_file_path(value: Any, reading: Reading) -> str:
     """The absolute path of a regular file that we may read."""
     path = _absolute(read_word(value, reading), reading)
-    _require_regular(path)
+    if not reading.is_lenient:
+        _require_regular(path)
     return str(path)
 
 
@@ -34,7 +35,11 @@ def read_ledger_place(value: Any, reading: Reading) -> str:
 
 
 def read_secret(value: Any, reading: Reading) -> Secret:
-    """A literal, `${VARIABLE}` or `{file: PATH}`."""
+    """A literal, `${VARIABLE}` or `{file: PATH}`, without line ends behind it.
+
+    A variable or a file often ends in one, and a file begins with a byte order mark: no server
+    takes either for a part of the password.
+    """
     if isinstance(value, dict):
         text = _from_file(value, reading)
     elif type(value) is not str:
@@ -44,6 +49,9 @@ def read_secret(value: Any, reading: Reading) -> Secret:
         text = _from_environment(value, reading)
     else:
         text = value
+    if not reading.reads_secrets:
+        return Secret("")
+    text = text.removeprefix("\ufeff").removesuffix("\n").removesuffix("\r")
     if not text:
         raise Refusal("is empty")
     if _NOT_TEXT.search(text):
@@ -55,6 +63,8 @@ def _from_environment(value: str, reading: Reading) -> str:
     match = _VARIABLE.fullmatch(value)
     if match is None:
         raise Refusal("must be one ${VARIABLE} and nothing else", "or keep it in {file: PATH}")
+    if not reading.reads_secrets:
+        return ""
     text = reading.environ.get(match[1])
     if text is None:
         raise Refusal(f"the environment variable {match[1]} is not set")
@@ -64,10 +74,12 @@ def _from_environment(value: str, reading: Reading) -> str:
 
 
 def _from_file(value: dict[str, Any], reading: Reading) -> str:
-    """The content without the line end at its end."""
+    """The content as it stands in the file."""
     if set(value) != {"file"}:
         raise Refusal("must be text, ${VARIABLE} or {file: PATH}")
     path = _absolute(read_word(value["file"], reading), reading)
+    if not reading.reads_secrets:
+        return ""
     _require_regular(path)
     try:
         with path.open("rb") as stream:
@@ -79,8 +91,7 @@ def _from_file(value: dict[str, Any], reading: Reading) -> str:
         raise Refusal(f"{path} is not UTF-8 text") from None
     if len(content) > MAX_SECRET_BYTES:
         raise Refusal(f"{path} is larger than {MAX_SECRET_BYTES} bytes")
-    text = text.removesuffix("\n").removesuffix("\r")
-    if not text:
+    if not text.removeprefix("\ufeff").removesuffix("\n").removesuffix("\r"):
         raise Refusal(f"{path} is empty")
     return text
 

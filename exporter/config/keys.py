@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from exporter.config.option_types import (
     DnsServer,
@@ -12,9 +12,15 @@ from exporter.config.option_types import (
     Listen,
     MailboxName,
     RouteName,
+    SiteName,
 )
 from exporter.model import Server
 from probes.options import Count, Domain, FilePath, IpAddress, Port, Seconds, option
+
+LogFormat = Literal["text", "logfmt", "json"]
+LogLevel = Literal["debug", "info", "warning", "error"]
+LOG_FORMATS: tuple[str, ...] = get_args(LogFormat)
+LOG_LEVELS: tuple[str, ...] = get_args(LogLevel)
 
 SECTIONS = {
     "routes": "Ways to hand canaries over, by name.",
@@ -42,13 +48,23 @@ class ServiceKeys:
         Listen(Server(IpAddress("127.0.0.1"), Port(10587))),
     )
     ledger: LedgerPlace = option(
-        "The SQLite file that remembers every canary.", LedgerPlace("mailcanary.sqlite")
+        "The SQLite file that remembers every canary. Unset: in the state directory if the service "
+        "has one, else beside this file.",
+        LedgerPlace("mailcanary.sqlite"),
+    )
+    ledger_group: str | None = option(
+        "A group whose members may read the ledger with `status`, `history` and `show`.", None
     )
     resolvers: Literal["system"] | tuple[DnsServer, ...] = option(
         "The DNS servers to ask, in this order; `system`: those of the machine.", "system"
     )
     source_address: IpAddress | None = option(
         "The local address connections are made from; the system's choice if unset.", None
+    )
+    allow_loopback: bool = option(
+        "Connect to MX hosts, name servers and policy hosts also at this machine's own addresses. "
+        "Otherwise a stranger's DNS could aim us at our own services.",
+        False,
     )
     ca_file: FilePath | None = option(
         "Certification authorities to trust, in PEM; those of the system if unset.", None
@@ -61,8 +77,32 @@ class ServiceKeys:
     keep_runs: Seconds = option(
         "How long the ledger keeps finished runs and settled canaries.", Seconds(14 * 86400.0)
     )
+    resolver_check: Domain | None = option(
+        "A domain known to work, by which the DNS servers are tested after a time-out; unset: the "
+        "root zone.",
+        None,
+    )
     probe_targets: tuple[Domain, ...] = option(
         "Domains that `/probe` may be asked for, beside those of the jobs and paths.", ()
+    )
+    phase_histograms: bool = option(
+        "Give `/metrics` a histogram of every phase, some 300 series more for each path.", False
+    )
+    site: SiteName | None = option(
+        "Name of this monitor, a part of every token: another monitor at the same mailbox leaves "
+        "its canaries alone. At most 16 letters and digits.",
+        None,
+    )
+    log_format: LogFormat = option("Form of a line of the log.", "text")
+    log_level: LogLevel = option("Least level of a line of the log.", "info")
+
+
+@dataclass(frozen=True, slots=True)
+class DoorKeys:
+    """The options of a route or a mailbox beside those of its type."""
+
+    team: str | None = option(
+        "The team to call about it: a label of the paths that use it, in the log and in JSON.", None
     )
 
 
@@ -81,6 +121,9 @@ class PathKeys:
     lost_after: Seconds = option(
         "A canary not found this long after it was sent is lost.", Seconds(900.0)
     )
+    team: str | None = option(
+        "The team to call about it. That of its route if unset, else that of its mailbox.", None
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +132,7 @@ class JobKeys:
 
     every: Interval = option("How often the probe runs.", Interval(300.0))
     deadline: Seconds = option("The longest one run may take.", Seconds(60.0))
+    team: str | None = option("The team to call about it, in the log and in JSON.", None)
 
 
 @dataclass(frozen=True, slots=True)

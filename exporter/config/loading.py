@@ -2,13 +2,14 @@
 
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Generic
 
-from exporter.config.assembly import NameOfMachine, assemble, machine_name
+from exporter.config.assembly import NameOfMachine, assemble, assemble_to_look, machine_name
 from exporter.config.entries import options_of
 from exporter.config.keys import Tables
-from exporter.config.problems import Report
+from exporter.config.problems import Problem, Report
 from exporter.config.schema import build_schema
 from exporter.config.yaml_reader import MAX_BYTES
 from exporter.model import Config
@@ -46,9 +47,27 @@ def load(
     environ: Mapping[str, str] = os.environ,
     *,
     name_of_machine: NameOfMachine = machine_name,
+    reads_secrets: bool = True,
 ) -> Config:
-    """Read a configuration file and the files it names. Raises ConfigError."""
-    return parse(_read(path), str(path), environ, name_of_machine=name_of_machine)
+    """Read a configuration file and the files it names. Raises ConfigError.
+
+    Without `reads_secrets` every secret is empty: neither variables nor files are read for them.
+    """
+    text = _read(path)
+    return parse(
+        text, str(path), environ, name_of_machine=name_of_machine, reads_secrets=reads_secrets
+    )
+
+
+def load_to_look(path: Path) -> tuple[Config, tuple[Problem, ...]]:
+    """Read what can be read of a configuration, for a command that only looks into the ledger.
+
+    It needs no secret, and an entry with a mistake is taken as far as it goes. Returns the mistakes
+    too. Raises ConfigError where the file is no configuration at all.
+    """
+    report = Report(str(path))
+    with _refusing_plugins(path):
+        return assemble_to_look(_read(path), report, REGISTERED), tuple(report.problems)
 
 
 def parse(
@@ -58,16 +77,24 @@ def parse(
     *,
     tables: Tables = REGISTERED,
     name_of_machine: NameOfMachine = machine_name,
+    reads_secrets: bool = True,
 ) -> Config:
     """The configuration in `text`; files it names are looked for beside `source`.
 
     Raises ConfigError with every problem found, or with the one that keeps the text from being
     YAML. `name_of_machine` is asked only where an EHLO name is needed and none is given.
     """
+    with _refusing_plugins(source):
+        return assemble(text, source, environ, tables, name_of_machine, reads_secrets=reads_secrets)
+
+
+@contextmanager
+def _refusing_plugins(source: str | Path) -> Iterator[None]:
+    """A block in which a broken plug-in is a mistake of the configuration that names it."""
     try:
-        return assemble(text, source, environ, tables, name_of_machine)
+        yield
     except PluginError as error:
-        raise Report(source).refuse(None, str(error)) from error
+        raise Report(str(source)).refuse(None, str(error)) from error
 
 
 def schema() -> dict[str, Any]:

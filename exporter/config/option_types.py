@@ -8,6 +8,7 @@ from typing import Any, Literal, NewType, Union, get_args, get_origin
 from exporter.config import file_values, values
 from exporter.config.problems import Refusal, RefusedItems
 from exporter.model import Server
+from probes.canary.message import SITE_PATTERN
 from probes.options import (
     Count,
     Domain,
@@ -40,6 +41,10 @@ RouteName = NewType("RouteName", str)
 
 MailboxName = NewType("MailboxName", str)
 """The name of a mailbox of the same file."""
+
+
+SiteName = NewType("SiteName", str)
+"""The part of a token by which a monitor knows its own canaries."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +113,9 @@ TYPES: Mapping[Any, OptionType] = {
     LedgerPlace: OptionType("file or URL", file_values.read_ledger_place, _STRING),
     Listen: _server("address:port", lowest_port=0, default_port=None),
     DnsServer: _server("address or address:port", lowest_port=1, default_port=53),
+    SiteName: OptionType(
+        "name", values.read_site, {"type": "string", "pattern": f"^{SITE_PATTERN}$"}
+    ),
     RouteName: OptionType("route name", values.name_of("route", lambda r: r.routes), _STRING),
     MailboxName: OptionType(
         "mailbox name", values.name_of("mailbox", lambda r: r.mailboxes), _STRING

@@ -67,6 +67,7 @@ class Report:
     def __init__(self, file: str) -> None:
         self.file = file
         self.problems: list[Problem] = []
+        self.warnings: list[Problem] = []
 
     def add(self, line: int | None, where: Where, message: str, remedy: str = "") -> None:
         """Note one problem. Raises ConfigError when there are too many to go on."""
@@ -74,6 +75,11 @@ class Report:
             message = f"more than {MAX_PROBLEMS} problems, not all of them are listed"
             raise ConfigError([*self.problems, Problem(self.file, line, "", message)])
         self.problems.append(Problem(self.file, line, dotted(where), message, remedy))
+
+    def warn(self, line: int | None, where: Where, message: str, remedy: str = "") -> None:
+        """Note something that can be used but will hardly work."""
+        if len(self.warnings) < MAX_PROBLEMS:
+            self.warnings.append(Problem(self.file, line, dotted(where), message, remedy))
 
     def refuse(self, line: int | None, message: str, remedy: str = "") -> ConfigError:
         """The error for a file that cannot be read any further."""

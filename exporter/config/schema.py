@@ -4,7 +4,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from exporter.config.entries import Option, Shapes, options_of
-from exporter.config.keys import NAME_PATTERN, SECTIONS, JobKeys, PathKeys, ServiceKeys, Tables
+from exporter.config.keys import (
+    NAME_PATTERN,
+    SECTIONS,
+    DoorKeys,
+    JobKeys,
+    PathKeys,
+    ServiceKeys,
+    Tables,
+)
 from probes.canary.message import MessageOptions
 
 _Schema = dict[str, Any]
@@ -20,8 +28,8 @@ def build_schema(tables: Tables) -> _Schema:
         **top,
         "anyOf": [{"required": ["paths"]}, {"required": ["jobs"]}],
         "$defs": {
-            "routes": _tagged("type", "Which kind of route.", tables.routes, ()),
-            "mailboxes": _tagged("type", "Which kind of mailbox.", tables.mailboxes, ()),
+            "routes": _tagged("type", "Which kind of route.", tables.routes, (DoorKeys,)),
+            "mailboxes": _tagged("type", "Which kind of mailbox.", tables.mailboxes, (DoorKeys,)),
             "paths": _entry((PathKeys, MessageOptions)),
             "jobs": _tagged("kind", "What is probed.", tables.kinds, (JobKeys,)),
         },

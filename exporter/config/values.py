@@ -12,6 +12,7 @@ from typing import Any
 
 from exporter.config.problems import Refusal, suggestion
 from exporter.model import Server
+from probes.canary.message import SITE_PATTERN
 from probes.options import IpAddress, Port
 from probes.records import RecordError
 from probes.records.address import parse_address, parse_domain
@@ -28,12 +29,18 @@ _NOT_EHLO = "must be a fully qualified domain name or an address literal"
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """Context for reading a value: the environment, the file's folder, the names it defines."""
+    """Context for reading a value: the environment, the file's folder, the names it defines.
+
+    `reads_secrets` is off where nobody logs in: no variable and no file of a secret is read then.
+    `is_lenient` is on where one only looks: an option with a mistake keeps its default then.
+    """
 
     environ: Mapping[str, str] = field(repr=False)
     directory: Path
     routes: frozenset[str] = frozenset()
     mailboxes: frozenset[str] = frozenset()
+    reads_secrets: bool = True
+    is_lenient: bool = False
 
 
 Read = Callable[[Any, Reading], Any]
@@ -65,6 +72,14 @@ def read_word(value: Any, reading: Reading) -> str:
     text = read_text(value, reading)
     if not text or text != text.strip() or "\n" in text:
         raise Refusal("must be one line without spaces around it")
+    return text
+
+
+def read_site(value: Any, reading: Reading) -> str:
+    """The name of a site as it may stand in a token."""
+    text = read_word(value, reading)
+    if not re.fullmatch(SITE_PATTERN, text):
+        raise Refusal("must be 1 to 16 lower-case letters and digits")
     return text
 
 

@@ -37,6 +37,7 @@ _SYNTAX = (
     ("expected ':'", "a key without a colon", "write key: value"),
     ("block", "the indentation does not fit the lines before", ""),
 )
+_BARE_VARIABLE = re.compile(r"""(?<!["'])\$\{""")
 _MERGE = "<<"
 _Parser = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -216,6 +217,9 @@ def _syntax(text: str, error: yaml.MarkedYAMLError, report: Report) -> Exception
     if "\t" in _indent(lines[number - 1]):
         return report.refuse(number, "indented with a tab", "YAML is indented with spaces")
     complaint = f"{error.problem} {error.context}"
+    if "flow" in complaint and _BARE_VARIABLE.search(lines[number - 1]):
+        message = "not YAML: ${...} stands inside { } or [ ] without quotes"
+        return report.refuse(number, message, 'put it in quotes: "${...}"')
     for part, message, remedy in _SYNTAX:
         if part in complaint:
             return report.refuse(number, f"not YAML: {message}", remedy)

@@ -4,14 +4,14 @@ import asyncio
 import logging
 import signal
 import tempfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from textwrap import fill
 
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
 from exporter.app import serving
@@ -23,12 +23,13 @@ from exporter.demo.world import MailWorld
 from exporter.ledger.ledger import Ledger
 from exporter.model import CanaryRecord, Change, Config
 from exporter.reports.exit_codes import ExitCode
-from exporter.reports.wording import milliseconds
+from exporter.reports.wording import milliseconds, owner_words
 from exporter.service.publisher import Subscriber
 from exporter.service.service import Service
-from exporter.terminal.text import complain
+from exporter.terminal.text import complain, say
 from probes.canary.lifecycle import Outcome
 from probes.clock import SYSTEM_CLOCK
+from probes.result import Failure
 
 LOOPBACK = "127.0.0.1"
 REFRESH_SECONDS = 0.25
@@ -37,6 +38,9 @@ REFRESH_SECONDS = 0.25
 def demo(once: bool, fault: str | None, port: int) -> int:  # noqa: FBT001 - called by the command
     """Run the demo; with `once` until every example path is settled, else until interrupted."""
     set_up_logging(logging.ERROR)
+    if fault == "list":
+        say(list_faults())
+        return ExitCode.OK
     try:
         fault_found = find(fault) if fault is not None else None
     except UnknownFault as error:
@@ -76,14 +80,32 @@ class Board(Subscriber):
             self.settled.get(path, [None])[0] == outcome for path, outcome in self.intended.items()
         )
 
-    def table(self) -> Table:
-        """The board as people see it."""
-        table = Table(title="mailcanary demo: one mail world, watched", title_justify="left")
-        for heading in ("path", "what the world does", "latest canary", "took", "intended", ""):
-            table.add_column(heading)
+    def view(self) -> RenderableType:
+        """The board, and under each path the world's part and the reason of a failure.
+
+        At most 20 lines: it fits a terminal of 80 columns and 24 lines.
+        """
+        return Group(*self._lines())
+
+    def _lines(self) -> Iterator[RenderableType]:
+        yield Text("mailcanary demo: one mail world, watched", style="italic")
+        yield Text(_line("path", "latest canary", "took", "intended"), style="dim")
         for path in EXAMPLE_PATHS:
-            table.add_row(path.name, path.summary, *self._cells(path.name))
-        return table
+            state, took, wanted, mark = self._cells(path.name)
+            line = Text(f"{path.name:<{_WIDTHS[0]}}", style="bold")
+            state.pad_right(_WIDTHS[1] - len(state))
+            line.append_text(state)
+            line.append(f"{took:<{_WIDTHS[2]}}{wanted:<{_WIDTHS[3]}}", style="not bold default")
+            yield line.append_text(mark)
+            yield Text(f"  {path.summary}", style="dim")
+            failure = self._failure(path.name)
+            if failure is not None:
+                why = f"  → {failure.phase} {failure.reason}, owner: {owner_words(failure.owner)}"
+                yield Text(why, style="red", no_wrap=True, overflow="ellipsis")
+
+    def _failure(self, path: str) -> Failure | None:
+        record = self.latest.get(path)
+        return None if record is None or record.outcome is None else record.failure
 
     def _cells(self, path: str) -> tuple[Text, str, str, Text]:
         record, outcomes = self.latest.get(path), self.settled.get(path, [])
@@ -96,17 +118,20 @@ class Board(Subscriber):
                 mark.append(f" ×{len(outcomes)}", style="dim")
         if record is None:
             return Text("not sent yet", style="dim"), "", wanted, mark
-        return _standing(record), _took(record), wanted, mark
+        return _state(record), _took(record), wanted, mark
 
 
-def _standing(record: CanaryRecord) -> Text:
+_WIDTHS = (12, 15, 14, 13)
+
+
+def _line(*words: str) -> str:
+    return "".join(f"{word:<{width}}" for word, width in zip(words, _WIDTHS, strict=True))
+
+
+def _state(record: CanaryRecord) -> Text:
     if record.outcome is None:
         return Text(record.state, style="yellow")
-    text = Text(record.outcome, style="green" if record.outcome is Outcome.ARRIVED else "red")
-    if record.failure is not None:
-        text.append(f"\n{record.failure.phase} {record.failure.reason}", style="default")
-        text.append(f", owner {record.failure.owner}", style="dim")
-    return text
+    return Text(record.outcome, style="green" if record.outcome is Outcome.ARRIVED else "red")
 
 
 def _took(record: CanaryRecord) -> str:
@@ -151,12 +176,34 @@ async def _watched(config: Config, board: Board) -> AsyncIterator[tuple[Service,
 def _introduce(console: Console, url: str, fault: str | None, scratch: str, text: str) -> None:
     file = Path(scratch, "demo.yaml")
     file.write_text(text, encoding="utf-8")
-    console.print(f"metrics  {url}/metrics")
-    console.print(f"health   {url}/-/healthy  {url}/-/ready")
-    console.print(f"config   {file}")
+    lines = [f"metrics  {url}/metrics", f"config   {file}"]
     if fault is not None:
-        console.print(f"fault    {fault}: {FAULTS[fault].summary}", style="yellow")
-    console.print()
+        lines.append(f"fault    {fault}: {FAULTS[fault].summary}")
+    for line in lines:
+        console.print(line, soft_wrap=True, highlight=False)
+
+
+def _say_what_next(console: Console, file: Path | None) -> None:
+    """Name the commands to go on with; `file` is there as long as the demo runs."""
+    lines = ["try      mailcanary demo --fault list"]
+    if file is not None:
+        lines = [
+            f"look     mailcanary status -c {file}",
+            f"         mailcanary show slow -c {file}",
+            *lines,
+            "press Ctrl-C to end",
+        ]
+    for line in lines:
+        console.print(line, soft_wrap=True, highlight=False, style="dim")
+
+
+def list_faults() -> str:
+    """The faults of the world, one after the other."""
+    width = max(map(len, FAULTS)) + 2
+    return "\n".join(
+        fill(f"{name:<{width}}{one.summary}", 80, subsequent_indent=" " * width)
+        for name, one in FAULTS.items()
+    )
 
 
 async def _settle_once(service: Service, board: Board, console: Console) -> int:
@@ -172,7 +219,7 @@ async def _settle_once(service: Service, board: Board, console: Console) -> int:
                     timeout=REFRESH_SECONDS,
                     return_when=asyncio.FIRST_COMPLETED,
                 )
-                live.update(board.table(), refresh=True)
+                live.update(board.view(), refresh=True)
     finally:
         stop.set()
         complete.cancel()
@@ -181,6 +228,7 @@ async def _settle_once(service: Service, board: Board, console: Console) -> int:
         console.print()  # without a terminal the table ends without a line end
     if board.is_as_intended:
         console.print("every path ended as the world intended", style="green")
+        _say_what_next(console, None)
         return ExitCode.OK
     console.print("not every path ended as the world intended", style="red")
     return ExitCode.FAILURE
@@ -193,15 +241,15 @@ async def _watch_on(service: Service, board: Board, console: Console) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     running = asyncio.create_task(service.run(stop, at_once=True))
-    console.print("press Ctrl-C to end", style="dim")
+    _say_what_next(console, Path(service.config.service.ledger).with_name("demo.yaml"))
     with _live(board, console) as live:
         while not running.done():
             await asyncio.wait({running}, timeout=REFRESH_SECONDS)
-            live.update(board.table(), refresh=True)
+            live.update(board.view(), refresh=True)
     await running
     return ExitCode.OK
 
 
 def _live(board: Board, console: Console) -> Live:
     """The board on the screen; without a terminal it is printed once, at the end."""
-    return Live(board.table(), console=console, auto_refresh=False, transient=False)
+    return Live(board.view(), console=console, auto_refresh=False, transient=False)

@@ -209,6 +209,7 @@ ehlo_name: {watcher}
 listen: '{listen}'
 ledger: {ledger}
 resolvers: ['127.0.0.1:{dns_port}']
+allow_loopback: true
 ca_file: {ca_file}
 max_concurrent_per_host: 4
 routes:

@@ -5,11 +5,12 @@ views.
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
+from ipaddress import ip_address
 
 from exporter.diagnose.comparison import mended_by
 from exporter.diagnose.diagnosis import AreaResult, Diagnosis
 from exporter.diagnose.explained import unexplained
-from exporter.reports.advice import Vantage
+from exporter.reports.advice import DIAGNOSE_OPTIONS, Vantage
 from probes.catalogue import ENTRIES, mx, owner_of_finding, tls_policies
 from probes.catalogue.entry import Entry
 from probes.catalogue.failure_ending import VERIFY
@@ -157,7 +158,7 @@ def _remedies(text: str, group: list[_Told], vantage: Vantage) -> str:
 
 def _failures(diagnosis: Diagnosis, one: AreaResult) -> Iterator[_Told]:
     for failure, part in unexplained(diagnosis, one):
-        texts = failure_entry(failure.phase, failure.reason)
+        texts = _not_connected(failure_entry(failure.phase, failure.reason), failure, part)
         if part is None and failure.phase is Phase.DNS_ADDRESS:
             of_mx = texts.verify.replace("{host}", "{mx_host}")
             texts = replace(texts, verify=of_mx if one.area.asks_of_mx_hosts else _NS)
@@ -171,6 +172,19 @@ def _failures(diagnosis: Diagnosis, one: AreaResult) -> Iterator[_Told]:
             _for_owner(texts, failure.owner),
             part,
         )
+
+
+def _not_connected(texts: Entry, failure: Failure, part: Part | None) -> Entry:
+    """Return the texts of a failure; an address that nobody should publish is the DNS's matter."""
+    if failure.phase is not Phase.CONNECT or failure.owner is not Owner.RECEIVER_DNS:
+        return texts
+    special = mx.HOST_SPECIAL_ADDRESS
+    remedy = special.remedy
+    if part is not None and part.address is not None and ip_address(part.address).is_loopback:
+        remedy += " To try a server on this machine, say {loopback_option}."
+    why = "It was not connected to: senders reach themselves there, or nobody."
+    summary = "The address of the host is none that others can use"
+    return replace(texts, summary=summary, why=why, remedy=remedy, verify=special.verify)
 
 
 def _findings(result: ProbeResult) -> Iterator[_Told]:
@@ -207,7 +221,8 @@ def _because(texts: Entry, failure: Failure | None) -> Entry:
         return texts
     of_failure = failure_entry(failure.phase, failure.reason)
     if texts.code == mx.ADDRESS_UNUSABLE.code:
-        remedy = f"{of_failure.remedy} Or take {{address}} out of the DNS."
+        or_else = " Or take {address} out of the DNS." if _may_go(failure) else ""
+        remedy = f"{of_failure.remedy}{or_else}"
         return replace(texts, remedy=remedy, verify=of_failure.verify or texts.verify)
     if texts.code == mx.HOST_UNRESOLVED.code and failure.reason not in _NO_ADDRESS:
         return replace(texts, remedy=of_failure.remedy, verify=of_failure.verify)
@@ -219,6 +234,16 @@ def _because(texts: Entry, failure: Failure | None) -> Entry:
         remedy = of_failure.remedy.replace("{port}", "443")
         return replace(texts, remedy=remedy, verify=verify)
     return texts
+
+
+def _may_go(failure: Failure) -> bool:
+    """True for an address that may be gone for good: nothing answers, or it refuses everything.
+
+    One that answers 4yz works, and so may one that this machine cannot try.
+    """
+    if failure.is_untestable or failure.owner is Owner.NETWORK:
+        return False
+    return failure.reply is None or not failure.reply.is_transient
 
 
 def _for_owner(texts: Entry, owner: Owner) -> Entry:
@@ -243,4 +268,5 @@ def _vantage(diagnosis: Diagnosis, one: AreaResult, net: Net) -> Vantage:
         one.result.parts,
         {**facts, **one.result.facts},
         tuple(part for result in beside for part in result.parts),
+        names=DIAGNOSE_OPTIONS,
     )

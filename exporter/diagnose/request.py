@@ -1,4 +1,4 @@
-"""The request of a diagnosis, read from the command line.
+"""The requests of `mailcanary diagnose`, read from the command line.
 
 Loads nothing heavy, so that the first line and every complaint come at once.
 """
@@ -7,12 +7,14 @@ import re
 import socket
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from enum import StrEnum
 from ipaddress import ip_address
+from textwrap import wrap
 from typing import Any
 from urllib.parse import urlsplit
 
-from exporter.reports.own_address import local_address
+from exporter.reports.own_address import address_to_the_internet
 from probes.records import RecordError
 from probes.records.address import parse_address, parse_domain
 
@@ -22,20 +24,44 @@ MAX_TARGET = 1000
 AREA_NAMES = ("mx", "policy", "sender", "nameservers")
 """The names of AREAS, which would load every probe: that takes half a second."""
 
+WIDTH = 80
+"""Columns of the first lines."""
+
+MAX_TARGETS = 100
+"""Domains of one call."""
+
 MAX_SERVERS = 8
 MAX_SECONDS = 600.0
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "": 1.0}
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
-_ANYWHERE = ("192.0.2.1", 53)
+
+
+class Format(StrEnum):
+    """The form of the answer."""
+
+    TEXT = "text"
+    JSON = "json"
+    MARKDOWN = "markdown"
+    HTML = "html"
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """The form of the answer, and how much it tells."""
+
+    format: Format = Format.TEXT
+    is_brief: bool = False
+    is_verbose: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
     """A request. `options` are passed to every kind that has an option of the name.
 
-    `servers` are the resolvers to ask, empty for the system's. `seconds` bounds each area. `note`
-    tells how the typed text was read, "" if it needs no word. `config` is the file of the service
-    whose ledger may know the domain.
+    `servers` are the resolvers to ask, empty for the system's. `seconds` is the longest wait for
+    one server. `note` tells how the typed text was read, "" if it needs no word. `config` is the
+    file of the service whose ledger may know the domain. `allow_loopback`: also connect
+    to this machine.
     """
 
     typed: str
@@ -48,14 +74,35 @@ class Request:
     seconds: float
     note: str = ""
     config: str | None = None
+    allow_loopback: bool = False
+
+    @property
+    def subject(self) -> str:
+        """The address, or the domain where no address was given."""
+        return self.address or self.domain
+
+    @property
+    def area_seconds(self) -> float:
+        """The longest time of an area: one server may take its whole time, and leaves some."""
+        return 2 * self.seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """All that one call asks for."""
+
+    requests: tuple[Request, ...]
+    shape: Shape
 
 
 @dataclass(frozen=True, slots=True)
 class Typed:
-    """The options of the command as they were typed."""
+    """The options of the command as they were typed, for one target.
+
+    `rcpt` is None where nothing was said: then an address is asked for, and a domain is not.
+    """
 
     target: str
-    as_json: bool = False
     mail_from: str | None = None
     sending_ip: tuple[str, ...] = ()
     helo: str | None = None
@@ -67,30 +114,69 @@ class Typed:
     only: str | None = None
     config: str | None = None
     broken_name: str | None = None
-    rcpt: bool = False
+    rcpt: bool | None = None
     catch_all: bool = False
     open_relay: bool = False
+    allow_loopback: bool = False
 
 
-def prepare(options: Mapping[str, Any]) -> Request | None:
-    """Read the command line and print the first line; None after a complaint about it."""
-    typed = Typed(**options)
+def prepare(options: Mapping[str, Any]) -> Orders | None:
+    """Read the command line and print how it was read; None after a complaint about it."""
     try:
-        request = read_request(typed)
+        orders = read_orders(options)
     except ValueError as error:
         sys.stderr.write(f"mailcanary: {error}\n")
         return None
-    if not typed.as_json:
-        sys.stdout.write(f"{opening(request)}\n")
-        sys.stdout.flush()
-    return request
+    if orders.shape.format is Format.TEXT and not orders.shape.is_brief:
+        for request in orders.requests:
+            sys.stderr.write(f"{opening(request)}\n")
+        sys.stderr.flush()
+    return orders
+
+
+def read_orders(options: Mapping[str, Any]) -> Orders:
+    """Read the command line. Raises ValueError with one line for people."""
+    targets = options["targets"]
+    if len(targets) > MAX_TARGETS:
+        raise ValueError(f"{len(targets)} domains: at most {MAX_TARGETS} in one call")
+    names = {field.name for field in fields(Typed)}
+    shared = {name: value for name, value in options.items() if name in names}
+    requests = tuple(read_request(Typed(target, **shared)) for target in targets)
+    return Orders(requests, _shape(options))
+
+
+def _shape(options: Mapping[str, Any]) -> Shape:
+    typed = options.get("format") or (Format.JSON if options.get("as_json") else Format.TEXT)
+    if typed not in frozenset(Format):
+        raise ValueError(f"--format {typed[:40]!r}: the formats are {', '.join(Format)}")
+    shape = Shape(Format(typed), bool(options.get("brief")), bool(options.get("verbose")))
+    if options.get("as_json") and shape.format is not Format.JSON:
+        raise ValueError("--json and --format: choose one of them")
+    if shape.is_brief and shape.is_verbose:
+        raise ValueError("--brief and --verbose: choose one of them")
+    if shape.is_brief and shape.format is Format.JSON:
+        raise ValueError("--brief: JSON has the whole tree")
+    return shape
 
 
 def opening(request: Request) -> str:
     """Return the first line: the domain, our EHLO name, and the resolver."""
+    lines = [f"{shortened(request.subject, WIDTH // 2)}  {manner(request)}", request.note]
+    return "\n".join(part for line in lines for part in wrap(line, WIDTH))
+
+
+def shortened(text: str, width: int) -> str:
+    """Return the text, cut in its middle if it is longer."""
+    if len(text) <= width:
+        return text
+    head = (width - 1) // 2
+    return f"{text[:head]}…{text[head + 1 - width :]}"
+
+
+def manner(request: Request) -> str:
+    """Return how we ask: our EHLO name, and the resolver."""
     asked = ", ".join(address for address, _ in request.servers) or "the system's resolver"
-    line = f"{request.address or request.domain}  as {request.ehlo_name}, asking {asked}"
-    return f"{line}\n{request.note}" if request.note else line
+    return f"as {request.ehlo_name}, asking {asked}"
 
 
 def read_request(typed: Typed) -> Request:
@@ -104,15 +190,18 @@ def read_request(typed: Typed) -> Request:
         "sending_ips": tuple(filter(None, (_ip("--sending-ip", ip) for ip in typed.sending_ip))),
         "selectors": tuple(_domain("--selector", name) for name in typed.selector),
         "broken_name": typed.broken_name and _domain("--broken-name", typed.broken_name),
-        "recipient": address if typed.rcpt else None,
-        "postmaster": typed.rcpt,
+        "recipient": None if typed.rcpt is False else address,
+        "postmaster": typed.rcpt is True,
         "catch_all": typed.catch_all,
         "open_relay": typed.open_relay,
+        "by_default": True,
     }
     if len(typed.resolver) > MAX_SERVERS:
         raise ValueError(f"--resolver: at most {MAX_SERVERS} servers")
     servers = tuple(map(read_server, typed.resolver))
-    source = options["source_address"] or local_address(servers[0] if servers else _ANYWHERE)
+    source = options["source_address"] or address_to_the_internet(servers)
+    seconds = _seconds(typed.timeout)
+    options |= {"address_timeout": seconds, "policy_timeout": seconds}
     return Request(
         typed.target,
         domain,
@@ -121,9 +210,10 @@ def read_request(typed: Typed) -> Request:
         options,
         servers,
         options["ehlo_name"] or own_name(source),
-        _seconds(typed.timeout),
+        seconds,
         note,
         typed.config,
+        typed.allow_loopback,
     )
 
 

@@ -2,11 +2,13 @@
 
 from collections.abc import Collection
 
+from exporter.diagnose import taking
 from exporter.diagnose.diagnosis import AreaResult, Diagnosis
 from exporter.reports.exit_codes import ExitCode
 from probes.catalogue import ENTRIES, sender
 from probes.kinds.policy.consequences import Outcome, Sender
-from probes.result import Finding, Owner, ProbeResult, Reason, Status
+from probes.mx.recipients import Answer
+from probes.result import Failure, Finding, Phase, ProbeResult, Reason, Status
 
 
 def findings_of(result: ProbeResult) -> tuple[Finding, ...]:
@@ -19,9 +21,24 @@ def takes_no_mail(result: ProbeResult) -> bool:
     return result.failure is not None and result.failure.reason is Reason.NULL_MX
 
 
+def not_tested(one: AreaResult) -> Failure | None:
+    """Return the failure of what the area rests on: it was not tested, and nothing is said of it.
+
+    The MX area tells that failure itself.
+    """
+    failure = one.result.failure
+    if one.basis is not None:
+        return None if one.area.tells_basis else one.basis
+    if failure is None or takes_no_mail(one.result) or not one.area.rests_on_hosts:
+        return None
+    return None if failure.phase is Phase.EVALUATE else failure
+
+
 def area_code(one: AreaResult) -> ExitCode:
-    """How an area ended: 2 where something is broken, 3 where a verdict that somebody relies on
-    could not be reached, 1 where there is a warning."""
+    """How an area ended: 2 where something is broken, 3 where it was not tested or a verdict that
+    somebody relies on could not be reached, 1 where there is a warning."""
+    if not_tested(one) is not None:
+        return ExitCode.UNTESTABLE
     failure = one.result.failure
     if failure is not None and not takes_no_mail(one.result):
         return ExitCode.UNTESTABLE if failure.is_untestable else ExitCode.FAILURE
@@ -29,7 +46,10 @@ def area_code(one: AreaResult) -> ExitCode:
     codes = {_CODES[status] for status in found if status in _CODES}
     if _is_row_unknown(one.result):
         codes.add(ExitCode.UNTESTABLE)
-    return _gravest(codes)
+    answer = taking.taking(one.result)
+    if answer is not None:
+        codes.add(answer.code)
+    return gravest(codes)
 
 
 _CODES = {
@@ -50,7 +70,7 @@ def _is_row_unknown(result: ProbeResult) -> bool:
     return any(result.facts.get(f"consequence.{one}") == Outcome.UNTESTABLE.value for one in Sender)
 
 
-def _gravest(codes: Collection[ExitCode]) -> ExitCode:
+def gravest(codes: Collection[ExitCode]) -> ExitCode:
     """An untested aspect counts if nothing is broken."""
     for code in (ExitCode.FAILURE, ExitCode.UNTESTABLE, ExitCode.WARNING):
         if code in codes:
@@ -59,25 +79,61 @@ def _gravest(codes: Collection[ExitCode]) -> ExitCode:
 
 
 def exit_code(diagnosis: Diagnosis) -> ExitCode:
-    """The gravest of the areas."""
-    return _gravest({area_code(one) for one in diagnosis.areas})
+    """The gravest of the areas, and of what they rest on."""
+    bases = filter(None, (diagnosis.basis, *map(not_tested, diagnosis.areas)))
+    return gravest({*map(area_code, diagnosis.areas), *map(_failure_code, bases)})
 
 
-def verdict(one: AreaResult, domain: str) -> str:
-    """A plain sentence about an area."""
-    result, area, code = one.result, one.area, area_code(one)
-    if takes_no_mail(result):
+def _failure_code(failure: Failure) -> ExitCode:
+    return ExitCode.UNTESTABLE if failure.is_untestable else ExitCode.FAILURE
+
+
+def verdict(one: AreaResult, domain: str, subject: str = "") -> str:
+    """A plain sentence about an area; `subject` is the address, if one was given."""
+    basis = not_tested(one)
+    if basis is not None:
+        return f"Not tested: {ending(basis, domain)}."
+    if takes_no_mail(one.result):
         return f"{domain} says that it takes no mail (null MX)."
-    if result.failure is not None and code is ExitCode.UNTESTABLE:
-        return f"This could not be tested from here: {result.failure.detail}."
-    if result.failure is not None:
-        said = area.bad_for_now if result.failure.is_transient else area.bad
-        return f"{_sentence(said, domain)}: {result.failure.detail}."
-    counts = _counted(result)
-    said = _sentence(_judgement(one, code), domain)
-    if area.counts_addresses and result.parts:
-        said += _how_many(result)
+    if one.result.failure is not None:
+        return _failed(one, one.result.failure, domain, subject or domain)
+    counts = _counted(one.result)
+    said = _concluded(one, domain, subject or domain)
     return f"{said}{'; ' + counts if counts else ''}."
+
+
+def ending(failure: Failure, domain: str) -> str:
+    """Return the failure of a basis as a clause."""
+    if failure.phase is Phase.DNS_MX and failure.reason is Reason.NXDOMAIN:
+        return f"{domain} does not exist"
+    return failure.detail
+
+
+def _failed(one: AreaResult, failure: Failure, domain: str, subject: str) -> str:
+    area = one.area
+    if area_code(one) is ExitCode.UNTESTABLE:
+        return f"This could not be tested from here: {failure.detail}."
+    if failure.phase is Phase.DNS_MX and failure.reason is Reason.NXDOMAIN:
+        return f"{domain} does not exist: {failure.detail}."
+    own = taking.failed(failure, domain, subject) if area.counts_addresses else None
+    said = area.bad_for_now if failure.is_transient else area.bad
+    return f"{own}." if own else f"{_sentence(said, domain)}: {failure.detail}."
+
+
+def _concluded(one: AreaResult, domain: str, subject: str) -> str:
+    """The sentence for a run that came to its end, without its counts."""
+    result = one.result
+    said = _sentence(_judgement(one, area_code(one)), domain)
+    if not (one.area.counts_addresses and result.parts):
+        return said
+    answer = taking.taking(result)
+    if answer is None:
+        good = tuple(part for part in result.parts if part.ok)
+        many = taking.how_many(good, len(result.parts))
+        return f"{said}{many}; {taking.unasked(subject)}"
+    is_taken = answer.answer is Answer.ACCEPTED
+    many = taking.how_many(answer.parts, len(result.parts)) if is_taken else ""
+    return f"Mail for {answer.recipient} {answer.clause}{many}"
 
 
 def _judgement(one: AreaResult, code: ExitCode) -> str:
@@ -100,16 +156,6 @@ def _sentence(text: str, domain: str) -> str:
     return text[0].upper() + text[1:].format(domain=domain)
 
 
-def _how_many(result: ProbeResult) -> str:
-    good = [part for part in result.parts if part.ok]
-    secure = sum(part.facts.get("tls.version") is not None for part in good)
-    trusted = sum(bool(part.facts.get("tls.trusted")) for part in good)
-    return (
-        f" at {len(good)} of {len(result.parts)} addresses, at {secure} of them under TLS, "
-        f"at {trusted} with a certificate to be trusted"
-    )
-
-
 def _counted(result: ProbeResult) -> str:
     statuses = [finding.status for finding in findings_of(result)]
     words = {
@@ -119,19 +165,3 @@ def _counted(result: ProbeResult) -> str:
     }
     counted = ((statuses.count(status), *forms) for status, forms in words.items())
     return ", ".join(f"{n} {one if n == 1 else many}" for n, one, many in counted if n)
-
-
-def owner_words(owner: Owner) -> str:
-    """An owner for people."""
-    return {
-        Owner.CONFIGURATION: "our configuration",
-        Owner.RESOLVER: "our resolver",
-        Owner.RELAY: "the relay we hand over to",
-        Owner.SENDER: "the sender's own records",
-        Owner.NETWORK: "the network between",
-        Owner.RECEIVER_DNS: "their DNS",
-        Owner.RECEIVER_MX: "their mail server",
-        Owner.RECEIVER_FILTER: "their filter",
-        Owner.RECEIVER_MAILBOX: "their mailbox",
-        Owner.MONITOR: "this monitor",
-    }[owner]

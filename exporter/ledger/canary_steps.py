@@ -2,19 +2,21 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
+from exporter.ledger.handed_over import lost
 from exporter.model import CanaryRecord, Change
 from probes.canary.bounce import failure_of
 from probes.canary.lifecycle import UNSETTLED, Event, Outcome, State, advance
 from probes.clock import Instant
 from probes.mailboxes.interface import Placement, Sighting
-from probes.result import Failure, Phase, Reason, one_line, owner_of
+from probes.records.raw_message import read_message
+from probes.records.received import parse_received
+from probes.result import Failure, Phase, ProbeResult, Reason, one_line, owner_of
 
 _VERDICTS = {
     Event.BOUNCE_SEEN: (Phase.TRANSIT, Reason.BOUNCED, "a bounce came back"),
-    Event.LOOKED_IN_VAIN: (Phase.TRANSIT, Reason.LOST, "the mailbox was read and it was not there"),
     Event.COULD_NOT_LOOK: (Phase.ARRIVAL, Reason.UNTESTABLE, "the mailbox could not be read"),
     Event.SENDER_GONE: (Phase.CONNECT, Reason.UNTESTABLE, "the service ended before it was sent"),
     Event.SEEN: (Phase.ARRIVAL, Reason.JUNKED, "filed as junk"),
@@ -28,6 +30,9 @@ _HELD_BACK = {
     Placement.JUNK: "filed as junk",
     Placement.QUARANTINE: "held back in quarantine",
 }
+_DATE_MARGIN = 2.0
+"""Seconds by which a server's clock may be ahead of ours: dates are whole seconds."""
+
 _GOOD = frozenset({Outcome.ARRIVED, Outcome.LATE, Outcome.RECOVERED})
 
 
@@ -36,6 +41,7 @@ class CanaryEvent:
     """One event with everything known about it.
 
     `elapsed` gives the seconds from the beginning of the sending to an instant of this process.
+    `sending` is the run that sent it, where it is wanted and kept.
     """
 
     event: Event
@@ -43,6 +49,9 @@ class CanaryEvent:
     elapsed: Callable[[Instant], float]
     failure: Failure | None = None
     sighting: Sighting | None = None
+    sending: ProbeResult | None = None
+    folders: str = ""
+    """Where it was looked for, or why that could not be done, in words."""
 
 
 def step(record: CanaryRecord, happening: CanaryEvent) -> Change:
@@ -101,15 +110,29 @@ def _is_late(record: CanaryRecord, sighting: Sighting, seen: dict[str, Any]) -> 
     """Whether the path, not our looking, was slow.
 
     Where the time limit passed between two looks (we were down, say) the server's own date decides,
-    and without one the look that found it.
+    else the topmost Received field. Without a date nothing is proven.
     """
     if not seen or seen["round_trip"] <= record.late_after:
         return False
     if seen["round_trip"] - seen["resolution"] > record.late_after:
         return True
-    if sighting.internal_date is None or record.sending_at is None:
-        return True
-    return sighting.internal_date - record.sending_at > timedelta(seconds=record.late_after)
+    arrived = _arrived_at(sighting)
+    if arrived is None or record.sending_at is None:
+        return False
+    return arrived - record.sending_at > timedelta(seconds=record.late_after)
+
+
+def _arrived_at(sighting: Sighting) -> datetime | None:
+    """When the server took the copy, by its own clock; None if no date fits what we saw."""
+    at, margin = sighting.seen.utc, timedelta(seconds=_DATE_MARGIN)
+    dates = (sighting.internal_date, _received_at(sighting.header))
+    return next((one for one in dates if one is not None and one <= at + margin), None)
+
+
+def _received_at(header: bytes) -> datetime | None:
+    """The date of the topmost Received field, None where it has none with a zone."""
+    top = parse_received(read_message(header).first("received"))
+    return top.date if top.has_zone else None
 
 
 def _failure(
@@ -122,17 +145,27 @@ def _failure(
         return happening.failure
     if not is_settled_now:
         return record.failure
-    if happening.event not in _VERDICTS:
+    is_vain = happening.event is Event.LOOKED_IN_VAIN
+    if is_vain and _has_sender_spoken(record):
+        return lost(record, happening.sending)
+    if not is_vain and happening.event not in _VERDICTS:
         return None
     if happening.sighting is not None and happening.sighting.bounce is not None:
         return failure_of(happening.sighting.bounce)
-    is_vain = happening.event is Event.LOOKED_IN_VAIN
-    is_unknown = is_vain and not _has_sender_spoken(record)
-    phase, reason, detail = _SENDER_DIED if is_unknown else _VERDICTS[happening.event]
+    phase, reason, detail = _SENDER_DIED if is_vain else _VERDICTS[happening.event]
     if happening.sighting is not None and happening.sighting.placement in _HELD_BACK:
         seen = happening.sighting
         detail = f"{_HELD_BACK[seen.placement]}: {one_line(seen.place.folder)}"
+    if happening.folders:
+        detail = one_line(f"{detail}{_looked_for(happening)}")
     return Failure(phase, reason, detail, owner_of(phase, reason), is_transient=False)
+
+
+def _looked_for(happening: CanaryEvent) -> str:
+    """Where: that is part of the statement that it was not there. Or why it could not be done."""
+    if happening.event is Event.LOOKED_IN_VAIN:
+        return f" ({happening.folders})"
+    return f": {happening.folders}" if happening.event is Event.COULD_NOT_LOOK else ""
 
 
 def _has_sender_spoken(record: CanaryRecord) -> bool:

@@ -173,6 +173,29 @@ def decode_result(text: str) -> ProbeResult:
     )
 
 
+def decode_outline(text: str) -> ProbeResult:
+    """The result of `encode_result` without its timings and the facts of its parts.
+
+    For a result without a failure: it has no owner to be read either.
+    """
+    document = json.loads(text)
+    return ProbeResult(
+        kind=document["kind"],
+        started_at=datetime.fromisoformat(document["started_at"]),
+        seconds=document["seconds"],
+        timings=(),
+        failure=None,
+        findings=_findings(document["findings"]),
+        parts=tuple(map(_outlined_part, document["parts"])),
+        facts=document["facts"],
+    )
+
+
+def _outlined_part(document: dict[str, Any]) -> Part:
+    findings = _findings(document["findings"])
+    return Part(document["host"], document["address"], (), None, findings, {})
+
+
 def _part(document: dict[str, Any]) -> Part:
     return Part(
         host=document["host"],

@@ -6,3 +6,7 @@ class LedgerError(Exception):
 
     def __init__(self, name: str, remedy: str) -> None:
         super().__init__(f"ledger {name}: {remedy}")
+
+
+class LedgerGoneError(LedgerError):
+    """The file is no longer at its place: nothing is stored until the service starts again."""

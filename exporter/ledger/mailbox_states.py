@@ -30,6 +30,12 @@ class MailboxStateStore:
         row = self._connection.execute(query).first()
         return None if row is None else _state(row)
 
+    def all(self) -> dict[str, MailboxState]:
+        """Return the newest state of every mailbox."""
+        return {
+            row.mailbox: _state(row) for row in self._connection.execute(select(MAILBOX_STATES))
+        }
+
     def forget(self, before: datetime) -> int:
         """Delete the states of before that instant; return how many rows went."""
         old = MAILBOX_STATES.c.at < to_micros(before)

@@ -1,6 +1,6 @@
 """The ledger as a person looks at it: read-only, beside a service that is writing it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, TypeVar
@@ -9,6 +9,7 @@ from exporter.analysis.mailbox_state import MailboxState
 from exporter.analysis.target_changes import LastGood, Snapshot, last_good
 from exporter.ledger.errors import LedgerError
 from exporter.ledger.lock import Holder, holder, sqlite_path
+from exporter.ledger.runs import StoredRun
 from exporter.ledger.snapshots import CHANGES_KEPT
 from exporter.ledger.store import Store
 from exporter.model import CanaryRecord, Run, TargetChange
@@ -33,32 +34,54 @@ class LedgerReader:
 
     def find(self, token: str) -> CanaryRecord | None:
         """The canary with this token."""
-        return self._ask(lambda: self._store.find(token))
+        return self._ask(lambda: self._store.canaries.find(token))
 
     def beginning_with(self, beginning: str, limit: int) -> tuple[CanaryRecord, ...]:
         """Return canaries with this beginning of their token, at most `limit`."""
-        return self._ask(lambda: self._store.beginning_with(beginning, limit))
+        return self._ask(lambda: self._store.canaries.beginning_with(beginning, limit))
 
     def at_tick(self, path: str, tick: int) -> CanaryRecord | None:
         """The path's canary of that tick."""
-        return next(iter(self._ask(lambda: self._store.at_tick(path, tick))), None)
+        return next(iter(self._ask(lambda: self._store.canaries.at_tick(path, tick))), None)
 
     def recent(self, path: str, limit: int) -> tuple[CanaryRecord, ...]:
         """The path's canaries, the newest first."""
-        return self._ask(lambda: self._store.recent(path, limit))
+        return self._ask(lambda: self._store.canaries.recent(path, limit))
 
     def in_flight(self) -> tuple[CanaryRecord, ...]:
         """Canaries that may have been sent and are not settled, the oldest first."""
-        records = self._ask(lambda: self._store.unsettled(None, MOST_IN_FLIGHT))
+        records = self._ask(lambda: self._store.canaries.unsettled(None, MOST_IN_FLIGHT))
         return tuple(record for record in records if record.state is not State.PLANNED)
 
     def runs(self, name: str, limit: int) -> tuple[Run, ...]:
         """The runs of a job or path, the newest first."""
-        return self._ask(lambda: self._store.runs(name, limit))
+        return self._ask(lambda: self._store.runs.newest(name, limit))
+
+    def newest_runs(self, names: Iterable[str], limit: int) -> dict[str, tuple[StoredRun, ...]]:
+        """The runs of jobs or paths, as they are stored, the newest first."""
+        stored = self._store.runs.stored
+        return self._ask(lambda: {name: stored(name, limit) for name in names})
+
+    def recent_of(self, paths: Iterable[str], limit: int) -> dict[str, tuple[CanaryRecord, ...]]:
+        """The canaries of paths, the newest first."""
+        recent = self._store.canaries.recent
+        return self._ask(lambda: {path: recent(path, limit) for path in paths})
+
+    def mailbox_states(self) -> dict[str, MailboxState]:
+        """Return the newest state of every mailbox of which the service has stored one."""
+        return self._ask(self._store.mailbox_states.all)
+
+    def last_goods(self, names: Collection[str]) -> dict[str, LastGood]:
+        """Return the differences from the last good target, of those jobs that have some."""
+        found = {name: self.last_good(name) for name in self._ask(self._differing) if name in names}
+        return {name: good for name, good in found.items() if good is not None}
+
+    def _differing(self) -> tuple[str, ...]:
+        return self._store.snapshots.differing()
 
     def run_at(self, name: str, tick: int) -> Run | None:
         """The run of that tick, None when it is not kept any more."""
-        return next(iter(self._ask(lambda: self._store.run_at(name, tick))), None)
+        return next(iter(self._ask(lambda: self._store.runs.at(name, tick))), None)
 
     def mailbox_state(self, name: str) -> MailboxState | None:
         """Return the newest state of a mailbox, None if the service has stored none."""

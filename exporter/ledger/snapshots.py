@@ -21,9 +21,6 @@ CHANGES_KEPT = 200
 GOOD_RUN_AMONG = 100
 """Runs among which the last good one is looked for."""
 
-MAX_READ = 10_000
-"""Snapshots that are kept as they were read, so that they need not be read again."""
-
 
 class SnapshotStore:
     """A part of the store: to be used on its thread, inside its transactions."""
@@ -31,7 +28,6 @@ class SnapshotStore:
     def __init__(self, connection: Connection, cursor: Any) -> None:
         self._connection = connection
         self._cursor = cursor
-        self._read: dict[str, tuple[str, Snapshot]] = {}
         dialect = connection.dialect
         here = SNAPSHOTS.c.name == bindparam("of_name")
         row = select(SNAPSHOTS.c.document, SNAPSHOTS.c.changes).where(here)
@@ -45,7 +41,7 @@ class SnapshotStore:
         A run that was the newest and is observed again changes nothing.
         """
         row = self._select.run(self._cursor, {"of_name": run.name}).fetchone()
-        before = None if row is None else self._snapshot(run.name, row[0])
+        before = None if row is None else _decoded(row[0])
         before_this = partial(self.good_run_at, run.name, run.result.started_at)
         after, changes = advance(before, run, before_this)
         if after is None or after is before:
@@ -61,7 +57,12 @@ class SnapshotStore:
     def snapshot(self, name: str) -> Snapshot | None:
         """Return the snapshot of a job's target; None if the job has none yet."""
         row = self._select.run(self._cursor, {"of_name": name}).fetchone()
-        return None if row is None else self._snapshot(name, row[0])
+        return None if row is None else _decoded(row[0])
+
+    def differing(self) -> tuple[str, ...]:
+        """Return the jobs whose snapshot has an earlier good state."""
+        is_good = SNAPSHOTS.c.document.contains('"good":null', autoescape=True)
+        return tuple(self._connection.execute(select(SNAPSHOTS.c.name).where(~is_good)).scalars())
 
     def good_run_at(self, name: str, before: datetime | None = None) -> datetime | None:
         """When the newest good run began, that began before an instant if one is given.
@@ -89,16 +90,6 @@ class SnapshotStore:
             has_run = exists().where(RUNS.c.name == table.c.name)
             rows += self._connection.execute(delete(table).where(~has_run)).rowcount
         return rows
-
-    def _snapshot(self, name: str, text: str) -> Snapshot:
-        known = self._read.get(name)
-        if known is not None and known[0] == text:
-            return known[1]
-        if len(self._read) >= MAX_READ:
-            self._read.clear()
-        snapshot = _decoded(text)
-        self._read[name] = (text, snapshot)
-        return snapshot
 
 
 def _encoded(snapshot: Snapshot) -> str:

@@ -14,7 +14,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 
 METADATA = MetaData()
 VERSION = Table(
@@ -59,6 +59,23 @@ Index(
     CANARIES.c.settled_at,
     sqlite_where=_SETTLED,
     postgresql_where=_SETTLED,
+)
+WAITING = Table(
+    "waiting",
+    METADATA,
+    Column("token", Text, ForeignKey("canaries.token", ondelete="CASCADE"), primary_key=True),
+    Column("mailbox", Text, nullable=False),
+    Column("began", BigInteger, nullable=False, comment="microseconds of steady time, as below"),
+    Column("due", BigInteger, nullable=False, comment="lost if a look after this is in vain"),
+    Column("give_up", BigInteger, nullable=False, comment="waits no longer for its mailbox"),
+    Column("is_sending", Integer, nullable=False, comment="1: not handed over yet"),
+    sqlite_with_rowid=False,
+)
+Index("waiting_due", WAITING.c.mailbox, WAITING.c.due)
+STEADY_TIME = Table(
+    "steady_time",
+    METADATA,
+    Column("ahead", BigInteger, nullable=False, comment="microseconds ahead of the calendar"),
 )
 COPIES = Table(
     "copies",
@@ -134,6 +151,7 @@ RUNS = Table(
     Column("result", Text, nullable=False, comment="JSON"),
 )
 Index("runs_started", RUNS.c.started_at)
+RUNS_NEWEST = Index("runs_newest", RUNS.c.name, RUNS.c.started_at)
 SNAPSHOTS = Table(
     "snapshots",
     METADATA,

@@ -135,7 +135,7 @@ class Counter(_Sample):
 
     __slots__ = ()
 
-    def increase(self, amount: int = 1) -> None:
+    def increase(self, amount: float = 1) -> None:
         """Raises ValueError for a negative amount."""
         if amount < 0:
             raise ValueError("a counter never goes down")
@@ -275,6 +275,11 @@ class Table(Generic[S_co]):
             del self._series[key], beside[key]
         if not beside:
             self._by_first.pop(first, None)
+
+    def clear(self) -> None:
+        """Remove every series."""
+        self._series.clear()
+        self._by_first.clear()
 
     def labels(self) -> list[tuple[str, ...]]:
         """The label values of every series, in the order of their making."""

@@ -15,27 +15,65 @@ MAIL_SECONDS = (
 )
 """From a reply on the local network to a message that was deferred for two hours."""
 
+ROUND_TRIP_SECONDS = (1, 5, 15, 60, 300, 1800)
+"""Fast, usual, slow, late by default, greylisted, deferred; every path has them all."""
+
 LOOK_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300)
 LAG_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
+
+PATH_INFO = ("path", "route", "route_type", "mailbox", "mailbox_type", "rcpt_domain")
+PROBE_INFO = ("probe", "kind", "target")
+MAILBOX_INFO = ("mailbox", "type", "host")
+
+BY_OPTION = (
+    "mailcanary_phase_seconds",
+    "mailcanary_arrival_resolution_seconds",
+    "mailcanary_probe_phase_seconds",
+)
+"""Metrics that have series only with the option `phase_histograms`."""
 
 FAMILIES = (
     # mail paths
     Family(
+        "mailcanary_path_info",
+        GAUGE,
+        "Parts of each configured path, as labels; always 1.",
+        PATH_INFO,
+    ),
+    Family(
         "mailcanary_canaries_total",
         COUNTER,
-        "Settled canaries, and events beside, by outcome.",
+        "Settled canaries by outcome; each canary counts once.",
         ("path", "outcome"),
+    ),
+    Family(
+        "mailcanary_canary_events_total",
+        COUNTER,
+        "Events in the life of canaries that settle nothing.",
+        ("path", "event"),
     ),
     Family(
         "mailcanary_path_up",
         GAUGE,
-        "1 if the newest settled canary arrived, 0 if mail failed, absent if unknown.",
+        "1 if mail arrives, 0 if it fails, absent if that is not known now.",
         ("path",),
+    ),
+    Family(
+        "mailcanary_path_state",
+        GAUGE,
+        "1 for the state of a path now, 0 for each other state.",
+        ("path", "state"),
+    ),
+    Family(
+        "mailcanary_time_in_phase_seconds_total",
+        COUNTER,
+        "Time all canaries spent in each phase of their way.",
+        ("path", "phase"),
     ),
     Family(
         "mailcanary_phase_seconds",
         HISTOGRAM,
-        "Time one canary spent in each phase of its way.",
+        "Time one canary spent in each phase of its way, with phase_histograms.",
         ("path", "phase"),
         MAIL_SECONDS,
     ),
@@ -44,12 +82,13 @@ FAMILIES = (
         HISTOGRAM,
         "Time from the beginning of the sending to the look that found the canary.",
         ("path",),
-        MAIL_SECONDS,
+        ROUND_TRIP_SECONDS,
     ),
     Family(
         "mailcanary_arrival_resolution_seconds",
         HISTOGRAM,
-        "Time between the last look without the canary and the look that found it.",
+        "Time between the last look without the canary and the look with it, with "
+        "phase_histograms.",
         ("path",),
         LOOK_SECONDS,
     ),
@@ -146,6 +185,12 @@ FAMILIES = (
     ),
     # jobs
     Family(
+        "mailcanary_probe_info",
+        GAUGE,
+        "Kind and target of each configured job, as labels; always 1.",
+        PROBE_INFO,
+    ),
+    Family(
         "mailcanary_probe_runs_total",
         COUNTER,
         "Finished runs of a job by verdict.",
@@ -154,13 +199,25 @@ FAMILIES = (
     Family(
         "mailcanary_probe_up",
         GAUGE,
-        "1 if the last run succeeded, 0 if it failed, absent if unknown.",
+        "1 if the last run succeeded, 0 if it failed, absent if that is not known now.",
         ("probe",),
+    ),
+    Family(
+        "mailcanary_probe_state",
+        GAUGE,
+        "1 for the state of a job now, 0 for each other state.",
+        ("probe", "state"),
+    ),
+    Family(
+        "mailcanary_probe_time_in_phase_seconds_total",
+        COUNTER,
+        "Time the slowest dialogue of each run spent in each phase.",
+        ("probe", "phase"),
     ),
     Family(
         "mailcanary_probe_phase_seconds",
         HISTOGRAM,
-        "Time one dialogue of a job spent in each phase.",
+        "Time one dialogue of a job spent in each phase, with phase_histograms.",
         ("probe", "phase"),
         MAIL_SECONDS,
     ),
@@ -233,6 +290,12 @@ FAMILIES = (
     ),
     # mailboxes
     Family(
+        "mailcanary_mailbox_info",
+        GAUGE,
+        "Type and host of each configured mailbox, as labels; always 1.",
+        MAILBOX_INFO,
+    ),
+    Family(
         "mailcanary_mailbox_up",
         GAUGE,
         "1 while the mailbox is being watched, 0 while it cannot be.",
@@ -302,6 +365,12 @@ FAMILIES = (
         "mailcanary_log_lines_dropped_total",
         COUNTER,
         "Log lines that were dropped because standard error did not take them.",
+    ),
+    Family(
+        "mailcanary_http_connections_dropped_total",
+        COUNTER,
+        "Connections to the pages that were closed because of how the client behaved.",
+        ("reason",),
     ),
     Family(
         "mailcanary_config_last_reload_successful",

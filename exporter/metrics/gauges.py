@@ -2,17 +2,20 @@
 
 from datetime import datetime, timedelta
 
-from exporter.analysis.verdicts import Verdict
+from exporter.analysis.judgement import PathState, is_up
 from exporter.metrics.exposition import Gauge, Table
 from exporter.model import Run
 
 
-def show_verdict(gauges: Table[Gauge], name: str, verdict: Verdict) -> None:
-    """Show 1 or 0; nothing where it could not be tested."""
-    if verdict is Verdict.UNTESTABLE:
-        gauges.drop(name)
+def show_state(up: Table[Gauge], states: Table[Gauge], name: str, state: PathState) -> None:
+    """Show the state, one series for each, and 1 or 0 for up; no `up` where nobody knows."""
+    for one in PathState:
+        states.at(name, one).set(int(one is state))
+    shown = is_up(state)
+    if shown is None:
+        up.drop(name)
     else:
-        gauges.at(name).set(int(verdict is Verdict.OK))
+        up.at(name).set(int(shown))
 
 
 def stamp(gauges: Table[Gauge], name: str, at: datetime) -> None:

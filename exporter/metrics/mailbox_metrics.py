@@ -1,11 +1,13 @@
 """The metrics of mailboxes: whether they can be read, and canaries in them that are not ours."""
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from datetime import datetime
 
 from exporter.metrics.exposition import Registry
 from exporter.metrics.gauges import stamp
+from exporter.metrics.info_metrics import mailbox_info, show_info
 from exporter.metrics.result_values import failure_labels
+from exporter.model import Mailbox
 from probes.result import Failure
 
 
@@ -18,11 +20,12 @@ class MailboxMetrics:
         self._gauges = registry.gauges
         self._names: frozenset[str] = frozenset()
 
-    def configure(self, mailboxes: Iterable[str]) -> None:
+    def configure(self, mailboxes: Mapping[str, Mailbox]) -> None:
         """Make every series of these mailboxes, and remove those of all others."""
         self._names = frozenset(mailboxes)
         self._registry.keep("mailbox", self._names)
-        for mailbox in mailboxes:
+        for mailbox, configured in mailboxes.items():
+            show_info(self._gauges["mailcanary_mailbox_info"], mailbox_info(configured))
             self._gauges["mailcanary_mailbox_up"].at(mailbox)
             self._gauges["mailcanary_mailbox_last_look_timestamp_seconds"].at(mailbox)
             self._counters["mailcanary_forged_canaries_total"].at(mailbox)

@@ -5,11 +5,11 @@ asks for the exposition when it is scraped. `docs/metrics.md` gives the meaning 
 Values of a path, job or mailbox that is no longer configured are ignored.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 
 from exporter.metrics.exposition import Format, Registry, chunks
-from exporter.metrics.families import FAMILIES
+from exporter.metrics.families import BY_OPTION, FAMILIES
 from exporter.metrics.job_metrics import JobMetrics
 from exporter.metrics.mailbox_metrics import MailboxMetrics
 from exporter.metrics.own_metrics import OwnMetrics
@@ -17,7 +17,7 @@ from exporter.metrics.path_metrics import PathMetrics
 from exporter.metrics.result_values import is_lagged
 from exporter.model import CanaryRecord, Change, Config, Examined, Run, TargetChange
 from probes.clock import Clock
-from probes.result import Failure
+from probes.result import Failure, Finding
 
 
 class Metrics:
@@ -31,7 +31,7 @@ class Metrics:
             if not table.family.labels:
                 table.at()
         self._paths = PathMetrics(registry, clock)
-        self._jobs = JobMetrics(registry)
+        self._jobs = JobMetrics(registry, clock)
         self._mailboxes = MailboxMetrics(registry)
         self._own = OwnMetrics(registry, version, clock, log_lines_dropped)
 
@@ -40,8 +40,12 @@ class Metrics:
 
         Names that stay configured keep their values: a reload never sets a counter back.
         """
-        self._paths.configure(config.paths)
-        self._jobs.configure(config.jobs)
+        has_histograms = config.service.phase_histograms
+        if not has_histograms:
+            for name in BY_OPTION:
+                self._registry.histograms[name].clear()
+        self._paths.configure(config.paths, phase_histograms=has_histograms)
+        self._jobs.configure(config.jobs, phase_histograms=has_histograms)
         self._mailboxes.configure(config.mailboxes)
         self._own.config_reloaded(ok=True)
 
@@ -82,10 +86,14 @@ class Metrics:
     def resumed(self, record: CanaryRecord) -> None:
         """Take over a canary of an earlier process: its age if it is in flight, else its success.
 
-        Nothing is counted, and whether the path is up stays unknown until a canary settles. Call
-        it before the first canary of this process settles, the newest record last.
+        Nothing is counted. The newest settled canary says how its path is, as long as it speaks of
+        now. Call it before the first canary of this process settles, the newest record last.
         """
         self._paths.resumed(record)
+
+    def evidence_resumed(self, record: CanaryRecord, findings: Iterable[Finding]) -> None:
+        """Take over the findings in the copies of a canary of an earlier process."""
+        self._paths.evidence_resumed(record, findings)
 
     def copy_examined(self, examined: Examined) -> None:
         """Count the changes in a copy, and show the evidence of the newest canary's first copy.
@@ -105,6 +113,7 @@ class Metrics:
     def mailbox_watch(self, mailbox: str, *, is_up: bool, failure: Failure | None) -> None:
         """Show whether a mailbox is being watched, and count the failure that ended the watch."""
         self._mailboxes.watched(mailbox, is_up=is_up, failure=failure)
+        self._paths.mailbox_watched(mailbox, is_up=is_up)
 
     def cleaned(self, mailbox: str, *, ok: bool) -> None:
         """Show whether our own canaries could be removed from a mailbox when it was due."""
@@ -130,6 +139,10 @@ class Metrics:
         """Count a long-lived task that ended though nobody ended it, and begins anew."""
         self._own.task_restarted(name)
 
+    def connection_dropped(self, reason: str) -> None:
+        """Count a connection to the pages that we closed; `reason` is of a closed set."""
+        self._own.connection_dropped(reason)
+
     def ledger_error(self) -> None:
         """Count an operation that the ledger refused."""
         self._own.ledger_error()
@@ -141,6 +154,7 @@ class Metrics:
     def chunks(self, fmt: Format) -> Iterator[bytes]:
         """The exposition as of now, in pieces that each take well under a millisecond or two."""
         self._paths.refresh()
+        self._jobs.refresh()
         self._own.refresh()
         yield from chunks(self._registry.tables, fmt)
         yield from self._own.process_chunks(fmt)

@@ -47,6 +47,10 @@ class OwnMetrics:
         """Count a long-lived task that ended though nobody ended it, and begins anew."""
         self._counters["mailcanary_task_restarts_total"].at(name).increase()
 
+    def connection_dropped(self, reason: str) -> None:
+        """Count a connection to the pages that we closed."""
+        self._counters["mailcanary_http_connections_dropped_total"].at(reason).increase()
+
     def ledger_error(self) -> None:
         """Count an operation that the ledger refused."""
         self._counters["mailcanary_ledger_errors_total"].at().increase()

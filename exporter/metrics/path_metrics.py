@@ -1,10 +1,11 @@
 """The metrics of paths: their sendings, their canaries, and the evidence of the newest copy."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from itertools import chain, count
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from itertools import count
 
-from exporter.analysis.verdicts import SUCCESS, path_verdict
+from exporter.analysis.judgement import SUCCESS
+from exporter.analysis.latency import is_measured
 from exporter.metrics.evidence_values import (
     EVIDENCE_GAUGES,
     authentication,
@@ -12,9 +13,11 @@ from exporter.metrics.evidence_values import (
     spam_scores,
 )
 from exporter.metrics.exposition import Registry
-from exporter.metrics.gauges import show_verdict, stamp, stamp_end
+from exporter.metrics.gauges import show_state, stamp, stamp_end
+from exporter.metrics.info_metrics import path_info, show_info
+from exporter.metrics.path_states import Flight, PathTracker, followed
+from exporter.metrics.phase_metrics import PhaseMetrics
 from exporter.metrics.result_values import (
-    DELIVERY_FAILURES,
     delivery_failure,
     durations,
     failure_labels,
@@ -22,29 +25,13 @@ from exporter.metrics.result_values import (
 )
 from exporter.model import CanaryRecord, Change, Examined, Path, Run
 from probes.canary.evidence import Evidence
-from probes.canary.lifecycle import BESIDE, UNSETTLED, Outcome, State
-from probes.canary.mutation import MutationKind
+from probes.canary.lifecycle import BESIDE, SETTLING, UNSETTLED, Outcome, State
 from probes.clock import Clock
 from probes.registry.rows import ROUTES
-from probes.result import Phase, Reason, owner_of
+from probes.result import Finding, Phase, all_findings
 
 _IN_FLIGHT = UNSETTLED - {State.PLANNED}
 _FOUND = frozenset({Outcome.ARRIVED, Outcome.LATE, Outcome.JUNKED, Outcome.RECOVERED})
-
-
-@dataclass(slots=True)
-class _Flight:
-    """A canary under way: when its sending began (monotonic) and how many began before it."""
-
-    began: float
-    serial: int
-
-
-@dataclass(slots=True)
-class _PathState:
-    in_flight: dict[str, _Flight] = field(default_factory=dict)
-    newest_settled: int = -1
-    newest_examined: int = -1
 
 
 class PathMetrics:
@@ -56,33 +43,43 @@ class PathMetrics:
         self._counters = registry.counters
         self._gauges = registry.gauges
         self._histograms = registry.histograms
-        self._states: dict[str, _PathState] = {}
+        self._states: dict[str, PathTracker] = {}
+        self._mailboxes: dict[str, list[PathTracker]] = {}
+        self._phases = PhaseMetrics(registry)
         self._serial = count()
 
     def __contains__(self, name: object) -> bool:
         return name in self._states
 
-    def configure(self, paths: Mapping[str, Path]) -> None:
+    def configure(self, paths: Mapping[str, Path], *, phase_histograms: bool) -> None:
         """Make every series of these paths, and remove those of all others."""
         self._registry.keep("path", paths)
-        self._states = {name: self._states.get(name) or _PathState() for name in paths}
+        self._states = {name: self._states.get(name) or PathTracker() for name in paths}
+        self._mailboxes = {}
+        self._phases.has_histograms = phase_histograms
         for path in paths.values():
+            self._mailboxes.setdefault(path.mailbox.name, []).append(self._states[path.name])
             self._configure(path)
+
+    def mailbox_watched(self, mailbox: str, *, is_up: bool) -> None:
+        """A mailbox can be read, or no longer: without it most outcomes prove nothing."""
+        for tracker in self._mailboxes.get(mailbox, ()):
+            tracker.is_readable = is_up
 
     def run_finished(self, run: Run) -> None:
         """Count the sending of one canary."""
         result = run.result
-        phases = self._histograms["mailcanary_phase_seconds"]
         for timings in (result.timings, *(part.timings for part in result.parts)):
-            for phase, seconds in durations(timings).items():
-                phases.at(run.name, phase).observe(seconds)
+            self._count_phases(run.name, durations(timings))
         if result.failure is not None:
             failures = self._counters["mailcanary_failures_total"]
             failures.at(run.name, *failure_labels(result.failure)).increase()
         self.run_resumed(run)
 
     def run_resumed(self, run: Run) -> None:
-        """Show when a sending ended."""
+        """Show when a sending ended, and keep its findings."""
+        if run.tick >= 0:
+            self._states[run.name].found(run.tick, all_findings(run.result))
         stamp_end(self._gauges["mailcanary_last_run_timestamp_seconds"], run)
 
     def missed_slots(self, name: str, missed: int) -> None:
@@ -95,23 +92,31 @@ class PathMetrics:
         if state is None or change.record.tick < 0:
             return
         flight = self._follow(state, change.record)
-        for outcome in change.beside:
-            self._counters["mailcanary_canaries_total"].at(change.record.path, outcome).increase()
+        for event in change.beside:
+            self._count_event(change.record.path, event)
         if change.outcome is not None:
             self._count(change, change.outcome)
             if change.outcome not in BESIDE:  # those say nothing about the path as it is now
-                serial = flight.serial if flight else next(self._serial)
-                self._settle(state, serial, change.record, change.outcome)
+                state.settle(change.record, flight or self._flight(change.record))
+            elif change.outcome is Outcome.RECOVERED:
+                state.correct(change.record)
 
     def resumed(self, record: CanaryRecord) -> None:
-        """Take over a canary of an earlier process: its age in flight, or its success."""
+        """Take over a canary of an earlier process: its age in flight, or its outcome."""
         state = self._states.get(record.path)
         if state is None or record.tick < 0:
             return
-        self._follow(state, record)
+        flight = self._follow(state, record)
+        if record.outcome is not None:
+            state.settle(record, flight or self._flight(record), is_remembered=True)
         if record.outcome in SUCCESS and record.settled_at is not None:
             gauges = self._gauges["mailcanary_last_success_timestamp_seconds"]
             stamp(gauges, record.path, record.settled_at)
+
+    def evidence_resumed(self, record: CanaryRecord, findings: Iterable[Finding]) -> None:
+        """Take over the findings in the copies of a canary of an earlier process."""
+        if record.path in self._states and record.tick >= 0:
+            self._states[record.path].found(record.tick, findings)
 
     def copy_examined(self, examined: Examined) -> None:
         """Count the changes in a copy, and show the evidence of the newest canary's first copy."""
@@ -120,6 +125,7 @@ class PathMetrics:
         state = self._states.get(path)
         if state is None or tick < 0 or copy.is_bounce:
             return
+        state.found(tick, evidence.findings)
         if examined.is_new:
             for mutation in evidence.mutations:
                 self._counters["mailcanary_mutations_total"].at(path, mutation.kind).increase()
@@ -132,26 +138,27 @@ class PathMetrics:
         now = self._clock.monotonic()
         in_flight = self._gauges["mailcanary_canaries_in_flight"]
         oldest = self._gauges["mailcanary_oldest_in_flight_age_seconds"]
-        for name, state in self._states.items():
-            began = min((flight.began for flight in state.in_flight.values()), default=now)
-            in_flight.at(name).set(len(state.in_flight))
-            oldest.at(name).set(max(0.0, now - began))
+        up, states = self._gauges["mailcanary_path_up"], self._gauges["mailcanary_path_state"]
+        for name, tracker in self._states.items():
+            in_flight.at(name).set(len(tracker.in_flight))
+            oldest.at(name).set(tracker.oldest(now) or 0.0)
+            state = tracker.state(now)
+            if state is not tracker.shown:
+                show_state(up, states, name, state)
+                tracker.shown = state
 
     def _configure(self, path: Path) -> None:
         name = path.name
-        for kind in MutationKind:
-            self._counters["mailcanary_mutations_total"].at(name, kind)
-        for outcome in Outcome:
+        self._states[name].configure(path)
+        show_info(self._gauges["mailcanary_path_info"], path_info(path))
+        for outcome in SETTLING:
             self._counters["mailcanary_canaries_total"].at(name, outcome)
-        phases = ROUTES[path.route.kind].phases
-        for phase in (*phases, Phase.TRANSIT):
-            self._histograms["mailcanary_phase_seconds"].at(name, phase)
-        reasons = chain(((phase, Reason.TIMEOUT) for phase in phases), DELIVERY_FAILURES.values())
-        for phase, reason in reasons:
-            owner = owner_of(phase, reason)
-            self._counters["mailcanary_failures_total"].at(name, phase, reason, owner)
+        for event in BESIDE:
+            self._counters["mailcanary_canary_events_total"].at(name, event)
+        self._phases.configure(name, (*ROUTES[path.route.kind].phases, Phase.TRANSIT))
         self._histograms["mailcanary_round_trip_seconds"].at(name)
-        self._histograms["mailcanary_arrival_resolution_seconds"].at(name)
+        if self._phases.has_histograms:
+            self._histograms["mailcanary_arrival_resolution_seconds"].at(name)
         self._counters["mailcanary_missed_slots_total"].at(name)
         self._gauges["mailcanary_last_run_timestamp_seconds"].at(name)
         self._gauges["mailcanary_last_success_timestamp_seconds"].at(name)
@@ -159,15 +166,18 @@ class PathMetrics:
         self._gauges["mailcanary_late_after_seconds"].at(name).set(path.late_after)
         self._gauges["mailcanary_lost_after_seconds"].at(name).set(path.lost_after)
 
-    def _follow(self, state: _PathState, record: CanaryRecord) -> _Flight | None:
+    def _follow(self, state: PathTracker, record: CanaryRecord) -> Flight | None:
         """Keep the set of canaries in flight; the flight this record continues or ends."""
         if record.state not in _IN_FLIGHT:
             return state.in_flight.pop(record.token, None)
         flight = state.in_flight.get(record.token)
         if flight is None:
-            began = self._clock.monotonic() - self._age(record)
-            flight = state.in_flight[record.token] = _Flight(began, next(self._serial))
-        return flight
+            flight = state.in_flight[record.token] = self._flight(record)
+        return followed(flight, record)
+
+    def _flight(self, record: CanaryRecord) -> Flight:
+        began = self._clock.monotonic() - self._age(record)
+        return Flight(began, (record.tick, next(self._serial)))
 
     def _age(self, record: CanaryRecord) -> float:
         """Seconds since the sending began; read once, so that a stepped clock cannot age it."""
@@ -177,39 +187,44 @@ class PathMetrics:
 
     def _count(self, change: Change, outcome: Outcome) -> None:
         record = change.record
-        self._counters["mailcanary_canaries_total"].at(record.path, outcome).increase()
+        if outcome in BESIDE:
+            self._count_event(record.path, outcome)
+        else:
+            self._counters["mailcanary_canaries_total"].at(record.path, outcome).increase()
         labels = delivery_failure(change)
         if labels is not None:
             self._counters["mailcanary_failures_total"].at(record.path, *labels).increase()
         if outcome in _FOUND:
             self._found(change)
 
+    def _count_event(self, path: str, event: Outcome) -> None:
+        self._counters["mailcanary_canary_events_total"].at(path, event).increase()
+
+    def _count_phases(self, path: str, seconds: Mapping[Phase, float]) -> None:
+        self._phases.add_total(path, seconds)
+        self._phases.observe(path, seconds)
+
     def _found(self, change: Change) -> None:
         record = change.record
-        if record.round_trip is None:
-            return
-        exemplar = ("token", record.token, change.at.timestamp())
-        name = "mailcanary_round_trip_seconds"
-        self._histograms[name].at(record.path).observe(record.round_trip, exemplar)
-        transit = transit_seconds(record, record.round_trip)
-        if transit is not None:
-            phases = self._histograms["mailcanary_phase_seconds"]
-            phases.at(record.path, Phase.TRANSIT).observe(transit)
-        if record.resolution is not None:
-            name = "mailcanary_arrival_resolution_seconds"
-            self._histograms[name].at(record.path).observe(record.resolution)
+        if is_measured(record, self._states[record.path].pause):
+            self._measured(record, change.at)
         if change.outcome in SUCCESS:
             gauges = self._gauges["mailcanary_last_success_timestamp_seconds"]
             stamp(gauges, record.path, change.at)
 
-    def _settle(
-        self, state: _PathState, serial: int, record: CanaryRecord, outcome: Outcome
-    ) -> None:
-        """Let the newest settled canary say whether the path is up; an older one comes too late."""
-        if serial > state.newest_settled:
-            state.newest_settled = serial
-            verdict = path_verdict(record, outcome)
-            show_verdict(self._gauges["mailcanary_path_up"], record.path, verdict)
+    def _measured(self, record: CanaryRecord, at: datetime) -> None:
+        """Count the times of a canary that no gap of ours hides."""
+        if record.round_trip is None:
+            return
+        exemplar = ("token", record.token, at.timestamp())
+        name = "mailcanary_round_trip_seconds"
+        self._histograms[name].at(record.path).observe(record.round_trip, exemplar)
+        transit = transit_seconds(record, record.round_trip)
+        if transit is not None:
+            self._count_phases(record.path, {Phase.TRANSIT: transit})
+        if record.resolution is not None and self._phases.has_histograms:
+            name = "mailcanary_arrival_resolution_seconds"
+            self._histograms[name].at(record.path).observe(record.resolution)
 
     def _show_evidence(self, path: str, evidence: Evidence) -> None:
         for name in EVIDENCE_GAUGES:

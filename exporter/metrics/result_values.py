@@ -1,13 +1,13 @@
 """The values of a finished result as metrics: pure functions from results to numbers."""
 
 import re
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 
-from exporter.analysis.verdicts import Verdict, verdict_of
+from exporter.analysis.judgement import Verdict, verdict_of
 from exporter.model import CanaryRecord, Change
 from probes.canary.lifecycle import Event, Outcome
 from probes.catalogue.monitor import LOOP_LAGGED
@@ -40,6 +40,15 @@ def durations(timings: Iterable[PhaseTiming]) -> Mapping[Phase, float]:
     return total
 
 
+def slowest(dialogues: Iterable[Mapping[Phase, float]]) -> Mapping[Phase, float]:
+    """Seconds of the slowest dialogue in each phase."""
+    longest: dict[Phase, float] = {}
+    for dialogue in dialogues:
+        for phase, seconds in dialogue.items():
+            longest[phase] = max(seconds, longest.get(phase, 0.0))
+    return longest
+
+
 @dataclass(frozen=True, slots=True)
 class MxHost:
     """One MX host in the light of all its addresses.
@@ -69,8 +78,13 @@ def mx_hosts(parts: Iterable[Part]) -> tuple[MxHost, ...]:
     return tuple(_mx_host(name, by_host[name]) for name in fit[:MAX_MX_HOSTS])
 
 
-def mx_gauges(job: str, hosts: Iterable[MxHost]) -> Mapping[str, Mapping[tuple[str, ...], float]]:
-    """Return the gauges of a job's hosts: name after `mailcanary_mx_` -> labels -> value."""
+def mx_gauges(
+    job: str, hosts: Iterable[MxHost], phases: Set[Phase]
+) -> Mapping[str, Mapping[tuple[str, ...], float]]:
+    """Return the gauges of a job's hosts: name after `mailcanary_mx_` -> labels -> value.
+
+    `phases` are those that are shown.
+    """
     shown: dict[str, dict[tuple[str, ...], float]] = {
         "up": {},
         "addresses": {},
@@ -82,8 +96,8 @@ def mx_gauges(job: str, hosts: Iterable[MxHost]) -> Mapping[str, Mapping[tuple[s
             shown["up"][job, host.name] = int(host.up)
         for verdict, addresses in host.addresses.items():
             shown["addresses"][job, host.name, verdict] = addresses
-        for phase, seconds in host.seconds.items():
-            shown["phase_seconds"][job, host.name, phase] = seconds
+        for phase in host.seconds.keys() & phases:
+            shown["phase_seconds"][job, host.name, phase] = host.seconds[phase]
         if host.certificate_expiry is not None:
             shown[EXPIRY][job, host.name] = host.certificate_expiry
     return shown
@@ -92,16 +106,12 @@ def mx_gauges(job: str, hosts: Iterable[MxHost]) -> Mapping[str, Mapping[tuple[s
 def _mx_host(name: str, parts: list[Part]) -> MxHost:
     verdicts = [verdict_of(part.failure) for part in parts]
     up = None if set(verdicts) == {Verdict.UNTESTABLE} else Verdict.OK in verdicts
-    slowest: dict[Phase, float] = {}
-    for part in parts:
-        for phase, seconds in durations(part.timings).items():
-            slowest[phase] = max(seconds, slowest.get(phase, 0.0))
     expiries = [part.facts.get("tls.certificate_not_after") for part in parts]
     return MxHost(
         name=name,
         up=up,
-        addresses={verdict: verdicts.count(verdict) for verdict in Verdict},
-        seconds=slowest,
+        addresses=Counter(verdicts),
+        seconds=slowest(durations(part.timings) for part in parts),
         certificate_expiry=min((_unix_time(text) for text in expiries if text), default=None),
     )
 

@@ -15,6 +15,38 @@ from probes.result import Part, one_line
 MAX_PLACES = 5
 """Addresses of a host for which a command is told."""
 
+DIAGNOSE_OPTIONS: Mapping[str, str] = {
+    "time_option": "`--timeout`",
+    "resolver_option": "`--resolver`",
+    "from_option": "`--from`",
+    "helo_option": "`--helo`",
+    "loopback_option": "`--allow-loopback`",
+}
+"""Names of the options that advice speaks of, at the command line of `diagnose`."""
+
+JOB_OPTIONS: Mapping[str, str] = {
+    "time_option": "`deadline` or `address_timeout` of the job",
+    "resolver_option": "`resolvers` of the service",
+    "from_option": "`mail_from` of the job",
+    "helo_option": "`ehlo_name` of the job",
+    "loopback_option": "`allow_loopback` of the service",
+}
+"""The same in the configuration of a job."""
+
+PATH_OPTIONS: Mapping[str, str] = {
+    "time_option": "`deadline` of the path",
+    "resolver_option": "`resolvers` of the service",
+    "from_option": "`mail_from` of the path",
+    "helo_option": "`ehlo_name` of the route",
+    "loopback_option": "`allow_loopback` of the service",
+}
+"""The same in the configuration of a path and its route."""
+
+ANY_OPTIONS: Mapping[str, str] = {
+    name: f"{option} ({JOB_OPTIONS[name]})" for name, option in DIAGNOSE_OPTIONS.items()
+}
+"""Both, for texts that are about no run."""
+
 _UNKNOWN_KEY = "<SHA-256 of the server's public key>"
 _OPERATORS = frozenset({"|", "</dev/null"})
 _DEFAULT_PORT, _DNS_PORT = 25, 53
@@ -27,7 +59,7 @@ class Vantage:
 
     `options` are those of the target, by the kinds' names for them. `parts` and `facts` are of the
     run (of the area) under report, `others` the parts of runs beside it. `server` is the one host
-    of a route or a kind.
+    of a route or a kind. `names` are the names of our own options where the report is read.
     """
 
     domain: str = ""
@@ -39,6 +71,7 @@ class Vantage:
     others: tuple[Part, ...] = ()
     job: str = ""
     server: str = ""
+    names: Mapping[str, str] = field(default_factory=lambda: PATH_OPTIONS)
 
     def remedy(self, text: str, subject: Subject, part: Part | None = None) -> str:
         """Return the remedy for `subject`; `part` is the part that it was found in."""
@@ -91,6 +124,7 @@ class Vantage:
         hosts = self.facts.get("mx.hosts") or [one.host for one in self.parts if one.address]
         first = str(next(iter(hosts), self.server or domain))
         return {
+            **self.names,
             "domain": domain,
             "host": first,
             "mx_host": str(next(iter(hosts), f"mail.{domain}" if domain else "")),

@@ -1,5 +1,6 @@
 """The page of all findings, generated from the catalogue."""
 
+from exporter.reports.advice import ANY_OPTIONS
 from probes.catalogue import AREAS, Entry, filled
 from probes.catalogue.failures import ALIKE
 from probes.documents import to_json
@@ -76,7 +77,7 @@ def _section(entry: Entry, also: str = "") -> str:
     lines += [also] if also else []
     lines.append(f"- **Severity:** {severity}")
     lines.append(f"- **Owner:** {owners(entry)}")
-    lines.append(f"- **What to do:** {filled(entry.remedy, {})}")
+    lines.append(f"- **What to do:** {filled(entry.remedy, ANY_OPTIONS)}")
     if entry.reference:
         lines.append(f"- **Reference:** {entry.reference}")
     if entry.verify:

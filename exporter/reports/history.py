@@ -5,12 +5,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from exporter.analysis.verdicts import verdict_of
+from exporter.analysis.judgement import (
+    PathState,
+    matters,
+    state_of_canary,
+    state_of_result,
+    verdict,
+)
+from exporter.analysis.latency import is_measured, usual_pause
+from exporter.ledger.canary_findings import canary_findings
 from exporter.ledger.reader import LedgerReader
 from exporter.model import CanaryRecord, Config, Run, TargetChange
-from exporter.reports.exit_codes import ExitCode, outcome_code, result_code
+from exporter.reports.exit_codes import STATE_CODES, ExitCode
 from probes.documents import to_json
-from probes.result import Failure
+from probes.result import Failure, Finding, ProbeResult, all_findings
 
 HISTORY_VERSION = 1
 """The version of the documents that `history_json` makes."""
@@ -21,9 +29,10 @@ class Entry:
     """One canary or run; `run` is for `mailcanary show`: a token, or NAME/TICK of a job.
 
     `outcome` is a canary's outcome (its state as long as it has none), or a run's verdict.
-    `seconds` is the round trip, or the duration of the run. `slowest_hop` is the relay it took
-    longest to reach, None where nothing tells. `code` is the exit code it deserves, None for a
-    canary in flight.
+    `seconds` is the round trip (None if a gap of ours hides it), or the duration of the run.
+    `slowest_hop` is the relay it took longest to reach, None where nothing tells. `state` is the
+    judgement on it, `findings` those that count in it. `code` is the exit code it deserves, None
+    for a canary in flight.
     """
 
     run: str
@@ -35,6 +44,8 @@ class Entry:
     placement: str | None
     slowest_hop: str | None
     code: ExitCode | None
+    state: PathState = PathState.UNKNOWN
+    findings: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,37 +66,50 @@ def take_history(reader: LedgerReader, config: Config, name: str, limit: int) ->
         runs = reader.runs(name, limit)
         return History(name, tuple(map(_of_run, runs)), reader.changes(name, limit))
     records = reader.recent(name, limit)
-    return History(name, tuple(_of_canary(reader, record) for record in records))
+    pause = usual_pause(config.paths[name].mailbox if name in config.paths else None)
+    sent = {run.tick: run.result for run in reader.runs(name, limit)}
+    return History(
+        name, tuple(_of_canary(reader, one, sent.get(one.tick), pause) for one in records)
+    )
 
 
-def _of_canary(reader: LedgerReader, record: CanaryRecord) -> Entry:
+def _of_canary(
+    reader: LedgerReader, record: CanaryRecord, sent: ProbeResult | None, pause: float
+) -> Entry:
     evidence = reader.evidence(record.token) if record.place is not None else ()
     is_open = record.outcome is None
+    findings = tuple(filter(matters, canary_findings(sent, evidence)))
+    state = state_of_canary(record, findings)
     return Entry(
         run=record.token,
         at=record.sending_at or record.planned_at,
         outcome=record.state if record.outcome is None else record.outcome,
         is_by_hand=record.tick < 0,
         failure=record.failure,
-        seconds=record.round_trip,
+        seconds=record.round_trip if is_measured(record, pause) else None,
         placement=record.placement,
         slowest_hop=slowest_hop(evidence),
-        code=None if is_open else outcome_code(record.outcome),
+        code=None if is_open else STATE_CODES[state],
+        state=state,
+        findings=findings,
     )
 
 
 def _of_run(run: Run) -> Entry:
     result = run.result
+    state = state_of_result(result)
     return Entry(
         run=f"{run.name}/{run.tick}",
         at=result.started_at,
-        outcome=verdict_of(result.failure),
+        outcome=verdict(state),
         is_by_hand=run.tick < 0,
         failure=result.failure,
         seconds=result.seconds,
         placement=None,
         slowest_hop=None,
-        code=result_code(result),
+        code=STATE_CODES[state],
+        state=state,
+        findings=tuple(filter(matters, all_findings(result))),
     )
 
 

@@ -4,19 +4,22 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from exporter.analysis.judgement import PathState, state_of_canary, state_of_result
+from exporter.analysis.latency import DEFAULT_PAUSE, is_measured, usual_pause
 from exporter.analysis.target_changes import LastGood
+from exporter.ledger.canary_findings import canary_findings
 from exporter.ledger.encoding import decode_finding
 from exporter.ledger.reader import LedgerReader
 from exporter.ledger.snapshots import CHANGES_KEPT
 from exporter.model import CanaryRecord, Config, Job, Path, TargetChange
-from exporter.reports.advice import Vantage, vantage_options
-from exporter.reports.exit_codes import ExitCode, outcome_code, result_code
-from probes.canary.message import MARKER
+from exporter.reports.advice import JOB_OPTIONS, PATH_OPTIONS, Vantage, vantage_options
+from exporter.reports.exit_codes import STATE_CODES, ExitCode
+from probes.canary.message import MARKER, marker_of
 from probes.catalogue import ENTRIES, owner_of_finding
-from probes.catalogue.failures import failure_entry
+from probes.catalogue.failures import failure_remedy as catalogued_remedy
 from probes.records.subject import Subject
 from probes.registry.rows import KINDS
-from probes.result import Failure, Finding, Part, ProbeResult, Status
+from probes.result import Failure, Finding, Part, ProbeResult, Reason, Status
 
 _SOME = 6
 
@@ -28,7 +31,8 @@ class Story:
     `result` is its sending, None where that is not kept (any more). `evidence` are the documents of
     docs/json.md, the first copy first. `route` is None for a path that is no longer configured.
     `changes` are those that a job's run found in its target. `last_good`, of the newest run only,
-    has the differences since the target was good. `vantage` holds the values for its texts.
+    has the differences since the target was good. `vantage` holds the values for its texts, `team`
+    is the one to call. `pause` is how many seconds lie between two looks at the mailbox.
     """
 
     name: str
@@ -39,6 +43,13 @@ class Story:
     changes: tuple[TargetChange, ...] = ()
     last_good: LastGood | None = None
     vantage: Vantage = field(default_factory=Vantage)
+    team: str | None = None
+    pause: float = DEFAULT_PAUSE
+
+    @property
+    def is_measured(self) -> bool:
+        """True for a canary with a round trip that no gap of ours hides."""
+        return self.record is not None and is_measured(self.record, self.pause)
 
 
 class UnknownRun(LookupError):
@@ -53,18 +64,19 @@ def take_story(reader: LedgerReader, config: Config, run: str) -> Story:
     name, separator, tick = run.partition("/")
     if name in config.jobs:
         story = _job_story(reader, name, tick if separator else None)
-        return replace(story, vantage=_of_job(config, config.jobs[name]))
+        job = config.jobs[name]
+        return replace(story, vantage=_of_job(config, job), team=job.team)
     if name in config.paths:
         return _canary_story(reader, config, _of_path(reader, name, tick if separator else None))
-    return _canary_story(reader, config, _by_token(reader, run))
+    return _canary_story(reader, config, _by_token(reader, run, config.service.site))
 
 
-def _by_token(reader: LedgerReader, run: str) -> CanaryRecord:
+def _by_token(reader: LedgerReader, run: str, site: str) -> CanaryRecord:
     wanted = run.strip().strip("<>").partition("@")[0].lower()
     if not wanted:
         raise UnknownRun("an empty name names no run")
-    beginning = wanted if wanted.startswith(MARKER) else MARKER + wanted
-    found = reader.beginning_with(beginning, _SOME)
+    markers = ("",) if wanted.startswith(MARKER) else dict.fromkeys((MARKER, marker_of(site)))
+    found = [one for m in markers for one in reader.beginning_with(m + wanted, _SOME)]
     if len(found) > 1:
         listed = ", ".join(record.token for record in found)
         raise UnknownRun(f"{run!r} begins several tokens: {listed}")
@@ -116,18 +128,31 @@ def _canary_story(reader: LedgerReader, config: Config, record: CanaryRecord) ->
         None if run is None else run.result,
         reader.evidence(record.token),
         vantage=Vantage() if path is None else _of_route(config, path),
+        team=None if path is None else path.team,
+        pause=usual_pause(None if path is None else path.mailbox),
     )
+
+
+def story_now(
+    config: Config, name: str, record: CanaryRecord | None, result: ProbeResult | None
+) -> Story:
+    """The story of a run that has just ended, of a path or a job of the configuration."""
+    if name in config.jobs:
+        return Story(name, None, None, result, (), vantage=_of_job(config, config.jobs[name]))
+    path = config.paths[name]
+    return Story(name, path.route.name, record, result, (), vantage=_of_route(config, path))
 
 
 def failure_remedy(story: Story, failure: Failure) -> str:
     """Return the remedy for the failure of the sending, or of the run of a job."""
     parts = () if story.result is None else story.result.parts
     part = next((one for one in parts if one.failure and _is_same(one.failure, failure)), None)
-    subject = Subject.of(story.vantage.server or story.vantage.domain)
+    facts = {} if story.result is None else story.result.facts
+    taken_by = facts.get("handover.host") if failure.reason is Reason.LOST else None
+    subject = Subject.of(str(taken_by or story.vantage.server or story.vantage.domain))
     if part is not None:
         subject = part.subject
-    text = failure_entry(failure.phase, failure.reason).remedy
-    return story.vantage.remedy(text, subject, part)
+    return story.vantage.remedy(catalogued_remedy(failure), subject, part)
 
 
 def _is_same(one: Failure, other: Failure) -> bool:
@@ -154,7 +179,8 @@ def _vantage(config: Config, domain: str, options: Mapping[str, Any], job: str) 
     resolver = next(iter(service.resolvers or ()), None)
     server = None if resolver is None else (str(resolver.address), int(resolver.port))
     options = {**options, "source_address": source}
-    return Vantage(domain, options, service.ehlo_name, server, job=job)
+    names = JOB_OPTIONS if job else PATH_OPTIONS
+    return Vantage(domain, options, service.ehlo_name, server, job=job, names=names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,8 +239,14 @@ def _advise(finding: Finding, part: Part | None, vantage: Vantage) -> Advice:
     )
 
 
-def story_code(story: Story) -> ExitCode:
-    """The exit code the canary's outcome, or the job's result, deserves."""
+def story_state(story: Story) -> PathState:
+    """Judge the canary, or the job's result."""
     if story.record is not None:
-        return outcome_code(story.record.outcome)
-    return ExitCode.UNTESTABLE if story.result is None else result_code(story.result)
+        found = canary_findings(story.result, story.evidence)
+        return state_of_canary(story.record, found)
+    return PathState.UNKNOWN if story.result is None else state_of_result(story.result)
+
+
+def story_code(story: Story) -> ExitCode:
+    """The exit code the canary, or the job's result, deserves."""
+    return STATE_CODES[story_state(story)]

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from exporter.reports.story import Advice, Story, advice
+from exporter.reports.story import Advice, Story, advice, story_state
 from exporter.reports.timeline import Step, timeline
 from probes.documents import to_json
 
@@ -16,6 +16,8 @@ def story_json(story: Story) -> dict[str, Any]:
         "version": STORY_VERSION,
         "name": story.name,
         "route": story.route,
+        "state": str(story_state(story)),
+        "team": story.team,
         "canary": to_json(story.record),
         "result": to_json(story.result),
         "timeline": [_step_json(step) for step in timeline(story)],

@@ -1,11 +1,12 @@
 """Durations, instants, foreign text and tones: how anything is told to people."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 from exporter.reports.exit_codes import ExitCode
-from probes.result import Status
+from probes.result import Owner, Status
 
 
 class Tone(StrEnum):
@@ -34,6 +35,85 @@ STATUS_TONES: Mapping[Status, Tone] = {
     Status.FAILURE: Tone.BAD,
     Status.UNTESTABLE: Tone.UNTESTABLE,
 }
+
+
+@dataclass(frozen=True, slots=True)
+class OwnerText:
+    """An owner for people: a short name, its meaning, and the person to call."""
+
+    name: str
+    meaning: str
+    call: str
+
+
+OWNER_TEXTS: Mapping[Owner, OwnerText] = {
+    Owner.CONFIGURATION: OwnerText(
+        "our configuration",
+        "A value or a password in the configuration of mailcanary is wrong.",
+        "The maintainer of the configuration file.",
+    ),
+    Owner.MONITOR: OwnerText(
+        "this monitor",
+        "This program, its ledger, or the machine on which it runs.",
+        "The operator of this machine. An `unexpected` error: report it to the project.",
+    ),
+    Owner.RESOLVER: OwnerText(
+        "our resolver",
+        "The DNS resolver that mailcanary asks.",
+        "The operator of that resolver.",
+    ),
+    Owner.NETWORK: OwnerText(
+        "the network between",
+        "A firewall or a route between this machine and the server.",
+        "The network team, then the provider.",
+    ),
+    Owner.RELAY: OwnerText(
+        "the relay",
+        "The server to which a route hands its mail over, with its queue and its filter.",
+        "The operator of that server, often your own mail team.",
+    ),
+    Owner.SENDER: OwnerText(
+        "the sender's own records",
+        "SPF, DKIM, DMARC, reverse DNS and reputation of the sending domain and its addresses.",
+        "The DNS team of the sending domain, or its delivery team for a block list.",
+    ),
+    Owner.RECEIVER_DNS: OwnerText(
+        "the receiver's DNS",
+        "The records and name servers of the recipient's domain.",
+        "The DNS team of the recipient's domain.",
+    ),
+    Owner.RECEIVER_MX: OwnerText(
+        "the receiver's mail server",
+        "An MX host of the recipient's domain.",
+        "The postmaster of the recipient's domain.",
+    ),
+    Owner.RECEIVER_FILTER: OwnerText(
+        "the receiver's filter",
+        "Greylisting, spam filter or policy of the recipient's domain.",
+        "The postmaster of the recipient's domain, with the reply as evidence.",
+    ),
+    Owner.RECEIVER_MAILBOX: OwnerText(
+        "the receiver's mailbox",
+        "The mailbox of the recipient, or the server from which it is read.",
+        "The operator of the mailbox server, or the owner of the mailbox.",
+    ),
+}
+"""The one table of owners; docs/owners.md shows it."""
+
+
+def owner_words(owner: Owner | str) -> str:
+    """Return the short name of an owner for people; an owner of another version stays as it is."""
+    known = {text.value: text for text in Owner}.get(str(owner))
+    return str(owner) if known is None else OWNER_TEXTS[known].name
+
+
+def owner_rows() -> tuple[str, ...]:
+    """Return the rows of the table in docs/owners.md, in the order of the owners."""
+    return tuple(
+        f"| `{owner}` | {OWNER_TEXTS[owner].name} | {OWNER_TEXTS[owner].meaning} "
+        f"| {OWNER_TEXTS[owner].call} |"
+        for owner in Owner
+    )
 
 
 def visible(text: str) -> str:

@@ -18,6 +18,7 @@ from probes.result import Status
 
 TARGET = MailboxTarget(Host(IMAP_HOST), USER, Secret(PASSWORD))
 ZONE = f"imap A {FIRST}\n"
+ODD = "mailbox.odd_answer"
 _WITH_STARTTLS = (Say(f"* CAPABILITY {CAPABILITIES} STARTTLS", "{tag} OK done"),)
 _WITH_QUOTA = (Say(f"* CAPABILITY {CAPABILITIES} QUOTA", "{tag} OK done"),)
 
@@ -35,6 +36,12 @@ def mailbox_cases(props: Props) -> Iterator[Case]:
         server = replace(good, answers={"CAPABILITY": _WITH_QUOTA, "GETQUOTAROOT": (quota,)})
         told = () if code is None else (code,)
         yield _case(f"{used} of 100 are used", replace(base, servers={FIRST: server}), *told)
+    odd = Say("* FLAGS (", "* 0 EXISTS", "* OK [UIDVALIDITY 7] v", "{tag} OK open")
+    server = replace(good, answers={"EXAMINE": (odd,)})
+    yield _case("an answer cannot be read", replace(base, servers={FIRST: server}), ODD)
+    refused = {"CAPABILITY": _WITH_QUOTA, "GETQUOTAROOT": (Say("{tag} NO no"),)}
+    server = replace(good, answers=refused)
+    yield _case("the quota is not told", replace(base, servers={FIRST: server}), ODD)
     lenient = replace(TARGET, verify=False, insecure=True)
     untrusted = replace(base, servers={FIRST: replace(good, context=foreign(IMAP_HOST))})
     yield _case(
@@ -42,6 +49,12 @@ def mailbox_cases(props: Props) -> Iterator[Case]:
         untrusted,
         "mailbox.certificate_untrusted",
         target=lenient,
+    )
+    old = replace(
+        base, servers={FIRST: replace(good, context=props.authority.with_group(1024, IMAP_HOST))}
+    )
+    yield _case(
+        "the group is small, and need not be large", old, "mailbox.tls_weak", target=lenient
     )
     two = replace(base, zones={DOMAIN: f"{ZONE}imap AAAA {OVER_V6}\n"}, servers={OVER_V6: good})
     unusable = "mailbox.address_unusable"

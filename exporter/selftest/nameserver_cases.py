@@ -16,6 +16,7 @@ FIRST, SECOND = "127.0.0.1", "127.0.0.2"
 ZONE = f'@ NS second\nsecond A {SECOND}\n@ MX 10 mx\n@ TXT "v=spf1"\n'
 TLSA = f"_25._tcp.mx TLSA 3 1 1 {'ab' * 32}\n"
 TARGET = NameserversTarget(Domain(DOMAIN))
+_NO_EDNS = "nameservers.no_edns"
 _LAME, _UNREACHABLE = "nameservers.lame", "nameservers.unreachable"
 
 
@@ -91,6 +92,14 @@ def _of_no_use(two: _Servers) -> Iterator[Case]:
         yield bad.case(f"one of two servers is not heard: {lie}", (_UNREACHABLE, Status.WARNING))
     silent = replace(two, faults={(DOMAIN, "MX"): DnsFault(Misbehaviour.SILENCE)}, patience=BRIEF)
     yield silent.case("one server is silent about MX", (_UNREACHABLE, Status.WARNING))
+    for lie in (
+        *(Misbehaviour.NO_EDNS_FORMERR, Misbehaviour.NO_EDNS_NOTIMP),
+        *(Misbehaviour.NO_EDNS_BADVERS, Misbehaviour.NO_EDNS_IGNORED),
+    ):
+        old = replace(two, faults={("*", "*"): DnsFault(lie)})
+        yield old.case(f"one server is of the time before EDNS: {lie}", _NO_EDNS)
+    aimed = replace(two, first=ZONE + "@ NS meta\nmeta A 169.254.169.254\n")
+    yield aimed.case("a name server is at a metadata service", "nameservers.special_address")
     deaf = replace(two, faults={("*", "*"): DnsFault(Misbehaviour.UDP_ONLY)})
     yield deaf.case("one server has no TCP", "nameservers.tcp_failed")
     # the system refuses to send to a broadcast address

@@ -19,6 +19,9 @@ from probes.options import Count, Domain, Seconds
 from probes.options import Host as HostName
 from probes.result import Status
 
+_NO_ROOT = {(".", "NS"): DnsFault(Misbehaviour.SILENCE)}
+"""With it the test of our resolver fails too: the fault is ours."""
+
 POLICY_ADDRESS = "192.0.2.8"
 WELL_KNOWN = "/.well-known/mta-sts.txt"
 HOST = f"@ MX 10 mx\nmx A {FIRST}\n"
@@ -185,7 +188,9 @@ def _dane_look_ups(world: _World) -> Iterator[Case]:
         (failed, Status.NOTICE),
         "dnssec.insecure",
     )
-    silent = replace(world, faults={_TLSA_NAME: DnsFault(Misbehaviour.SILENCE)}, patience=BRIEF)
+    silent = replace(
+        world, faults={_TLSA_NAME: DnsFault(Misbehaviour.SILENCE), **_NO_ROOT}, patience=BRIEF
+    )
     yield silent.case("our resolver is silent about TLSA", *absent, (failed, Status.UNTESTABLE))
 
 
@@ -230,7 +235,9 @@ def _sts_records(world: _World) -> Iterator[Case]:
         name = f"the servers fail for the TXT of {host}"
         yield failing.case(name, (code, Status.WARNING), other, no_dane)
         silent = replace(
-            world, faults={(host, "TXT"): DnsFault(Misbehaviour.SILENCE)}, patience=BRIEF
+            world,
+            faults={(host, "TXT"): DnsFault(Misbehaviour.SILENCE), **_NO_ROOT},
+            patience=BRIEF,
         )
         name = f"our resolver is silent about the TXT of {host}"
         yield silent.case(name, (code, Status.UNTESTABLE), other, no_dane)
@@ -273,7 +280,9 @@ def _sts_policies(world: _World) -> Iterator[Case]:
     link_local = replace(published, zone=f"{HOST}mta-sts A 169.254.169.254\n{STS}")
     yield link_local.case("the policy host is at a metadata address", *absent, fetch)
     silent = replace(
-        published, faults={(POLICY_HOST, "*"): DnsFault(Misbehaviour.SILENCE)}, patience=BRIEF
+        published,
+        faults={(POLICY_HOST, "*"): DnsFault(Misbehaviour.SILENCE), **_NO_ROOT},
+        patience=BRIEF,
     )
     yield silent.case(
         "our resolver is silent about the policy host",
@@ -334,6 +343,13 @@ def _certificates(world: _World) -> Iterator[Case]:
             ("tls.intermediate_expires",),
         ),
         ("the key is weak", authority.weak(MX), ("tls.weak_certificate",)),
+        (
+            "TLS 1.0 is the newest version",
+            authority.of_version(ssl.TLSVersion.TLSv1, MX),
+            ("smtp.tls.weak",),
+        ),
+        ("the group has 1024 bits", authority.with_group(1024, MX), ("smtp.tls.weak",)),
+        ("the group has 2048 bits", authority.with_group(2048, MX), ()),
         (
             "a chain through an authority between is in order",
             authority.through_intermediate(MX, days=90),

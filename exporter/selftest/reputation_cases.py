@@ -69,7 +69,7 @@ def _names(world: SenderWorld) -> Iterator[Case]:
 
 def _lists(world: SenderWorld) -> Iterator[Case]:
     """A listing counts on a list that is in order only, RFC 5782 §5."""
-    listed, sick = "dnsbl.listed", "dnsbl.list_unhealthy"
+    listed, sick = ("dnsbl.listed", Status.FAILURE), "dnsbl.list_unhealthy"
     hit = f'25.2.0.192 A 127.0.0.4\n25.2.0.192 TXT "see https://list.test/{IP}"\n'
     for name, zone, told in (
         ("the address is listed", LIST + hit, (listed,)),

@@ -10,7 +10,7 @@ from exporter.selftest.case import Case, HandOver, Probe, Step, Told, telling
 from exporter.selftest.fixtures import DOMAIN, MX, PASSWORD, SUBMISSION_HOST, USER, Props
 from exporter.selftest.mx_cases import FIRST, HERE, ONE_HOST, OVER_V6, SECOND, TARGET
 from exporter.testbed.servers.certificates import foreign
-from exporter.testbed.servers.script import Close, Say, Send, StartTls, Wait
+from exporter.testbed.servers.script import Close, Read, Say, Send, StartTls, Wait
 from exporter.testbed.servers.script import Step as Said
 from exporter.testbed.servers.smtp import Script
 from exporter.testbed.servers.world import WorldSpec
@@ -122,6 +122,11 @@ _IN_CLEAR: tuple[tuple[str, tuple[Said, ...], str], ...] = (
         (Say("250 peer.test", "250 peer.test again"), Wait(0.2)),
         "smtp.unsolicited_reply",
     ),
+    (
+        "a blank line stands before a reply",
+        (Say("", "250 peer.test"),),
+        "smtp.unsolicited_reply",
+    ),
     ("the host is localhost", (Say("250 localhost"),), "smtp.ehlo.name_not_qualified"),
 )
 
@@ -165,19 +170,20 @@ def _recipients(props: Props) -> Iterator[Case]:
     for name, answers, told in _ANSWERS:
         script = replace(good, on={"RCPT": answers})
         yield _mx(props, f"recipients: {name}", script, *told, target=asking)
+    beyond = replace(TARGET, recipient=EmailAddress(f"jörg@{DOMAIN}"))
+    name = "recipients: letters beyond ASCII, and no SMTPUTF8"
+    yield _mx(props, name, good, "rcpt.smtputf8_missing", target=beyond)
     near = replace(asking, ehlo_name=Host(f"probe.{DOMAIN}"))
     nobody = replace(good, on={"RCPT": [_NO]})
     told = ("rcpt.refused", "rcpt.postmaster_refused", "rcpt.unknown_refused", "rcpt.not_asked")
     yield _mx(props, "recipients: our name is below the domain", nobody, *told, target=near)
-    for name, reply, status in (
-        ("for good", "550 5.7.1 not from you", Status.FAILURE),
-        ("for now", "451 4.3.0 not now", Status.WARNING),
+    for name, reply, status, beside in (
+        ("for good", "550 5.7.1 not from you", Status.FAILURE, ()),
+        ("for now", "451 4.3.0 not now", Status.WARNING, ("rcpt.recipient_deferred",)),
     ):
         script = replace(good, on={"MAIL": (Say(reply),)})
-        refused = ("rcpt.sender_refused", status)
-        yield _mx(
-            props, f"recipients: the sender is refused {name}", script, refused, target=asking
-        )
+        codes = (("rcpt.sender_refused", status), *beside)
+        yield _mx(props, f"recipients: the sender is refused {name}", script, *codes, target=asking)
 
 
 _OK, _NO = (Say("250 2.1.5 ok"),), (Say("550 5.1.1 who?"),)
@@ -204,7 +210,7 @@ _ANSWERS: tuple[tuple[str, list[tuple[Said, ...]], tuple[str, ...]], ...] = (
     (
         "there were too many messages",
         [(Say("450 4.2.1 too many messages"),)],
-        ("rcpt.undecided", "smtp.rate_limited"),
+        ("rcpt.undecided", "rcpt.recipient_deferred", "smtp.rate_limited"),
     ),
     ("the server cannot tell", [(Say("252 2.5.2 cannot tell"),)], ("rcpt.undecided",)),
 )
@@ -278,6 +284,18 @@ def _submissions(props: Props) -> Iterator[Case]:
     logging_in = Probe("submission", _SUBMITTING)
     spec = WorldSpec(trust=props.trust, zones={DOMAIN: _SUBMISSION_ZONE}, servers={FIRST: good})
     yield _submission("a submission server in order", spec, logging_in)
+    asks = (Say("334 VXNlcm5hbWU6"), Read(), Say("334 UGFzc3dvcmQ6"), Read(), Say("235 2.7.0 ok"))
+    odd = replace(
+        good,
+        extensions=("AUTH PLAIN LOGIN",),
+        on={"AUTH": [(Say("504 5.7.4 unrecognized"),), asks]},
+    )
+    yield _submission(
+        "AUTH PLAIN is offered and not understood",
+        replace(spec, servers={FIRST: odd}),
+        logging_in,
+        "smtp.auth.mechanism_refused",
+    )
     implicit = replace(spec, servers={FIRST: replace(good, implicit_tls=True)})
     target = replace(_SUBMITTING, tls="implicit", port=Port(465))
     yield _submission("the same under implicit TLS", implicit, Probe("submission", target))

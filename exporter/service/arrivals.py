@@ -14,6 +14,7 @@ from exporter.service.publisher import Publisher, Subscriber
 from exporter.service.runs import event_of, unstored
 from exporter.service.supervision import Supervisor, log_error
 from probes.canary.lifecycle import UNSETTLED
+from probes.canary.message import site_of
 from probes.clock import Clock, Instant
 from probes.mailboxes.interface import Content, Cursor, Look, News, Report, Sighting, message_of
 from probes.net import Net
@@ -35,6 +36,8 @@ class Arrivals(Subscriber):
     With `only_own` it acts only on canaries with a change published by this process. The service,
     another process, reads the same mailboxes. It settles and counts all other canaries, and it
     alone stores how far a folder has been read.
+
+    A token with another `site` than ours belongs to another monitor at the same mailbox.
     """
 
     def __init__(
@@ -46,7 +49,9 @@ class Arrivals(Subscriber):
         supervisor: Supervisor,
         *,
         only_own: bool = False,
+        site: Callable[[], str] = lambda: "",
     ) -> None:
+        self._site = site
         self._own: set[str] | None = set() if only_own else None
         self._supervisor = supervisor
         self._net = net
@@ -99,6 +104,10 @@ class Arrivals(Subscriber):
         """When the last complete look at each mailbox began that can be read now."""
         looks = {name: watcher.looked for name, watcher in self._watchers.items()}
         return {name: looked for name, looked in looks.items() if looked is not None}
+
+    def folders(self) -> dict[str, str]:
+        """The folders that are read in each mailbox, or why it cannot be read, in words."""
+        return {name: watcher.reading for name, watcher in self._watchers.items()}
 
     async def _begin(self, mailbox: Mailbox) -> None:
         kind = MAILBOXES[mailbox.kind]
@@ -186,7 +195,9 @@ class Arrivals(Subscriber):
         change = await self._ledger.record(
             sighting.token, event, sighting.seen, sighting=sighting, mailbox=mailbox
         )
-        if change is None:
+        if change is None and site_of(sighting.token) != self._site():
+            LOG.debug("mailbox %s: %s is another monitor's", mailbox, sighting.token)
+        elif change is None:
             self._publisher.canary_forged(mailbox)
         else:
             self._publisher.canary_changed(change)

@@ -15,6 +15,7 @@ from probes.lookups.dkim_keys import keys_for
 from probes.lookups.organisational_domains import organisations_for
 from probes.mailboxes.interface import Content
 from probes.net import Net
+from probes.result import ProbeFailure
 
 LOG = logging.getLogger("mailcanary.evidence")
 
@@ -59,6 +60,8 @@ class Examiner:
         try:
             with self._publisher.attempting("evidence not kept"):
                 await self._examine(net, content, trusted_ids)
+        except ProbeFailure as failure:  # out of descriptors, say
+            LOG.warning("%s not examined: %s", content.message, failure.detail)
         except Exception:
             LOG.exception("unexpected error in examining %s", content.message)
 

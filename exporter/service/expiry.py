@@ -33,5 +33,6 @@ class Expiry:
         """Settle all canaries that have waited long enough, or only those with these tokens."""
         with self._publisher.attempting("expiry"):
             now, looked = self._clock.now(), self._arrivals.looked()
-            for change in await self._ledger.expire(now, looked, only=only):
+            folders = self._arrivals.folders()
+            for change in await self._ledger.expire(now, looked, only=only, folders=folders):
                 self._publisher.canary_changed(change)

@@ -18,13 +18,13 @@ from itertools import accumulate
 from queue import SimpleQueue
 from typing import Any
 
+from exporter.service.log_format import formatter
+
 MAX_LINES = 10_000
 """Lines that may wait for the thread; an entry of several, such as a traceback, counts once."""
 
 MAX_OCTETS = 1024 * 1024
 """Octets of the lines that may wait for the thread."""
-
-LINE_FORMAT = "%(asctime)s %(levelname)s %(message)s"
 
 GATHER_SECONDS = 0.02
 """Seconds for which the thread lets lines come together: waking it costs more than a line does."""
@@ -51,6 +51,7 @@ class LogWriter:
         self._done_lines = self._done_octets = self._lost = self._told = 0
         self._is_cut = False
         self._is_closing = threading.Event()
+        self.formatter = formatter("text")
         # Nobody waits for a daemon thread at the process's end, not even if it is blocked.
         self._thread = threading.Thread(target=self._work, name="log writer", daemon=True)
         self._thread.start()
@@ -115,7 +116,7 @@ class LogWriter:
     def _tell(self) -> None:
         """Say how many lines were dropped since it was last said."""
         untold = self.dropped() - self._told
-        if untold and self._write([_notice(untold)]):
+        if untold and self._write([_notice(untold, self.formatter)]):
             self._told += untold
 
     def _write(self, lines: list[bytes]) -> int:
@@ -182,7 +183,7 @@ def divert_stderr() -> LogWriter:
     return writer
 
 
-def _notice(dropped: int) -> bytes:
+def _notice(dropped: int, form: logging.Formatter) -> bytes:
     text = f"log lines dropped, because the log could not be written: {dropped}"
-    record = logging.makeLogRecord({"levelname": "WARNING", "msg": text})
-    return f"{logging.Formatter(LINE_FORMAT).format(record)}\n".encode()
+    record = logging.makeLogRecord({"name": "mailcanary", "levelname": "WARNING", "msg": text})
+    return f"{form.format(record)}\n".encode()

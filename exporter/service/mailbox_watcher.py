@@ -9,7 +9,16 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from probes.clock import Clock, Instant
-from probes.mailboxes.interface import Content, Cursor, Following, Look, Message, News, Report
+from probes.mailboxes.interface import (
+    Content,
+    Cursor,
+    Following,
+    Look,
+    Message,
+    News,
+    Remark,
+    Report,
+)
 from probes.result import Failure, Owner, Phase, Reason, one_line
 from probes.run import run_once
 from probes.trace import Trace
@@ -25,8 +34,15 @@ MAX_WANTED = 1_000
 MAX_SESSIONS_PER_COPY = 2
 """Sessions that may try to fetch a message: one that ended two of them is not asked for again."""
 
+MAX_REMARKS = 50
+"""Oddities of one mailbox's server that are logged."""
+
 FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 60.0
+
+REFUSED_PAUSE = 60.0
+LONGEST_REFUSED_PAUSE = 1800.0
+"""Pauses after a refused login: many servers lock an account out after a few of them."""
 
 Watch = Callable[["MailboxWatcher", Mapping[str, Cursor], Report], Awaitable[None]]
 """A mailbox kind's `watch` with its network and target bound; the watcher is its Interest."""
@@ -74,12 +90,16 @@ class MailboxWatcher:
         self._cursors = dict(cursors)
         self._looks: dict[str, Look] = {}
         self._following: frozenset[str] = frozenset()
+        self._has_junk = True
+        self.remarks: list[str] = []
+        """The oddities of the server that limit the watch, each once."""
         self._wanted: dict[Message, int] = {}
         self._copies: asyncio.Queue[Message] = asyncio.Queue()
         self._waiting: dict[str, datetime] = {}
         self._elsewhere: dict[str, datetime] = {}
         self._fresh_until = -1.0
         self._pause = FIRST_PAUSE
+        self._refused_pause = REFUSED_PAUSE
 
     def tokens(self) -> Mapping[str, datetime]:
         """Return every canary in flight, with the UTC instant its sending began.
@@ -128,6 +148,11 @@ class MailboxWatcher:
         return message
 
     @property
+    def folders(self) -> frozenset[str]:
+        """The folders that the present session watches."""
+        return self._following
+
+    @property
     def looked(self) -> Instant | None:
         """When the last complete look began, None if there was none in this session."""
         if not self.state.is_up or not self._has_seen_all():
@@ -144,8 +169,17 @@ class MailboxWatcher:
         while True:
             failure = await self._session()
             self._set_state(WatchState(is_up=False, failure=failure))
-            await asyncio.sleep(self._pause * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
-            self._pause = min(self._pause * 2, LONGEST_PAUSE)
+            await asyncio.sleep(self.next_pause(failure) * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
+
+    def next_pause(self, failure: Failure) -> float:
+        """Return the pause before the next session; it doubles from one failure to the next."""
+        if is_refused_login(failure):
+            pause = self._refused_pause
+            self._refused_pause = min(pause * 2, LONGEST_REFUSED_PAUSE)
+        else:
+            pause = self._pause
+            self._pause = min(pause * 2, LONGEST_PAUSE)
+        return pause
 
     async def _session(self) -> Failure:
         """One connection's life, and why it ended."""
@@ -174,7 +208,10 @@ class MailboxWatcher:
 
     async def _on_report(self, report: News) -> None:
         if isinstance(report, Following):
-            self._following = report.folders
+            self._following, self._has_junk = report.folders, report.has_junk
+            return
+        if isinstance(report, Remark):
+            self._note(report)
             return
         await self._report(report)
         if isinstance(report, Content):
@@ -183,9 +220,27 @@ class MailboxWatcher:
             self._cursors[report.folder] = report
         if isinstance(report, Look):
             self._looks[report.folder] = report
-            self._pause = FIRST_PAUSE
+            self._pause, self._refused_pause = FIRST_PAUSE, REFUSED_PAUSE
             if not self.state.is_up and self._has_seen_all():
                 self._set_state(WatchState(is_up=True, failure=None))
+
+    def _note(self, remark: Remark) -> None:
+        """Log it the first time."""
+        if remark.text not in self.remarks and len(self.remarks) < MAX_REMARKS:
+            self.remarks.append(remark.text)
+            LOG.warning("mailbox %s: %s", self.name, remark.text)
+
+    @property
+    def reading(self) -> str:
+        """The folders that are read, in words, and that none of them is Junk; or the failure."""
+        if self.state.failure is not None:
+            return self.state.failure.detail
+        names = ", ".join(sorted(self._following)) or "none"
+        return (
+            f"folders read: {names}"
+            if self._has_junk
+            else (f"no Junk folder known, folders read: {names}")
+        )
 
     def _has_seen_all(self) -> bool:
         """Whether each folder that the session watches has had a look; Junk may be the last."""
@@ -196,6 +251,11 @@ class MailboxWatcher:
             self.state = state
             self._changed_state(state)
         self.settled.set()
+
+
+def is_refused_login(failure: Failure) -> bool:
+    """True where the server read the credentials and refused them for good."""
+    return failure.reason is Reason.AUTHENTICATION_FAILED and not failure.is_transient
 
 
 def _unexpected(detail: str) -> Failure:

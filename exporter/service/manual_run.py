@@ -49,6 +49,7 @@ class CanaryStory:
     result: ProbeResult | None
     mailbox_failure: Failure | None
     evidence: tuple[Evidence, ...] = ()
+    team: str | None = None
 
 
 RUN_SCHEMA_VERSION = 1
@@ -59,6 +60,7 @@ def story_json(story: CanaryStory) -> dict[str, Any]:
     """The document of `run PATH --json` in JSON types, see docs/json.md."""
     return {
         "version": RUN_SCHEMA_VERSION,
+        "team": story.team,
         "record": to_json(story.record),
         "result": to_json(story.result),
         "mailbox_failure": to_json(story.mailbox_failure),
@@ -83,7 +85,29 @@ def _with_known_selectors(job: Job, ledger: str) -> Job:
         return job
 
 
-async def run_path(config: Config, name: str, listener: Listener) -> CanaryStory:
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """The present wait for a canary: the folders looked into, and seconds of how many."""
+
+    mailbox: str
+    folders: tuple[str, ...]
+    can_be_read: bool
+    seconds: float
+    longest: float
+
+
+class Progress:
+    """Receives what happens to a canary sent by hand; `record` is its newest state."""
+
+    record: CanaryRecord | None = None
+
+    def waiting(self, waiting: Waiting) -> None:
+        """The canary is waited for; called several times a second."""
+
+
+async def run_path(
+    config: Config, name: str, listener: Listener, progress: Progress | None = None
+) -> CanaryStory:
     """Send one canary along a path now and follow it until it is settled.
 
     It is written into the service's ledger, so that the service settles it if this command is
@@ -91,16 +115,25 @@ async def run_path(config: Config, name: str, listener: Listener) -> CanaryStory
     """
     ledger = await Ledger.open(config.service.ledger, SYSTEM_CLOCK, exclusive=False)
     try:
-        return await _ManualRun(config.paths[name], build_net(config), ledger).run(listener)
+        run = _ManualRun(config, name, build_net(config), ledger, progress or Progress())
+        return await run.run(listener)
     finally:
         await ledger.close()
 
 
 class _ManualRun(Subscriber):
-    """Follows one canary by the service's own arrivals and expiry, each limited to this canary."""
+    """Follows one canary by the service's own arrivals and expiry, each limited to this canary.
 
-    def __init__(self, path: Path, net: Net, ledger: Ledger) -> None:
-        self._path = path
+    All mailboxes of the configuration are watched, as the service does: a bounce goes to the
+    envelope sender, whose mailbox may be another one than the canary's.
+    """
+
+    def __init__(
+        self, config: Config, name: str, net: Net, ledger: Ledger, progress: Progress
+    ) -> None:
+        self._config = config
+        self._path: Path = config.paths[name]
+        self._progress = progress
         self._net = net
         self._ledger = ledger
         self._record: CanaryRecord | None = None
@@ -116,7 +149,7 @@ class _ManualRun(Subscriber):
         self._expiry = Expiry(ledger, self._arrivals, self._publisher, net.clock)
 
     def canary_changed(self, change: Change) -> None:
-        self._record = change.record
+        self._record = self._progress.record = change.record
         self._changed.set()
 
     def run_finished(self, run: Run) -> None:
@@ -133,17 +166,18 @@ class _ManualRun(Subscriber):
     async def run(self, listener: Listener) -> CanaryStory:
         """Send, and wait for the outcome and the evidence; only where the mailbox can be read."""
         mailbox = self._path.mailbox
-        await self._arrivals.watch({mailbox.name: mailbox})
         try:
+            await self._arrivals.watch({mailbox.name: mailbox})
             watcher = self._arrivals.watchers[mailbox.name]
             await watcher.settled.wait()
             if watcher.state.failure is not None:
-                return CanaryStory(None, None, watcher.state.failure)
+                return CanaryStory(None, None, watcher.state.failure, team=self._path.team)
+            await self._arrivals.watch(self._config.mailboxes)
             await self._send(listener)
-            await self._settle()
+            await self._settle(watcher)
             await self._examine(watcher)
             evidence = tuple(self._evidence[key] for key in sorted(self._evidence))
-            return CanaryStory(self._record, self._result, None, evidence)
+            return CanaryStory(self._record, self._result, None, evidence, self._path.team)
         finally:
             await self._arrivals.close()
 
@@ -154,12 +188,25 @@ class _ManualRun(Subscriber):
                 self._path, tick, self._net, self._ledger, self._publisher, listener, lag=lag
             )
 
-    async def _settle(self) -> None:
+    async def _settle(self, watcher: MailboxWatcher) -> None:
         """Wait for the outcome, also for one that a service beside us finds first."""
         while self._record is not None and self._record.state in UNSETTLED:
-            await self._expiry.expire(only=(self._record.token,))
+            if not self._arrivals.not_ready():  # else its bounce may be lying there
+                await self._expiry.expire(only=(self._record.token,))
+            self._progress.waiting(self._waiting(watcher, self._record))
             await self._next_change()
             self._record = await self._ledger.find(self._record.token)
+            self._progress.record = self._record
+
+    def _waiting(self, watcher: MailboxWatcher, record: CanaryRecord) -> Waiting:
+        began = record.sending_at or record.planned_at
+        return Waiting(
+            watcher.name,
+            tuple(sorted(watcher.folders, key=lambda name: (name.upper() != "INBOX", name))),
+            watcher.state.is_up,
+            (self._net.clock.utc() - began).total_seconds(),
+            record.lost_after,
+        )
 
     async def _examine(self, watcher: MailboxWatcher) -> None:
         """Wait for our own evidence of the copy, also if the service was faster."""

@@ -10,6 +10,7 @@ from exporter.analysis.suspects import Suspect
 from exporter.ledger.errors import LedgerError
 from exporter.model import CanaryRecord, Change, Config, Examined, Run, TargetChange
 from exporter.service.mailbox_watcher import WatchState
+from probes.result import Finding
 
 LOG = logging.getLogger("mailcanary")
 
@@ -32,6 +33,9 @@ class Subscriber:
 
     def canary_resumed(self, record: CanaryRecord) -> None:
         """An earlier process sent this canary, settled or not; the oldest comes first."""
+
+    def evidence_resumed(self, record: CanaryRecord, findings: tuple[Finding, ...]) -> None:
+        """An earlier process examined this canary's copies, with these findings."""
 
     def canary_changed(self, change: Change) -> None:
         """A canary took a step, which is in the ledger."""
@@ -102,6 +106,9 @@ class Publisher(Subscriber):
 
     def canary_resumed(self, record: CanaryRecord) -> None:
         self._tell(lambda one: one.canary_resumed(record))
+
+    def evidence_resumed(self, record: CanaryRecord, findings: tuple[Finding, ...]) -> None:
+        self._tell(lambda one: one.evidence_resumed(record, findings))
 
     def canary_changed(self, change: Change) -> None:
         self._tell(lambda one: one.canary_changed(change))

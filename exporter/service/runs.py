@@ -43,7 +43,7 @@ async def send(
     The ledger knows of each step before it is taken: a canary that could not be written down is
     not sent (LedgerError), and one that was sent is written down however long that takes.
     """
-    token = new_token()
+    token = new_token(path.site)
     canary = _composed(path, token, net)
     content = canary.content if isinstance(canary, Canary) else b""
     claimed = await ledger.claim(
@@ -142,12 +142,14 @@ async def _hand_over(
     listener: Listener | None,
     lag: Lag | None,
 ) -> ProbeResult:
-    hand_over = ROUTES[path.route.kind].hand_over
+    row = ROUTES[path.route.kind]
 
     async def work(trace: Trace) -> None:
+        trace.party = row.party
+        trace.facts["handover.party"] = row.party.server.value
         if isinstance(canary, ValueError):
             raise canary
-        await hand_over(net, path.route.target, canary, trace)
+        await row.hand_over(net, path.route.target, canary, trace)
 
     return await run_once(
         path.route.kind,

@@ -39,6 +39,10 @@ class Schedule:
         """Run this configuration's entries from now on, each from the next slot after its last."""
         self._scheduler.replace(_entries(config), last_ticks)
 
+    def next_due(self, most: int) -> tuple[tuple[str, float], ...]:
+        """Return the names that come first, at most so many, and the seconds until then."""
+        return self._scheduler.next_due(most)
+
     def start_now(self, config: Config) -> list[asyncio.Task[None]]:
         """Start everything in the current slot, beside the scheduler."""
         return [self._start_one(entry) for entry in _entries(config)]

@@ -121,6 +121,12 @@ class Agenda:
         """The monotonic time of the next slot; None when there is nothing to run."""
         return self._heap[0][0] if self._heap else None
 
+    def first_due(self, most: int) -> tuple[tuple[str, float], ...]:
+        """Return the names whose slots come first, and the monotonic time of each."""
+        coming = (item for item in self._heap if not item[2].is_gone)
+        first = heapq.nsmallest(most, coming, key=lambda item: item[:2])
+        return tuple((slots.entry.name, due) for due, _, slots in first)
+
     def replace(
         self, entries: Iterable[Entry], now: Instant, used: Mapping[str, int] | None = None
     ) -> None:
@@ -271,6 +277,11 @@ class Scheduler:
         """Schedule these entries from now on; see `Agenda.replace`."""
         self._agenda.replace(entries, self._clock.now(), used)
         self._wake.set()
+
+    def next_due(self, most: int) -> tuple[tuple[str, float], ...]:
+        """Return the names whose slots come first, and the seconds until then."""
+        now = self._clock.monotonic()
+        return tuple((name, max(due - now, 0.0)) for name, due in self._agenda.first_due(most))
 
     async def run(self) -> None:
         """Start due entries until `stop` is called (or this is cancelled; then call `stop` too)."""

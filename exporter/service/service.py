@@ -9,9 +9,10 @@ from pathlib import Path as FilePath
 
 from exporter.analysis.observations import KEPT, RecentObservations
 from exporter.config import ConfigError, load
+from exporter.ledger.canary_findings import canary_findings
 from exporter.ledger.ledger import Ledger
 from exporter.metrics.metrics import Metrics
-from exporter.model import Config
+from exporter.model import CanaryRecord, Config
 from exporter.network import build_net
 from exporter.service.arrivals import Arrivals
 from exporter.service.cleaner import Cleaner
@@ -27,6 +28,7 @@ from exporter.service.subscribers import LogSubscriber, MetricsSubscriber, Obser
 from exporter.service.supervision import Supervisor
 from probes.clock import SYSTEM_CLOCK, Clock
 from probes.net import Net
+from probes.result import ProbeFailure
 from probes.tasks import cancel
 
 LOG = logging.getLogger("mailcanary")
@@ -34,6 +36,9 @@ LOG = logging.getLogger("mailcanary")
 STOP_SECONDS = 10.0
 
 RECENT_CANARIES = 20
+
+FIRST_SHOWN = 3
+"""Paths and jobs that the log names with the time of their first run."""
 
 
 class Service:
@@ -62,7 +67,10 @@ class Service:
         self._net = build_net(config, clock)
         self._ledger = ledger
         self.run_buffer = RunBuffer(ledger, self.publisher, supervisor=self.supervisor)
-        self.arrivals = Arrivals(self.net, ledger, self.publisher, clock, self.supervisor)
+        self.arrivals = Arrivals(
+            *(self.net, ledger, self.publisher, clock, self.supervisor),
+            site=lambda: self.config.service.site,
+        )
         self._expiry = Expiry(ledger, self.arrivals, self.publisher, clock)
         observations = RecentObservations()
         self.publisher.subscribe(
@@ -70,7 +78,7 @@ class Service:
             *subscribers,
             MetricsSubscriber(self.metrics),
             ObservationsSubscriber(observations),
-            LogSubscriber(),
+            LogSubscriber(clock),
         )
         self.health = HealthRecorder(
             observations, self.arrivals.watchers, ledger, self.publisher, clock
@@ -110,10 +118,20 @@ class Service:
             for run in reversed(await self._ledger.runs(name, KEPT)):
                 self.publisher.run_resumed(run)
         for path in self.config.paths:
-            for record in reversed(await self._ledger.recent(path, RECENT_CANARIES)):
+            recent = await self._ledger.recent(path, RECENT_CANARIES)
+            for record in reversed(recent):
                 self.publisher.canary_resumed(record)
+            await self._show_evidence(recent)
         for record in await self._ledger.in_flight():
             self.publisher.canary_resumed(record)
+
+    async def _show_evidence(self, recent: Iterable[CanaryRecord]) -> None:
+        """Publish the findings in the newest settled canary's copies: they decide its judgement."""
+        settled = (one for one in recent if one.outcome is not None and one.tick >= 0)
+        newest = next(settled, None)
+        if newest is not None and newest.place is not None:
+            documents = await self._ledger.evidence(newest.token)
+            self.publisher.evidence_resumed(newest, canary_findings(None, documents))
 
     async def run(
         self, stop: asyncio.Event, *, at_once: bool = False, scheduled: bool = True
@@ -131,13 +149,34 @@ class Service:
             self._kept("expiry", self._expiry.run),
             self._kept("cleaning", self._housekeeping.run),
             self._kept("health", self.health.run),
+            asyncio.create_task(self._check_ledger(), name="ledger check"),
         ]
         first = self._schedule.start_now(self.config) if at_once else []
+        for warning in self.config.warnings:
+            LOG.warning("%s", warning)
+        LOG.info("%s", self._introduction())
         try:
             await stop.wait()
         finally:
             await self._schedule.stop(STOP_SECONDS)
             await cancel([*tasks, *first])
+
+    def _introduction(self) -> str:
+        """Say what runs, and what begins when."""
+        config = self.config
+        counts = (
+            f"{len(config.paths)} paths, {len(config.jobs)} jobs, {len(config.mailboxes)} mailboxes"
+        )
+        due = ", ".join(
+            f"{name} in {seconds:.0f} s" for name, seconds in self._schedule.next_due(FIRST_SHOWN)
+        )
+        text = f"mailcanary {version('mailcanary')}: {counts} from {config.source}"
+        return f"{text}; first due: {due}" if due else text
+
+    async def _check_ledger(self) -> None:
+        """Look for damage beside the work: that of a large ledger takes half a minute."""
+        with self.publisher.attempting("ledger check"):
+            await self._ledger.check()
 
     def _kept(self, name: str, work: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
         return asyncio.create_task(self.supervisor.keep(name, work), name=f"keep {name}")
@@ -158,12 +197,14 @@ class Service:
             config = await asyncio.to_thread(load, FilePath(self.config.source))
             # sessions that are under way keep their places
             self._net = replace(build_net(config, self._clock), limiter=self._net.limiter)
-        except ConfigError as error:
+        except (ConfigError, ProbeFailure) as error:  # the machine is out of resources, say
             LOG.error("configuration not reloaded:\n%s", error)  # noqa: TRY400 - our own words
             self.publisher.config_reloaded(ok=False)
             return False
         old, self.config = self.config, config
         _warn_of_restart(old, config)
+        for warning in config.warnings:
+            LOG.warning("%s", warning)
         self.publisher.configured(config)
         await self.arrivals.watch(config.mailboxes)
         self._schedule.replace(config, await self._ledger.last_ticks())
@@ -173,6 +214,6 @@ class Service:
 
 
 def _warn_of_restart(old: Config, new: Config) -> None:
-    for field in ("listen_address", "listen_port", "ledger"):
+    for field in ("listen_address", "listen_port", "ledger", "ledger_group"):
         if getattr(old.service, field) != getattr(new.service, field):
             LOG.warning("%s changed: it takes effect after a restart", field)

@@ -12,16 +12,22 @@ from rich.text import Text
 from rich.tree import Tree
 
 from exporter.diagnose.areas import Area
-from exporter.diagnose.comparison import compared
-from exporter.diagnose.diagnosis import Diagnosis
-from exporter.diagnose.facts import seen
-from exporter.diagnose.problems import MAX_CASES, Problem
-from exporter.diagnose.verdicts import area_code, owner_words, verdict
+from exporter.diagnose.problems import Problem
+from exporter.diagnose.report import (
+    SENDERS,
+    Report,
+    about,
+    advice_lines,
+    case_lines,
+    closing,
+    good_run,
+    remark,
+)
+from exporter.diagnose.request import shortened
 from exporter.reports.exit_codes import ExitCode
-from exporter.reports.wording import instant, milliseconds
+from exporter.reports.wording import milliseconds
 from exporter.terminal.changes import differences_view
 from exporter.terminal.text import status_style, style_of
-from probes.kinds.policy.consequences import Sender
 from probes.result import Failure, Phase, Status, one_line
 from probes.trace import Step
 
@@ -29,12 +35,12 @@ MAX_LINES = 200
 """Hosts and addresses of one area that the tree shows."""
 
 _STATUS = {
-    Status.FAILURE: ("✗", status_style(Status.FAILURE), "failure"),
-    Status.WARNING: ("!", status_style(Status.WARNING), "warning"),
-    Status.UNTESTABLE: ("?", status_style(Status.UNTESTABLE), "untestable"),
-    Status.NOTICE: ("·", status_style(Status.NOTICE), "notice"),
-    Status.INFO: ("·", status_style(Status.INFO), "info"),
-    Status.OK: ("✓", status_style(Status.OK), "ok"),
+    Status.FAILURE: ("✗", status_style(Status.FAILURE)),
+    Status.WARNING: ("!", status_style(Status.WARNING)),
+    Status.UNTESTABLE: ("?", status_style(Status.UNTESTABLE)),
+    Status.NOTICE: ("·", status_style(Status.NOTICE)),
+    Status.INFO: ("·", status_style(Status.INFO)),
+    Status.OK: ("✓", status_style(Status.OK)),
 }
 _CODE = {
     ExitCode.OK: ("✓", style_of(ExitCode.OK)),
@@ -62,11 +68,14 @@ class _Line:
 class LiveTree:
     """A tree that grows while the areas run: area, host, address, steps with their times."""
 
-    def __init__(self, console: Console, areas: tuple[Area, ...]) -> None:
+    def __init__(self, console: Console, areas: tuple[Area, ...], *, is_kept: bool = True) -> None:
+        """Without `is_kept` it is gone at the end, so that the verdict is what stands first."""
         self._console = console
         self._areas = {area.name: area for area in areas}
         self._lines: dict[str, dict[tuple[str, str], _Line]] = {name: {} for name in self._areas}
-        self._live = Live(console=console, get_renderable=self.view, refresh_per_second=8)
+        self._live = Live(
+            console=console, get_renderable=self.view, refresh_per_second=8, transient=not is_kept
+        )
 
     def __enter__(self) -> "LiveTree":
         self._live.start()
@@ -130,67 +139,97 @@ class PlainLines:
         line = f"  {area:<12}{step.phase:<12}{took:>10}  {where}"
         if step.failure is not None:
             line += f"  {step.failure.reason}: {step.failure.detail}"
-        self._console.print(Text(line.rstrip()), soft_wrap=True)
+        self._console.print(Text(line.rstrip()), no_wrap=True, overflow="ellipsis")
 
 
-def report(diagnosis: Diagnosis, found: tuple[Problem, ...], width: int) -> RenderableType:
-    """Show verdicts, outcomes for senders, problems with remedies, remarks, and the facts.
+def report(value: Report, width: int) -> RenderableType:
+    """Show the verdict, the areas, problems with remedies, facts, and the verdict once more.
 
     Command lines are broken with backslashes to fit `width`, so that they can be pasted.
     """
-    told = [problem for problem in found if problem.status in (*_GRAVE, Status.NOTICE)]
-    remarks = [problem for problem in found if problem not in told]
-    blocks: list[RenderableType] = [Text(""), _verdicts(diagnosis)]
-    blocks += _consequences(diagnosis)
-    blocks += _since_good(diagnosis)
-    for problem in told:
+    verdict = headline_view(value, width)
+    blocks: list[RenderableType] = [verdict, Text(value.manner, style="dim"), Text("")]
+    blocks += [_areas(value), *_senders(value), *_since_good(value)]
+    for problem in value.told:
         blocks += [Text(""), _problem(problem, width)]
-    if remarks:
-        blocks += [Text(""), _remarks(remarks)]
-    blocks += _seen(diagnosis, width)
-    ended = "interrupted" if diagnosis.is_interrupted else "done"
-    blocks.append(Text(f"\n{ended} after {milliseconds(diagnosis.seconds)}", style="dim"))
+    if value.remarks:
+        blocks += [Text(""), _remarks(value.remarks)]
+    blocks += _seen(value, width)
+    if value.transcript:
+        blocks.append(Text("\nSMTP transcript", style="bold"))
+        blocks += [Text(line, overflow="fold") for line in value.transcript]
+    blocks += [Text(f"\n{value.ended}", style="dim"), verdict]
     return Group(*blocks)
 
 
+def brief_report(value: Report, width: int) -> RenderableType:
+    """Show the verdict, and a line for each thing that is wrong."""
+    lines: list[RenderableType] = [headline_view(value, width)]
+    for problem in value.grave:
+        mark, style = _STATUS[problem.status]
+        subject = problem.cases[0].subject if problem.cases else ""
+        text = Text(f"  {mark} {problem.summary}: {subject}", style=style, no_wrap=True)
+        text.truncate(width, overflow="ellipsis")
+        lines.append(text)
+    return Group(*lines)
+
+
+def headline_view(value: Report, width: int) -> Text:
+    """Return the verdict on one line: a long subject is cut in its middle, a reason at its end."""
+    line = value.headline
+    mark, style = _CODE[line.code]
+    subject = shortened(line.subject, max(16, width // 2))
+    text = Text(f"{mark} {subject}: {line.word}: {line.clause}", style=f"bold {style}")
+    text.no_wrap = True
+    text.truncate(width, overflow="ellipsis")
+    return text
+
+
+def closing_view(
+    values: tuple[Report, ...], width: int, *, is_brief: bool = False
+) -> RenderableType:
+    """Return the last lines of several reports: every verdict, and how many there are of each.
+
+    Brief reports are little more than their verdicts, which are not repeated.
+    """
+    count = Text(closing(values), style="bold")
+    if is_brief:
+        return count
+    return Group(Text(""), *(headline_view(value, width) for value in values), count)
+
+
 _INDENT = 13  # what stands left of a row's text
-_GRAVE = (Status.FAILURE, Status.WARNING, Status.UNTESTABLE)
 
 
-def _verdicts(diagnosis: Diagnosis) -> RenderableType:
+def _areas(value: Report) -> RenderableType:
     table = Table.grid(padding=(0, 1))
     table.add_column(width=1)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
-    for one in diagnosis.areas:
-        mark, style = _CODE[area_code(one)]
-        said = one_line(verdict(one, diagnosis.request.domain))
-        table.add_row(Text(mark, style=f"bold {style}"), one.area.title, Text(said))
+    for one in value.areas:
+        mark, style = _CODE[one.code]
+        table.add_row(Text(mark, style=f"bold {style}"), one.title, Text(one.sentence))
     return table
 
 
-def _consequences(diagnosis: Diagnosis) -> Iterator[RenderableType]:
+def _senders(value: Report) -> Iterator[RenderableType]:
     """Yield the outcome for each kind of sender of mail for the domain now, with its reason."""
-    facts = {name: fact for one in diagnosis.areas for name, fact in one.result.facts.items()}
-    if f"consequence.{Sender.OPPORTUNISTIC}" not in facts:
+    if not value.senders:
         return
     table = Table.grid(padding=(0, 2))
     table.add_column(no_wrap=True)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(style="dim", overflow="fold")
-    for sender, words in _SENDERS.items():
-        outcome = str(facts[f"consequence.{sender}"]).replace("_", " ")
-        why = one_line(str(facts[f"consequence.{sender}.why"]))
-        table.add_row(words, outcome, Text(why))
-    yield Text("\nMail from a sender that ...", style="bold")
+    for one in value.senders:
+        table.add_row(one.sender, one.outcome, Text(one.why))
+    yield Text(f"\n{SENDERS}", style="bold")
     yield Padding(table, (0, 0, 0, 2))
 
 
-def _since_good(diagnosis: Diagnosis) -> Iterator[RenderableType]:
+def _since_good(value: Report) -> Iterator[RenderableType]:
     """Yield the differences from the last good run of each job of the service."""
-    for one in compared(diagnosis):
-        when = "" if one.good_at is None else f" of {instant(one.good_at)}"
-        run = f"the good run{when} (job {one.job})"
+    for one in value.since_good:
+        run = good_run(one)
         yield Text("")
         if one.differences:
             yield differences_view(f"Changed since {run}", one.differences)
@@ -198,39 +237,24 @@ def _since_good(diagnosis: Diagnosis) -> Iterator[RenderableType]:
             yield Text(f"Nothing that is compared has changed since {run}", style="dim")
 
 
-_SENDERS = {
-    Sender.OPPORTUNISTIC: "verifies nothing",
-    Sender.MTA_STS: "honours MTA-STS",
-    Sender.DANE: "honours DANE",
-    Sender.REQUIRETLS: "requires TLS",
-}
-
-
 def _problem(problem: Problem, width: int) -> RenderableType:
-    mark, style, word = _STATUS[problem.status]
+    mark, style = _STATUS[problem.status]
     head = Text(f"{mark} {problem.summary}", style=f"bold {style}")
-    about = Text(f"{word} · {problem.code} · owner: {owner_words(problem.owner)}", style="dim")
     rows = Table.grid(padding=(0, 2))
     rows.add_column(style="bold", no_wrap=True, min_width=9)
     rows.add_column(overflow="fold")
     for name, text in _rows(problem, max(30, width - _INDENT)):
         rows.add_row(name, text)
-    return Group(head, Padding(Group(about, rows), (0, 0, 0, 2)))
+    return Group(head, Padding(Group(Text(about(problem), style="dim"), rows), (0, 0, 0, 2)))
 
 
 def _rows(problem: Problem, width: int) -> Iterator[tuple[str, Text]]:
-    for number, case in enumerate(problem.cases[:MAX_CASES]):
-        text = Text(case.subject, style="cyan")
-        text.append(f"  {case.evidence}", style="default")
+    for number, (subject, evidence) in enumerate(case_lines(problem)):
+        text = Text(subject, style="cyan")
+        text.append(f"  {evidence}" if subject else evidence, style="default")
         yield ("seen" if number == 0 else "", text)
-    if len(problem.cases) > MAX_CASES:
-        yield "", Text(f"and {len(problem.cases) - MAX_CASES} more", style="dim")
-    if problem.why:
-        yield "why", Text(problem.why)
-    if problem.remedy:
-        yield "do", Text(problem.remedy)
-    if problem.visible_by is not None and problem.status is not Status.INFO:
-        yield "then", Text(f"everybody sees it by {instant(problem.visible_by)}, if done now")
+    for name, said in advice_lines(problem):
+        yield name, Text(said)
     for number, line in enumerate(problem.reproduce):
         yield ("try" if number == 0 else "", Text(pasteable(line, width), style="green"))
     if problem.reference:
@@ -249,9 +273,9 @@ def pasteable(command: str, width: int) -> str:
     return "\n".join(lines)
 
 
-def _seen(diagnosis: Diagnosis, width: int) -> Iterator[RenderableType]:
+def _seen(value: Report, width: int) -> Iterator[RenderableType]:
     """The facts of every area: one or two lines for each host, record and server."""
-    for title, rows in seen(diagnosis):
+    for title, rows in value.seen:
         table = Table.grid(padding=(0, 2))
         table.add_column(style="cyan", overflow="fold", max_width=width // 2 - 4)
         table.add_column(style="dim", overflow="fold")
@@ -263,14 +287,11 @@ def _seen(diagnosis: Diagnosis, width: int) -> Iterator[RenderableType]:
         yield Padding(table, (0, 0, 0, 2))
 
 
-def _remarks(remarks: list[Problem]) -> RenderableType:
+def _remarks(remarks: tuple[Problem, ...]) -> RenderableType:
     table = Table.grid(padding=(0, 1))
     table.add_column(width=1)
     table.add_column(overflow="fold")
     for problem in remarks:
-        mark, style, _ = _STATUS[problem.status]
-        text = Text(f"{problem.summary}: ", style="dim")
-        subjects = ", ".join(case.subject for case in problem.cases[:MAX_CASES])
-        text.append(f"{subjects} ({problem.code})", style="dim")
-        table.add_row(Text(mark, style=style), text)
+        mark, style = _STATUS[problem.status]
+        table.add_row(Text(mark, style=style), Text(remark(problem), style="dim"))
     return table

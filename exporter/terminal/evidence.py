@@ -9,9 +9,10 @@ from rich.table import Table
 from rich.text import Text
 
 from exporter.ledger.encoding import decode_finding
+from exporter.reports.message_verdict import MessageVerdict
 from exporter.reports.wording import Tone, milliseconds, visible
 from exporter.terminal.runs import finding_line
-from exporter.terminal.text import COLOURS
+from exporter.terminal.text import COLOURS, style_of
 from exporter.terminal.waterfall import interval
 from probes.result import Status
 
@@ -33,17 +34,30 @@ def evidence_view(document: Mapping[str, Any], number: int = 0) -> RenderableTyp
     return Group(*(blocks or [Text("nothing in it tells anything", style="dim")]))
 
 
+def verdict_view(verdict: MessageVerdict) -> RenderableType:
+    """Return what `explain` says first: pass or fail, from, to, when and the total delay."""
+    line = Text(f"{verdict.word} ", style=f"bold {style_of(verdict.code)}")
+    return Group(line.append(visible(verdict.summary), style="bold"), _grid(("", ""), verdict.rows))
+
+
 def document_blocks(document: Mapping[str, Any], number: int) -> list[RenderableType]:
     """Return the tables of one copy or of one bounce, each under its heading."""
     which = "" if number == 0 else f" (copy {number + 1})"
+    whose = "" if document["bounce"] is None else " of the bounce itself"
     blocks: list[RenderableType] = []
     if document["bounce"] is not None:
-        blocks += [heading(f"the bounce{which}"), *_bounce(document["bounce"])]
+        blocks += [
+            heading(f"the bounce{which}: the fate of the message"),
+            *_bounce(document["bounce"]),
+        ]
     if document["hops"]:
-        blocks += [heading(f"the hops{which}"), _hops(document)]
+        blocks += [heading(f"the hops{whose}{which}"), _hops(document)]
     rows = [*_authentication(document), *_dkim(document), *_spam(document)]
     if rows:
-        blocks += [heading(f"the verdicts{which}"), _grid(("who", "what", "result", ""), rows)]
+        blocks += [
+            heading(f"the verdicts{whose or which}"),
+            _grid(("who", "what", "result", ""), rows),
+        ]
     if document["mutations"]:
         rows = [
             (one["kind"], one["detail"], _where(one), ", ".join(one.get("broke", ())))
@@ -118,9 +132,12 @@ def _spam(document: Mapping[str, Any]) -> Iterable[tuple[str, ...]]:
         yield one["system"], "spam filter", words[one["is_spam"]], score
 
 
+_SERVERS = ("remote_mta", "reporting_mta")
+
+
 def _bounce(bounce: Mapping[str, Any]) -> list[RenderableType]:
     """Each recipient with its names and values; an unnamed server is not told."""
-    names = ("recipient", "action", "status", "reason", "remote_mta", "reporting_mta", "reply")
+    names = ("recipient", "action", "status", "reason", "owner", *_SERVERS, "reply")
     reporting = {"reporting_mta": bounce["reporting_mta"]}
     recipients = bounce.get("recipients") or [bounce]
     return [

@@ -1,19 +1,27 @@
 """The latest canaries or runs as a table."""
 
-from rich.console import Group, RenderableType
+from collections.abc import Sequence
+from typing import Literal
+
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from exporter.reports.history import Entry, History
-from exporter.reports.wording import milliseconds, visible
+from exporter.reports.wording import milliseconds, owner_words, visible
 from exporter.terminal.changes import changes_view
 from exporter.terminal.text import style_of
 from probes.canary.message import MARKER
+from probes.catalogue import owner_of_finding
+from probes.result import Status
 
 _SHORT = 8
 
 _NOTHING = "–"
+
+_NARROW = 60
+"""Columns below which the outcome and the duration may be cut, too."""
 
 
 def history_view(history: History) -> RenderableType:
@@ -24,27 +32,57 @@ def history_view(history: History) -> RenderableType:
     entries = history.entries
     if not entries:
         return Text("nothing is kept of it yet", style="dim")
-    table = Table(box=None, padding=(0, 1, 0, 0), show_edge=False, header_style="dim")
-    for heading, width in (("sent (UTC)", 14), ("run", 8), ("outcome", 11)):
-        table.add_column(heading, no_wrap=True, min_width=min(width, 12))
-    table.add_column("took", justify="right", no_wrap=True, min_width=7)
-    table.add_column("what and whose", no_wrap=True, overflow="ellipsis", ratio=3)
-    if any(entry.placement for entry in entries):
-        table.add_column("placed", no_wrap=True)
-    has_hops = any(entry.slowest_hop for entry in entries)
-    if has_hops:
-        table.add_column("slowest hop", no_wrap=True, overflow="ellipsis", ratio=2)
-    for entry in entries:
-        cells = [*_cells(entry)]
-        if any(one.placement for one in entries):
-            cells.append(Text(entry.placement or _NOTHING))
-        if has_hops:
-            cells.append(Text(visible(entry.slowest_hop or _NOTHING)))
-        table.add_row(*cells)
     if not history.changes:
-        return table
+        return _Entries(entries)
     title = Text("\nwhat changed about the target", style="bold underline")
-    return Group(table, title, Padding(changes_view(history.changes), (0, 0, 0, 2)))
+    changes = Padding(changes_view(history.changes), (0, 0, 0, 2))
+    return Group(_Entries(entries), title, changes)
+
+
+class _Entries:
+    """The table; the time and the name for `show` are whole at any width, others give way."""
+
+    def __init__(self, entries: Sequence[Entry]) -> None:
+        self._entries = entries
+
+    def __rich_console__(self, _console: Console, options: ConsoleOptions) -> RenderResult:
+        yield self._table(is_narrow=options.max_width < _NARROW)
+
+    def _table(self, *, is_narrow: bool) -> Table:
+        table = Table(box=None, padding=(0, 1, 0, 0), show_edge=False, header_style="dim")
+        table.add_column("sent (UTC)", no_wrap=True)
+        table.add_column("run", no_wrap=True)
+        _add_column(table, "outcome", gives_way=is_narrow)
+        _add_column(table, "took", gives_way=is_narrow, justify="right")
+        _add_column(table, "what and whose")
+        is_placed = any(entry.placement for entry in self._entries)
+        has_hops = any(entry.slowest_hop for entry in self._entries)
+        if is_placed:
+            _add_column(table, "placed")
+        if has_hops:
+            _add_column(table, "slowest hop")
+        for entry in self._entries:
+            cells = [*_cells(entry)]
+            if is_placed:
+                cells.append(Text(entry.placement or _NOTHING))
+            if has_hops:
+                cells.append(Text(visible(entry.slowest_hop or _NOTHING)))
+            for cell in cells:
+                cell.no_wrap = True
+            table.add_row(*cells)
+        return table
+
+
+def _add_column(
+    table: Table,
+    heading: str,
+    *,
+    gives_way: bool = True,
+    justify: Literal["left", "right"] = "left",
+) -> None:
+    table.add_column(
+        Text(heading, no_wrap=True), justify=justify, overflow="ellipsis", no_wrap=not gives_way
+    )
 
 
 def _cells(entry: Entry) -> tuple[Text, ...]:
@@ -52,14 +90,16 @@ def _cells(entry: Entry) -> tuple[Text, ...]:
     failure = entry.failure
     why = Text("")
     if failure is not None:
-        why.append(f"{failure.phase} {failure.reason}").append(f", {failure.owner}", style="dim")
+        why.append(f"{failure.phase} {failure.reason}")
+        why.append(f", {owner_words(failure.owner)}", style="dim")
+    elif entry.findings:
+        gravest = max(entry.findings, key=lambda one: list(Status).index(one.status))
+        why.append(f"{gravest.status} {gravest.code}")
+        why.append(f", {owner_words(owner_of_finding(gravest))}", style="dim")
     return (
         Text(f"{entry.at:%m-%d %H:%M:%S}", style="dim"),
-        Text(short(entry.run), style="bold"),
-        Text(
-            f"{entry.outcome}{by_hand}",
-            style="cyan" if entry.code is None else style_of(entry.code),
-        ),
+        Text(short(entry.run), style="bold").append(by_hand, style="not bold"),
+        Text(entry.outcome, style="cyan" if entry.code is None else style_of(entry.code)),
         Text(_NOTHING if entry.seconds is None else milliseconds(entry.seconds)),
         why,
     )
@@ -68,5 +108,5 @@ def _cells(entry: Entry) -> tuple[Text, ...]:
 def short(run: str) -> str:
     """Return the short token for `mailcanary show`; for a job's run the number of its tick."""
     if run.startswith(MARKER):
-        return run.removeprefix(MARKER)[:_SHORT]
+        return run.rpartition("-")[2][:_SHORT]
     return run.rpartition("/")[2]

@@ -4,12 +4,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
 from rich.text import Text
 
+from exporter.ledger.canary_findings import canary_findings
 from exporter.model import CanaryRecord
-from exporter.reports.exit_codes import ExitCode, outcome_code, result_code
+from exporter.reports.exit_codes import ExitCode, canary_code, result_code
 from exporter.reports.timeline import timed, way
 from exporter.reports.wording import milliseconds, visible
+from exporter.terminal.failures import failure_view
 from exporter.terminal.text import status_style, style_of
 from exporter.terminal.waterfall import waterfall
 from probes.result import Failure, Finding, Part, ProbeResult, all_findings
@@ -30,7 +33,7 @@ def show_step(console: Console, step: Step) -> None:
     console.print(line, soft_wrap=True)
 
 
-def result_view(result: ProbeResult, width: int) -> RenderableType:
+def result_view(result: ProbeResult, width: int, remedy: str = "") -> RenderableType:
     """A finished one-shot run: waterfall, parts, findings and the verdict."""
     blocks: list[RenderableType] = []
     if result.timings:
@@ -38,17 +41,22 @@ def result_view(result: ProbeResult, width: int) -> RenderableType:
     for part in result.parts:
         blocks.append(part_view(part, width))
         if part.failure is not None:
-            blocks.append(failure_view(part.failure))
+            blocks.append(Padding(failure_view(part.failure), (0, 0, 0, 2)))
     blocks.extend(finding_line(finding) for finding in all_findings(result))
-    blocks.append(_verdict(result_code(result), result.kind, result.failure, result.seconds))
+    code = result_code(result)
+    blocks.append(_verdict(code, result.kind, result.failure, result.seconds, remedy))
     return Group(*blocks)
 
 
 def canary_view(
-    record: CanaryRecord, result: ProbeResult, evidence: Sequence[Mapping[str, Any]], width: int
+    record: CanaryRecord,
+    result: ProbeResult,
+    evidence: Sequence[Mapping[str, Any]],
+    width: int,
+    remedy: str = "",
 ) -> RenderableType:
     """A canary's way from the first step of its sending to the mailbox."""
-    code = outcome_code(record.outcome)
+    code = canary_code(record, canary_findings(result, evidence))
     outcome = record.outcome or record.state
     blocks: list[RenderableType] = [waterfall(way(result, record, evidence), width)]
     blocks.extend(finding_line(finding) for finding in result.findings)
@@ -61,7 +69,7 @@ def canary_view(
             )
         )
     lasted = max(result.seconds, record.round_trip or 0.0, _until_settled(record))
-    blocks.append(_verdict(code, f"{record.path}: {outcome}", record.failure, lasted))
+    blocks.append(_verdict(code, f"{record.path}: {outcome}", record.failure, lasted, remedy))
     return Group(*blocks)
 
 
@@ -92,18 +100,11 @@ def finding_line(finding: Finding) -> Text:
     return line
 
 
-def failure_view(failure: Failure) -> Text:
-    """Phase, reason, owner, detail and the reply of a failure."""
-    line = Text(f"{failure.phase}: {failure.reason}", style="red")
-    line.append(f" (owner: {failure.owner}) {visible(failure.detail)}", style="default")
-    if failure.reply is not None:
-        line.append(f"\n    {visible(str(failure.reply))}", style="dim")
-    return line
-
-
-def _verdict(code: ExitCode, title: str, failure: Failure | None, seconds: float) -> RenderableType:
+def _verdict(
+    code: ExitCode, title: str, failure: Failure | None, seconds: float, remedy: str = ""
+) -> RenderableType:
     line = Text(f"{code.name} ", style=f"bold {style_of(code)}")
     line.append(f"{title} after {milliseconds(seconds)}", style="default")
     if failure is None:
         return line
-    return Group(line, failure_view(failure))
+    return Group(line, Padding(failure_view(failure, remedy), (0, 0, 0, 2)))

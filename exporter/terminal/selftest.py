@@ -14,7 +14,7 @@ from exporter.reports.wording import milliseconds, visible
 from exporter.selftest.case import Case
 from exporter.selftest.report import codes_of, exit_code, figures
 from exporter.selftest.runner import Outcome
-from exporter.terminal.runs import failure_view
+from exporter.terminal.failures import failure_view
 from exporter.terminal.text import style_of
 from probes.catalogue import AREAS
 from probes.result import Finding

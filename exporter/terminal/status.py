@@ -8,29 +8,34 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from exporter.analysis.judgement import PathState
 from exporter.analysis.suspects import PartKind, Suspect
-from exporter.reports.status import JobStatus, MailboxStatus, PathStatus, State, Status
-from exporter.reports.wording import Tone, age, milliseconds, visible
+from exporter.reports.in_flight import HandRun
+from exporter.reports.status import JobStatus, MailboxStatus, PathStatus, Status
+from exporter.reports.wording import Tone, age, milliseconds, owner_words, visible
 from exporter.terminal.changes import last_good_view
+from exporter.terminal.history import short
+from exporter.terminal.runs import finding_line
 from exporter.terminal.text import COLOURS
 from probes.result import Failure
 
 STYLES = {
-    State.OK: COLOURS[Tone.GOOD],
-    State.LATE: COLOURS[Tone.WARNING],
-    State.FAILING: COLOURS[Tone.BAD],
-    State.UNTESTABLE: COLOURS[Tone.UNTESTABLE],
-    State.UNKNOWN: COLOURS[Tone.FAINT],
+    PathState.OK: COLOURS[Tone.GOOD],
+    PathState.DEGRADED: COLOURS[Tone.WARNING],
+    PathState.FAILING: COLOURS[Tone.BAD],
+    PathState.UNTESTABLE: COLOURS[Tone.UNTESTABLE],
+    PathState.UNKNOWN: COLOURS[Tone.FAINT],
 }
 _MARKS = {
-    State.OK: "●",
-    State.LATE: "◐",
-    State.FAILING: "✗",
-    State.UNTESTABLE: "?",
-    State.UNKNOWN: "○",
+    PathState.OK: "●",
+    PathState.DEGRADED: "◐",
+    PathState.FAILING: "✗",
+    PathState.UNTESTABLE: "?",
+    PathState.UNKNOWN: "○",
 }
 _NOTHING = "–"
 _LONGEST_REASON = 300
+_MOST_FINDINGS = 5
 _PART_WORDS = {
     PartKind.ROUTE: ("route", "along it", "into the same mailboxes along other routes"),
     PartKind.MAILBOX: ("mailbox", "into it", "along the same routes into other mailboxes"),
@@ -47,6 +52,11 @@ def status_view(status: Status) -> RenderableType:
     if status.paths:
         blocks += [_heading("paths"), _paths(status.paths, status.at)]
         blocks += _reasons(status.paths)
+        blocks += [
+            _by_hand(one.name, one.by_hand, status.at)
+            for one in status.paths
+            if one.by_hand is not None
+        ]
     if status.mailboxes:
         blocks += [_heading("mailboxes"), _mailboxes(status.mailboxes, status.at)]
         blocks += _reasons(one for one in status.mailboxes if one.is_readable is False)
@@ -89,7 +99,7 @@ def _grid(headings: Sequence[str], right: Iterable[int] = ()) -> Table:
     return table
 
 
-def _marked(name: str, state: State) -> Text:
+def _marked(name: str, state: PathState) -> Text:
     return Text(f"{_MARKS[state]} ", style=STYLES[state]).append(name, style="default")
 
 
@@ -120,16 +130,33 @@ def _took(seconds: float | None) -> str:
     return _NOTHING if seconds is None else milliseconds(seconds)
 
 
+def _by_hand(name: str, run: HandRun, now: datetime) -> Padding:
+    line = Text(name, style="bold").append(f"  by hand, {_since(run.at, now)} ago: ", style="dim")
+    line.append(run.outcome or run.state, style="default")
+    if run.round_trip is not None:
+        line.append(f" in {milliseconds(run.round_trip)}")
+    line.append(f"  ({short(run.token)})", style="dim")
+    return Padding(line, (0, 0, 0, 2))
+
+
 def _reasons(
     those: Iterable[PathStatus | MailboxStatus | JobStatus],
 ) -> Iterable[RenderableType]:
     """Why, a line for each that has a reason."""
-    return [_reason(one.name, one.failure) for one in those if one.failure is not None]
+    lines = list[RenderableType]()
+    for one in those:
+        if one.failure is not None:
+            lines.append(_reason(one.name, one.failure))
+        findings = () if isinstance(one, MailboxStatus) else one.findings
+        for finding in findings[:_MOST_FINDINGS]:
+            line = Text(f"{one.name}  ", style="bold").append_text(finding_line(finding))
+            lines.append(Padding(line, (0, 0, 0, 2)))
+    return lines
 
 
 def _reason(name: str, failure: Failure) -> Padding:
     line = Text(name, style="bold").append(f"  {failure.phase} {failure.reason}", style="red")
-    line.append(f", owner {failure.owner}: ", style="dim")
+    line.append(f", owner: {owner_words(failure.owner)}: ", style="dim")
     reply = failure.reply
     said = failure.detail if reply is None or reply.text in failure.detail else str(reply)
     line.append(visible(said[:_LONGEST_REASON]), style="default")
@@ -138,7 +165,7 @@ def _reason(name: str, failure: Failure) -> Padding:
 
 def _mailboxes(mailboxes: Iterable[MailboxStatus], now: datetime) -> Table:
     words = {True: "readable", False: "unreadable", None: "unknown"}
-    states = {True: State.OK, False: State.UNTESTABLE, None: State.UNKNOWN}
+    states = {True: PathState.OK, False: PathState.UNTESTABLE, None: PathState.UNKNOWN}
     table = _grid(("mailbox", "state", "last look", "told"), right=(2, 3))
     for one in mailboxes:
         state = states[one.is_readable]

@@ -10,9 +10,10 @@ from rich.text import Text
 from exporter.model import CanaryRecord
 from exporter.reports.story import Advice, Story, advice, failure_remedy, story_code
 from exporter.reports.timeline import timeline
-from exporter.reports.wording import milliseconds, visible
+from exporter.reports.wording import milliseconds, owner_words, visible
 from exporter.terminal.changes import changes_view, last_good_view
 from exporter.terminal.evidence import document_blocks, heading
+from exporter.terminal.failures import failure_view
 from exporter.terminal.runs import part_view
 from exporter.terminal.text import status_style, style_of
 from exporter.terminal.waterfall import waterfall
@@ -79,12 +80,12 @@ def _title(story: Story) -> RenderableType:
     line = Text(f"{outcome} ", style=f"bold {style_of(code)}")
     line.append(record.path, style="bold")
     line.append(f"  {story.route or '(no longer configured)'} → {record.mailbox}")
-    if record.round_trip is not None:
+    if record.round_trip is not None and story.is_measured:
         line.append(f"  in {milliseconds(record.round_trip)}", style="bold")
-    return line.append(_particulars(record), style="dim")
+    return line.append(_particulars(story, record), style="dim")
 
 
-def _particulars(record: CanaryRecord) -> str:
+def _particulars(story: Story, record: CanaryRecord) -> str:
     sent = record.sending_at or record.planned_at
     by_hand = ", by hand" if record.tick < 0 else ""
     lines = [record.token, f"sent {sent:%Y-%m-%d %H:%M:%S.%f} UTC{by_hand}"]
@@ -95,23 +96,29 @@ def _particulars(record: CanaryRecord) -> str:
         lines.append(
             f"found in {visible(record.place.folder)} ({record.placement}), to within {within}"
         )
+    if record.round_trip is not None and record.resolution is not None and not story.is_measured:
+        low, high = record.round_trip - record.resolution, record.round_trip
+        lines.append(
+            "we did not look in time: it arrived between "
+            f"{milliseconds(low)} and {milliseconds(high)} after it was sent"
+        )
+        lines += _received(story)
     return "".join(f"\n{line}" for line in lines)
 
 
+def _received(story: Story) -> Iterator[str]:
+    """Say how narrowly the Received fields of the first copy bound the arrival."""
+    steps = [step for step in timeline(story) if step.is_hop and step.name.startswith("hop ")]
+    if steps:
+        last = steps[-1]
+        yield (
+            f"its Received fields say: {visible(last.name)} had it between "
+            f"{milliseconds(last.ended)} and {milliseconds(last.end)}"
+        )
+
+
 def _failure(failure: Failure, remedy: str = "") -> RenderableType:
-    line = Text(f"{failure.phase} {failure.reason}", style="bold red")
-    line.append(f"  owner {failure.owner}", style="default")
-    line.append(", may pass by itself" if failure.is_transient else "", style="dim")
-    line.append(f"\n{visible(failure.detail)}", style="default")
-    reply = failure.reply
-    if reply is not None and (len(reply.lines) > 1 or reply.text not in failure.detail):
-        last = len(reply.lines) - 1
-        for number, text in enumerate(reply.lines):
-            separator = " " if number == last else "-"
-            line.append(f"\n{reply.code}{separator}{visible(text)}", style="cyan")
-    if remedy:
-        line.append("\ndo: ", style="cyan").append(visible(remedy), style="default")
-    return Padding(line, (0, 0, 0, 2))
+    return Padding(failure_view(failure, remedy), (0, 0, 0, 2))
 
 
 def _facts(result: ProbeResult) -> list[RenderableType]:
@@ -130,7 +137,7 @@ def _advice(one: Advice) -> Padding:
     finding = one.finding
     line = Text(f"{finding.status} ", style=f"bold {status_style(finding.status)}")
     line.append(finding.code, style="bold").append(f"  {visible(str(finding.subject))}")
-    line.append(f"  owner {one.owner}", style="dim")
+    line.append(f"  owner: {owner_words(one.owner)}", style="dim")
     line.append(f"  {finding.reference}" if finding.reference else "", style="dim")
     line.append(f"\n{visible(finding.evidence)}", style="default")
     if finding.status not in (Status.OK, Status.INFO):

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 
 from exporter.reports.exit_codes import ExitCode
 from exporter.reports.wording import CODE_TONES, STATUS_TONES, Tone
@@ -14,8 +15,10 @@ def say(text: str) -> None:
 
 
 def complain(text: str) -> None:
-    """One complaint on standard error."""
-    sys.stderr.write(f"{text}\n")
+    """One complaint on standard error; nobody hears it where that is closed or full."""
+    with suppress(OSError, AttributeError):
+        sys.stderr.write(f"{text}\n")
+        sys.stderr.flush()
 
 
 COLOURS: Mapping[Tone, str] = {

@@ -49,9 +49,10 @@ class HttpState:
 
 def create_app(state: HttpState) -> Starlette:
     """The application; serve it with `exporter.web.server.serve`."""
+    turn = asyncio.Lock()
 
     async def metrics(request: Request) -> Response:
-        return _exposition(state.metrics, request)
+        return _exposition(state.metrics, request, turn)
 
     async def healthy(request: Request) -> Response:  # noqa: ARG001
         problem = state.loop_monitor.problem()
@@ -91,7 +92,7 @@ def _verdict(problems: Sequence[str], *, good: str) -> Response:
     return PlainTextResponse(f"{good}\n", headers=headers)
 
 
-def _exposition(metrics: Metrics, request: Request) -> Response:
+def _exposition(metrics: Metrics, request: Request, turn: asyncio.Lock) -> Response:
     fmt = exposition_format(request.headers.get("accept", ""))
     gzip = takes_gzip(request.headers.get("accept-encoding", ""))
     headers = {"Content-Type": fmt.value, "Vary": "Accept, Accept-Encoding"}
@@ -100,14 +101,23 @@ def _exposition(metrics: Metrics, request: Request) -> Response:
     if request.method == "HEAD":
         return Response(headers=headers)
     chunks = metrics.chunks(fmt)
-    return StreamingResponse(_yielding(_gzipped(chunks) if gzip else chunks), headers=headers)
+    pieces = _yielding(_gzipped(chunks) if gzip else chunks, turn)
+    return StreamingResponse(pieces, headers=headers)
 
 
-async def _yielding(chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
-    """Let the loop do other work between two chunks, however fast the client reads."""
-    for chunk in chunks:
-        yield chunk
-        await asyncio.sleep(0)
+async def _yielding(chunks: Iterator[bytes], turn: asyncio.Lock) -> AsyncIterator[bytes]:
+    """Make one chunk in each turn of the loop, however many clients read and however fast.
+
+    A hundred clients that scrape at the same time would else hold up the loop a hundred times as
+    long as one does. The lock goes to them one after the other.
+    """
+    chunk: bytes | None = b""
+    while chunk is not None:
+        async with turn:
+            chunk = next(chunks, None)
+            await asyncio.sleep(0)
+        if chunk:
+            yield chunk
 
 
 def _gzipped(chunks: Iterator[bytes]) -> Iterator[bytes]:

@@ -16,6 +16,7 @@ from exporter.service.runs import probe
 from exporter.web.probe_metrics import metrics_of
 from probes.documents import to_json
 from probes.net import Net
+from probes.net.address_limiter import AddressLimiter
 from probes.records import RecordError
 from probes.records.address import domain_of, parse_domain
 from probes.registry.plugins import PluginError
@@ -30,6 +31,9 @@ TIMEOUT_OFFSET = 0.5
 MAX_SECONDS = 25.0
 MAX_AT_ONCE = 10
 """Probes that run at the same time by request; more are answered 503."""
+
+MAX_PER_ADDRESS = 1
+"""Sessions of such probes with one address at the same time, beside those of scheduled runs."""
 
 MAX_LINES = 2000
 """Steps and lines of dialogue that a transcript holds."""
@@ -49,7 +53,11 @@ class _Refused(Exception):
 
 
 class Prober:
-    """Answers requests from the configuration in force."""
+    """Answers requests from the configuration in force.
+
+    Its probes have places of their own at each address: a stranger who asks never makes a scheduled
+    run wait for its session.
+    """
 
     def __init__(
         self,
@@ -62,6 +70,7 @@ class Prober:
         self._net = net
         self._inform = inform
         self._running = 0
+        self._limiter = AddressLimiter(MAX_PER_ADDRESS)
 
     async def answer(self, query: Mapping[str, str], timeout: str | None) -> Answer:
         """The metrics of one run, or why there is none; `timeout` is the header of Prometheus."""
@@ -79,10 +88,11 @@ class Prober:
         try:
             job = job if self._inform is None else await self._inform(job)
             job = replace(job, deadline=deadline)
+            net = replace(self._net(), limiter=self._limiter)
             if transcript is None:
-                run = await probe(job, 0, self._net())
+                run = await probe(job, 0, net)
             else:
-                run = await probe(job, 0, self._net(), transcript.step, on_line=transcript.line)
+                run = await probe(job, 0, net, transcript.step, on_line=transcript.line)
         finally:
             self._running -= 1
         if transcript is not None:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
+from exporter.analysis.judgement import PathState, is_up, state_of_result
 from exporter.metrics.exposition import Family, FamilyType, Format, Gauge, Registry, Table, chunks
 from probes.result import Facts, PhaseTiming, ProbeResult, Status
 
@@ -14,7 +15,7 @@ _GAUGE = FamilyType.GAUGE
 _ADDRESS = ("host", "address")
 
 _FAMILIES = (
-    Family("probe_success", _GAUGE, "Whether nothing stopped the probe."),
+    Family("probe_success", _GAUGE, "1 if the probe succeeded, else 0; see probe_state."),
     Family("probe_duration_seconds", _GAUGE, "How long it took."),
     Family(
         "probe_phase_duration_seconds",
@@ -59,6 +60,7 @@ _FAMILIES = (
         "What stopped the probe, and whose it is.",
         ("phase", "reason", "owner"),
     ),
+    Family("probe_state", _GAUGE, "1 for the state of the probe, 0 for each other.", ("state",)),
 )
 
 _Gauges = Mapping[str, Table[Gauge]]
@@ -76,7 +78,10 @@ def metrics_of(result: ProbeResult) -> str:
 
 
 def _add_run(gauges: _Gauges, result: ProbeResult) -> None:
-    gauges["probe_success"].at().set(int(result.ok))
+    judged = state_of_result(result)
+    gauges["probe_success"].at().set(int(is_up(judged) is True))
+    for state in PathState:
+        gauges["probe_state"].at(state).set(int(state is judged))
     gauges["probe_duration_seconds"].at().set(_rounded(result.seconds))
     timings = (*result.timings, *(t for part in result.parts for t in part.timings))
     for phase, seconds in _longest(timings).items():

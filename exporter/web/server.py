@@ -7,19 +7,20 @@ from contextlib import asynccontextmanager, closing, contextmanager
 
 import uvicorn
 from starlette.types import ASGIApp
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from exporter.service.loop_monitor import LoopMonitor
 from exporter.service.supervision import UNHEARD, Supervisor
 from exporter.web.application import HttpState, create_app
+from exporter.web.connections import Places, connection_limit, protocol_with
+from exporter.web.log_limit import few_lines
 
 __all__ = ["HttpState", "ListenError", "LoopMonitor", "serve"]
 
-MAX_CONNECTIONS = 100
-"""More than this at once are answered 503."""
-
 REQUEST_DEADLINE = 30.0
-"""Seconds a connection may live without completing a response: from accept or the last one on."""
+"""Seconds within which a connection has to make a request, or to read some of its answer."""
+
+MAX_BACKLOG = 100
+"""Connections that the system takes for us before we do; we take as many in one go."""
 
 _KEEP_ALIVE = 5
 _GRACE = 3
@@ -36,16 +37,20 @@ async def serve(
     port: int,
     *,
     request_deadline: float = REQUEST_DEADLINE,
+    connections: int | None = None,
     supervisor: Supervisor = UNHEARD,
 ) -> AsyncIterator[int]:
     """Answer on the IP address `host` while the block runs; signals are left alone.
 
-    Yields the port, which is the real one where 0 was asked for. On the way out requests under way
+    `connections` at once are taken, as many as the descriptors allow where it is None. Yields the
+    port, which is the real one where 0 was asked for. On the way out requests under way
     get three seconds to finish. Raises ListenError.
     """
-    with closing(_listen(host, port)) as listener:
+    limit = connection_limit() if connections is None else connections
+    places = Places(limit, request_deadline, state.metrics.connection_dropped)
+    with closing(_listen(host, port)) as listener, few_lines():
         port = listener.getsockname()[1]
-        pages = _Pages(_config(create_app(state), request_deadline), listener)
+        pages = _Pages(_config(create_app(state), places), listener)
         kept = supervisor.keep("http", pages.answer, may_end=lambda: pages.is_ending)
         task = asyncio.create_task(kept, name="keep http")
         try:
@@ -69,10 +74,10 @@ def _listen(host: str, port: int) -> socket.socket:
         ) from error
 
 
-def _config(app: ASGIApp, request_deadline: float) -> uvicorn.Config:
+def _config(app: ASGIApp, places: Places) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http=_bounded_protocol(request_deadline),
+        http=protocol_with(places),
         ws="none",
         lifespan="off",
         interface="asgi3",
@@ -81,7 +86,7 @@ def _config(app: ASGIApp, request_deadline: float) -> uvicorn.Config:
         access_log=False,
         proxy_headers=False,
         server_header=False,
-        limit_concurrency=MAX_CONNECTIONS,
+        backlog=MAX_BACKLOG,
         timeout_keep_alive=_KEEP_ALIVE,
         timeout_graceful_shutdown=_GRACE,
     )
@@ -135,37 +140,3 @@ class _Server(uvicorn.Server):
         """
         for connection in list(self.server_state.connections):
             connection.transport.abort()
-
-
-def _bounded_protocol(deadline: float) -> type[H11Protocol]:
-    """An HTTP protocol that drops a connection which completes no response within `deadline`.
-
-    uvicorn bounds the idle time between requests only: a client that sends its request byte by
-    byte, or does not read the answer, would hold its place for ever.
-    """
-
-    class BoundedProtocol(H11Protocol):
-        _deadline: asyncio.TimerHandle | None = None
-
-        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-            super().connection_made(transport)
-            self._restart()
-
-        def on_response_complete(self) -> None:
-            self._restart()
-            super().on_response_complete()
-
-        def connection_lost(self, exc: Exception | None) -> None:
-            self._stop()
-            super().connection_lost(exc)
-
-        def _restart(self) -> None:
-            self._stop()
-            self._deadline = self.loop.call_later(deadline, self.transport.abort)
-
-        def _stop(self) -> None:
-            if self._deadline is not None:
-                self._deadline.cancel()
-                self._deadline = None
-
-    return BoundedProtocol

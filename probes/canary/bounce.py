@@ -6,21 +6,15 @@ from enum import StrEnum
 
 from probes.canary.envelope import tags_in
 from probes.canary.message import find_token
+from probes.parties import RECEIVER
 from probes.records.bounces.dsn import parse_dsn
 from probes.records.bounces.reason import BounceReason
 from probes.records.bounces.values import Bounce, BouncedRecipient
 from probes.records.mime_parts import Header, Part, decode_words, read_parts, split_header
 from probes.records.reply import Reply
+from probes.records.reply_meaning import side_of
 from probes.result import Failure, Owner, Phase, Reason, one_line
 
-_OWNERS = {
-    BounceReason.UNKNOWN_USER: Owner.RECEIVER_MAILBOX,
-    BounceReason.MAILBOX_FULL: Owner.RECEIVER_MAILBOX,
-    BounceReason.POLICY: Owner.RECEIVER_FILTER,
-    BounceReason.REPUTATION: Owner.RECEIVER_FILTER,
-    BounceReason.AUTHENTICATION: Owner.RECEIVER_FILTER,
-    BounceReason.CONTENT: Owner.RECEIVER_FILTER,
-}
 _BOUNCED_TO = (
     "to",
     "delivered-to",
@@ -90,10 +84,20 @@ def failure_of(bounce: Bounce) -> Failure:
         phase=Phase.TRANSIT,
         reason=Reason.BOUNCED,
         detail=one_line(f"{said_by} gave it up ({reason}): {_words(recipient, bounce)}"),
-        owner=_OWNERS.get(reason, Owner.RECEIVER_MX),
+        owner=Owner.RECEIVER_MX if recipient is None else owner_of_recipient(recipient),
         is_transient=reason is BounceReason.TEMPORARY,
         reply=reply,
     )
+
+
+def owner_of_recipient(recipient: BouncedRecipient) -> Owner:
+    """Return the owner that has to act on what was said about a recipient of a bounce.
+
+    It is the owner that the same reply has at SMTP time.
+    """
+    reason = recipient.reason or BounceReason.UNKNOWN
+    text = recipient.reply or ""
+    return RECEIVER.owner_of_side(side_of(reason, recipient.reply_code, recipient.status, text))
 
 
 def _text(recipient: BouncedRecipient) -> str:

@@ -8,7 +8,7 @@ from probes.options import EmailAddress
 from probes.records.xtext import original_recipient
 
 _MAX_LOCAL_PART = 64  # octets, RFC 5321 §4.5.3.1.1
-_TAGGED = re.compile(r"[+=-](mailcanary-[a-z2-7]{26})(?=[@=])", re.IGNORECASE)
+_TAGGED = re.compile(r"[+=-](mailcanary-(?:[a-z0-9]{1,16}-)?[a-z2-7]{26})(?=[@=])", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)

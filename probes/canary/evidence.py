@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from probes.canary.bounce import owner_of_recipient
 from probes.canary.clocks import Interval
 from probes.canary.evidence_findings import findings, unreadable
 from probes.canary.hops import Chain, Hop, OurTimes, place_hops
@@ -237,6 +238,9 @@ def _dkim_json(one: DkimVerdict) -> dict[str, Any]:
     }
 
 
+_RECIPIENT_KEYS = ("recipient", "action", "status", "reply", "remote_mta", "reason", "owner")
+
+
 def _bounce_json(bounce: Bounce | None) -> dict[str, Any] | None:
     """The first failed recipient, else the first; the others are in `recipients`."""
     if bounce is None:
@@ -249,9 +253,10 @@ def _bounce_json(bounce: Bounce | None) -> dict[str, Any] | None:
             "reply": one.reply,
             "remote_mta": one.remote_mta,
             "reason": to_json(one.reason),
+            "owner": None if one.reason is None else owner_of_recipient(one).value,
         }
         for one in (*bounce.failed, *(r for r in bounce.recipients if r not in bounce.failed))
     ]
-    nobody = dict.fromkeys(("recipient", "action", "status", "reply", "remote_mta", "reason"))
+    nobody = dict.fromkeys(_RECIPIENT_KEYS)
     first = recipients[0] if recipients else nobody
     return {**first, "reporting_mta": bounce.reporting_mta, "recipients": recipients}

@@ -139,7 +139,7 @@ def _dmarc(aligned: Alignment, results: Sequence[Authentication]) -> Iterator[Fi
     cause = "a signature was broken or its key was out of reach when it looked"
     if ours == "fail":
         cause = "it was changed after the receiver looked at it, or the receiver counts other names"
-    evidence = f"the receiver says {said.pop()}, by what we see it is {ours}: {cause}"
+    evidence = f"the receiver says {said.pop()}, our own result is {ours}: {cause}"
     subject = aligned.author_domain
     yield arrival.DMARC_RECEIVER_DISAGREES.found(Status.WARNING, subject, evidence)
 

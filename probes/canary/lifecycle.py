@@ -85,6 +85,9 @@ BESIDE = frozenset(
 )
 """Outcomes counted beside the settling one; they settle nothing."""
 
+SETTLING = tuple(outcome for outcome in Outcome if outcome not in BESIDE)
+"""Outcomes that settle a canary, in their order; each canary has exactly one of them."""
+
 IN_FLIGHT = frozenset({State.ACCEPTED, State.UNCERTAIN})
 """States in which no copy has arrived and one still may."""
 

@@ -15,6 +15,7 @@ from probes.options import Domain, EmailAddress, Secret, option
 from probes.records.bounces.dsn import parse_dsn
 from probes.records.bounces.text import is_mail_system
 from probes.records.mime_parts import (
+    MAX_HEADER,
     Header,
     Part,
     decode_words,
@@ -32,12 +33,16 @@ TOKEN_HEADER = "X-Mailcanary"  # noqa: S105 - a header field name
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 """The largest canary that can be configured."""
 
-_TOKEN = re.compile(rb"mailcanary-[a-z2-7]{26}", re.IGNORECASE)
-_OWN_LINE = re.compile(rb"Token:\s{0,8}(mailcanary-[a-z2-7]{26})", re.IGNORECASE)
+SITE_PATTERN = "[a-z0-9]{1,16}"
+"""Pattern of a site's name, which stands in the tokens of its monitor: `mailcanary-SITE-...`."""
+
+_TOKEN_TEXT = rb"mailcanary-(?:[a-z0-9]{1,16}-)?[a-z2-7]{26}"
+_TOKEN = re.compile(_TOKEN_TEXT, re.IGNORECASE)
+_OWN_LINE = re.compile(rb"Token:\s{0,8}(%b)" % _TOKEN_TEXT, re.IGNORECASE)
 """Our line of the body; a notice that quotes the subject does not contain it."""
 
 _OWN_FIELD = re.compile(
-    rb"^(?:X-Mailcanary|Message-ID):[ \t]*(?:\r?\n[ \t]+)?<?(mailcanary-[a-z2-7]{26})(?![a-z2-7])",
+    rb"^(?:X-Mailcanary|Message-ID):[ \t]*(?:\r?\n[ \t]+)?<?(%b)(?![a-z2-7])" % _TOKEN_TEXT,
     re.IGNORECASE | re.MULTILINE,
 )
 _ANSWER_FIELDS = ("in-reply-to", "references")
@@ -68,11 +73,11 @@ class MessageOptions:
         "Author address (From); the envelope sender if unset.", None
     )
     subject: str = option("Subject; the token is added to it.", "Mail path test")
-    text: str = option("Additional body text, for instance what a filter should react to.", "")
+    text: str = option("Additional body text, for instance to make a filter react.", "")
     size: int = option("Pad the message to at least this many bytes.", 0)
     dsn: bool = option(
-        "Ask servers that offer it (RFC 3461) to say what became of a canary that was refused or "
-        "delayed, and to name it.",
+        "Ask servers that offer it (RFC 3461) to report a canary that was refused or delayed, and "
+        "to name it.",
         True,
     )
     verp: bool = option(
@@ -100,9 +105,20 @@ class Canary:
     dsn: DsnRequest | None = None
 
 
-def new_token() -> str:
+def new_token(site: str = "") -> str:
     """A new unguessable token (128 random bits) in an alphabet that survives case folding."""
-    return MARKER + base64.b32encode(secrets.token_bytes(16)).decode().rstrip("=").lower()
+    random = base64.b32encode(secrets.token_bytes(16)).decode().rstrip("=").lower()
+    return f"{marker_of(site)}{random}"
+
+
+def marker_of(site: str) -> str:
+    """Return the beginning of every token of a site; "" is the monitor without a name."""
+    return f"{MARKER}{site}-" if site else MARKER
+
+
+def site_of(token: str) -> str:
+    """Return the site in a token, "" where it has none."""
+    return token.removeprefix(MARKER).rpartition("-")[0]
 
 
 def compose(options: MessageOptions, token: str, now: datetime) -> Canary:
@@ -151,10 +167,11 @@ def recognise(header: bytes) -> str | None:
     canary, in a report about one, or in mail from a mail system. Mail systems copy the subject of
     returned mail.
     """
-    own = _OWN_FIELD.search(_top(header))
+    top = _top(header[:MAX_HEADER])
+    own = _OWN_FIELD.search(top)
     if own is not None:
         return own[1].decode().lower()
-    fields = parse_fields(_top(header).decode("utf-8", "replace"))
+    fields = parse_fields(top.decode("utf-8", "replace"))
     if _is_answer(fields) or _is_from_mail_system(fields):
         return None
     return find_token(decode_words(fields.get("subject")).encode("utf-8", "replace"))

@@ -12,6 +12,7 @@ from probes.records.signatures.dkim_verification import DkimVerdict
 _SHOWN = 80
 """Characters of a text that a detail quotes."""
 
+_WORD = re.compile(r"\S+")
 _LINK = re.compile(r"https?://[^\s<>\"')\]]{1,2000}", re.IGNORECASE)
 _FORM_FIELDS = frozenset(("content-type", "content-transfer-encoding", "mime-version"))
 """Fields that have to change with the body's form; they are reported with it."""
@@ -185,7 +186,7 @@ def _body_changes(original: RawMessage, arrived: RawMessage) -> list[Mutation]:
     changed = _text_changes(text, candidates[0] if came is None else came)
     found += changed
     if not found:
-        detail = "white space or line ends are not what they were"
+        detail = "white space or line ends were changed"
         found.append(Mutation(MutationKind.WHITE_SPACE_CHANGED, detail))
     return found
 
@@ -227,7 +228,7 @@ def _text_changes(before: str, after: str) -> list[Mutation]:
         return []
     if ours in theirs:
         return _additions(ours, theirs)
-    plain_ours, plain_theirs = _LINK.sub("LINK", ours), _LINK.sub("LINK", theirs)
+    plain_ours, plain_theirs = _without_links(ours), _without_links(theirs)
     if plain_ours in plain_theirs:
         pairs = zip(_LINK.findall(ours), _LINK.findall(theirs), strict=False)
         now = next(
@@ -270,11 +271,17 @@ def _decoded(field: RawField) -> str:
 
 
 def _squeezed(text: str) -> str:
-    return " ".join(text.split())
+    """The words with one space between. One match at a time, so that other threads get turns."""
+    return " ".join(match[0] for match in _WORD.finditer(text))
 
 
 def _without_space(text: str) -> str:
     return "".join(text.split())
+
+
+def _without_links(text: str) -> str:
+    """The text with a mark for each link, one at a time for the same reason."""
+    return _LINK.sub(lambda _: "LINK", text)
 
 
 def _quoted(text: str) -> str:

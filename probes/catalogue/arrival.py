@@ -15,7 +15,7 @@ DKIM_BROKEN = Entry(
     "name it) and have it sign again, or leave the message alone.",
     _EXPLAIN,
     "RFC 6376 §6.1",
-    Owner.CONFIGURATION,
+    Owner.SENDER,
     always(Status.FAILURE),
 )
 
@@ -26,7 +26,7 @@ DKIM_KEY = Entry(
     "Publish the key of the selector the signature names, of 2048 bits RSA or Ed25519.",
     "dig @{resolver} TXT {name}\n" + _EXPLAIN,
     "RFC 6376 §6.1",
-    Owner.CONFIGURATION,
+    Owner.SENDER,
     always(Status.FAILURE),
 )
 
@@ -37,11 +37,12 @@ DKIM_UNUSABLE = Entry(
     "Look at the signature's tags in the evidence; sign with rsa-sha256 or ed25519-sha256.",
     _EXPLAIN,
     "RFC 6376 §6.1",
-    Owner.CONFIGURATION,
+    Owner.SENDER,
     {
         Status.WARNING: "the signature itself is at fault",
         Status.UNTESTABLE: "its key could not be looked up here and now",
     },
+    ours=Owner.RESOLVER,
 )
 
 DKIM_RECEIVER_DISAGREES = Entry(
@@ -49,8 +50,8 @@ DKIM_RECEIVER_DISAGREES = Entry(
     "The receiver judged a DKIM signature otherwise than we do",
     "One of the two saw another message or another key: somebody changes mail behind the "
     "receiver, or the key record is not the same everywhere.",
-    "Compare the key at all name servers of the signing domain; look at what is done to "
-    "mail behind the receiver's own verification.",
+    "Compare the key at all name servers of the signing domain; look for changes to mail "
+    "behind the receiver's own verification.",
     _EXPLAIN,
     "RFC 8601 §2.7.1",
     Owner.RECEIVER_FILTER,
@@ -73,9 +74,8 @@ DMARC_RECEIVER_DISAGREES = Entry(
 AUTHENTICATION_FORGED = Entry(
     "arrival.authentication.forged",
     "Results in the receiver's name were in the message before the receiver had it",
-    "A receiver that does not remove them lets senders vouch for themselves.",
-    "Have the receiver remove Authentication-Results fields that bear its own name from "
-    "what comes in.",
+    "A receiver that does not remove them lets senders forge its results.",
+    "Have the receiver remove incoming Authentication-Results fields that bear its own name.",
     _EXPLAIN,
     "RFC 8601 §5",
     Owner.RECEIVER_FILTER,
@@ -87,7 +87,7 @@ SPAM_MARKED = Entry(
     "A spam filter calls the canary spam",
     "Real mail of the same sender is likely to be filed as junk.",
     "Look up the filter's tests in the evidence: authentication and reputation first, then "
-    "what the message says.",
+    "the text of the message.",
     _EXPLAIN,
     "",
     Owner.RECEIVER_FILTER,
@@ -107,7 +107,7 @@ CLOCK_SKEWED = Entry(
 
 MESSAGE_TOO_LARGE = Entry(
     "arrival.message.too_large",
-    "The copy is larger than what is read of a message",
+    "The copy is larger than the part of a message that is read",
     "Of a message above 16 MiB only the header is looked at: nothing is said of its body or of "
     "signatures over it.",
     "Send smaller canaries.",
@@ -131,7 +131,7 @@ COPY_UNREAD = Entry(
 
 EVIDENCE_SHORTENED = Entry(
     "arrival.evidence.shortened",
-    "A copy proves more than is kept of it",
+    "A copy has more evidence than is kept",
     "Of each list only the first ten entries are in the ledger, and long texts are cut.",
     "Nothing, as a rule: a mail loop or a prank makes such a header.",
     _EXPLAIN,

@@ -17,7 +17,7 @@ KEY_MISSING = Entry(
     'Publish the public key at {name}: "v=DKIM1; k=rsa; p=...".',
     _DIG,
     "RFC 6376 §3.6.2.2",
-    Owner.RECEIVER_DNS,
+    Owner.SENDER,
     _WHERE_IN_USE,
     mended_in=Aspect.DKIM,
 )
@@ -25,11 +25,11 @@ KEY_MISSING = Entry(
 KEY_MULTIPLE = Entry(
     "dkim.key_multiple",
     "There are several TXT records at a DKIM selector",
-    "Which one a receiver takes is not defined: signatures pass here and fail there.",
+    "It is not defined which of them a receiver takes: signatures pass here and fail there.",
     "Remove all records but the one of the private key in use.",
     _DIG,
     "RFC 6376 §3.6.2.2",
-    Owner.RECEIVER_DNS,
+    Owner.SENDER,
     always(Status.WARNING),
     mended_in=Aspect.DKIM,
 )
@@ -41,7 +41,7 @@ KEY_REVOKED = Entry(
     "Sign with another selector, or publish the key again.",
     _DIG,
     "RFC 6376 §3.6.1",
-    Owner.RECEIVER_DNS,
+    Owner.SENDER,
     _WHERE_IN_USE,
     mended_in=Aspect.DKIM,
 )
@@ -53,19 +53,19 @@ KEY_MALFORMED = Entry(
     "Publish the record again; look for lost characters where it was split into strings.",
     _DIG,
     "RFC 6376 §3.6.1",
-    Owner.RECEIVER_DNS,
+    Owner.SENDER,
     _WHERE_IN_USE,
     mended_in=Aspect.DKIM,
 )
 
 KEY_UNSUITABLE = Entry(
     "dkim.key_unsuitable",
-    "The DKIM key record forbids what it is used for",
+    "The DKIM key record does not allow its use for mail",
     "Receivers take no signature of mail with SHA-256 by it.",
     "Remove h= and s= from the record.",
     _DIG,
     "RFC 6376 §6.1.2",
-    Owner.RECEIVER_DNS,
+    Owner.SENDER,
     _WHERE_IN_USE,
     mended_in=Aspect.DKIM,
 )
@@ -77,7 +77,7 @@ KEY_WEAK = Entry(
     "Make a key of 2048 bits under a new selector, sign with it, then revoke this one.",
     _DIG,
     "RFC 8301 §3.2",
-    Owner.RECEIVER_DNS,
+    Owner.SENDER,
     _WHERE_IN_USE,
     mended_in=Aspect.DKIM,
 )
@@ -89,7 +89,7 @@ KEY_SHORT = Entry(
     "Make a key of 2048 bits under a new selector at the next change of keys.",
     _DIG,
     "RFC 8301 §3.2",
-    Owner.RECEIVER_DNS,
+    Owner.SENDER,
     always(Status.NOTICE),
     mended_in=Aspect.DKIM,
 )
@@ -101,7 +101,7 @@ KEY_TESTING = Entry(
     "Remove t=y from the record.",
     _DIG,
     "RFC 6376 §3.6.1",
-    Owner.RECEIVER_DNS,
+    Owner.SENDER,
     always(Status.NOTICE),
     mended_in=Aspect.DKIM,
 )
@@ -114,7 +114,7 @@ LOOKUP_FAILED = Entry(
     "signed again.",
     _DIG,
     "RFC 6376 §6.1.2",
-    Owner.RECEIVER_DNS,
+    Owner.SENDER,
     {
         Status.FAILURE: "the domain's servers failed",
         Status.NOTICE: "they failed, and the selector may have been retired",

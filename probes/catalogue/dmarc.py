@@ -10,12 +10,12 @@ _RECORD = "RFC 9989 §4.7"
 RECORD_MISSING = Entry(
     "dmarc.record_missing",
     "No DMARC record holds for the domain",
-    "Anybody can use the domain as author; large receivers demand a record of those who send much.",
+    "Anybody can use the domain as author; large receivers demand a record from bulk senders.",
     'Publish a TXT record at _dmarc.{name}: "v=DMARC1; p=none; rua=mailto:dmarc@{name}", '
     "and make it stricter when the reports show that all our mail passes.",
     _DIG_DOMAIN,
     "RFC 9989 §4.10.1",
-    Owner.RECEIVER_DNS,
+    Owner.SENDER,
     always(Status.FAILURE),
     mended_in=Aspect.DMARC,
 )
@@ -27,7 +27,7 @@ RECORD_MULTIPLE = Entry(
     "Remove all but one.",
     _DIG,
     "RFC 9989 §4.10",
-    Owner.RECEIVER_DNS,
+    Owner.SENDER,
     always(Status.FAILURE),
     mended_in=Aspect.DMARC,
 )
@@ -35,12 +35,12 @@ RECORD_MULTIPLE = Entry(
 RECORD_IGNORED = Entry(
     "dmarc.record_ignored",
     "A TXT record is meant as a DMARC record, and receivers do not take it for one",
-    "Nobody heeds its policy or reports to its addresses.",
+    "Receivers ignore its policy and send no reports to its addresses.",
     'Let the record at {subject} begin with exactly "v=DMARC1;": the version first, in these '
     "letters, and a semicolon behind it and between the tags.",
     _DIG,
     "RFC 9989 §4.8",
-    Owner.RECEIVER_DNS,
+    Owner.SENDER,
     {
         Status.FAILURE: "no other record holds for the domain",
         Status.WARNING: "the record of a domain above holds instead",
@@ -51,11 +51,11 @@ RECORD_IGNORED = Entry(
 RECORD_MISPLACED = Entry(
     "dmarc.record_misplaced",
     "The DMARC record stands at the domain itself, where nobody looks for it",
-    "Nobody heeds its policy or reports to its addresses.",
+    "Receivers ignore its policy and send no reports to its addresses.",
     "Move the record from {subject} to _dmarc.{subject}.",
     "dig @{resolver} TXT _dmarc.{subject}\ndig @{resolver} TXT {subject}",
     "RFC 9989 §4.10.1",
-    Owner.RECEIVER_DNS,
+    Owner.SENDER,
     always(Status.FAILURE),
     mended_in=Aspect.DMARC,
 )
@@ -67,7 +67,7 @@ NOT_APPLIED = Entry(
     "Correct p=, sp= and np=: each is none, quarantine or reject.",
     _DIG,
     "RFC 9989 §4.10.1",
-    Owner.RECEIVER_DNS,
+    Owner.SENDER,
     always(Status.FAILURE),
     mended_in=Aspect.DMARC,
 )
@@ -79,7 +79,7 @@ POLICY_NONE = Entry(
     "When the reports show that all our mail passes: p=quarantine, then p=reject.",
     _DIG,
     _RECORD,
-    Owner.RECEIVER_DNS,
+    Owner.SENDER,
     always(Status.NOTICE),
     mended_in=Aspect.DMARC,
     refuses_nothing=True,
@@ -92,7 +92,7 @@ TESTING = Entry(
     "Remove t=y when the test is over.",
     _DIG,
     _RECORD,
-    Owner.RECEIVER_DNS,
+    Owner.SENDER,
     always(Status.NOTICE),
     mended_in=Aspect.DMARC,
     refuses_nothing=True,
@@ -105,7 +105,7 @@ SUBDOMAINS_WEAKER = Entry(
     "Remove sp= or np=, or make them as strict as p=.",
     _DIG,
     _RECORD,
-    Owner.RECEIVER_DNS,
+    Owner.SENDER,
     always(Status.NOTICE),
     mended_in=Aspect.DMARC,
 )
@@ -117,7 +117,7 @@ TAG_INVALID = Entry(
     "Correct or remove the tag.",
     _DIG,
     "RFC 9989 §4.8",
-    Owner.RECEIVER_DNS,
+    Owner.SENDER,
     always(Status.WARNING),
     mended_in=Aspect.DMARC,
 )
@@ -129,7 +129,7 @@ TAG_UNKNOWN = Entry(
     "Correct or remove them.",
     _DIG,
     _RECORD,
-    Owner.RECEIVER_DNS,
+    Owner.SENDER,
     always(Status.INFO),
     mended_in=Aspect.DMARC,
 )
@@ -137,11 +137,11 @@ TAG_UNKNOWN = Entry(
 TAG_RETIRED = Entry(
     "dmarc.tag_retired",
     "The record has a tag that DMARC no longer has",
-    "Receivers of today ignore it, older ones do not: the same mail meets two policies.",
+    "Receivers of today ignore it, older ones do not: two policies apply to the same mail.",
     "Remove pct, rf and ri; t=y replaces pct=0.",
     _DIG,
     _RECORD,
-    Owner.RECEIVER_DNS,
+    Owner.SENDER,
     always(Status.INFO),
     mended_in=Aspect.DMARC,
 )
@@ -153,7 +153,7 @@ OLDER_READERS_DIFFER = Entry(
     "Nothing, if the difference that is named does no harm.",
     _DIG,
     "RFC 7489 §6.3",
-    Owner.RECEIVER_DNS,
+    Owner.SENDER,
     always(Status.INFO),
     mended_in=Aspect.DMARC,
 )
@@ -166,7 +166,7 @@ UNALIGNED = Entry(
     "its organisation.",
     _DIG_DOMAIN,
     "RFC 9989 §4.4",
-    Owner.CONFIGURATION,
+    Owner.SENDER,
     always(Status.WARNING),
     mended_in=Aspect.DMARC,
 )
@@ -178,7 +178,7 @@ REPORTS_MISSING = Entry(
     "Add rua=mailto:dmarc@{host} and read the reports.",
     _DIG,
     _RECORD,
-    Owner.RECEIVER_DNS,
+    Owner.SENDER,
     always(Status.NOTICE),
     mended_in=Aspect.DMARC,
 )
@@ -190,7 +190,7 @@ REPORT_SIZE_RETIRED = Entry(
     "Remove the ! and the number behind it.",
     _DIG,
     "RFC 9989 §4.6",
-    Owner.RECEIVER_DNS,
+    Owner.SENDER,
     always(Status.INFO),
     mended_in=Aspect.DMARC,
 )
@@ -202,7 +202,7 @@ REPORTS_UNDELIVERABLE = Entry(
     "Correct the address in rua= or ruf=, or publish an MX record at {subject}.",
     "dig @{resolver} MX {subject}\ndig @{resolver} A {subject}",
     "RFC 9989 §4.7",
-    Owner.RECEIVER_DNS,
+    Owner.SENDER,
     always(Status.WARNING),
     mended_in=Aspect.DMARC,
 )
@@ -214,7 +214,7 @@ REPORTS_UNAUTHORISED = Entry(
     'Have {host} publish a TXT record at {name}: "v=DMARC1;".',
     _DIG,
     "RFC 9990 §4",
-    Owner.RECEIVER_DNS,
+    Owner.SENDER,
     {
         Status.WARNING: "there is no such record",
         Status.NOTICE: "the look-up failed",
@@ -233,7 +233,7 @@ LOOKUP_FAILED = Entry(
     "have its zone signed again.",
     "dig @{resolver} TXT {subject}",
     "RFC 9989 §4.10.1",
-    Owner.RECEIVER_DNS,
+    Owner.SENDER,
     {
         Status.FAILURE: "the servers failed, and no policy is known",
         Status.WARNING: "the servers failed for a domain that SPF or DKIM authenticates",

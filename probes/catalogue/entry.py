@@ -12,6 +12,7 @@ PLACEHOLDERS = frozenset(
         *("subject", "domain", "host", "address", "port", "source_address", "ehlo_name"),
         *("resolver", "mail_from", "recipient", "job", "name", "rdtype", "zone"),
         *("list", "entry", "tlsa_name", "digest", "mx_host", "mechanisms"),
+        *("time_option", "resolver_option", "from_option", "helo_option", "loopback_option"),
     }
 )
 """Placeholders of remedies and verifications, written `{domain}`; the report fills them in."""

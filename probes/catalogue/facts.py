@@ -104,13 +104,21 @@ AREAS: Mapping[str, tuple[Fact, ...]] = {
             for fact in (
                 Fact(f"rcpt.{question}", _TEXT, f"The server's answer about {recipient}."),
                 Fact(f"rcpt.{question}.asked", _TEXT, f"The address that stood for {recipient}."),
+                Fact(f"rcpt.{question}.said", _TEXT, f"The reply that decided about {recipient}."),
             )
         ),
+    ),
+    "Handing over": (
+        Fact("handover.host", _TEXT, "The host that the content of the message was given to."),
+        Fact("handover.party", _TEXT, "The owner of that host: `relay` or `receiver_mx`."),
+        Fact("handover.queue_id", _TEXT, "The name of the message at that host, from its reply."),
+        Fact("handover.commands", _TEXTS, "Commands to look the message up at that host."),
     ),
     "TLS and certificates": (
         Fact("tls.version", _TEXT, "The version of TLS in use."),
         Fact("tls.cipher", _TEXT, "The cipher in use."),
         Fact("tls.server_name", _TEXT, "The name that was asked for and is looked for."),
+        Fact("tls.weaknesses", _TEXTS, "What is weak about the session: version, cipher, group."),
         Fact("tls.trusted", _FLAG, "Whether the chain, the time and the name all hold."),
         Fact("tls.untrusted_reason", _TEXT, "The reason not to trust the certificate.", True),
         Fact("tls.certificate_sha256", _TEXT, "The SHA-256 of the server's certificate.", True),

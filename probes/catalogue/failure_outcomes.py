@@ -25,7 +25,7 @@ _OF_TLS = (
         _TLS,
         "the certificate is for another name than the host's",
         _CERTIFICATE,
-        "Get a certificate whose subject alternative names contain {host}.",
+        "Get a certificate with {host} among its subject alternative names.",
         "RFC 8460 §4.3.1",
     ),
     Ending(
@@ -159,7 +159,7 @@ _OF_RECORDS = (
         Reason.LIST_UNHEALTHY,
         (Phase.EVALUATE,),
         "a block list is out of order, or refuses to answer us",
-        "Its answer is worth nothing here: neither listed nor not listed.",
+        "Its answer says nothing here: neither listed nor not listed.",
         "Ask it through a resolver of your own (large lists refuse public ones), or check the key.",
         "RFC 5782 §5",
         "dig @{resolver} A 2.0.0.127.{list}",

@@ -15,6 +15,16 @@ _OF_DNS = (
     ),
     Ending(
         Reason.NXDOMAIN,
+        (Phase.EVALUATE,),
+        "the domain does not exist",
+        "Receivers refuse or distrust mail that names it, and senders bounce all mail to it.",
+        "Register {domain}, or have the parent zone delegate it again; look for a typing error "
+        "and for a registration that has run out.",
+        "RFC 5321 §5.1",
+        "dig @{resolver} SOA {domain}",
+    ),
+    Ending(
+        Reason.NXDOMAIN,
         LOOKUPS,
         "a name that is needed does not exist",
         "Every step that depends on the name cannot go on.",
@@ -40,11 +50,20 @@ _OF_DNS = (
     ),
     Ending(
         Reason.SERVFAIL,
+        (Phase.DNS_MX,),
+        "a look-up failed: the resolver got no usable answer",
+        "Senders defer all mail for as long as it lasts.",
+        "Have the name servers of {domain} answer: servers that are away, a delegation to servers "
+        "that do not know the zone and broken DNSSEC look like this.",
+        "RFC 1035 §4.1.1",
+    ),
+    Ending(
+        Reason.SERVFAIL,
         LOOKUPS,
         "a look-up failed: the resolver got no usable answer",
         "Senders defer all mail for as long as it lasts.",
-        "Have the name servers of {host} answer: servers that are away, a delegation to servers "
-        "that do not know the zone and broken DNSSEC look like this.",
+        "Have the name servers of {host} answer. Usual causes: servers that are away, a "
+        "delegation to servers without the zone, and broken DNSSEC.",
         "RFC 1035 §4.1.1",
     ),
     Ending(
@@ -60,7 +79,7 @@ _OF_DNS = (
         Reason.DNSSEC_BOGUS,
         (*LOOKUPS, Phase.TLS),
         "an answer of the DNS is bogus: its signatures do not hold",
-        "Every sender whose resolver validates has no answer and defers all mail.",
+        "Every sender with a validating resolver has no answer and defers all mail.",
         "Have the zone of {host} signed again, or take a DS record away that fits no key of it.",
         "RFC 4035 §5",
         "dig @{resolver} +dnssec SOA {host}\ndig @{resolver} +dnssec +cd SOA {host}",
@@ -79,7 +98,7 @@ _OF_DNS = (
         "our resolver did not answer in time",
         "Nothing is known about the question it was asked.",
         "Find out why our own resolver, {resolver}, has no answer, or choose another one with "
-        "`--resolver` (`resolvers` of the service).",
+        "{resolver_option}.",
         "RFC 1035 §7.2",
     ),
     Ending(
@@ -116,10 +135,10 @@ _OF_NETWORK = (
         Reason.CONNECTION_RESET,
         (Phase.CONNECT, *WIRE),
         "the connection was reset at <step>",
-        "A process that broke down, a proxy or a firewall ended it without a word; senders try "
-        "again later.",
-        "Look at the log of the server at {address} for that moment, and at what stands before "
-        "it: limits for each client, an idle timeout, a filter.",
+        "A process that broke down, a proxy or a firewall ended it without a reply; senders "
+        "try again later.",
+        "Look at the log of the server at {address} for that moment. Look also at the "
+        "devices before it: limits for each client, an idle timeout, a filter.",
         "RFC 5321 §3.8",
     ),
     Ending(
@@ -134,10 +153,11 @@ _OF_NETWORK = (
     Ending(
         Reason.UNREACHABLE,
         (Phase.CONNECT, *WIRE),
-        "the network says that there is no way to the server",
+        "there is no way to the server",
         "Mail waits until there is one; senders with another way may not notice.",
-        "Follow the route to {address} (`traceroute {address}`); where only this machine has no "
-        "way, as without IPv6, give it one.",
+        "Look at the address. Is it loopback, link-local or a metadata service? Publish the public "
+        "address of the host instead. Else follow the route (`traceroute {address}`); where only "
+        "this machine has no way, as without IPv6, give it one.",
         "RFC 5321 §4.5.4.1",
     ),
     Ending(
@@ -153,10 +173,10 @@ _OF_NETWORK = (
     Ending(
         Reason.TIMEOUT,
         (*WIRE, Phase.EVALUATE, Phase.TRANSIT, Phase.ARRIVAL),
-        "the time was over before <step> had an end",
-        "Senders wait for minutes, and the server's slots are taken meanwhile.",
+        "we ended the wait before <step> had an end",
+        "Senders wait for minutes, and may succeed; mail is late by that time.",
         "Look at the load of the server at {address} and at the look-ups it makes for a client "
-        "(reverse DNS, block lists); a longer `--timeout` tells slow from silent.",
+        "(reverse DNS, block lists); a longer {time_option} tells slow from silent.",
         "RFC 5321 §4.5.3.2",
     ),
 )
@@ -175,8 +195,8 @@ _OF_DIALOGUE = (
         (Phase.STARTTLS,),
         "STARTTLS is offered and refused for now (4yz)",
         "Opportunistic senders deliver in clear or try later; those that insist on TLS defer.",
-        "Repair TLS at {address}: the certificate and key files and who may read them; the log "
-        "of the server names the cause.",
+        "Repair TLS at {address}: the certificate and key files and their permissions; the "
+        "log of the server names the cause.",
         "RFC 3207 §4",
     ),
     Ending(
@@ -214,16 +234,16 @@ _OF_DIALOGUE = (
     Ending(
         Reason.MALFORMED_REPLY,
         WIRE,
-        "what the server says at <step> is no reply",
+        "the server's answer at <step> is no reply",
         "Senders cannot read it and give up.",
-        "Find out what listens at {address} port {port}: another protocol, a proxy, or a server "
-        "that begins with TLS where clear text is expected.",
+        "Find the program that listens at {address} port {port}: another protocol, a proxy, "
+        "or a server that begins with TLS where clear text is expected.",
         "RFC 5321 §4.2",
     ),
     Ending(
         Reason.UNEXPECTED_REPLY,
         (Phase.HTTPS,),
-        "the web server does not answer with what was asked for",
+        "the web server does not answer with the document",
         "Readers of the document do without it.",
         "Serve https://{host}/.well-known/mta-sts.txt with status 200, without a redirect.",
         "RFC 8461 §3.3",
@@ -239,7 +259,7 @@ _OF_DIALOGUE = (
     Ending(
         Reason.EXTENSION_MISSING,
         WIRE,
-        "the server does not offer what <step> needs",
+        "the server does not offer an extension that <step> needs",
         "The request cannot be done there.",
         "Switch the extension that is named on at the server, or the option that needs it off.",
         "RFC 5321 §2.2.1",

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from probes.catalogue import failure_outcomes, failure_texts
 from probes.catalogue.entry import Entry
 from probes.catalogue.failure_ending import STEPS, VERIFY, Ending
-from probes.result import OURS, Aspect, Phase, Reason, Status, owner_of
+from probes.result import OURS, Aspect, Failure, Owner, Phase, Reason, Status, owner_of
 
 ENDINGS = (*failure_texts.ENDINGS, *failure_outcomes.ENDINGS)
 """The first that has a reason and a phase is the one that counts."""
@@ -52,6 +52,28 @@ ALIKE: tuple[tuple[Entry, ...], ...] = tuple(_made())
 
 FAILURES: Mapping[str, Entry] = {entry.code: entry for entries in ALIKE for entry in entries}
 """Every entry by its code."""
+
+
+_HOST_MISTAKEN = (
+    "Correct `host` in the configuration. Where {host} is right, have an address of it published."
+)
+BY_OWNER: Mapping[tuple[Reason, Owner], str] = {
+    (Reason.NXDOMAIN, Owner.CONFIGURATION): _HOST_MISTAKEN,
+    (Reason.NO_DATA, Owner.CONFIGURATION): _HOST_MISTAKEN,
+    (Reason.UNTESTABLE, Owner.CONFIGURATION): "Correct the option that the evidence names.",
+    (Reason.LOST, Owner.RELAY): "Look the message up at {host} with the command in the evidence. "
+    "If it waits in the queue, the reason stands beside it. If it has left, its log names the next "
+    "host.",
+    (Reason.LOST, Owner.RECEIVER_MX): "Ask the operator of {host} to look the message up. Name the "
+    "queue id, the time and the recipient.",
+}
+"""The change to make where the owner is another one than that of most such failures."""
+
+
+def failure_remedy(failure: Failure) -> str:
+    """Return the change that the owner of this failure has to make, with its open words."""
+    usual = failure_entry(failure.phase, failure.reason).remedy
+    return BY_OWNER.get((failure.reason, failure.owner), usual)
 
 
 def failure_entry(phase: Phase, reason: Reason) -> Entry:

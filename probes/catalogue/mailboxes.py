@@ -39,11 +39,23 @@ CERTIFICATE_UNTRUSTED = Entry(
     always(Status.WARNING),
 )
 
+TLS_WEAK = Entry(
+    "mailbox.tls_weak",
+    "TLS works, and its version, cipher or key exchange is weak",
+    "Mail programs of today refuse such a server. It was accepted because `verify` is off.",
+    "Let the server offer TLS 1.2 and 1.3, ECDHE or a Diffie-Hellman group of 2048 bits, and AEAD "
+    "ciphers.",
+    _S_CLIENT,
+    "RFC 9325 §4.1",
+    Owner.RECEIVER_MAILBOX,
+    always(Status.WARNING),
+)
+
 ADDRESS_UNUSABLE = Entry(
     "mailbox.address_unusable",
     "An address of the IMAP server takes no connection while another one does",
     "Mail programs wait for a timeout before they try the next address.",
-    "Repair the server at that address or take it out of the DNS.",
+    "Repair the server at that address; one that is gone for good leaves the DNS.",
     _S_CLIENT,
     "",
     Owner.RECEIVER_MAILBOX,
@@ -51,4 +63,15 @@ ADDRESS_UNUSABLE = Entry(
         Status.WARNING: "another address of the host works",
         Status.UNTESTABLE: "this machine could not try the address",
     },
+)
+
+ODD_ANSWER = Entry(
+    "mailbox.odd_answer",
+    "The IMAP server gave an answer that was not to be expected",
+    "The run went on without it. Mail programs may not: they miss a folder, say, or a quota.",
+    "Look at the answer in the evidence, and tell the server's maker.",
+    _S_CLIENT,
+    "RFC 3501 §7",
+    Owner.RECEIVER_MAILBOX,
+    always(Status.NOTICE),
 )

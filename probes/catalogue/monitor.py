@@ -18,8 +18,7 @@ LOOP_LAGGED = Entry(
 WAITED = Entry(
     "monitor.waited",
     "The run waited for an earlier session of ours with the same address",
-    "One session per address at a time is what servers expect of us; the waiting is in no "
-    "phase's time.",
+    "Servers expect one session per address at a time from us; the waiting is in no phase's time.",
     "Nothing, unless it is often: then give jobs that share an MX host longer intervals.",
     "",
     "",

@@ -9,9 +9,9 @@ _DIG_MX = "dig @{resolver} MX {domain}"
 ADDRESS_UNUSABLE = Entry(
     "mx.address_unusable",
     "An address of an MX host does not take mail while another one does",
-    "Senders try the addresses one after the other: mail is late by a timeout or more, and one "
-    "more failure away from not coming at all.",
-    "Repair the server at {address}, or take its address or MX record out of the DNS.",
+    "Senders try the addresses one after the other. Mail is late by a timeout or more. If "
+    "the other addresses fail as well, it does not come at all.",
+    "Repair the server at {address}, or what stands between it and its senders.",
     SWAKS_EHLO,
     "RFC 5321 §5.1",
     Owner.RECEIVER_MX,
@@ -130,7 +130,7 @@ HOST_UNRESOLVED = Entry(
     "mx.host_unresolved",
     "An MX host has no address",
     "Nobody can deliver there; when it is the only host, mail is deferred or bounced.",
-    "Publish A and AAAA records of the host, or remove its MX record.",
+    "Publish A and AAAA records of {host}, or let the MX record name a host that has them.",
     DIG_ADDRESSES,
     "RFC 5321 §5.1",
     Owner.RECEIVER_DNS,
@@ -171,9 +171,9 @@ ADDRESSES_SHARED = Entry(
 CERTIFICATES_DIFFER = Entry(
     "mx.certificates_differ",
     "The addresses of an MX host serve different certificates",
-    "Normal in a farm and while a certificate is renewed. Where only some of them are trusted, "
-    "senders that insist on it deliver or defer as chance has it; a TLSA record has to match "
-    "every one of them.",
+    "Normal in a farm and while a certificate is renewed. Where only some of them are "
+    "trusted, senders that insist on it deliver or defer by chance; a TLSA record has to "
+    "match every one of them.",
     "See that every server behind {host} has a certificate that is trusted and stays so.",
     FINGERPRINT,
     "",
@@ -184,8 +184,8 @@ CERTIFICATES_DIFFER = Entry(
 STARTTLS_INCONSISTENT = Entry(
     "mx.starttls_inconsistent",
     "Some addresses of an MX host offer STARTTLS and others do not",
-    "Which senders encrypt is left to chance; senders that insist on TLS defer now and then. "
-    "Where the server is the same, somebody on the way removes the offer.",
+    "It depends on chance which senders encrypt; senders that insist on TLS defer now and "
+    "then. Where the server is the same, somebody on the way removes the offer.",
     "Configure all servers behind {host} alike; else look for a firewall that inspects SMTP.",
     SWAKS_EHLO,
     "RFC 3207 §6",

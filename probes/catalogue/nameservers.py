@@ -43,6 +43,29 @@ TCP_FAILED = Entry(
     always(Status.WARNING),
 )
 
+SPECIAL_ADDRESS = Entry(
+    "nameservers.special_address",
+    "A name server has an address at which no other machine can be",
+    "Resolvers ask themselves, or nobody, and lose time over it.",
+    "Publish the public address of {host}, or take its NS record away.",
+    f"{_NS}\ndig @{{resolver}} A {{host}}",
+    "RFC 6890 §2.2",
+    Owner.RECEIVER_DNS,
+    always(Status.WARNING),
+)
+
+NO_EDNS = Entry(
+    "nameservers.no_edns",
+    "A name server does not know EDNS",
+    "It answers, and every resolver has to ask it again without EDNS, or over TCP: mail waits a "
+    "little. It cannot serve signed records (DNSSEC, DANE).",
+    "Update the server, or the firewall in front of it that takes the OPT record away.",
+    f"{_SOA} +edns=0",
+    "RFC 6891 §6.2.2",
+    Owner.RECEIVER_DNS,
+    always(Status.NOTICE),
+)
+
 ANSWERS_DIFFER = Entry(
     "nameservers.answers_differ",
     "The name servers do not say the same",

@@ -16,18 +16,18 @@ RDNS_MISSING = Entry(
     "Have the provider of the address publish a PTR record for {address}: the EHLO name.",
     _DIG_PTR,
     _IPREV,
-    Owner.RECEIVER_DNS,
+    Owner.SENDER,
     always(Status.FAILURE),
 )
 
 RDNS_UNCONFIRMED = Entry(
     "rdns.unconfirmed",
     "No name of a sending address leads back to the address",
-    "To receivers an unconfirmed name is as good as none.",
+    "Receivers treat an unconfirmed name as none.",
     "Add an A (or AAAA) record with {address} to the name, or correct the PTR record.",
     _DIG_PTR,
     _IPREV,
-    Owner.RECEIVER_DNS,
+    Owner.SENDER,
     always(Status.FAILURE),
 )
 
@@ -38,7 +38,7 @@ RDNS_GENERIC = Entry(
     "Have the PTR record changed to a name that says mail server, such as the EHLO name.",
     _DIG_PTR,
     _IPREV,
-    Owner.RECEIVER_DNS,
+    Owner.SENDER,
     always(Status.NOTICE),
 )
 
@@ -49,7 +49,7 @@ RDNS_LOOKUP_FAILED = Entry(
     "Repair the name servers of the reverse zone.",
     _DIG_PTR,
     _IPREV,
-    Owner.RECEIVER_DNS,
+    Owner.SENDER,
     {
         Status.FAILURE: "the zone's servers failed",
         Status.UNTESTABLE: "our own resolver failed",
@@ -64,7 +64,7 @@ EHLO_UNRESOLVABLE = Entry(
     "Publish {address} at {name}, or use another EHLO name.",
     _DIG_EHLO,
     _EHLO,
-    Owner.CONFIGURATION,
+    Owner.SENDER,
     always(Status.WARNING),
 )
 
@@ -75,7 +75,7 @@ EHLO_ELSEWHERE = Entry(
     "Publish {address} at {name} as well.",
     _DIG_EHLO,
     _EHLO,
-    Owner.CONFIGURATION,
+    Owner.SENDER,
     always(Status.NOTICE),
 )
 
@@ -86,7 +86,7 @@ EHLO_LITERAL = Entry(
     "Use a fully qualified domain name that resolves to {address}.",
     _DIG_PTR,
     "RFC 5321 §4.1.3",
-    Owner.CONFIGURATION,
+    Owner.SENDER,
     always(Status.NOTICE),
 )
 
@@ -97,7 +97,7 @@ EHLO_LOOKUP_FAILED = Entry(
     "Repair the name servers of {name}.",
     _DIG_EHLO,
     _EHLO,
-    Owner.CONFIGURATION,
+    Owner.SENDER,
     {
         Status.WARNING: "the name's servers failed",
         Status.UNTESTABLE: "our own resolver failed",
@@ -108,19 +108,22 @@ EHLO_LOOKUP_FAILED = Entry(
 
 DNSBL_LISTED = Entry(
     "dnsbl.listed",
-    "A sending address is on a block list",
+    "An address is on a block list",
     "Receivers that use the list refuse or junk the machine's mail.",
     "Read the list's reason, stop its cause, then ask the list to remove {address}.",
     _DIG_LISTED,
     "RFC 5782 §2.1",
-    Owner.CONFIGURATION,
-    always(Status.FAILURE),
+    Owner.SENDER,
+    {
+        Status.FAILURE: "it is a sending address",
+        Status.WARNING: "it is an MX host's, of which it is not known that it sends",
+    },
 )
 
 DNSBL_LIST_UNHEALTHY = Entry(
     "dnsbl.list_unhealthy",
     "A block list fails its own test entries, or refuses to answer us",
-    "Its answer is worth nothing here: neither listed nor not listed.",
+    "Its answer says nothing here: neither listed nor not listed.",
     "Ask it through a resolver of your own (large lists refuse public ones), check the key, or "
     "take the list out of the configuration.",
     "dig @{resolver} A 2.0.0.127.{list}\ndig @{resolver} A 1.0.0.127.{list}",
@@ -149,14 +152,14 @@ RHSBL_LISTED = Entry(
     "Read the list's reason, stop its cause, then ask the list to remove {name}.",
     _DIG_LISTED,
     "RFC 5782 §3",
-    Owner.CONFIGURATION,
+    Owner.SENDER,
     always(Status.FAILURE),
 )
 
 RHSBL_LIST_UNHEALTHY = Entry(
     "rhsbl.list_unhealthy",
     "A block list of domains fails its own test entries, or refuses to answer us",
-    "Its answer is worth nothing here: neither listed nor not listed.",
+    "Its answer says nothing here: neither listed nor not listed.",
     "Ask it through a resolver of your own (large lists refuse public ones), check the key, or "
     "take the list out of the configuration.",
     "dig @{resolver} A test.{list}\ndig @{resolver} A invalid.{list}",

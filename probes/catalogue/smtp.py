@@ -13,7 +13,7 @@ _CERTIFICATE = {
     ),
     Reason.CERTIFICATE_HOST_MISMATCH: (
         "The server's certificate is for another name than the host's",
-        "Get a certificate whose subject alternative names contain {host}.",
+        "Get a certificate with {host} among its subject alternative names.",
     ),
     Reason.CERTIFICATE_NOT_TRUSTED: (
         "The server's certificate leads to no authority that is trusted",
@@ -39,7 +39,7 @@ ADDRESS_UNUSABLE = Entry(
     "smtp.address_unusable",
     "An address of the submission server takes no connection while another one does",
     "Mail programs wait for a timeout before they try the next address.",
-    "Repair the server at that address or take it out of the DNS.",
+    "Repair the server at that address; one that is gone for good leaves the DNS.",
     SWAKS_EHLO,
     "RFC 5321 §5.1",
     Owner.RECEIVER_MX,
@@ -55,7 +55,7 @@ DSN_REFUSED = Entry(
     "Senders that ask for delivery reports, as mail programs can, are refused; the canary was "
     "sent without asking.",
     "Let the server accept RET, ENVID, NOTIFY and ORCPT, or no longer offer DSN; a filter in "
-    "front of it may be what refuses them. `dsn: false` at the path stops asking.",
+    "front of it may refuse them. `dsn: false` at the path stops asking.",
     SWAKS_EHLO,
     "RFC 3461 §4",
     Owner.RECEIVER_MX,
@@ -70,6 +70,31 @@ EHLO_REFUSED = Entry(
     "esmtp` is a common cause).",
     SWAKS_EHLO,
     "RFC 5321 §3.2",
+    Owner.RECEIVER_MX,
+    always(Status.WARNING),
+    is_beside_failure=True,
+)
+
+TLS_WEAK = Entry(
+    "smtp.tls.weak",
+    "TLS works, and its version, cipher or key exchange is weak",
+    "Relays take it, because the other choice is clear text. Senders that insist on TLS 1.2 and "
+    "strong keys fail: they send in clear, or, bound by MTA-STS or DANE, not at all.",
+    "Let the server offer TLS 1.2 and 1.3, ECDHE or a Diffie-Hellman group of 2048 bits, and AEAD "
+    "ciphers; update it where it cannot.",
+    S_CLIENT,
+    "RFC 9325 §4.1",
+    Owner.RECEIVER_MX,
+    always(Status.WARNING),
+)
+
+MECHANISM_REFUSED = Entry(
+    "smtp.auth.mechanism_refused",
+    "The server offers a way to authenticate and does not understand it",
+    "Mail programs that try it first, and no other, cannot send.",
+    "Let the server offer in its answer to EHLO only the mechanisms that it supports.",
+    SWAKS_EHLO,
+    "RFC 4954 §3",
     Owner.RECEIVER_MX,
     always(Status.WARNING),
     is_beside_failure=True,
@@ -102,8 +127,8 @@ QUIT_FAILED = Entry(
 STARTTLS_FAILED = Entry(
     "smtp.starttls.failed",
     "STARTTLS is offered, and TLS does not come about",
-    "A sender that takes what TLS it gets sends in clear then, and everybody between can "
-    "read the mail; a sender that insists on TLS does not deliver.",
+    "Opportunistic senders then send in clear, and everybody between can read the mail; a "
+    "sender that insists on TLS does not deliver.",
     "Repair TLS at the server: its certificate and key files, its protocol versions.",
     S_CLIENT,
     "RFC 7435 §3",
@@ -114,8 +139,8 @@ STARTTLS_FAILED = Entry(
 STARTTLS_PLAINTEXT_INJECTED = Entry(
     "smtp.starttls.plaintext_injected",
     "Text in clear follows the 220 to STARTTLS",
-    "Somebody between can slip commands or answers into the session (CVE-2011-0411): the "
-    "server, or what stands before it, does not drop what it heard before TLS.",
+    "Somebody between can insert commands or answers into the session (CVE-2011-0411). The "
+    "server, or a proxy before it, does not drop text that came before TLS.",
     "Update the mail server or the proxy before it; it has to empty its buffers when TLS begins.",
     S_CLIENT,
     "RFC 3207 §4.2",

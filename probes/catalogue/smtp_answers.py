@@ -107,7 +107,7 @@ GREETING_PAUSED = Entry(
 
 TARPIT = Entry(
     "smtp.tarpit",
-    "The server draws every answer out",
+    "The server delays every answer",
     "It slows down clients that it distrusts, or it is overloaded; each message takes long.",
     "See whether our address is on its lists; the server's load and its DNS look-ups are the "
     "other common causes.",
@@ -135,7 +135,8 @@ GREETING_NO_MAIL = Entry(
     "smtp.greeting.no_mail",
     "The host says that it never takes mail",
     "Senders bounce mail at once.",
-    "Take the host out of the MX records, or publish a null MX.",
+    "Name a host that takes mail in the MX records; a domain without mail publishes "
+    "`{domain}. MX 0 .`.",
     SWAKS_EHLO,
     "RFC 7504 §3",
     Owner.RECEIVER_MX,
@@ -219,9 +220,9 @@ RCPT_OPEN_RELAY = Entry(
     "rcpt.open_relay",
     "The server takes mail for another domain from a stranger",
     "Spammers will find it, and its address will be on every block list within days.",
-    "Refuse what is not for your own domains (Postfix: `reject_unauth_destination`). If this "
-    "monitor's address may relay here (Postfix: `mynetworks`), ask from elsewhere. A server "
-    "that takes everything and sorts later is told by its bounces.",
+    "Refuse mail for domains that are not your own (Postfix: `reject_unauth_destination`). "
+    "If this monitor's address may relay here (Postfix: `mynetworks`), ask from elsewhere. A "
+    "server that takes everything and sorts later is told by its bounces.",
     recipient_asked("postmaster@{ehlo_name}"),
     "RFC 5321 §7.9",
     Owner.RECEIVER_MX,
@@ -231,11 +232,11 @@ RCPT_OPEN_RELAY = Entry(
 
 RCPT_SENDER_REFUSED = Entry(
     "rcpt.sender_refused",
-    "The server refuses the envelope sender before any recipient was named",
+    "The server does not take the envelope sender, for good or for now",
     "No mail of this sender is taken here, for any recipient; the questions stay open.",
     "Look at the reply. A refused null sender (<>) makes bounces and reports of delivery "
     "impossible: the server has to take it. Of another sender, its domain, its SPF policy or "
-    "our address is refused: ask with a sender you may use (`--from`).",
+    "our address is refused: ask with a sender you may use ({from_option}).",
     SWAKS_MAIL,
     "RFC 5321 §3.3",
     Owner.RECEIVER_FILTER,
@@ -248,10 +249,10 @@ RCPT_SENDER_REFUSED = Entry(
 
 RCPT_NOT_ASKED = Entry(
     "rcpt.not_asked",
-    "Whether the server relays was not asked",
+    "The server was not asked whether it relays",
     "The recipient would be postmaster at our EHLO name, which lies too near to the server's "
     "own names: it may take such mail rightly.",
-    "Ask from a machine with a name elsewhere, or give one (`--helo`; `ehlo_name` of a job).",
+    "Ask from a machine with a name elsewhere, or give one ({helo_option}).",
     recipient_asked("postmaster@{ehlo_name}"),
     "RFC 5321 §7.9",
     Owner.MONITOR,
@@ -304,6 +305,32 @@ RCPT_RELAY_REFUSED = Entry(
     "RFC 5321 §7.9",
     Owner.RECEIVER_MX,
     always(Status.INFO),
+    is_beside_failure=True,
+)
+
+RCPT_UTF8_MISSING = Entry(
+    "rcpt.smtputf8_missing",
+    "The server cannot be given a recipient with letters beyond ASCII",
+    "Senders may not name the recipient there: mail to this address bounces.",
+    "Switch SMTPUTF8 on (Postfix: `smtputf8_enable = yes`), or give the mailbox an address in "
+    "ASCII as well.",
+    SWAKS_EHLO_TLS,
+    "RFC 6531 §3.2",
+    Owner.RECEIVER_MX,
+    always(Status.FAILURE),
+    is_beside_failure=True,
+)
+
+RCPT_DEFERRED = Entry(
+    "rcpt.recipient_deferred",
+    "No server takes mail for the recipient now (4yz)",
+    "Senders keep the mail and try again, for days; then they bounce it.",
+    "Look at the reply: a back end that is away, a full disk or mailbox, a limit or a policy. "
+    "Ask again later.",
+    SWAKS_RCPT,
+    "RFC 5321 §4.2.1",
+    Owner.RECEIVER_MX,
+    always(Status.FAILURE),
     is_beside_failure=True,
 )
 

@@ -13,7 +13,7 @@ RECORD_MISSING = Entry(
     'Publish one TXT record at {name}: "v=spf1 {mechanisms} -all", with every machine that sends.',
     _DIG,
     "RFC 7208 §4.5",
-    Owner.RECEIVER_DNS,
+    Owner.SENDER,
     always(Status.FAILURE),
     mended_in=Aspect.SPF,
 )
@@ -25,7 +25,7 @@ RECORD_MULTIPLE = Entry(
     "Join them into one record with one v=spf1 and one all, and remove the others.",
     _DIG,
     "RFC 7208 §4.5",
-    Owner.RECEIVER_DNS,
+    Owner.SENDER,
     always(Status.FAILURE),
     mended_in=Aspect.SPF,
 )
@@ -37,7 +37,7 @@ RECORD_IGNORED = Entry(
     'Let the record at {subject} begin with exactly "v=spf1" and one space.',
     _DIG,
     "RFC 7208 §4.5",
-    Owner.RECEIVER_DNS,
+    Owner.SENDER,
     always(Status.FAILURE),
     mended_in=Aspect.SPF,
 )
@@ -49,7 +49,7 @@ RECORD_SYNTAX = Entry(
     "Correct the term that is named and publish the record again.",
     _DIG,
     "RFC 7208 §4.6",
-    Owner.RECEIVER_DNS,
+    Owner.SENDER,
     always(Status.FAILURE),
     mended_in=Aspect.SPF,
 )
@@ -58,11 +58,10 @@ PERMERROR = Entry(
     "spf.permerror",
     "Receivers come to a permanent error when they evaluate the policy",
     "The policy authorises nobody, and receivers that heed DMARC count it as not passed.",
-    "Repair what is named: a policy that an include or redirect leads to, or the number of "
-    "look-ups.",
+    "Repair the named cause: a policy behind an include or redirect, or the number of look-ups.",
     _DIG,
     "RFC 7208 §2.6.7",
-    Owner.RECEIVER_DNS,
+    Owner.SENDER,
     always(Status.FAILURE),
     mended_in=Aspect.SPF,
 )
@@ -74,7 +73,7 @@ NOT_AUTHORISED = Entry(
     "Add {mechanisms} to the record of {name} before its all, or send from another machine.",
     _DIG,
     "RFC 7208 §2.6",
-    Owner.RECEIVER_DNS,
+    Owner.SENDER,
     {
         Status.FAILURE: "the result is fail or softfail",
         Status.WARNING: "the result is neutral",
@@ -90,7 +89,7 @@ LOOKUP_FAILED = Entry(
     "have its zone signed again.",
     _DIG,
     "RFC 7208 §2.6.6",
-    Owner.RECEIVER_DNS,
+    Owner.SENDER,
     {
         Status.FAILURE: "the servers failed, and with them the evaluation for our mail",
         Status.WARNING: "only evaluations for other mail get to the name",
@@ -106,7 +105,7 @@ HELO_FAILS = Entry(
     'Publish "v=spf1 a -all" at the EHLO name {name}.',
     _DIG,
     "RFC 7208 §2.3",
-    Owner.CONFIGURATION,
+    Owner.SENDER,
     always(Status.WARNING),
     mended_in=Aspect.SPF,
 )
@@ -115,10 +114,10 @@ LOOP = Entry(
     "spf.loop",
     "The policy leads back to itself",
     "Every receiver that gets that far ends in a permanent error.",
-    "Take the include or redirect out that closes the circle.",
+    "Take out the include or redirect that leads back.",
     _DIG,
     _LIMITS,
-    Owner.RECEIVER_DNS,
+    Owner.SENDER,
     always(Status.FAILURE),
     mended_in=Aspect.SPF,
 )
@@ -132,7 +131,7 @@ INCLUDE_MISSING = Entry(
     "its service is the common cause.",
     _DIG,
     "RFC 7208 §5.2",
-    Owner.RECEIVER_DNS,
+    Owner.SENDER,
     always(Status.FAILURE),
     mended_in=Aspect.SPF,
 )
@@ -145,7 +144,7 @@ INCLUDE_BROKEN = Entry(
     "Have the owner of {subject} publish one record without mistakes, or take the term out.",
     _DIG,
     "RFC 7208 §5.2",
-    Owner.RECEIVER_DNS,
+    Owner.SENDER,
     always(Status.FAILURE),
     mended_in=Aspect.SPF,
 )
@@ -157,7 +156,7 @@ INCLUDE_PERMISSIVE = Entry(
     "Take the term out until {subject} no longer ends in +all.",
     _DIG,
     "RFC 7208 §5.1",
-    Owner.RECEIVER_DNS,
+    Owner.SENDER,
     always(Status.FAILURE),
     mended_in=Aspect.SPF,
 )
@@ -169,7 +168,7 @@ MX_TOO_MANY = Entry(
     "Name the networks of the hosts with ip4 and ip6 instead of mx.",
     "dig @{resolver} MX {subject}",
     _LIMITS,
-    Owner.RECEIVER_DNS,
+    Owner.SENDER,
     always(Status.FAILURE),
     mended_in=Aspect.SPF,
 )
@@ -178,11 +177,11 @@ TERM_VOID = Entry(
     "spf.term_void",
     "A term of the policy finds nothing",
     "It authorises nobody, and receivers allow two such terms before they end in a permanent "
-    "error; whoever registers a domain that lapsed can send in our name.",
+    "error; the next holder of a lapsed domain can send in our name.",
     "Take the term out, or publish the records it looks for at {subject}.",
     "dig @{resolver} A {subject}\ndig @{resolver} AAAA {subject}\ndig @{resolver} MX {subject}",
     _LIMITS,
-    Owner.RECEIVER_DNS,
+    Owner.SENDER,
     always(Status.NOTICE),
     mended_in=Aspect.SPF,
 )
@@ -191,13 +190,13 @@ VOIDS_TOO_MANY = Entry(
     "spf.voids_too_many",
     "More than two terms of the policy find nothing",
     "Mail from addresses that match early passes, other mail ends in a permanent error.",
-    "Take out the terms whose names have no records; for clients over IPv6 alone, give the "
+    "Take out the terms for names without records; for clients over IPv6 alone, give the "
     "names an AAAA record or write ip4 instead of a and mx.",
     _DIG,
     _LIMITS,
-    Owner.RECEIVER_DNS,
+    Owner.SENDER,
     {
-        Status.WARNING: "whatever the client's address family is",
+        Status.WARNING: "for clients of every address family",
         Status.NOTICE: "for clients of one address family only",
     },
     mended_in=Aspect.SPF,
@@ -211,7 +210,7 @@ COST_TOO_HIGH = Entry(
     "Replace includes by the networks they stand for, and drop unused ones.",
     _DIG,
     _LIMITS,
-    Owner.RECEIVER_DNS,
+    Owner.SENDER,
     always(Status.WARNING),
     mended_in=Aspect.SPF,
 )
@@ -223,7 +222,7 @@ COST_HIGH = Entry(
     "Drop includes that are no longer used.",
     _DIG,
     _LIMITS,
-    Owner.RECEIVER_DNS,
+    Owner.SENDER,
     always(Status.NOTICE),
     mended_in=Aspect.SPF,
 )
@@ -235,7 +234,7 @@ ALL_MISSING = Entry(
     "End the record with -all (or ~all).",
     _DIG,
     "RFC 7208 §4.7",
-    Owner.RECEIVER_DNS,
+    Owner.SENDER,
     always(Status.NOTICE),
     mended_in=Aspect.SPF,
 )
@@ -247,7 +246,7 @@ ALL_PERMISSIVE = Entry(
     "Replace +all by -all.",
     _DIG,
     "RFC 7208 §5.1",
-    Owner.RECEIVER_DNS,
+    Owner.SENDER,
     always(Status.FAILURE),
     mended_in=Aspect.SPF,
 )
@@ -259,7 +258,7 @@ ALL_NEUTRAL = Entry(
     "Replace ?all by -all once every machine that sends is named.",
     _DIG,
     "RFC 7208 §2.6.2",
-    Owner.RECEIVER_DNS,
+    Owner.SENDER,
     always(Status.NOTICE),
     mended_in=Aspect.SPF,
 )
@@ -271,7 +270,7 @@ TERMS_AFTER_ALL = Entry(
     "Move them in front of all, or remove them.",
     _DIG,
     "RFC 7208 §5.1",
-    Owner.RECEIVER_DNS,
+    Owner.SENDER,
     always(Status.NOTICE),
     mended_in=Aspect.SPF,
 )
@@ -283,7 +282,7 @@ REDIRECT_IGNORED = Entry(
     "Remove all if the other policy is meant, or else the redirect.",
     _DIG,
     "RFC 7208 §6.1",
-    Owner.RECEIVER_DNS,
+    Owner.SENDER,
     always(Status.WARNING),
     mended_in=Aspect.SPF,
 )
@@ -295,7 +294,7 @@ PTR_USED = Entry(
     "Name the networks with ip4 and ip6 instead.",
     _DIG,
     "RFC 7208 §5.5",
-    Owner.RECEIVER_DNS,
+    Owner.SENDER,
     always(Status.NOTICE),
     mended_in=Aspect.SPF,
 )
@@ -307,7 +306,7 @@ NETWORK_WIDE = Entry(
     "Name the networks that really send; look for a prefix length that lost a digit.",
     _DIG,
     "RFC 7208 §11.4",
-    Owner.RECEIVER_DNS,
+    Owner.SENDER,
     always(Status.WARNING),
     mended_in=Aspect.SPF,
 )
@@ -319,7 +318,7 @@ TERM_REPEATED = Entry(
     "Remove one of them.",
     _DIG,
     "RFC 7208 §4.6.2",
-    Owner.RECEIVER_DNS,
+    Owner.SENDER,
     always(Status.NOTICE),
     mended_in=Aspect.SPF,
 )
@@ -331,7 +330,7 @@ MODIFIER_UNKNOWN = Entry(
     "Correct or remove them.",
     _DIG,
     "RFC 7208 §6",
-    Owner.RECEIVER_DNS,
+    Owner.SENDER,
     always(Status.INFO),
     mended_in=Aspect.SPF,
 )
@@ -343,7 +342,7 @@ RECORD_LONG = Entry(
     "Move part of the policy behind an include.",
     _DIG,
     "RFC 7208 §3.4",
-    Owner.RECEIVER_DNS,
+    Owner.SENDER,
     always(Status.INFO),
     mended_in=Aspect.SPF,
 )

@@ -12,8 +12,8 @@ _RPT = "dig @{resolver} TXT _smtp._tls.{domain}"
 _TLSA = "dig @{resolver} +dnssec TLSA {tlsa_name}"
 _MX = "dig @{resolver} +dnssec MX {domain}"
 _PUBLISH_TLSA = (
-    "Publish `{tlsa_name}. IN TLSA 3 1 1 {digest}`, which is the SHA-256 of the public key the "
-    "server uses, and add the next key's record a TTL before the key is changed."
+    "Publish `{tlsa_name}. IN TLSA 3 1 1 {digest}`: the SHA-256 of the server's public key. "
+    "Add the record of the next key a TTL before the key is changed."
 )
 _LOOKUP: Mapping[Status, str] = {
     Status.INFO: "the domain's name leaves no room for the record's",
@@ -28,7 +28,7 @@ _BY_MODE: Mapping[Status, str] = {
 DNSSEC_BOGUS = Entry(
     "dnssec.bogus",
     "The domain's records do not validate",
-    "Every sender whose resolver validates has no answer and defers all mail.",
+    "Every sender with a validating resolver has no answer and defers all mail.",
     "Have the zone signed again, or take a DS record away that fits no key of it.",
     f"{_MX}\n{_MX} +cd",
     "RFC 7672 §2.1.1",
@@ -61,8 +61,8 @@ DNSSEC_RESOLVER_NOT_VALIDATING = Entry(
 
 DNSSEC_RESOLVER_REWRITES = Entry(
     "dnssec.resolver_rewrites",
-    "Our own resolver invents addresses for names that do not exist",
-    "Names of ours and theirs that are gone look alive; results with NXDOMAIN are not true.",
+    "Our own resolver gives addresses for names that do not exist",
+    "Names that do not exist seem to exist; results with NXDOMAIN are not true.",
     "Use a resolver that passes answers on unchanged.",
     "dig @{resolver} A nobody-has-this.invalid",
     "RFC 6761 §6.4",
@@ -87,7 +87,7 @@ DANE_ABSENT = Entry(
 DANE_NOT_SIGNED = Entry(
     "dane.not_signed",
     "TLSA records stand in a zone that is not signed",
-    "Nobody heeds them: without DNSSEC a forger of the server forges them as well.",
+    "Senders ignore them: without DNSSEC a forger of the server forges them as well.",
     "Sign the zone of {host}, or take the records away.",
     _TLSA,
     "RFC 7672 §2.2",
@@ -170,8 +170,7 @@ DANE_NO_STARTTLS = Entry(
 DANE_ROLLOVER = Entry(
     "dane.rollover",
     "Some TLSA records match the served certificate, others do not",
-    "As it should be while a key is changed; a record nobody needs any more vouches for an "
-    "old key.",
+    "As it should be while a key is changed; an unused record still trusts an old key.",
     "After the change take the old key's record out.",
     f"{_TLSA}\n{S_CLIENT}",
     "RFC 7671 §8.1",
@@ -313,7 +312,7 @@ STS_HOST_NOT_COVERED = Entry(
 STS_PATTERN_UNUSED = Entry(
     "sts.pattern_unused",
     "The policy names a host the domain does not have",
-    "Harmless until somebody else gets that name.",
+    "It does no harm until somebody else gets that name.",
     "Take the mx line out of the policy and change the record's id.",
     f"{_STS_POLICY}\n{_MX}",
     "RFC 8461 §4.1",

@@ -4,13 +4,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from probes.catalogue import mailboxes
+from probes.catalogue.parties import MAILBOX
 from probes.net import Net
 from probes.net.imap import ImapSession
+from probes.net.imap_dialogue import Refused
 from probes.options import option
-from probes.records.imap.responses import Condition, Quota
+from probes.records.imap.responses import Quota
 from probes.result import Aspect, Finding, Phase, Status, one_line
 from probes.sessions.connecting import address_unusable, first_that_connects, host_addresses
-from probes.sessions.imap import ImapServer, handshake, log_in, step
+from probes.sessions.imap import ImapServer, enter, handshake, step
+from probes.sessions.tls_way import greeting_of
 from probes.trace import Trace
 
 NEARLY_FULL = 0.9
@@ -33,6 +36,7 @@ def host(target: MailboxTarget) -> str:
 
 async def probe(net: Net, target: MailboxTarget, trace: Trace) -> None:
     """Connect, secure, greet, log in, open, search for the day's messages, ask for the quota."""
+    trace.party = MAILBOX
     addresses = await host_addresses(net, target.host, trace)
     async with await _connect(net, target, addresses, trace) as session:
         await _introduce(net, target, session, trace)
@@ -47,13 +51,26 @@ async def probe(net: Net, target: MailboxTarget, trace: Trace) -> None:
             async with step(Phase.SEARCH, target.timeout):
                 found = await session.uid_search(since)
         trace.facts["mailbox.messages_today"] = len(found)
-        async with step(Phase.SEARCH, target.timeout):
-            quotas = await session.quota(target.folder)
+        quotas = await _quotas(session, target)
         trace.facts.note(dict(_quota_facts(quotas)))
         trace.findings.extend(_quota_findings(target, quotas))
         with trace.phase(Phase.QUIT):
             async with step(Phase.QUIT, target.timeout):
                 await session.logout()
+        trace.findings.extend(
+            mailboxes.ODD_ANSWER.found(Status.NOTICE, target.host, one_line(remark))
+            for remark in session.remarks
+        )
+
+
+async def _quotas(session: ImapSession, target: MailboxTarget) -> Sequence[Quota]:
+    """The quotas; a server that offers them and refuses to tell them is remarked."""
+    try:
+        async with step(Phase.SEARCH, target.timeout):
+            return await session.quota(target.folder)
+    except Refused as refused:
+        session.remark(refused.detail)
+        return ()
 
 
 async def _connect(
@@ -80,7 +97,7 @@ async def _connect(
 async def _introduce(net: Net, target: MailboxTarget, session: ImapSession, trace: Trace) -> None:
     if target.tls == "implicit":
         await _secure(net, target, session, trace)
-    with trace.phase(Phase.GREETING):
+    with greeting_of(target.tls, target.port, trace):
         async with step(Phase.GREETING, target.timeout):
             greeting = await session.greeting()
     if target.tls == "starttls":
@@ -88,10 +105,9 @@ async def _introduce(net: Net, target: MailboxTarget, session: ImapSession, trac
             async with step(Phase.STARTTLS, target.timeout):
                 await session.starttls()
         await _secure(net, target, session, trace)
-    if greeting.condition is not Condition.PREAUTH:
-        with trace.phase(Phase.AUTH):
-            async with step(Phase.AUTH, target.timeout):
-                await log_in(target, session)
+    with trace.phase(Phase.AUTH):
+        async with step(Phase.AUTH, target.timeout):
+            await enter(target, session, greeting)
     trace.facts["imap.capabilities"] = tuple(sorted(await session.known_capabilities()))
 
 
@@ -102,6 +118,9 @@ async def _secure(net: Net, target: MailboxTarget, session: ImapSession, trace: 
     if facts is not None:
         trace.facts.note(facts.as_facts())
         trace.remember(Aspect.CERTIFICATE, target.host, facts.summary)
+        if facts.weaknesses:
+            weak = "; ".join(facts.weaknesses)
+            trace.findings.append(mailboxes.TLS_WEAK.found(Status.WARNING, target.host, weak))
         if not facts.trusted:
             detail = one_line(f"{facts.untrusted_reason}: {facts.detail}")
             trace.findings.append(

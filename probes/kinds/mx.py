@@ -17,7 +17,7 @@ from probes.mx.dialogue import (
     refusal_findings,
     slowness,
 )
-from probes.mx.recipients import Question, ask_recipients
+from probes.mx.recipients import Question, ask_recipients, deferral
 from probes.mx.records import (
     host_findings,
     record_findings,
@@ -222,6 +222,7 @@ def _judge(trace: Trace, by_preference: list[str]) -> None:
     parts = trace.parts
     trace.findings.extend(inconsistent_starttls(parts))
     trace.findings.extend(differing_certificates(parts))
+    trace.findings.extend(deferral(parts))
     failed = [(part, part.failure) for part in parts if part.failure is not None]
     if len(failed) == len(parts):
         raise _most_telling(failed, by_preference)

@@ -1,6 +1,5 @@
 """Kind `nameservers`: does every authoritative server say the same, over UDP and over TCP?"""
 
-import asyncio
 import errno
 import os
 from collections import defaultdict
@@ -14,16 +13,23 @@ from probes.clock import Clock
 from probes.lookups.dnssec import settled
 from probes.net import Net
 from probes.net.dns_answer import Answer, DnsStatus, ServerAddress
+from probes.net.errors import NetError
 from probes.net.resolver import Resolver
 from probes.options import Count, Domain, Port, option
 from probes.records.mx import MxRecord
 from probes.records.subject import Subject
 from probes.result import Aspect, Owner, Phase, ProbeFailure, Reason, Status
-from probes.tasks import TaskSet
+from probes.tasks import together
 from probes.trace import MAX_PARTS, Trace
 
 MAX_LABELS = 16
 """Names that are asked on the way up to the zone."""
+
+MAX_NAMES = 64
+"""Names of name servers of one zone that are looked up."""
+
+MAX_AT_ONCE = 32
+"""Addresses of name servers that are asked at the same time."""
 
 MAX_TLSA_HOSTS = 4
 """Limit of MX hosts within the zone for the comparison of TLSA records."""
@@ -73,24 +79,33 @@ async def probe(net: Net, target: NameserversTarget, trace: Trace) -> None:
     with trace.phase(Phase.DNS_ADDRESS):
         zone, names, lifetime = await _find_zone(resolver, target.domain, trace)
         trace.remember(Aspect.NAMESERVERS, zone, ", ".join(names), lifetime)
-        addresses = await asyncio.gather(*(resolver.addresses(name) for name in names))
+        known = names[:MAX_NAMES]
+        addresses = await together(resolver.addresses, known)
     trace.facts["nameservers.zone"] = zone
     trace.facts["nameservers.names"] = names
-    servers = list(_servers(names, addresses, trace))
+    servers = list(_servers(known, addresses, trace))
     most = min(target.max_servers, MAX_PARTS)
-    if len(servers) > most:
-        evidence = f"{len(servers) - most} addresses were not asked"
-        trace.findings.append(nameservers.LEFT_OUT.found(Status.INFO, zone, evidence))
+    _note_left_out(zone, len(names) - len(known), len(servers) - most, trace)
     questions = await _questions(resolver, target.domain, zone)
-    async with TaskSet() as group:
-        tasks = [
-            group.start(_ask(resolver, name, address, target.dns_port, questions, trace))
-            for name, address in servers[:most]
-        ]
-    said = [task.result() for task in tasks]
+
+    async def ask(server: tuple[str, str]) -> _Said:
+        return await _ask(net, *server, target.dns_port, questions, trace)
+
+    said = await together(ask, servers[:most], MAX_AT_ONCE)
     _compare([one for one in said if one.answers], questions, zone, trace)
     if not any(one.answers for one in said):
         raise _nobody(zone, trace)
+
+
+def _note_left_out(zone: str, names: int, addresses: int, trace: Trace) -> None:
+    """Add a finding if there are names or addresses beyond what one run looks at."""
+    left_out = [
+        *([f"{names} names were not looked up"] if names > 0 else ()),
+        *([f"{addresses} addresses were not asked"] if addresses > 0 else ()),
+    ]
+    if left_out:
+        evidence = ", ".join(left_out)
+        trace.findings.append(nameservers.LEFT_OUT.found(Status.INFO, zone, evidence))
 
 
 async def _find_zone(
@@ -144,7 +159,7 @@ async def _questions(resolver: Resolver, domain: str, zone: str) -> tuple[_Quest
 
 
 async def _ask(
-    resolver: Resolver,
+    net: Net,
     name: str,
     address: str,
     port: int,
@@ -153,12 +168,16 @@ async def _ask(
 ) -> _Said:
     """Every question over UDP, the first over TCP too; the part fails where nothing is of use."""
     said = _Said(Subject.place(name, address))
-    server = (address, port)
+    server, resolver = (address, port), net.resolver
     with trace.part(name, address) as part, part.phase(Phase.EVALUATE, Owner.NETWORK):
         first, *rest = questions
+        _require_elsewhere(net, name, address, said.subject, trace)
         soa, part.facts["dns.udp_seconds"] = await _asked(resolver, server, first, part.clock)
         _require_authority(soa, said.subject, trace)
         said.answers[first] = soa
+        if not soa.edns:
+            evidence = "it answers a query with EDNS without it, or not before it is left out"
+            trace.findings.append(nameservers.NO_EDNS.found(Status.NOTICE, said.subject, evidence))
         tcp, part.facts["dns.tcp_seconds"] = await _timed(
             resolver.ask(server, first.name, first.rdtype, recursive=False, over_tcp=True),
             part.clock,
@@ -179,6 +198,17 @@ async def _ask(
                     nameservers.UNREACHABLE.found(Status.WARNING, said.subject, evidence)
                 )
     return said
+
+
+def _require_elsewhere(net: Net, name: str, address: str, subject: Subject, trace: Trace) -> None:
+    """Raise ProbeFailure, and add a finding, for an address that is no other machine's."""
+    try:
+        net.dialer.require_elsewhere(address, name)
+    except NetError as error:
+        trace.findings.append(
+            nameservers.SPECIAL_ADDRESS.found(Status.WARNING, subject, error.detail)
+        )
+        raise
 
 
 async def _asked(
@@ -221,6 +251,7 @@ _OUR_ERRORS = frozenset(
     for code in (
         *(errno.ENETUNREACH, errno.ENETDOWN, errno.EAFNOSUPPORT),
         *(errno.EADDRNOTAVAIL, errno.EACCES, errno.EPERM),
+        *(errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM),
     )
 )
 """System error texts for queries that never left this machine, for example without IPv6."""

@@ -1,8 +1,8 @@
 """The hosts that take a domain's mail, and their addresses."""
 
-import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 
 from probes.lookups.dnssec import addresses_of, settled
 from probes.net.dns_answer import Answer, DnsStatus, merged
@@ -10,6 +10,7 @@ from probes.net.errors import NetError
 from probes.net.resolver import Resolver
 from probes.records.mx import MxRecord, hosts_of, is_null_mx
 from probes.result import Reason
+from probes.tasks import together
 
 _ABSENCE = frozenset({DnsStatus.ANSWERED, DnsStatus.NO_DATA, DnsStatus.NXDOMAIN})
 
@@ -70,11 +71,11 @@ def hosts_in(answer: Answer[MxRecord], domain: str) -> MxHosts:
 
 
 async def find_addresses(resolver: Resolver, hosts: Iterable[MxRecord]) -> tuple[MxHost, ...]:
-    """Look up every host's addresses in parallel; no outcome raises."""
+    """Look up every host's addresses, side by side within bounds; no answer raises."""
     records = tuple(hosts)
     if len(records) == 1:  # the usual case: no task is needed
         return (await _find_address(resolver, records[0]),)
-    return tuple(await asyncio.gather(*(_find_address(resolver, record) for record in records)))
+    return await together(partial(_find_address, resolver), records)
 
 
 async def _find_address(resolver: Resolver, record: MxRecord) -> MxHost:

@@ -94,6 +94,15 @@ class Following:
     """
 
     folders: frozenset[str]
+    has_junk: bool = True
+    """False where no folder is known into which the server puts what it takes for junk."""
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """An oddity of the server that limits a watch and does not stop it; may be reported again."""
+
+    text: str
 
 
 def message_of(sighting: Sighting) -> Message:
@@ -117,7 +126,7 @@ class Content:
     category: str | None = None
 
 
-News = Following | Look | Sighting | Cursor | Content
+News = Following | Look | Sighting | Cursor | Content | Remark
 Report = Callable[[News], Awaitable[None]]
 """Callback for the reports of a watch. A Cursor is reported after the sightings it covers. So a
 caller that stores each report before returning never skips a message. Contents come beside all

@@ -9,7 +9,7 @@ from probes.catalogue import mx, tls_policies
 from probes.lookups.mx_hosts import MxHost
 from probes.net.dns_answer import Answer, DnsStatus
 from probes.records.mx import MxRecord
-from probes.records.special_addresses import special_use
+from probes.records.special_addresses import danger_of, special_use
 from probes.records.subject import Subject
 from probes.result import NOTHING, Aspect, Finding, Status, one_line
 from probes.trace import Trace
@@ -96,6 +96,8 @@ def special_findings(where: Subject, address: str, *, is_reached: bool) -> Itera
     if use is not None:
         status = Status.NOTICE if is_reached else Status.WARNING
         evidence = f"{address} is reserved: {use}; nobody on the Internet reaches a host there"
+        if not is_reached and danger_of(address) is not None:
+            evidence = f"the MX host points to {address} ({use}); senders cannot deliver there"
         yield mx.HOST_SPECIAL_ADDRESS.found(status, where, evidence)
 
 

@@ -25,7 +25,7 @@ from probes.result import (
     one_line,
 )
 from probes.sessions.connecting import source_for
-from probes.sessions.submission import untrusted
+from probes.sessions.submission import untrusted, weak_session
 from probes.trace import Trace
 
 _STARTTLS = frozenset({Phase.STARTTLS, Phase.TLS})
@@ -72,6 +72,7 @@ async def mx_session(
     name = options.ehlo_name or net.ehlo_name
     where = Subject.place(host, address)
     with trace.phase(Phase.CONNECT):
+        net.dialer.require_elsewhere(address, host)
         session = await SmtpSession.connect(
             net.dialer,
             address,
@@ -96,6 +97,7 @@ async def mx_session(
                 facts = await session.handshake(net.trust.recording, host)
             trace.facts.note(facts.as_facts())
             trace.remember(Aspect.CERTIFICATE, str(where), facts.summary)
+            trace.findings.extend(weak_session(facts, where))
             if not facts.trusted:  # no sender that verifies nothing minds, others do: RFC 7435 §3
                 trace.findings.append(untrusted(facts, "starttls", Status.NOTICE, where))
             await _ehlo(session, name, trace)  # RFC 3207 §4.2

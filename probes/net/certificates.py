@@ -20,7 +20,8 @@ from cryptography.x509.verification import (
     VerificationError,
 )
 
-from probes.net.tls import AUTHORITIES, UNREADABLE
+from probes.net.tls import AUTHORITIES
+from probes.net.trust_files import UNREADABLE
 
 MAX_CHAIN = 16
 """Certificates of a chain that are read."""

@@ -1,6 +1,7 @@
 """One TCP connection to one address: no name resolution, no second address, no hidden timeout."""
 
 import asyncio
+import errno
 import ipaddress
 import socket
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from functools import lru_cache
 from typing import TypeVar
 
 from probes.net.errors import NetError, mapped
+from probes.records.special_addresses import Danger, danger_of, is_metadata_name
 from probes.result import Owner, Reason
 
 _BIND_ADDRESS_NO_PORT = 24  # Linux, ip(7); the socket module names it from 3.12 on only
@@ -20,17 +22,43 @@ Route = Callable[[str, int], tuple[str, int]]
 """Where to connect instead of (address, port): a NAT, a proxy, or a test's loopback ports."""
 
 
+_EFFECTS = {
+    Danger.LOOPBACK: "a sender that connects there reaches itself (`allow_loopback` permits it)",
+    Danger.LINK_LOCAL: "no other network reaches a host there",
+    Danger.METADATA: "machines of a cloud reach their own data there, and nobody else anything",
+    Danger.MULTICAST: "no connection to it is possible",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Dialer:
     """How connections leave this machine.
 
     `source_v4` and `source_v6` are the local addresses to use per family (None: the system
-    chooses); `route` redirects the connection without the caller seeing it.
+    chooses); `route` redirects the connection without the caller seeing it. `allow_loopback` lets
+    `require_elsewhere` pass this machine's own addresses.
     """
 
     source_v4: str | None = None
     source_v6: str | None = None
     route: Route | None = None
+    allow_loopback: bool = False
+
+    def require_elsewhere(self, address: str, host: str) -> None:
+        """Raise NetError for an address of `host` that a stranger's DNS may not send us to.
+
+        To be called before connecting to an address that the probed domain names itself. It is for
+        metadata services, the local link and, without `allow_loopback`, this machine.
+        """
+        danger = Danger.METADATA if is_metadata_name(host) else danger_of(address)
+        if danger is None or (danger is Danger.LOOPBACK and self.allow_loopback):
+            return
+        raise NetError(
+            Reason.UNREACHABLE,
+            f"{host} points to {address} ({danger}): {_EFFECTS[danger]}; it was not connected to",
+            owner=Owner.RECEIVER_DNS,
+            is_transient=False,
+        )
 
     async def connect(self, address: str, port: int, *, source: str | None = None) -> socket.socket:
         """A connected, non-blocking socket with TCP_NODELAY set; the caller owns it.
@@ -99,11 +127,20 @@ def _bind(sock: socket.socket, source: str, address: str) -> None:
         raise NetError(
             Reason.UNTESTABLE,
             f"the source address {source} is of another family than {address}",
-            owner=Owner.MONITOR,
+            owner=Owner.CONFIGURATION,
         )
     with suppress(OSError):  # Linux: the port is chosen at connect time, so it can be shared
         sock.setsockopt(socket.IPPROTO_IP, _BIND_ADDRESS_NO_PORT, 1)
-    sock.bind((source, 0))
+    try:
+        sock.bind((source, 0))
+    except OSError as error:
+        if error.errno != errno.EADDRNOTAVAIL:
+            raise
+        raise NetError(
+            Reason.UNTESTABLE,
+            f"the source address {source} is not an address of this machine",
+            owner=Owner.CONFIGURATION,
+        ) from error
 
 
 @lru_cache(maxsize=4096)

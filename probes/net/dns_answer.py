@@ -60,9 +60,11 @@ class Answer(Generic[RecordT_co]):
     `canonical_name` is the end of the CNAME chain. `ttl` (seconds) is the smallest of the chain,
     `negative_ttl` that of RFC 2308 §5; None where the answer carries none. `authenticated` is the
     server's AD flag, RFC 4035 §3.2.3; it can be trusted only as far as the way to that server.
-    `authoritative` is its AA flag. `server` is the one that decided the status, `tries` the number
-    of waits. `rcode` is None when no message was read. `note` is the extended error (RFC 8914), the
-    operating system's error or the fault in the message.
+    `authoritative` is its AA flag, `edns` is True if it carried an OPT record. `server` is the one
+    that decided the status, `tries` the number of waits. `rcode` is None when no message was read.
+    `note` is the extended error (RFC 8914), the operating system's error or the fault in the
+    message. `owner` is the party that failed, where a test of the resolver told; None: the status
+    tells.
     """
 
     name: str
@@ -76,20 +78,24 @@ class Answer(Generic[RecordT_co]):
     negative_ttl: int | None = None
     authenticated: bool = False
     authoritative: bool = False
+    edns: bool = False
     rcode: str | None = None
     note: str | None = None
+    owner: Owner | None = None
 
     def require(self, phase: Phase | None = None) -> Self:
         """This answer if it has records; raises its NetError, said to be of `phase`, if not."""
         if self.status is DnsStatus.ANSWERED:
             return self
         reason, owner = _BLAME[self.status]
-        raise NetError(reason, self.explain(), phase=phase, owner=owner)
+        raise NetError(reason, self.explain(), phase=phase, owner=self.owner or owner)
 
     @property
     def is_ours(self) -> bool:
         """True when our own resolver failed: nothing was learnt about the name."""
-        return self.status in _BLAME and _BLAME[self.status][1] is Owner.RESOLVER
+        if self.status not in _BLAME:
+            return False
+        return (self.owner or _BLAME[self.status][1]) is Owner.RESOLVER
 
     @property
     def lifetime(self) -> int | None:

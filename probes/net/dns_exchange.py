@@ -29,6 +29,17 @@ def query_message(
     return struct.pack("!HHHHHH", query_id, flags, 1, 0, 0, 1) + question + _OPT
 
 
+def without_edns(query: bytes, query_id: int) -> bytes:
+    """The same query under another id and as it was before EDNS: no OPT record."""
+    return struct.pack("!H", query_id) + query[2:10] + b"\0\0" + query[_HEADER_BYTES : _end(query)]
+
+
+def _end(query: bytes) -> int:
+    """Where the question of a query of ours ends."""
+    has_opt = query[11] == 1  # ARCOUNT
+    return len(query) - (len(_OPT) if has_opt else 0)
+
+
 def is_truncated(message: bytes) -> bool:
     """The TC flag: the rest of the answer is to be had over TCP."""
     return bool(message[2] & _TRUNCATED)
@@ -46,7 +57,7 @@ def is_answer_to(message: bytes, query: bytes) -> bool:
     questions = int.from_bytes(message[4:6], "big")
     if questions == 0:
         return message[3] & 0x0F in _RCODES_WITHOUT_QUESTION
-    end = len(query) - len(_OPT)
+    end = _end(query)
     name = slice(_HEADER_BYTES, end - 4)
     # RFC 4343 §3: names are compared without regard to case
     return (
@@ -67,7 +78,11 @@ async def ask_udp(
     loop = asyncio.get_running_loop()
     ear = _Ear(queries, loop.create_future())
     # RFC 5452 §9.2: a socket of its own gives every look-up a port of the kernel's choosing
-    with socket.socket(_family(server), socket.SOCK_DGRAM) as sock:
+    try:
+        sock = socket.socket(_family(server), socket.SOCK_DGRAM)
+    except OSError as error:  # no descriptor is left, or this family is not allowed here
+        return {}, error
+    with sock:
         sock.setblocking(False)
         try:
             sock.connect(server)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
+from probes.net import exhaustion
 from probes.result import Owner, ProbeFailure, Reason
 
 
@@ -92,9 +93,9 @@ ROWS = (
     Row(
         OSError,
         Reason.UNTESTABLE,
-        "this machine is out of resources",
+        exhaustion.WORDS,
         Owner.MONITOR,
-        _errno(errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM),
+        _errno(*exhaustion.ERRORS),
     ),
     # Their side, or the way there.
     Row(

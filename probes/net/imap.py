@@ -12,12 +12,13 @@ from typing import Self
 
 from probes.net.dial import Dialer
 from probes.net.errors import NetError
-from probes.net.imap_dialogue import Dialogue
+from probes.net.imap_dialogue import Dialogue, Refused
+from probes.net.imap_refusal import is_not_understood, says_no_such_folder, wants_id
 from probes.net.sasl import Mechanism
 from probes.net.tls import ClientContext, TlsFacts
 from probes.options import Secret
 from probes.records.imap.framing import MAX_LITERAL, SMALL_LITERAL
-from probes.records.imap.names import encode_name
+from probes.records.imap.names import octets_of
 from probes.records.imap.responses import (
     Condition,
     Continuation,
@@ -96,8 +97,17 @@ class ImapSession(Dialogue):
 
     async def id(self) -> Mapping[str, str]:
         """Exchange ID, RFC 2971: return the server's fields, empty where it does not send any."""
-        found = await self._collect(Identity, 'ID ("name" "mailcanary")')
+        said = 'ID ("name" "mailcanary")'
+        found = await self._collect(Identity, said)
         return found[-1].fields if found else {}
+
+    async def introduce(self, *, is_wanted: bool = False) -> None:
+        """Give our ID where the server offers that, or with `is_wanted`; a refusal is no harm."""
+        if is_wanted or "ID" in await self.known_capabilities():
+            try:
+                self.identity = await self.id()
+            except Refused as refused:
+                self.remark(refused.detail)
 
     async def starttls(self) -> None:
         """The command only; `handshake` must follow. Raises when plaintext follows the answer."""
@@ -129,8 +139,13 @@ class ImapSession(Dialogue):
             self._wire.write(segment + b"\r\n")
         self._logged_in(await self._status(command))
 
-    async def authenticate(self, mechanism: Mechanism, *, insecure: bool = False) -> None:
-        """AUTHENTICATE, RFC 3501 §6.2.2; `insecure` as in `login`."""
+    async def authenticate(
+        self, mechanism: Mechanism, *, insecure: bool = False, initial_response: bool = True
+    ) -> None:
+        """AUTHENTICATE, RFC 3501 §6.2.2; `insecure` as in `login`.
+
+        Without `initial_response` the server's `+` is waited for even where SASL-IR is offered.
+        """
         self._guard(insecure)
         offered = await self.known_capabilities()
         if f"AUTH={mechanism.name}" not in offered:
@@ -141,7 +156,8 @@ class ImapSession(Dialogue):
         self._wire.hide(initial.decode("ascii"))
         self._wire.hide(mechanism.secret.reveal())
         line = f"AUTHENTICATE {mechanism.name}".encode("ascii")
-        has_begun = "SASL-IR" in offered  # RFC 4959
+        may_begin = initial_response and mechanism.takes_initial
+        has_begun = may_begin and "SASL-IR" in offered  # RFC 4959
         self.capabilities = None
         command = self._send(line + b" " + (initial or b"=") if has_begun else line, "AUTHENTICATE")
         reply = await self._reply(command)
@@ -156,16 +172,27 @@ class ImapSession(Dialogue):
         """All folders; special uses are among the attributes where the server knows them."""
         offered = await self.known_capabilities()
         # RFC 6154 §5.2: RETURN needs LIST-EXTENDED, which IMAP4rev2 includes
-        extended = {"SPECIAL-USE", "LIST-EXTENDED"} <= offered or "IMAP4REV2" in offered
-        return await self._collect(Listed, 'LIST "" "*"' + " RETURN (SPECIAL-USE)" * extended)
+        if {"SPECIAL-USE", "LIST-EXTENDED"} <= offered or "IMAP4REV2" in offered:
+            with suppress(Refused):
+                return await self._collect(Listed, 'LIST "" "*" RETURN (SPECIAL-USE)')
+        elif "XLIST" in offered and "SPECIAL-USE" not in offered:  # what there was before RFC 6154
+            with suppress(Refused):
+                return await self._collect(Listed, 'XLIST "" "*"')
+        return await self._collect(Listed, 'LIST "" "*"')
 
     async def examine(self, name: str) -> Folder:
         """Open a folder for reading only: nothing in it changes, not even \\Recent."""
         return await self._open("EXAMINE", name)
 
     async def close_folder(self) -> None:
-        """Leave a folder that was opened for reading only; nothing is removed, RFC 3501 §6.4.2."""
-        await self._ask("CLOSE")
+        """Leave a folder that was opened for reading only; nothing is removed, RFC 3501 §6.4.2.
+
+        A server that refuses keeps it open: that is remarked.
+        """
+        try:
+            await self._ask("CLOSE")
+        except Refused as refused:
+            self.remark(refused.detail)
 
     async def notify(self, names: Collection[str]) -> None:
         """Ask the server to report mail that comes to these folders, RFC 5465 §3.1.
@@ -177,7 +204,7 @@ class ImapSession(Dialogue):
         if not names:
             raise ValueError("no folder to be told of")
         self._notified, self.changed_folders = frozenset(names), {}
-        listed = " ".join(quote(encode_name(name)) for name in names)
+        listed = " ".join(folder_name(name) for name in names)
         await self._ask(f"NOTIFY SET STATUS (mailboxes ({listed}) (MessageNew MessageExpunge))")
 
     async def select(self, name: str) -> Folder:
@@ -192,7 +219,7 @@ class ImapSession(Dialogue):
         if not any(word == "QUOTA" or word.startswith("QUOTA=") for word in offered):
             return ()
         # RFC 9208 §4.1.2
-        return await self._collect(Quota, f"GETQUOTAROOT {quote(encode_name(name))}")
+        return await self._collect(Quota, f"GETQUOTAROOT {folder_name(name)}")
 
     async def noop(self) -> None:
         """Send NOOP, so that the server can report news."""
@@ -269,6 +296,8 @@ class ImapSession(Dialogue):
         self._is_leaving = True
         try:
             await self._ask("LOGOUT")
+        except Refused as refused:
+            self.remark(refused.detail)
         except NetError as error:
             if error.reason is not Reason.CONNECTION_CLOSED:
                 raise
@@ -289,8 +318,14 @@ class ImapSession(Dialogue):
         await self.close()
 
     async def _open(self, verb: str, name: str) -> Folder:
-        self._forget_folder()
-        await self._ask(f"{verb} {quote(encode_name(name))}")
+        try:
+            await self._ask_to_open(verb, name)
+        except Refused as refused:
+            if not wants_id(refused.answer):
+                raise
+            # RFC 2971 forbids to make anything depend on ID: some servers do all the same
+            await self.introduce(is_wanted=True)
+            await self._ask_to_open(verb, name)
         if self.exists is None or self.uid_validity is None:
             # RFC 3501 §6.3.1: both are required; without UIDVALIDITY there are no lasting UIDs
             missing = "EXISTS" if self.exists is None else "UIDVALIDITY"
@@ -298,6 +333,25 @@ class ImapSession(Dialogue):
                 Reason.UNEXPECTED_REPLY, f"{self.name}: {verb} of {name!r} said no {missing}"
             )
         return Folder(name, self.uid_validity, self.uid_next, self.exists, self._is_read_only)
+
+    async def _ask_to_open(self, verb: str, name: str) -> None:
+        self._forget_folder()
+        try:
+            await self._ask(f"{verb} {folder_name(name)}")
+        except Refused as refused:
+            if refused.reason is Reason.REJECTED and refused.owner is None:
+                is_there = not wants_id(refused.answer) and await self._is_there(name, refused)
+                refused.owner = Owner.RECEIVER_MAILBOX if is_there else Owner.CONFIGURATION
+            raise
+
+    async def _is_there(self, name: str, refused: Refused) -> bool:
+        """True unless a folder that was not opened does not exist: its name is ours to mend."""
+        if says_no_such_folder(refused.answer) or name.upper() == "INBOX":
+            return not says_no_such_folder(refused.answer)  # RFC 3501 §5.1: there is an INBOX
+        with suppress(Refused):
+            listed = await self._collect(Listed, f'LIST "" {folder_name(name)}')
+            return any("\\noselect" not in folder.attributes for folder in listed)
+        return True
 
     def _guard(self, insecure: bool) -> None:  # noqa: FBT001 - handed through
         is_proven = self.tls is not None and self.tls.trusted
@@ -314,10 +368,11 @@ class ImapSession(Dialogue):
         if status.condition is not Condition.OK:
             raise self._login_refused(status)
 
-    def _login_refused(self, status: Status) -> ProbeFailure:
+    def _login_refused(self, status: Status) -> Refused:
         refusal = self._refused(status, "login")
-        if refusal.reason is Reason.REJECTED:
-            refusal.reason = Reason.AUTHENTICATION_FAILED
+        if refusal.reason is Reason.REJECTED and refusal.owner is not Owner.RECEIVER_MAILBOX:
+            is_judged = not is_not_understood(status)
+            refusal.reason = Reason.AUTHENTICATION_FAILED if is_judged else Reason.REJECTED
         return refusal
 
 
@@ -327,6 +382,20 @@ def quote(text: str) -> str:
         raise ValueError("not printable US-ASCII")
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
+
+
+def folder_name(name: str) -> str:
+    """Return the name as an argument of a command, one character for each octet.
+
+    Raises ProbeFailure for a name with a line end or a NUL in it, which no command can carry.
+    """
+    octets = octets_of(name)
+    if set(octets) & {0, 10, 13}:
+        raise ProbeFailure(
+            Reason.UNTESTABLE, f"no folder can be called {name!r}", owner=Owner.CONFIGURATION
+        )
+    escaped = octets.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
+    return f'"{escaped.decode("latin-1")}"'
 
 
 def uid_set(uids: Iterable[int]) -> str:

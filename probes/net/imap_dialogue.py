@@ -6,11 +6,12 @@ look. So no news is missed because it came at another time.
 """
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from typing import TypeVar
 
 from probes.net.errors import NetError
+from probes.net.imap_refusal import PASSING, owner_of_refusal
 from probes.net.imap_wire import Wire
 from probes.net.tls import TlsFacts
 from probes.records.imap.framing import SMALL_LITERAL
@@ -29,6 +30,7 @@ from probes.records.imap.responses import (
     Response,
     Search,
     Status,
+    Unread,
 )
 from probes.result import ProbeFailure, Reason
 
@@ -38,11 +40,14 @@ MAX_RESPONSES = 100_000
 MAX_COLLECTED = 24 * 1024 * 1024
 """Octets, roughly, that the answers to one command may take: the largest literal, and some."""
 
+MAX_UNREAD = 1_000
+"""Responses of one connection that cannot be read, before it is given up as no IMAP."""
+
+MAX_REMARKS = 20
+"""Oddities of a server that are kept for one connection."""
+
 IDLE_ANSWER = 10.0
 """Seconds a server may take for its `+` to IDLE and for its answer to DONE."""
-
-_PASSING = frozenset({"UNAVAILABLE", "INUSE", "SERVERBUG"})
-"""Response codes of RFC 5530 §3 that are about the server's present state, not the command."""
 
 _SHOWN = 200
 _OVERHEAD = 512  # octets that the smallest response takes when it is kept, generously
@@ -51,10 +56,26 @@ _NUMBER = 36  # a number and its place in a tuple
 _R = TypeVar("_R", Fetch, Identity, Quota, Listed, Search)
 
 
+_KEYWORDS: Mapping[type, frozenset[str]] = {
+    Fetch: frozenset({"FETCH"}),
+    Search: frozenset({"SEARCH", "ESEARCH"}),
+}
+"""Responses that the command which awaits them cannot do without."""
+
+
+class Refused(ProbeFailure):
+    """The server answered a command with NO or BAD: the connection goes on.
+
+    `answer` is its answer.
+    """
+
+    answer: Status | Continuation
+
+
 class Command:
     """A command on its way: its answers so far, and its waiting caller."""
 
-    __slots__ = ("collected", "found", "is_idle", "name", "replies", "tag", "wanted")
+    __slots__ = ("collected", "found", "is_idle", "missed", "name", "replies", "tag", "wanted")
 
     def __init__(self, tag: str, name: str, wanted: type | None) -> None:
         self.tag = tag
@@ -62,8 +83,16 @@ class Command:
         self.wanted = wanted
         self.is_idle = name == "IDLE"
         self.found: list[Response] = []
+        self.missed: Unread | None = None
         self.collected = 0
         self.replies: list[Status | Continuation] = []
+
+    def needs(self, unread: Unread) -> bool:
+        """True if this is what the command was given for: not the news of another message."""
+        if self.wanted is None or unread.name not in _KEYWORDS.get(self.wanted, ()):
+            return False
+        # RFC 3501 §6.4.8: what answers UID FETCH names the UID; news of flags need not
+        return self.wanted is not Fetch or b"UID " in unread.octets.upper()
 
 
 class Dialogue:
@@ -84,6 +113,11 @@ class Dialogue:
         """Grows whenever a message may have come or the folder became another one."""
         self.changed_folders: dict[str, FolderStatus] = {}
         """The latest unasked STATUS of every folder that NOTIFY was asked to tell of."""
+        self.identity: Mapping[str, str] = {}
+        """The server's ID, RFC 2971; empty until it sent one."""
+        self.remarks: list[str] = []
+        """The server's oddities that stopped nothing: each once, MAX_REMARKS at the most."""
+        self._unread_count = 0
         self.idle_answer = IDLE_ANSWER
         self._notified: frozenset[str] = frozenset()
         self._is_read_only = False
@@ -105,6 +139,12 @@ class Dialogue:
         """End the `idle` that is running; without one, nothing happens."""
         if self._nudge is not None and not self._nudge.done():
             self._nudge.set_result(None)
+
+    def remark(self, text: str) -> None:
+        """Note an oddity of the server, without our secrets."""
+        shown = self._wire.without_secrets(text)
+        if shown not in self.remarks and len(self.remarks) < MAX_REMARKS:
+            self.remarks.append(shown)
 
     # Commands
 
@@ -145,7 +185,7 @@ class Dialogue:
     ) -> Command:
         words = line.split(" ", 2)
         name = " ".join(words[:2]) if words[0] == "UID" else words[0]
-        command = self._send(line.encode("ascii"), name, wanted)
+        command = self._send(line.encode("latin-1"), name, wanted)
         status = await self._status(command)
         self._wire.framer.max_literal = SMALL_LITERAL
         if status.code is None or status.code.name not in tolerated:
@@ -155,18 +195,26 @@ class Dialogue:
     async def _collect(self, wanted: type[_R], line: str) -> tuple[_R, ...]:
         # RFC 5530 §3: EXPUNGEISSUED answers for messages that are gone, the others were fetched
         command = await self._ask(line, wanted, tolerated=("EXPUNGEISSUED",))
+        if command.missed is not None:
+            missed = f"{command.missed.name} cannot be read: {command.missed.why}"
+            raise ProbeFailure(
+                Reason.MALFORMED_REPLY, self._wire.without_secrets(f"{self.name}: {missed}")
+            )
         return tuple(each for each in command.found if isinstance(each, wanted))
 
     def _require_ok(self, reply: Status | Continuation, name: str) -> None:
         if isinstance(reply, Continuation) or reply.condition is not Condition.OK:
             raise self._refused(reply, name)
 
-    def _refused(self, reply: Status | Continuation, name: str) -> ProbeFailure:
+    def _refused(self, reply: Status | Continuation, name: str) -> Refused:
         detail = f"{self.name}: {name} was answered {self._shown(reply)}"
-        if isinstance(reply, Continuation) or reply.condition is not Condition.NO:
-            return ProbeFailure(Reason.UNEXPECTED_REPLY, detail)
-        is_passing = reply.code is not None and reply.code.name in _PASSING
-        return ProbeFailure(Reason.DEFERRED if is_passing else Reason.REJECTED, detail)
+        code = reply.code.name if isinstance(reply, Status) and reply.code is not None else ""
+        reason = Reason.UNEXPECTED_REPLY
+        if isinstance(reply, Status) and reply.condition is Condition.NO:
+            reason = Reason.DEFERRED if code in PASSING else Reason.REJECTED
+        refused = Refused(reason, detail, owner=owner_of_refusal(reply))
+        refused.answer = reply
+        return refused
 
     def _forget_folder(self) -> None:
         self.exists = self.uid_validity = self.uid_next = None
@@ -206,8 +254,27 @@ class Dialogue:
             self.capabilities = response.names
         elif isinstance(response, FolderStatus):
             self._take_folder_status(response)
+        elif isinstance(response, Unread):
+            self._take_unread(response)
         if self._command is not None and self._command.wanted is type(response):
             self._keep(self._command, response)
+
+    def _take_unread(self, unread: Unread) -> None:
+        """Go on without it; it is a failure of the step that cannot do without it.
+
+        The greeting is needed by everybody, and a server of which nothing can be read is no IMAP
+        server.
+        """
+        self._unread_count += 1
+        if self._greeting is None or self._unread_count > MAX_UNREAD:
+            words = self._wire.without_secrets(f"{unread.why}: {unread.octets[:80]!r}")
+            self._wire.fail(NetError(Reason.MALFORMED_REPLY, f"{self.name}: {words}"))
+            return
+        command = self._command
+        if command is not None and command.needs(unread):
+            command.missed = command.missed or unread
+        elif self._unread_count == 1:
+            self.remark(f"a response cannot be read and is ignored: {unread.octets[:80]!r}")
 
     def _keep(self, command: Command, response: Response) -> None:
         command.found.append(response)

@@ -96,7 +96,10 @@ class Wire(Stream):
         try:
             return read_response(raw)
         except RecordError:
-            said = b" ".join(raw).decode("utf-8", "replace")
-            if self.without_secrets(said) != said:
+            if self._is_secret(b" ".join(raw)):
                 raise RecordError("not an IMAP response, but our password") from None
             raise
+
+    def _is_secret(self, octets: bytes) -> bool:
+        said = octets.decode("utf-8", "replace")
+        return self.without_secrets(said) != said

@@ -6,7 +6,7 @@ import struct
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -21,16 +21,28 @@ import dns.rdataclass
 import dns.rdatatype
 
 from probes.net.dns_answer import Answer, DnsStatus, ServerAddress, merged, most_telling
-from probes.net.dns_exchange import ask_tcp, ask_udp, is_answer_to, is_truncated, query_message
+from probes.net.dns_exchange import (
+    ask_tcp,
+    ask_udp,
+    is_answer_to,
+    is_truncated,
+    query_message,
+    without_edns,
+)
 from probes.net.dns_memory import AnswerMemory, rdata_of
+from probes.net.exhaustion import exhausted
+from probes.net.resolv_conf import nameservers
+from probes.net.resolver_check import ResolverCheck, is_ambiguous
 from probes.records import RecordError
 from probes.records.mx import MxRecord, by_preference
 
 MAX_RECORDS = 512
 """Records (all sections) above which an answer is `malformed` without being parsed."""
 
-_RESOLV_CONF_BYTES = 64 * 1024
 _NOTE_CHARACTERS = 300
+
+_WITHOUT_EDNS = frozenset({"FORMERR", "NOTIMP", "BADVERS"})
+"""RCODEs with which servers from before EDNS answer a query that has an OPT record."""
 
 _CONCLUSIVE = frozenset(
     {DnsStatus.ANSWERED, DnsStatus.NXDOMAIN, DnsStatus.NO_DATA, DnsStatus.DNSSEC_BOGUS}
@@ -62,6 +74,9 @@ class Resolver:
     servers: tuple[ServerAddress, ...]
     timeout: float = 2.0
     lifetime: float = 5.0
+    ignored: tuple[str, ...] = field(default=(), compare=False)
+    """Lines of the system's file that name no server, as they are."""
+    check: ResolverCheck = field(default_factory=ResolverCheck, repr=False, compare=False)
     _memory: AnswerMemory = field(default_factory=AnswerMemory, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -74,9 +89,11 @@ class Resolver:
     def from_system(cls, path: Path = Path("/etc/resolv.conf")) -> Self:
         """A resolver that asks the servers of resolv.conf(5), on port 53.
 
-        Only its `nameserver` lines are read. As there, no file or no line means 127.0.0.1.
+        Only its `nameserver` lines are read, and of these only the first MAX_SERVERS that have an
+        IP address and nothing else, as the C library does. No file or no such line means 127.0.0.1.
         """
-        return cls(tuple((address, 53) for address in _nameservers(path)))
+        servers, ignored = nameservers(path)
+        return cls(tuple((address, 53) for address in servers), ignored=ignored)
 
     async def mx(self, domain: str) -> Answer[MxRecord]:
         """The MX records, lowest preference first; equals in the order of the answer."""
@@ -115,8 +132,22 @@ class Resolver:
         answers = await self._try(questions, self.servers[0], until)
         if not all(answer.status in _CONCLUSIVE for answer in answers):
             each = zip(questions, answers, strict=True)
-            answers = await asyncio.gather(*(self._go_on(*one, until) for one in each))
+            more = asyncio.gather(*(self._go_on(*one, until) for one in each))
+            if not any(map(is_ambiguous, answers)):
+                return await more
+            begin = (asyncio.get_running_loop().time() + until) / 2
+            answers = await self.check.blamed(more, partial(self._ask_all, until), begin, until)
         return answers
+
+    async def _ask_all(self, until: float, name: str, rdtype: str) -> list[DnsStatus]:
+        """Ask one server after the other until one answers; return how each ended."""
+        heard: list[DnsStatus] = []
+        for server in self.servers:
+            (answer,) = await self._try([_question(name, rdtype)], server, until)
+            heard.append(answer.status)
+            if answer.status is DnsStatus.ANSWERED:
+                break
+        return heard
 
     async def _go_on(self, question: "_Question", answer: Answer[Any], until: float) -> Answer[Any]:
         """Return the final answer to a question after the first server gave this `answer`."""
@@ -159,21 +190,47 @@ class Resolver:
             recursive=recursive,
             check_disabled=check_disabled,
         )
-        until = asyncio.get_running_loop().time() + 2 * self.timeout
+        loop = asyncio.get_running_loop()
+        until = loop.time() + 2 * self.timeout
+        answer = await self._asked(question, server, query, until, over_tcp=over_tcp)
+        if answer.rcode in _WITHOUT_EDNS:
+            plain = without_edns(query, secrets.randbits(16))
+            until = loop.time() + 2 * self.timeout
+            answer = await self._asked(question, server, plain, until, over_tcp=over_tcp)
+        return answer
+
+    async def _asked(
+        self,
+        question: "_Question",
+        server: ServerAddress,
+        query: bytes,
+        until: float,
+        *,
+        over_tcp: bool = False,
+    ) -> Answer[Any]:
         if over_tcp:
             heard = await self._over_tcp(question, server, query, until)
         else:
             (heard,) = await self._exchange([question], server, [query], until)
-        return heard if isinstance(heard, Answer) else _read(question, server, heard)
+        return self._understood(question, server, heard)
 
     async def _try(
         self, questions: Sequence["_Question"], server: ServerAddress, until: float
     ) -> Sequence[Answer[Any]]:
-        """One server: UDP, then TCP where the answer did not fit."""
+        """One server: UDP, then TCP where the answer did not fit.
+
+        RFC 6891 §6.2.2: a server that does not know EDNS is asked again without it.
+        """
         queries = [query_message(secrets.randbits(16), question.wire) for question in questions]
         heard = await self._exchange(questions, server, queries, until)
-        each = zip(questions, heard, strict=True)
-        return [self._understood(question, server, message) for question, message in each]
+        answers: list[Answer[Any]] = []
+        for question, query, message in zip(questions, queries, heard, strict=True):
+            answer = self._understood(question, server, message)
+            if answer.rcode in _WITHOUT_EDNS:
+                plain = without_edns(query, secrets.randbits(16))
+                answer = await self._asked(question, server, plain, until)
+            answers.append(answer)
+        return answers
 
     def _understood(
         self, question: "_Question", server: ServerAddress, message: "_Heard"
@@ -226,7 +283,13 @@ class Resolver:
 
 
 def _why(error: OSError) -> tuple[DnsStatus, str | None]:
-    """Return the status and note for an exchange that raised `error`."""
+    """Return the status and note for an exchange that raised `error`.
+
+    Raises ProbeFailure where this machine is out of resources: nobody was asked.
+    """
+    failure = exhausted(error)
+    if failure is not None:
+        raise failure from error
     if isinstance(error, TimeoutError):
         return DnsStatus.TIMEOUT, None
     return DnsStatus.UNREACHABLE, error.strerror or str(error)
@@ -336,6 +399,7 @@ def _resolved(
         negative_ttl=_negative_ttl(message) if rrset is None else None,
         authenticated=bool(message.flags & dns.flags.AD),
         authoritative=bool(message.flags & dns.flags.AA),
+        edns=message.edns >= 0,
         rcode=dns.rcode.to_text(message.rcode()),
         note=_extended_errors(message) or None,
     )
@@ -381,14 +445,3 @@ _RECORD_READERS: Mapping[int, Callable[[Any], Any]] = {
     dns.rdatatype.MX: lambda record: MxRecord(record.preference, _host(record.exchange)),
     dns.rdatatype.TXT: lambda record: b"".join(record.strings),
 }
-
-
-def _nameservers(path: Path) -> tuple[str, ...]:
-    try:
-        with path.open("rb") as file:
-            text = file.read(_RESOLV_CONF_BYTES).decode("utf-8", "replace")
-    except FileNotFoundError:
-        text = ""
-    fields = [line.split() for line in text.splitlines()]
-    named = [words[1] for words in fields if len(words) > 1 and words[0] == "nameserver"]
-    return tuple(named) or ("127.0.0.1",)

@@ -18,6 +18,10 @@ class Mechanism(Protocol):
     def secret(self) -> Secret:
         """The text to hide when the server repeats it."""
 
+    @property
+    def takes_initial(self) -> bool:
+        """True if the first response may come with the command."""
+
     def initial(self) -> bytes:
         """The first response; for a mechanism that begins with the server's challenge, raises."""
 
@@ -42,6 +46,11 @@ class Plain:
         """The password."""
         return self.password
 
+    @property
+    def takes_initial(self) -> bool:
+        """True: RFC 4616 §2."""
+        return True
+
     def initial(self) -> bytes:
         """The only message. Raises ProbeFailure for a NUL in either part."""
         require_sendable(self.username, self.password)
@@ -50,6 +59,38 @@ class Plain:
     def respond(self, challenge: bytes) -> bytes:  # noqa: ARG002 - PLAIN has nothing more to say
         """Nothing: a server that still asks will say why it refuses."""
         return b""
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """LOGIN, never standardised: the server asks for the user name, then for the password."""
+
+    username: str
+    password: Secret
+
+    @property
+    def name(self) -> str:
+        """The name by which it is offered."""
+        return "LOGIN"
+
+    @property
+    def secret(self) -> Secret:
+        """The password."""
+        return self.password
+
+    @property
+    def takes_initial(self) -> bool:
+        """False: servers differ in whether a first response may come with the command."""
+        return False
+
+    def initial(self) -> bytes:
+        """The answer to the first question. Raises ProbeFailure for a NUL in either part."""
+        require_sendable(self.username, self.password)
+        return self.username.encode()
+
+    def respond(self, challenge: bytes) -> bytes:  # noqa: ARG002 - questions differ in words only
+        """The answer to the second question."""
+        return self.password.reveal().encode()
 
 
 def require_sendable(username: str, password: Secret) -> None:

@@ -150,7 +150,12 @@ class SmtpSession:
                 Reason.UNTESTABLE, f"a password is not sent {what}", owner=Owner.CONFIGURATION
             )
         offered = self.offer.auth_mechanisms if self.offer is not None else ()
-        return await authenticate(self._auth_step, offered, username, password)
+        return await authenticate(
+            self._auth_step, offered, username, password, self._note_mechanism
+        )
+
+    def _note_mechanism(self, mechanism: str, reply: Reply) -> None:
+        self._note(smtp.MECHANISM_REFUSED, f"AUTH {mechanism}: {reply}")
 
     async def mail(
         self,
@@ -286,6 +291,8 @@ class SmtpSession:
         reply = self._wire.reply
         if reply is None:
             raise RuntimeError("no reply has been read")
+        if skipped := self._wire.take_skipped():
+            self._note(smtp.UNSOLICITED_REPLY, repr(skipped[:200]))
         if self._on_line is not None:
             for line in _reply_lines(phase, reply):
                 self._tell(f"S: {line}")

@@ -13,6 +13,10 @@ from probes.result import Owner, ProbeFailure, Reason
 MAX_STRAY = 4096
 """Octets kept of a server's unsolicited data."""
 
+PATIENCE = 2.0
+"""Seconds that a server may take for its reply after a line that is none. Without one it speaks no
+SMTP, and nobody has to wait for it any longer."""
+
 LINGER = 2.0
 """Seconds a session that has said QUIT waits, in the background, for the server to answer it."""
 
@@ -40,6 +44,9 @@ class SmtpWire(Stream):
         self._is_mid_stray = False
         self._is_leaving = False
         self._linger: asyncio.TimerHandle | None = None
+        self._impatience: asyncio.TimerHandle | None = None
+        self.skipped = bytearray()
+        """The lines before the newest replies that are no replies, until the session takes them."""
 
     # -- what the event loop calls
 
@@ -59,15 +66,31 @@ class SmtpWire(Stream):
         try:
             reply = self._assembler.feed(data)
         except RecordError as error:
-            self._end(ProbeFailure(Reason.MALFORMED_REPLY, str(error), owner=Owner.RECEIVER_MX))
-            self.abort()
+            self._give_up(str(error))
             return
         if reply is not None:
+            self._take_skipped()
             self.answered()
             self._outcome = reply
             self._notify()
             if self._assembler.rest:
                 self._keep_stray(self._assembler.rest)
+        elif self._assembler.skipped.strip() and self._impatience is None:
+            shown = self._assembler.skipped.strip()[:80]
+            words = f"not an SMTP reply line: {shown!r}"
+            self._impatience = self.loop.call_later(PATIENCE, self._give_up, words)
+
+    def _take_skipped(self) -> None:
+        self.skipped += self._assembler.skipped
+        self._assembler.skipped = b""
+        if self._impatience is not None:
+            self._impatience.cancel()
+            self._impatience = None
+
+    def _give_up(self, words: str) -> None:
+        """End a dialogue in which no reply can come any more."""
+        self._end(ProbeFailure(Reason.MALFORMED_REPLY, words, owner=Owner.RECEIVER_MX))
+        self.abort()
 
     def eof_received(self) -> bool:
         """Called by the event loop: nothing more will come."""
@@ -78,8 +101,9 @@ class SmtpWire(Stream):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Called by the event loop once, at the end."""
-        if self._linger is not None:
-            self._linger.cancel()
+        for timer in (self._linger, self._impatience):
+            if timer is not None:
+                timer.cancel()
         super().connection_lost(exc)
 
     # -- what Stream asks
@@ -141,6 +165,12 @@ class SmtpWire(Stream):
             raise outcome
         self.reply = outcome
         return outcome
+
+    def take_skipped(self) -> bytes:
+        """Return the lines that stood before replies and are none, since the last call."""
+        fresh = bytes(self.skipped)
+        self.skipped.clear()
+        return fresh
 
     def take_stray(self) -> bytes:
         """Return the kept octets that came unasked since the last call."""

@@ -7,22 +7,17 @@ have been refused can be shown with the reason.
 
 import asyncio
 import hashlib
-import re
 import ssl
-import warnings
 from _ssl import ENCODING_DER
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.verification import (
     Criticality,
     ExtensionPolicy,
@@ -33,13 +28,9 @@ from cryptography.x509.verification import (
 )
 
 from probes.clock import SYSTEM_CLOCK, Clock
-from probes.result import Owner, ProbeFailure, Reason
-
-UNREADABLE = (
-    *(ValueError, UnsupportedAlgorithm, x509.DuplicateExtension),
-    *(x509.InvalidVersion, x509.UnsupportedGeneralNameType),
-)
-"""The errors that the library raises for a certificate that it cannot read, now or later."""
+from probes.net.tls_strength import SessionObserver, weaknesses
+from probes.net.trust_files import UNREADABLE, load_certificate, read_anchors, unusable_file
+from probes.result import ProbeFailure, Reason
 
 HANDSHAKE_TIMEOUT = 86_400.0
 """Seconds; the event loop insists on a bound of its own, the caller's deadline is the real one."""
@@ -47,7 +38,6 @@ HANDSHAKE_TIMEOUT = 86_400.0
 SHUTDOWN_TIMEOUT = 1.0
 """Seconds a closed TLS connection waits for the peer's close_notify before it is dropped."""
 
-_PEM = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 _MAX_CHAIN = 16
 _MAX_REMEMBERED = 4096
 """Chains, mostly of some 5 kB: those of as many hosts as one process may visit on schedule."""
@@ -82,6 +72,8 @@ class TlsFacts:
     trusted: bool
     untrusted_reason: Reason | None
     detail: str
+    weaknesses: tuple[str, ...] = ()
+    """What is weak about the session, in words, apart from the certificate."""
 
     @property
     def fingerprint(self) -> str | None:
@@ -107,6 +99,7 @@ class TlsFacts:
             "tls.issuer": self.issuer,
             "tls.trusted": self.trusted,
             "tls.untrusted_reason": self.untrusted_reason,
+            "tls.weaknesses": self.weaknesses,
         }
 
 
@@ -175,7 +168,7 @@ class TrustStore:
         self._clock = clock
         self._chains: OrderedDict[tuple[bytes, ...], _Chain] = OrderedDict()
         self._others: OrderedDict[tuple[str, int], TrustStore] = OrderedDict()
-        self._anchors = _read_anchors(ca_file)
+        self._anchors = read_anchors(ca_file)
         self._store = Store(list(self._anchors.values())) if self._anchors else None
         self.verifying = self._verifying(ca_file)
         self.recording = self._recording()
@@ -187,7 +180,7 @@ class TrustStore:
         try:
             key = (ca_file, Path(ca_file).stat().st_mtime_ns)
         except OSError as error:
-            raise _unusable(ca_file, error) from error
+            raise unusable_file(ca_file, error) from error
         if key not in self._others:
             self._others[key] = TrustStore(ca_file, self._clock)
             if len(self._others) > _MAX_STORES:
@@ -203,7 +196,8 @@ class TrustStore:
         cipher, *_ = ssl_object.cipher() or ("",)
         version = ssl_object.version() or ""
         is_proven = ssl_object.context.verify_mode is ssl.CERT_REQUIRED
-        return known.facts(server_name, version, cipher, is_proven=is_proven)
+        facts = known.facts(server_name, version, cipher, is_proven=is_proven)
+        return replace(facts, weaknesses=weak) if (weak := weaknesses(ssl_object)) else facts
 
     def verify(self, chain: tuple[bytes, ...], server_name: str) -> TlsFacts:
         """Judge a chain (DER, leaf first) now; version and cipher are left empty. Never raises."""
@@ -224,7 +218,7 @@ class TrustStore:
 
     def _read(self, chain: tuple[bytes, ...], now: datetime) -> _Chain:
         try:
-            certificates = [_load(der) for der in chain[:_MAX_CHAIN]]
+            certificates = [load_certificate(der) for der in chain[:_MAX_CHAIN]]
             leaf = certificates[0]
             names = _names(leaf)
             problems = tuple(self._problems(certificates, now))
@@ -289,7 +283,7 @@ class TrustStore:
         try:
             context.load_verify_locations(ca_file)
         except (OSError, ssl.SSLError) as error:
-            raise _unusable(ca_file, error) from error
+            raise unusable_file(ca_file, error) from error
         return context
 
     def _recording(self) -> ClientContext:
@@ -299,7 +293,9 @@ class TrustStore:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
         context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
-        context.set_ciphers("DEFAULT:@SECLEVEL=0")
+        # all that OpenSSL still has; ciphers without a certificate or without encryption never
+        context.set_ciphers("DEFAULT:ALL:!aNULL:!eNULL:@SECLEVEL=0")
+        SessionObserver().watch(context)
         return context
 
 
@@ -397,48 +393,3 @@ def _unreadable(chain: tuple[bytes, ...], now: datetime, error: Exception) -> _C
     detail = f"the certificate cannot be read ({error})" if chain else "no certificate was sent"
     problems = ((Reason.VALIDATION_FAILURE, detail),)
     return _Chain(chain, None, None, (), "", problems, now, now + _REMEMBERED_FOR)
-
-
-def _read_anchors(ca_file: str | None) -> dict[bytes, x509.Certificate]:
-    """Trusted certificates by their DER; the system's where `ca_file` is None."""
-    anchors: dict[bytes, x509.Certificate] = {}
-    for path in [Path(ca_file)] if ca_file is not None else _system_files():
-        try:
-            found = dict(_read_bundle(path.read_bytes()))
-        except (OSError, ValueError) as error:
-            if ca_file is not None:
-                raise _unusable(ca_file, error) from error
-            continue
-        anchors.update(found)
-    return anchors
-
-
-def _read_bundle(pem: bytes) -> Iterator[tuple[bytes, x509.Certificate]]:
-    """The certificates of a PEM file with their DER; ValueError when there is not one."""
-    blocks = _PEM.findall(pem)
-    if not blocks:
-        raise ValueError("it holds no certificate")
-    for block in blocks:
-        der = ssl.PEM_cert_to_DER_cert(block.decode("ascii"))
-        with suppress(*UNREADABLE):  # one that cannot be read is one that is not trusted
-            yield der, _load(der)
-
-
-def _load(der: bytes) -> x509.Certificate:
-    """Read a certificate; one that only bends RFC 5280 (a serial number of 0) is no warning."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", CryptographyDeprecationWarning)
-        return x509.load_der_x509_certificate(der)
-
-
-def _system_files() -> list[Path]:
-    """The files in which OpenSSL looks for authorities: one bundle, else a directory of them."""
-    paths = ssl.get_default_verify_paths()
-    if paths.cafile:
-        return [Path(paths.cafile)]
-    return sorted(Path(paths.capath).glob("*.0")) if paths.capath else []
-
-
-def _unusable(ca_file: str, error: Exception) -> ProbeFailure:
-    why = getattr(error, "strerror", None) or error
-    return ProbeFailure(Reason.UNTESTABLE, f"CA file {ca_file}: {why}", owner=Owner.CONFIGURATION)

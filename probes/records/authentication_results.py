@@ -9,7 +9,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
 
-from probes.records.header_words import Item, Kind, header_items, header_text, unquoted
+from probes.records.header_words import (
+    Item,
+    Kind,
+    decoded_text,
+    header_items,
+    header_text,
+    unquoted,
+)
 
 MAX_RESULTS = 200
 """Results of one field that are read; the words of the others are in `unparsed`."""
@@ -72,7 +79,8 @@ _NO_METHODS = frozenset(
 class Property:
     """One `ptype.name=value`, RFC 8601 §2.2; `ptype` is None if only `name=value` is written.
 
-    `ptype` and `name` are in lower case, the value as written without its quotes.
+    `ptype` and `name` are in lower case, the value as written without its quotes. Encoded words
+    in a value stay encoded: an address or a domain that a stranger wrote must not become another.
     """
 
     ptype: str | None
@@ -136,7 +144,7 @@ class _Draft:
     def add(self, name: str, value: str) -> None:
         """Add one assignment behind the result: a reasonspec or propspec of RFC 8601 §2.2."""
         if name.lower() == "reason" and self.reason is None:
-            self.reason = value
+            self.reason = decoded_text(value)
             return
         ptype, dot, rest = name.lower().partition(".")
         self.properties.append(Property(ptype if dot else None, rest if dot else ptype, value))
@@ -180,7 +188,8 @@ class _Reader:
         is_first = True
         for item in items:
             if item.kind is Kind.COMMENT:
-                (self.results[-1].comments if self.results else self.comments).append(item.text)
+                comments = self.results[-1].comments if self.results else self.comments
+                comments.append(decoded_text(item.text))
                 continue
             assignment = _ASSIGNMENT.fullmatch(item.text)
             if assignment is None:
@@ -261,8 +270,13 @@ def _belongs(before: str, word: str) -> bool:
         return False
     name, equals, value = before.partition("=")
     if equals:
-        return bool(name) and not value and _ASSIGNMENT.fullmatch(word) is None and word[0] != "="
+        return bool(name) and not value and _may_be_value(word)
     return word[0] in "=/." or (before[-1] in "/." and bool(_KEYWORD.fullmatch(before[:-1])))
+
+
+def _may_be_value(word: str) -> bool:
+    """True unless the word is another assignment; encoded words (RFC 2047 §2) begin with `=`."""
+    return word.startswith("=?") or (word[0] != "=" and _ASSIGNMENT.fullmatch(word) is None)
 
 
 def _begins_result(method: str, value: str, *, is_first: bool) -> bool:

@@ -42,9 +42,17 @@ _Span = tuple[Kind, int, int]
 
 
 def header_text(value: str) -> str:
-    """The part of a field value that is read, encoded words (RFC 2047 §2) decoded."""
-    text = value[:MAX_HEADER_VALUE]
-    return decode_words(text)[:MAX_HEADER_VALUE] if "=?" in text else text
+    """The part of a field value that is read, encoded words (RFC 2047 §2) still encoded.
+
+    A stranger chooses what an encoded word holds: a semicolon, a keyword, a whole result. So the
+    items are told apart first, and decoded_text() decodes what is shown of them.
+    """
+    return value[:MAX_HEADER_VALUE]
+
+
+def decoded_text(text: str) -> str:
+    """A comment or a reason for people: encoded words decoded, on one line."""
+    return one_line(decode_words(text))[:MAX_HEADER_VALUE] if "=?" in text else text
 
 
 def header_items(text: str) -> tuple[Item, ...]:

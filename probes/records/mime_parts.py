@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from html import unescape
 from itertools import islice, pairwise
+from urllib.parse import unquote_to_bytes
 
 MAX_MESSAGE = 16 * 1024 * 1024
 """Octets of a message that are read; the rest is ignored."""
@@ -29,6 +30,8 @@ _PARAMETER = re.compile(r';\s*([^\s=;"]{1,64})\s*=\s*("(?:[^"\\]|\\.){0,1000}"|[
 _ENCODED_WORD = re.compile(r"=\?([^?\s]{1,64})\?([bBqQ])\?([^?\r\n]{0,1000})\?=(\s+(?==\?))?")
 _BOUNDARY_LINE = re.compile(rb"\s{0,200}--([^\r\n]*)\r?\n")
 _MAX_BOUNDARY = 200
+_MAX_EXTENDED = 20
+_MAX_PIECES = 50
 _NOT_BASE64 = bytes(
     set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
 )
@@ -134,7 +137,38 @@ def media_type(value: str) -> tuple[str, dict[str, str]]:
     for name, text in _PARAMETER.findall(value[match.end() :][:8192]):
         unquoted = re.sub(r"\\(.)", r"\1", text[1:-1]) if text.startswith('"') else text
         parameters.setdefault(name.lower(), unquoted)
-    return f"{match[1]}/{match[2]}".lower(), parameters
+    return f"{match[1]}/{match[2]}".lower(), {**_extended(parameters), **parameters}
+
+
+def _extended(parameters: dict[str, str]) -> dict[str, str]:
+    """The parameters that RFC 2231 §3, §4 splits or encodes, under their plain names.
+
+    They are decoded after the parameters were told apart, so no value begins another parameter.
+    """
+    found: dict[str, str] = {}
+    for name in parameters:
+        plain = name.partition("*")[0]
+        if "*" in name and plain not in found and len(found) < _MAX_EXTENDED:
+            found[plain] = _joined(parameters, plain)
+    return found
+
+
+def _joined(parameters: dict[str, str], name: str) -> str:
+    if f"{name}*" in parameters:
+        charset, _, rest = parameters[f"{name}*"].partition("'")
+        return decode_charset(unquote_to_bytes(rest.partition("'")[2]), charset)
+    pieces: list[bytes] = []
+    charset = ""
+    for number in range(_MAX_PIECES):
+        encoded, plain = parameters.get(f"{name}*{number}*"), parameters.get(f"{name}*{number}")
+        if encoded is not None and number == 0:
+            charset, _, rest = encoded.partition("'")
+            encoded = rest.partition("'")[2]
+        if encoded is None and plain is None:
+            break
+        octets = (plain or "").encode("utf-8", "replace")
+        pieces.append(octets if encoded is None else unquote_to_bytes(encoded))
+    return decode_charset(b"".join(pieces), charset)
 
 
 def decode_words(value: str) -> str:
@@ -182,10 +216,20 @@ def _header(data: bytes, start: int, end: int) -> tuple[Header, int]:
 
 
 def _spans(data: bytes, start: int, end: int, boundary: str) -> list[tuple[int, int]]:
-    """The spans of the parts of a multipart, RFC 2046 §5.1.1; the last delimiter may be missing."""
-    mark = boundary.rstrip().encode("utf-8", "replace") or _first_delimiter(data, start, end)
-    if not mark:
-        return []
+    """The spans of the parts of a multipart, RFC 2046 §5.1.1; the last delimiter may be missing.
+
+    Some relays name a boundary that never occurs: then the first line decides, if it looks like a
+    delimiter.
+    """
+    mark = boundary.rstrip().encode("utf-8", "replace")
+    found = _spans_at(data, start, end, mark) if mark else []
+    if found:
+        return found
+    mark = _first_delimiter(data, start, end)
+    return _spans_at(data, start, end, mark) if mark else []
+
+
+def _spans_at(data: bytes, start: int, end: int, mark: bytes) -> list[tuple[int, int]]:
     delimiter = re.compile(rb"--" + re.escape(mark) + rb"(--)?[ \t]*(?:\r?\n|\r?\Z)")
     found: list[tuple[int, int]] = []
     for match in islice(delimiter.finditer(data, start, end), MAX_PARTS * 2):

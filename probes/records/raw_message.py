@@ -16,8 +16,10 @@ MAX_HEADER = 1024 * 1024
 
 MAX_FIELDS = 2000
 
+_PIECE = 1024 * 1024
+"""Octets that are worked on without a pause: other threads wait for so long."""
+
 _NAME = re.compile(rb"([!-9;-~]{1,998})[ \t]*:")
-_FOLD = re.compile(rb"\r\n(?=[ \t])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,8 @@ class RawField:
     @property
     def value(self) -> str:
         """The value unfolded (RFC 5322 §2.2.3), undecoded; invalid UTF-8 octets are marked."""
-        return _FOLD.sub(b"", self.raw_value).decode("utf-8", "replace").strip()
+        unfolded = self.raw_value.replace(b"\r\n ", b" ").replace(b"\r\n\t", b"\t")
+        return unfolded.decode("utf-8", "replace").strip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,7 @@ def read_message(message: bytes) -> RawMessage:
     A bare LF counts as a line end, because copies stored in files have it. An mbox `From ` line
     before the header is dropped.
     """
-    data = message[:MAX_MESSAGE].replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+    data = _with_crlf(message[:MAX_MESSAGE])
     is_cut = len(message) > MAX_MESSAGE
     if data.startswith((b"From ", b">From ")):
         data = data.partition(b"\r\n")[2]
@@ -78,6 +81,17 @@ def read_message(message: bytes) -> RawMessage:
     fields = _fields(header[:MAX_HEADER].split(b"\r\n"))
     is_cut = is_cut or len(header) > MAX_HEADER or len(fields) > MAX_FIELDS
     return RawMessage(tuple(fields[:MAX_FIELDS]), body, is_cut)
+
+
+def _with_crlf(data: bytes) -> bytes:
+    """The octets with every line end as CRLF; a piece never ends between CR and LF."""
+    pieces, start = [], 0
+    while start < len(data):
+        end = start + _PIECE
+        end += data[end - 1 : end + 1] == b"\r\n"
+        pieces.append(data[start:end].replace(b"\r\n", b"\n").replace(b"\n", b"\r\n"))
+        start = end
+    return b"".join(pieces)
 
 
 def _fields(lines: Iterable[bytes]) -> list[RawField]:

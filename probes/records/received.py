@@ -15,6 +15,7 @@ from probes.records.header_date import HeaderDate, find_date, with_zone_of
 from probes.records.header_words import (
     Item,
     Kind,
+    decoded_text,
     header_items,
     header_text,
     masked_comments,
@@ -122,7 +123,7 @@ def parse_received(value: str) -> Received:
         date=None if found is None else found.at,
         has_zone=found is not None and found.has_zone,
         date_text=one_line(text[end:]).removeprefix(";").strip(),
-        comments=comments,
+        comments=tuple(map(decoded_text, comments)),
         unparsed=(*peer.unparsed, *clauses.stray),
     )
 

@@ -4,7 +4,14 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from probes.records.header_words import Item, Kind, header_items, header_text, unquoted
+from probes.records.header_words import (
+    Item,
+    Kind,
+    decoded_text,
+    header_items,
+    header_text,
+    unquoted,
+)
 from probes.records.received_peer import canonical_address
 
 MAX_PROPERTIES = 100
@@ -47,7 +54,7 @@ def parse_received_spf(value: str) -> ReceivedSpf:
     first: dict[str, str] = {}
     for name, text in pairs:
         first.setdefault(name, text)
-    client = first.get("client-ip")
+    client, problem = first.get("client-ip"), first.get("problem")
     return ReceivedSpf(
         raw=value,
         result=words[0].rstrip(":,").lower() if has_result else None,
@@ -57,7 +64,7 @@ def parse_received_spf(value: str) -> ReceivedSpf:
         identity=first.get("identity"),
         receiver=first.get("receiver"),
         mechanism=first.get("mechanism"),
-        problem=first.get("problem"),
+        problem=None if problem is None else decoded_text(problem),
         properties=pairs,
         comments=_comments(items),
         unparsed=unparsed,
@@ -78,4 +85,4 @@ def _pairs(words: Iterable[str]) -> tuple[tuple[tuple[str, str], ...], tuple[str
 
 
 def _comments(items: Iterable[Item]) -> tuple[str, ...]:
-    return tuple(item.text for item in items if item.kind is Kind.COMMENT)
+    return tuple(decoded_text(item.text) for item in items if item.kind is Kind.COMMENT)

@@ -95,10 +95,12 @@ def _enhanced(code: int, text: str) -> EnhancedCode | None:
 class ReplyAssembler:
     """Assembles one reply from pieces of bytes of any size; bounded in every way.
 
-    After a reply or a RecordError, `rest` holds the bytes that followed it.
+    After a reply or a RecordError, `rest` holds the bytes that followed it. `skipped` has the lines
+    that are no part of a reply: empty ones, and before a reply those that begin with no digit.
+    Senders bear them, and wait for the reply.
     """
 
-    __slots__ = ("_buffer", "_code", "_lines", "_size", "rest")
+    __slots__ = ("_buffer", "_code", "_lines", "_size", "rest", "skipped")
 
     def __init__(self) -> None:
         self._buffer = b""
@@ -106,6 +108,7 @@ class ReplyAssembler:
         self._code: int | None = None
         self._size = 0
         self.rest = b""
+        self.skipped = b""
 
     @property
     def has_begun(self) -> bool:
@@ -142,6 +145,11 @@ class ReplyAssembler:
         self._size += len(line) + 1
         if len(line) >= MAX_LINE:
             raise RecordError(f"an SMTP reply line longer than {MAX_LINE} octets")
+        if self._is_skipped(line):
+            self.skipped += line + b"\n"
+            if self._size > MAX_BYTES:
+                raise RecordError(f"no SMTP reply in {MAX_BYTES} octets")
+            return False
         text = printable(line[:-1] if line.endswith(b"\r") else line)
         code, is_last, words = split_line(text)
         if self._code is not None and code != self._code:
@@ -152,6 +160,9 @@ class ReplyAssembler:
         if not is_last and (len(self._lines) >= MAX_LINES or self._size > MAX_BYTES):
             raise RecordError(f"an SMTP reply longer than {MAX_LINES} lines or {MAX_BYTES} octets")
         return is_last
+
+    def _is_skipped(self, line: bytes) -> bool:
+        return not line.strip() or not (self._lines or line[:1].isdigit())
 
     def _finish(self, code: int) -> Reply:
         reply = Reply(code, tuple(self._lines), _enhanced(code, self._lines[0]))
@@ -170,7 +181,7 @@ def _whole(data: bytes) -> Reply | None:
         return None
     assembler = ReplyAssembler()
     reply = assembler._feed(data)
-    return None if assembler.rest else reply
+    return None if assembler.rest or assembler.skipped else reply
 
 
 def printable(line: bytes) -> str:

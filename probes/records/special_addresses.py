@@ -1,5 +1,7 @@
 """IP addresses that are no Internet hosts: the special-purpose registries of RFC 6890."""
 
+from collections.abc import Iterator
+from enum import StrEnum
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
@@ -45,26 +47,108 @@ _TABLE: tuple[tuple[IPv4Network | IPv6Network, str], ...] = tuple(
 )
 
 
-_METADATA = frozenset({"100.100.100.200", "192.0.0.192", "fd00:ec2::254"})
-"""Addresses of cloud metadata services beside 169.254.0.0/16."""
+_METADATA: tuple[tuple[str, str], ...] = (
+    ("100.100.100.200/32", "Alibaba Cloud"),
+    ("168.63.129.16/32", "Azure"),
+    ("192.0.0.192/32", "Oracle Cloud"),
+    ("192.80.8.124/32", "Equinix Metal"),
+    ("fd00:42::42/128", "Scaleway"),
+    ("fd00:a9fe:a9fe::/64", "Linode"),
+    ("fd00:c1::/32", "Oracle Cloud"),
+    ("fd00:ec2::/32", "AWS"),
+    ("fd20:ce::/64", "Google Cloud"),
+)
+"""Services that clouds give a machine beside 169.254.0.0/16, at addresses of their own."""
 
-_NAT64 = ip_network("64:ff9b::/96")  # RFC 6052 §2.1
+_SERVICES: tuple[tuple[IPv4Network | IPv6Network, str], ...] = tuple(
+    (ip_network(network), cloud) for network, cloud in _METADATA
+)
+_METADATA_NAMES = frozenset(
+    {
+        *("metadata", "metadata.google.internal", "metadata.goog", "metadata.azure.internal"),
+        *("metadata.azure.com", "instance-data", "instance-data.ec2.internal"),
+        *("metadata.tencentyun.com", "metadata.platformequinix.com", "metadata.packet.net"),
+        *("metadata.oraclecloud.com", "api.metadata.cloud.ibm.com"),
+    }
+)
+_THIS_NETWORK = ip_network("0.0.0.0/8")
+_PRIVATE = ip_network("fc00::/7")
+_LOW = 0xFFFFFFFF
+_EMBEDDING: tuple[tuple[IPv6Network, int], ...] = (
+    (IPv6Network("::/96"), 0),  # RFC 4291 §2.5.5.1, IPv4-compatible
+    (IPv6Network("::ffff:0:0/96"), 0),  # RFC 4291 §2.5.5.2, IPv4-mapped
+    (IPv6Network("::ffff:0:0:0/96"), 0),  # RFC 2765, IPv4-translated
+    (IPv6Network("64:ff9b::/96"), 0),  # RFC 6052 §2.1
+    (IPv6Network("2002::/16"), 80),  # RFC 3056, 6to4
+    (IPv6Network("2001::/32"), 64),  # RFC 4380, Teredo: its server
+)
+"""Prefixes that stand for IPv4 addresses, and how far right of its bits the address ends."""
 
 
-def is_link_local_or_metadata(address: str) -> bool:
-    """True for the local link, multicast, the unspecified address and metadata services.
+class Danger(StrEnum):
+    """Why nobody else's DNS may send us to an address."""
 
-    Such a service may give this machine answers that no other host gets. So no third party's
-    document is fetched from there. Loopback and private addresses may belong to an internal mail
-    domain. An IPv4 address within IPv6 (RFC 4291 §2.5.5, RFC 6052) is judged as the IPv4 address.
+    LOOPBACK = "loopback"
+    LINK_LOCAL = "link-local"
+    METADATA = "a metadata service of a cloud"
+    MULTICAST = "multicast"
+
+
+def danger_of(address: str) -> Danger | None:
+    """Return why a connection there would not leave this machine or link; None where it would.
+
+    An address of that kind means another host to everybody, or to each machine itself: what a
+    domain's DNS says of it can only be a mistake or an attack. An IPv4 address within IPv6 is
+    judged as the IPv4 address too, in each of the forms of its prefix. Private networks are no
+    danger: people watch their own. Raises ValueError for a text that is no address.
     """
     known = ip_address(address)
-    if isinstance(known, IPv6Address):
-        known = known.ipv4_mapped or known
-    if known in _NAT64:
-        known = IPv4Address(int(known) & 0xFFFFFFFF)
-    is_odd = known.is_link_local or known.is_multicast or known.is_unspecified
-    return is_odd or str(known) in _METADATA
+    for one in (known, *_embedded(known)):
+        danger = _danger(one)
+        if danger is not None:
+            return danger
+    return None
+
+
+def is_metadata_name(host: str) -> bool:
+    """True for a name under which clouds offer their metadata service."""
+    return host.lower().rstrip(".") in _METADATA_NAMES
+
+
+def _danger(address: IPv4Address | IPv6Address) -> Danger | None:
+    if any(address in network for network, _ in _SERVICES if network.version == address.version):
+        return Danger.METADATA
+    if address.is_link_local:
+        return Danger.LINK_LOCAL
+    if address.is_multicast:
+        return Danger.MULTICAST
+    # RFC 1122 §3.2.1.3: the system takes the unspecified address for itself
+    is_own = address.is_loopback or address.is_unspecified or address in _THIS_NETWORK
+    return Danger.LOOPBACK if is_own else None
+
+
+def _embedded(address: IPv4Address | IPv6Address) -> Iterator[IPv4Address]:
+    """The IPv4 addresses for which an IPv6 address may stand."""
+    if isinstance(address, IPv4Address):
+        return
+    bits = int(address)
+    if bits in (0, 1):
+        return
+    for network, shift in _EMBEDDING:
+        if address in network:
+            yield IPv4Address(bits >> shift & _LOW)
+    if address in IPv6Network("2001::/32"):
+        yield IPv4Address(~bits & _LOW)  # RFC 4380 §4: the client's address, inverted
+    if address in IPv6Network("64:ff9b:1::/48"):
+        # RFC 8215: RFC 6052 §2.2's form for a prefix of 96 bits, or for 48 with 8 bits of 0 within
+        forms = (bits & _LOW, (bits >> 64 & 0xFFFF) << 16 | bits >> 40 & 0xFFFF)
+        yield from (IPv4Address(form) for form in forms if form)
+    if bits >> 32 & 0xFFFFFFFF in (0x00005EFE, 0x02005EFE):  # RFC 5214 §6.1, ISATAP
+        yield IPv4Address(bits & _LOW)
+    if address in _PRIVATE:
+        low = IPv4Address(bits & _LOW)
+        if _danger(low) in (Danger.LINK_LOCAL, Danger.METADATA):
+            yield low  # clouds write their service's IPv4 address there
 
 
 @lru_cache(maxsize=4096)

@@ -6,6 +6,7 @@ from typing import Any
 
 from probes.canary.dkim_selectors import LearntSelector
 from probes.canary.message import Canary
+from probes.catalogue.parties import RELAY, Party
 from probes.mailboxes.interface import Cursor, Interest, Report
 from probes.net import Net
 from probes.result import Aspect, Phase
@@ -34,6 +35,12 @@ class Diagnosed:
     counts_addresses: bool = False
     """True if the sentence says how many addresses took the session."""
 
+    tells_basis: bool = False
+    """True if it tells what all areas rest on: that the domain exists, and a resolver answers."""
+
+    rests_on_hosts: bool = False
+    """True if it judges what MX hosts serve: without one that can be tried it was not tested."""
+
     asks_of_mx_hosts: bool = True
     """True if names without an address are MX hosts, False if they are name servers."""
 
@@ -56,6 +63,9 @@ class Kind:
     diagnosed: Diagnosed | None = None
     """The area of a diagnosis; None if `diagnose` does not run this kind."""
 
+    visits_mx_hosts: bool = False
+    """True if its parts are addresses of MX hosts with which it held a session."""
+
     has_mx_metrics: bool = False
     """True if its parts are MX hosts with metrics of their own (`mailcanary_mx_*`)."""
 
@@ -72,6 +82,9 @@ class RouteKind:
     host: Callable[[Any, Canary], str]
     phases: tuple[Phase, ...] = ()
     """Phases that are shown at zero from the start; others appear with their first run."""
+
+    party: Party = RELAY
+    """The party that takes the message, and owns what happens to it there."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from probes.canary.dkim_selectors import LearntSelector
+from probes.catalogue.parties import RECEIVER
 from probes.kinds import mailbox_reading, mx, nameservers, submission
 from probes.kinds.policy import probe as policy
 from probes.kinds.sender import probe as sender
@@ -32,16 +33,18 @@ _MX = Kind(
     mx.host,
     phases=(Phase.DNS_MX, *_OPENING, Phase.QUIT),
     aspects=(Aspect.MX, Aspect.CERTIFICATE, Aspect.CAPABILITIES),
+    visits_mx_hosts=True,
     has_mx_metrics=True,
     diagnosed=Diagnosed(
         title="Receiving mail",
-        good="mail for {domain} is taken",
-        flawed="mail for {domain} is taken",
+        good="the mail servers of {domain} answer the handshake",
+        flawed="the mail servers of {domain} answer the handshake",
         broken="the mail servers of {domain} answer",
         bad="mail for {domain} cannot be delivered",
         bad_for_now="mail for {domain} is deferred now",
         shows=("tls", "ehlo", "rcpt"),
         counts_addresses=True,
+        tells_basis=True,
     ),
 )
 
@@ -68,15 +71,17 @@ _POLICY = Kind(
         *(Aspect.MX, Aspect.CERTIFICATE, Aspect.CAPABILITIES),
         *(Aspect.STS_RECORD, Aspect.STS_POLICY, Aspect.TLSRPT, Aspect.TLSA),
     ),
+    visits_mx_hosts=True,
     diagnosed=Diagnosed(
         title="Transport security",
         good="nothing that {domain} promises about TLS is broken",
         flawed="what {domain} promises about TLS has defects, and mail is delivered all the same",
         broken="part of what {domain} promises about TLS is broken, and mail is delivered all the "
         "same",
-        bad="senders that hold {domain} to its word do not deliver",
-        bad_for_now="senders that hold {domain} to its word do not deliver now",
+        bad="senders that enforce the policies of {domain} do not deliver",
+        bad_for_now="senders that enforce the policies of {domain} do not deliver now",
         shows=("dane",),
+        rests_on_hosts=True,
     ),
 )
 
@@ -146,6 +151,7 @@ ROUTES = PluginTable(
             direct.hand_over,
             direct.host,
             phases=(Phase.DNS_MX, *_OPENING, *_TRANSACTION),
+            party=RECEIVER,
         ),
     },
 )

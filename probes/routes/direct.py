@@ -119,7 +119,7 @@ async def _attempt(
             )
         await give_envelope(session, canary, trace)
         limit.reschedule(None)  # from here on only the answer or the run's deadline ends it
-        await give_content(session, canary, trace)
+        await give_content(session, canary, name, trace)
 
 
 def _is_refused_for_good(failure: ProbeFailure, current: Phase) -> bool:

@@ -27,4 +27,4 @@ async def hand_over(net: Net, target: SubmissionRoute, canary: Canary, trace: Tr
     """One transaction; it has succeeded when the final dot was answered by 250."""
     async with submission_session(net, target, trace) as session:
         await give_envelope(session, canary, trace)
-        await give_content(session, canary, trace)
+        await give_content(session, canary, target.host, trace)

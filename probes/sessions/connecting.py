@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from probes.catalogue.entry import Entry
+from probes.catalogue.parties import Party
 from probes.lookups.dnssec import addresses_of
 from probes.net import Net
 from probes.net.dial import canonical
 from probes.net.dns_answer import merged
-from probes.result import Finding, Owner, Phase, ProbeFailure, Status
+from probes.net.errors import NetError
+from probes.result import OURS, Finding, Owner, Phase, ProbeFailure, Status
 from probes.trace import Trace
 
 SessionT = TypeVar("SessionT")
@@ -29,7 +31,7 @@ async def first_that_connects(
 ) -> Connected[SessionT]:
     """Try at least one address, in their order, until `connect` returns a session.
 
-    Raises the first ProbeFailure where none does, one of a peer's before one of this machine's:
+    Raises the first ProbeFailure where none does, one of a peer's before one of our own side:
     it tells more.
     """
     failures: list[ProbeFailure] = []
@@ -40,7 +42,7 @@ async def first_that_connects(
             failures.append(failure)
             continue
         return Connected(session, address, tuple(failures))
-    told = [failure for failure in failures if failure.owner is not Owner.MONITOR]
+    told = [failure for failure in failures if failure.owner not in OURS]
     raise (told or failures)[0]
 
 
@@ -49,12 +51,19 @@ async def host_addresses(net: Net, host: str, trace: Trace) -> tuple[str, ...]:
     if is_address(host):
         return (host,)
     with trace.phase(Phase.DNS_ADDRESS):
-        return await looked_up(net, host)
+        return await looked_up(net, host, trace.party)
 
 
-async def looked_up(net: Net, name: str) -> tuple[str, ...]:
-    """Ask for the addresses of a name, one at least. Raises NetError."""
-    return merged(*await addresses_of(net.resolver, name)).require().records
+async def looked_up(net: Net, name: str, party: Party) -> tuple[str, ...]:
+    """Ask for the addresses of a party's host, one at least. Raises NetError."""
+    answer = merged(*await addresses_of(net.resolver, name))
+    try:
+        return answer.require().records
+    except NetError as error:
+        error.owner = party.owner(error.owner or Owner.RECEIVER_DNS, error.reason)
+        if error.owner is Owner.CONFIGURATION:
+            error.detail = f"{error.detail}; check the spelling of `host: {name}`"
+        raise
 
 
 def is_address(host: str) -> bool:
@@ -76,7 +85,7 @@ def address_unusable(entry: Entry, host: str, failure: ProbeFailure) -> Finding:
 
     Untestable if the reason is ours, else a warning; the owner is that of the failure.
     """
-    is_ours = failure.owner is Owner.MONITOR
+    is_ours = failure.owner in OURS
     status = Status.UNTESTABLE if is_ours else Status.WARNING
     owner = failure.to_failure(Phase.CONNECT).owner
     return entry.found(status, host, failure.detail, owner=owner)

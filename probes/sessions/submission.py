@@ -9,10 +9,12 @@ from typing import Literal
 from probes.canary.envelope import DsnRequest
 from probes.canary.message import Canary
 from probes.catalogue import smtp
+from probes.catalogue.parties import RELAY
 from probes.net import Net
 from probes.net.smtp_session import SmtpSession
 from probes.net.tls import TlsFacts
 from probes.options import FilePath, Host, IpAddress, Port, Secret, option
+from probes.records.queue_id import read_queue_id
 from probes.records.reply import Reply
 from probes.records.subject import Subject
 from probes.result import (
@@ -32,6 +34,7 @@ from probes.sessions.connecting import (
     source_for,
 )
 from probes.sessions.slots import session_slot
+from probes.sessions.tls_way import explained, greeting_of
 from probes.trace import Trace
 
 _NOT_UNDERSTOOD = frozenset({500, 501, 504, 555})
@@ -68,11 +71,12 @@ async def submission_session(
 ) -> AsyncIterator[SmtpSession]:
     """A session that is ready for MAIL: resolved, connected, secured, introduced, authenticated."""
     name = server.ehlo_name or net.ehlo_name
+    trace.party = RELAY
     addresses = await host_addresses(net, server.host, trace)
     async with await _connect(net, server, addresses, trace) as session:
         if server.tls == "implicit":
             await _handshake(net, server, session, trace)
-        with trace.phase(Phase.GREETING):
+        with greeting_of(server.tls, server.port, trace):
             trace.facts["smtp.greeting"] = (await session.greeting()).text
         await _ehlo(session, name, trace)
         if server.tls == "starttls":
@@ -174,11 +178,16 @@ def _not_taken(reply: Reply | None) -> Handover:
     return Handover(HandoverState.REFUSED_FOR_GOOD, reply)
 
 
-async def give_content(session: SmtpSession, canary: Canary, trace: Trace) -> None:
-    """The content up to the reply to its final dot, then QUIT."""
+async def give_content(session: SmtpSession, canary: Canary, host: str, trace: Trace) -> None:
+    """The content up to the reply to its final dot, then QUIT. `host` takes the message."""
+    trace.facts["handover.host"] = host
     with trace.phase(Phase.END_OF_DATA):
         reply = await _hand_over(session, canary, trace)
     trace.facts["smtp.reply"] = str(reply)
+    queued = read_queue_id(reply.text, str(trace.facts.get("smtp.greeting", "")))
+    if queued is not None:
+        trace.facts["handover.queue_id"] = queued.id
+        trace.facts["handover.commands"] = queued.commands
     await say_quit(session, trace)
 
 
@@ -234,14 +243,25 @@ async def _ehlo(session: SmtpSession, name: str, trace: Trace) -> None:
 async def _handshake(
     net: Net, server: SubmissionServer, session: SmtpSession, trace: Trace
 ) -> None:
-    with trace.phase(Phase.TLS):
+    with trace.phase(Phase.TLS), explained(server.tls, server.port, Phase.TLS):
         trust = net.trust.with_ca(server.ca_file)
         context = trust.verifying if server.verify else trust.recording
         facts = await session.handshake(context, server.host)
     trace.facts.note(facts.as_facts())
     trace.remember(Aspect.CERTIFICATE, server.host, facts.summary)
+    trace.findings.extend(weak_session(facts, Subject.of(server.host)))
     if not facts.trusted:
         trace.findings.append(untrusted(facts, server.tls))
+
+
+def weak_session(facts: TlsFacts, where: Subject) -> tuple[Finding, ...]:
+    """The finding about a session that was accepted and is weak; the gravest reference first."""
+    if not facts.weaknesses:
+        return ()
+    is_old = "deprecated" in facts.weaknesses[0]
+    reference = "RFC 8996 §4" if is_old else None
+    evidence = "; ".join(facts.weaknesses)
+    return (smtp.TLS_WEAK.found(Status.WARNING, where, evidence, reference=reference),)
 
 
 def untrusted(

@@ -114,13 +114,13 @@ def test_a_refused_connection_is_a_failure_with_its_phase_and_owner(good: Path) 
     done = mailcanary("run", "hand-over", "--config", str(good))
     assert done.returncode == 2
     assert "connect: connection_refused" in done.stdout
-    assert "owner: receiver_mx" in done.stdout
+    assert "owner: the relay" in done.stdout
 
 
 def test_an_unreachable_resolver_of_ours_is_untestable_never_mail_down(good: Path) -> None:
     done = mailcanary("run", "mx", "--config", str(good))
     assert done.returncode == 3
-    assert "owner: resolver" in done.stdout
+    assert "owner: our resolver" in done.stdout
 
 
 def test_nothing_is_sent_to_a_mailbox_that_cannot_be_read(good: Path) -> None:

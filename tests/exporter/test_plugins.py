@@ -80,7 +80,7 @@ async def test_the_service_counts_the_arrival(tmp_path: Path) -> None:
         file.write_text(file.read_text().replace("127.0.0.1:0", f"127.0.0.1:{port}"))
         async with serving(file, port, environ=environ) as service:
             assert await service.until_counted("arrived", 1) >= 1
-            phases = await service.values("mailcanary_phase_seconds_count")
+            phases = await service.values("mailcanary_time_in_phase_seconds_total")
     assert 'path="files",phase="end_of_data"' in phases
 
 

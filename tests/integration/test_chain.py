@@ -34,9 +34,9 @@ def test_a_healthy_canary_makes_the_round_trip(watch: Watched) -> None:
     watch.wait_for('mailcanary_path_up{path="healthy"} == 1')
     assert watch.value('sum(mailcanary_failures_total{path="healthy"}) or vector(0)') == 0
     assert watch.value('mailcanary_round_trip_seconds_count{path="healthy"}') >= 2
-    phases = watch.promql('mailcanary_phase_seconds_count{path="healthy"} > 0')
+    phases = watch.promql('mailcanary_time_in_phase_seconds_total{path="healthy"} > 0')
     seen = {sample.labels["phase"] for sample in phases}
-    assert {"connect", "greeting", "starttls", "tls", "auth", "rcpt", "end_of_data"} <= seen
+    assert {"connect", "greeting", "tls", "auth", "rcpt", "end_of_data", "transit"} <= seen
 
 
 def test_a_canary_that_the_relay_had_to_retry_arrives_late(watch: Watched) -> None:

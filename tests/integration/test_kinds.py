@@ -176,7 +176,7 @@ def test_greylisting_is_told_at_rcpt_and_decides_nothing_until_it_is_over(told: 
         if finding["code"] == "smtp.greylisted":
             assert finding["evidence"].startswith("rcpt: 450 4.2.0 ")
     facts = first["parts"][0]["facts"]
-    assert facts["rcpt.recipient"] == facts["rcpt.postmaster"] == "undecided"
+    assert facts["rcpt.recipient"] == facts["rcpt.postmaster"] == "greylisted"
     assert sorted(codes(last)) == [
         "mx.host_special_address",
         *("rcpt.accepted", "rcpt.not_asked", "rcpt.postmaster_accepted", "rcpt.unknown_refused"),

@@ -10,6 +10,7 @@ from probes.clock import SYSTEM_CLOCK
 from probes.result import Reason
 from probes.run import run_once
 from probes.tasks import TaskSet, UntoldEnd
+from probes.tasks import together as in_turns
 from probes.trace import Trace
 
 
@@ -147,3 +148,34 @@ async def test_the_cancellation_of_the_caller_passes_through_a_run() -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+class Busy:
+    """Counts how many works are under way at the same time."""
+
+    def __init__(self) -> None:
+        self.now = self.most = 0
+
+    async def work(self, number: int) -> int:
+        self.now += 1
+        self.most = max(self.most, self.now)
+        await asyncio.sleep(0)
+        if number == 13:
+            raise ValueError("thirteen")
+        self.now -= 1
+        return number * 2
+
+
+@pytest.mark.parametrize("count", [0, 1, 5, 12])
+async def test_works_in_turns_give_their_results_in_order(count: int) -> None:
+    busy = Busy()
+    results = await in_turns(busy.work, range(count), 4)
+    assert results == tuple(number * 2 for number in range(count))
+    assert busy.most == min(count, 4)
+
+
+async def test_a_work_that_fails_ends_the_turns_of_the_others() -> None:
+    busy = Busy()
+    with pytest.raises(ExceptionGroup, match="tasks failed"):
+        await in_turns(busy.work, range(1000), 4)
+    assert busy.most <= 4

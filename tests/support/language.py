@@ -12,6 +12,9 @@ MOST_RELATIVES = 4.0
 """`what`, `whom`, `whose` and `who` in 1,000 words of docstrings, at most."""
 
 _RELATIVE = re.compile(r"\b(?:what|whom|whose|who)\b", re.IGNORECASE)
+_HEADLESS = re.compile(
+    r"\b(?:what|whatever|whom|whoever)\b|(?:\A|[;.] )(?:who|whose)\b", re.IGNORECASE
+)
 _FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 _NO_PROSE = re.compile(r"^(?:#.*|\|.*|<!--.*)$", re.MULTILINE)
 _LINK = re.compile(r"\[([^]]*)\]\([^)]*\)")
@@ -53,6 +56,11 @@ def docstrings(folder: Path) -> Iterator[str]:
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
                 yield str(node.value.value)
+
+
+def relatives(text: str) -> list[str]:
+    """Return the words of a text that begin a relative clause without a noun before it."""
+    return _HEADLESS.findall(_CODE.sub("CODE", text))
 
 
 def relatives_per_thousand(texts: Iterable[str]) -> float:

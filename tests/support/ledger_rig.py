@@ -19,8 +19,17 @@ BEGIN = datetime(2026, 3, 4, 5, 6, 7, 891011, tzinfo=UTC)
 LATE, LOST = 60.0, 900.0
 
 
+def as_version_5(database: sqlite3.Connection) -> None:
+    """Drop what version 5 did not have."""
+    database.execute("drop table waiting")
+    database.execute("drop table steady_time")
+    database.execute("drop index runs_newest")
+    database.execute("update ledger_schema set version = 5")
+
+
 def as_version_4(database: sqlite3.Connection) -> None:
     """Give the tables of places and cursors the columns that they had until version 4."""
+    as_version_5(database)
     for change in (
         "copies rename column epoch to uid_validity",
         "copies rename column id to uid",

@@ -12,10 +12,10 @@ from itertools import product
 
 from probes.records import RecordError
 
-LONG = 8 * 1024
+LONG = 32 * 1024
 """Characters of the longest text, which is compared with a quarter of it."""
 
-_NOISE = 0.05
+_NOISE = 0.1
 """Seconds of CPU time: what takes less is not measured any further."""
 
 _MOST = 9

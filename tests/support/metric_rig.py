@@ -24,7 +24,9 @@ from exporter.model import (
 )
 from probes.canary.lifecycle import Event, Outcome, State
 from probes.canary.message import MessageOptions
-from probes.options import EmailAddress, Host, IpAddress, Port
+from probes.kinds.mx import MxTarget
+from probes.mailboxes.imap.watch import ImapMailbox
+from probes.options import Domain, EmailAddress, Host, IpAddress, Port, Secret
 from probes.result import Failure, Part, Phase, PhaseTiming, ProbeResult, Reason, owner_of
 from tests.support.clock import START
 
@@ -36,13 +38,19 @@ def read_openmetrics(text: str) -> list[Metric]:
     return list(text_string_to_metric_families(text))  # type: ignore[no-untyped-call]
 
 
-def config(*paths: str, jobs: tuple[str, ...] = (), route: str = "submission") -> Config:
+def config(
+    *paths: str,
+    jobs: tuple[str, ...] = (),
+    route: str = "submission",
+    phase_histograms: bool = False,
+) -> Config:
     """A configuration of paths of one route kind, `mx` jobs, and the mailbox `box`."""
     service = ServiceOptions(
         *(IpAddress("127.0.0.1"), Port(0), "ledger", Host("us.test"), None, None, None),
         *(10, 1, 3600.0),
+        phase_histograms=phase_histograms,
     )
-    mailbox = Mailbox("box", "imap", None)
+    mailbox = Mailbox("box", "imap", ImapMailbox(Host("imap.them.test"), "b", Secret("x")))
     message = MessageOptions(EmailAddress("a@us.test"), EmailAddress("b@them.test"))
     return Config(
         source="test.yaml",
@@ -53,7 +61,7 @@ def config(*paths: str, jobs: tuple[str, ...] = (), route: str = "submission") -
             name: Path(name, Route("out", route, None), mailbox, message, 300, 60, 90, 900)
             for name in paths
         },
-        jobs={name: Job(name, "mx", None, 600, 60) for name in jobs},
+        jobs={name: Job(name, "mx", MxTarget(Domain("them.test")), 600, 60) for name in jobs},
     )
 
 

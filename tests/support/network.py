@@ -12,4 +12,4 @@ def net(trust: TrustStore, limiter: AddressLimiter | None = None) -> Net:
     """Return a Net whose resolver is never asked: targets name addresses."""
     resolver = Resolver((("127.0.0.1", 9),))
     limiter = limiter or AddressLimiter()
-    return Net(resolver, Dialer(), trust, SYSTEM_CLOCK, "probe.test", limiter)
+    return Net(resolver, Dialer(allow_loopback=True), trust, SYSTEM_CLOCK, "probe.test", limiter)

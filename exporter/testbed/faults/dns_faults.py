@@ -25,6 +25,10 @@ _MX_ANSWERS: tuple[tuple[str, Misbehaviour, Verdict], ...] = (
     ("the servers fail", Misbehaviour.SERVFAIL, broken(_MX, Reason.SERVFAIL, _THEIRS)),
     ("the resolver refuses", Misbehaviour.REFUSED, broken(_MX, Reason.REFUSED, _OURS)),
     ("the resolver knows no queries", Misbehaviour.NOTIMP, _MALFORMED),
+    ("the resolver answers FORMERR to EDNS", Misbehaviour.NO_EDNS_FORMERR, fine()),
+    ("the resolver answers NOTIMP to EDNS", Misbehaviour.NO_EDNS_NOTIMP, fine()),
+    ("the resolver answers BADVERS to EDNS", Misbehaviour.NO_EDNS_BADVERS, fine()),
+    ("the resolver takes no notice of EDNS", Misbehaviour.NO_EDNS_IGNORED, fine()),
     ("no signature is valid", Misbehaviour.BOGUS, broken(_MX, Reason.DNSSEC_BOGUS, _THEIRS)),
     (
         "no signature is valid, and nobody says so",

@@ -205,7 +205,7 @@ _ANSWERS: tuple[tuple[str, Verdict, Answers], ...] = (
     (
         "INBOX does not exist",
         broken(Phase.FETCH, Reason.REJECTED, Owner.CONFIGURATION),
-        {"EXAMINE": (Say("{tag} NO none"),)},
+        {"EXAMINE": (Say("{tag} NO [NONEXISTENT] none"),)},
     ),
     (
         "INBOX has no UIDVALIDITY",

@@ -31,7 +31,7 @@ from exporter.testbed.servers.script import (
 from exporter.testbed.servers.smtp import Script, SmtpPeer
 from probes.result import Owner, Phase, Reason
 
-_THEIRS = Owner.RECEIVER_MX
+_THEIRS, _RELAYS = Owner.RECEIVER_MX, Owner.RELAY
 _PAUSE = Wait(0.05)
 _GO_AHEAD = Say("220 2.0.0 go ahead")
 _SHUTDOWN = (Say("421 4.3.2 shutting down"), Close())
@@ -47,7 +47,7 @@ def smtp_faults() -> Iterator[Fault]:
     for name, verdict, line in _LINES:
         yield Fault(f"SMTP: {name}", ProbeUnderTest.MX, verdict, _saying({}, line))
     for name, reason, context in _CERTIFICATES:
-        verdict = broken(Phase.TLS, reason, _THEIRS)
+        verdict = broken(Phase.TLS, reason, _RELAYS)
         yield Fault(f"SMTP: {name}", ProbeUnderTest.SUBMISSION, verdict, _showing(context))
     yield Fault(
         "SMTP: the certificate is of no authority, as between relays it may be",
@@ -58,13 +58,13 @@ def smtp_faults() -> Iterator[Fault]:
     yield Fault(
         "SMTP: AUTH is not offered",
         ProbeUnderTest.SUBMISSION,
-        broken(Phase.AUTH, Reason.EXTENSION_MISSING, _THEIRS),
+        broken(Phase.AUTH, Reason.EXTENSION_MISSING, _RELAYS),
         _offering(),
     )
     yield Fault(
         "SMTP: unknown ways to authenticate are offered",
         ProbeUnderTest.SUBMISSION,
-        broken(Phase.AUTH, Reason.EXTENSION_MISSING, _THEIRS),
+        broken(Phase.AUTH, Reason.EXTENSION_MISSING, _RELAYS),
         _offering("AUTH X-NOBODY GSSAPI"),
     )
 
@@ -185,8 +185,8 @@ _EHLOS: tuple[tuple[str, Verdict, Steps], ...] = (
     ),
 )
 
-_starttls = partial(broken, Phase.STARTTLS, owner=_THEIRS)
-_tls = partial(broken, Phase.TLS, owner=_THEIRS)
+_starttls = partial(broken, Phase.STARTTLS, owner=_RELAYS)
+_tls = partial(broken, Phase.TLS, owner=_RELAYS)
 _STARTTLS: tuple[tuple[str, Verdict, Steps], ...] = (
     ("STARTTLS is not available now", _starttls(Reason.DEFERRED), (Say("454 4.7.0 later"),)),
     (
@@ -201,7 +201,7 @@ _STARTTLS: tuple[tuple[str, Verdict, Steps], ...] = (
         broken(
             Phase.STARTTLS,
             Reason.VALIDATION_FAILURE,
-            _THEIRS,
+            _RELAYS,
             "smtp.starttls.plaintext_injected",
         ),
         (Say("220 go ahead", "250-mx.liar.test", "250 AUTH PLAIN"), StartTls()),
@@ -250,15 +250,15 @@ _AUTHS: tuple[tuple[str, Verdict, Steps], ...] = (
     ),
     (
         "the password cannot be looked up now",
-        _auth(Reason.DEFERRED, owner=_THEIRS),
+        _auth(Reason.DEFERRED, owner=_RELAYS),
         (Say("454 4.7.0 later"),),
     ),
-    ("AUTH asks on", _auth(Reason.UNEXPECTED_REPLY, owner=_THEIRS), (Say("334 bW9yZQ=="),)),
-    ("AUTH is answered by 421", _auth(Reason.SERVICE_CLOSING, owner=_THEIRS), _SHUTDOWN),
-    ("AUTH is a reset", _auth(Reason.CONNECTION_RESET, owner=_THEIRS), (Close(reset=True),)),
+    ("AUTH asks on", _auth(Reason.UNEXPECTED_REPLY, owner=_RELAYS), (Say("334 bW9yZQ=="),)),
+    ("AUTH is answered by 421", _auth(Reason.SERVICE_CLOSING, owner=_RELAYS), _SHUTDOWN),
+    ("AUTH is a reset", _auth(Reason.CONNECTION_RESET, owner=_RELAYS), (Close(reset=True),)),
 )
 
-_mail = partial(broken, Phase.MAIL, owner=_THEIRS)
+_mail = partial(broken, Phase.MAIL, owner=_RELAYS)
 _MAILS: tuple[tuple[str, Verdict, Steps], ...] = (
     ("MAIL is answered by 421", _mail(Reason.SERVICE_CLOSING), _SHUTDOWN),
     ("MAIL is answered by 354", _mail(Reason.UNEXPECTED_REPLY), (Say("354 go on"),)),
@@ -268,7 +268,7 @@ _MAILS: tuple[tuple[str, Verdict, Steps], ...] = (
 _RCPTS: tuple[tuple[str, Verdict, Steps], ...] = (
     (
         "RCPT is answered by 421",
-        broken(Phase.RCPT, Reason.SERVICE_CLOSING, _THEIRS),
+        broken(Phase.RCPT, Reason.SERVICE_CLOSING, _RELAYS),
         _SHUTDOWN,
     ),
     (
@@ -278,24 +278,24 @@ _RCPTS: tuple[tuple[str, Verdict, Steps], ...] = (
     ),
     (
         "the recipient is greylisted",
-        broken(Phase.RCPT, Reason.GREYLISTED, Owner.RECEIVER_FILTER),
+        broken(Phase.RCPT, Reason.GREYLISTED, _RELAYS),
         (Say("451 4.7.1 Greylisted, come back"),),
     ),
     (
         "RCPT is answered by 220",
-        broken(Phase.RCPT, Reason.UNEXPECTED_REPLY, _THEIRS),
+        broken(Phase.RCPT, Reason.UNEXPECTED_REPLY, _RELAYS),
         (Say("220 hello again"),),
     ),
 )
 
-_data = partial(broken, Phase.DATA, owner=_THEIRS)
+_data = partial(broken, Phase.DATA, owner=_RELAYS)
 _DATAS: tuple[tuple[str, Verdict, Steps], ...] = (
     ("DATA is answered by 421", _data(Reason.SERVICE_CLOSING), _SHUTDOWN),
     ("DATA is answered by 250", _data(Reason.UNEXPECTED_REPLY), (Say("250 ok"),)),
     ("DATA is never answered", _data(Reason.TIMEOUT), (Wait(),)),
 )
 
-_end = partial(broken, Phase.END_OF_DATA, owner=_THEIRS)
+_end = partial(broken, Phase.END_OF_DATA, owner=_RELAYS)
 _CONTENTS: tuple[tuple[str, Verdict, Steps], ...] = (
     (
         "the final dot is answered late",

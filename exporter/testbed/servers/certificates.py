@@ -1,7 +1,9 @@
 """Certificates for the testbed: good ones, and wrong in every way that has a name."""
 
+import base64
 import ssl
 import tempfile
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -11,7 +13,11 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+)
 from cryptography.x509.oid import ExtensionOID, NameOID
 
 from probes.net.certificates import read_chain
@@ -93,6 +99,30 @@ class Authority:
         key = rsa.generate_private_key(public_exponent=65537, key_size=1024)  # noqa: S505 - it is to be weak
         leaf = self._issued(names, key).sign(self._key, hashes.SHA256())
         return _context(_pem(leaf, key), ciphers="DEFAULT:@SECLEVEL=0")
+
+    def of_version(self, version: ssl.TLSVersion, *names: str) -> ssl.SSLContext:
+        """A server's context that speaks this version of TLS and no other."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        leaf = self._issued(names, key).sign(self._key, hashes.SHA256())
+        context = _context(_pem(leaf, key), ciphers="DEFAULT:@SECLEVEL=0")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            context.minimum_version = context.maximum_version = version
+        return context
+
+    def with_group(self, bits: int, *names: str) -> ssl.SSLContext:
+        """A server's context whose only key exchange is Diffie-Hellman in a group of 1024 or 2048
+        bits.
+        """
+        key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        leaf = self._issued(names, key).sign(self._key, hashes.SHA256())
+        context = _context(_pem(leaf, key), ciphers="DHE-RSA-AES128-GCM-SHA256:@SECLEVEL=0")
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+        with tempfile.NamedTemporaryFile("w", prefix="mailcanary-group-") as file:
+            file.write(_group_pem(bytes.fromhex(_PRIMES[bits])))
+            file.flush()
+            context.load_dh_params(file.name)
+        return context
 
     def unreadable(self, *names: str) -> Identity:
         """A server with a certificate for an X.400 address: OpenSSL reads it, our library not."""
@@ -197,6 +227,33 @@ def _pem(certificate: x509.Certificate, key: Key) -> bytes:
     """The key first, as Postfix wants it."""
     secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     return secret + certificate.public_bytes(Encoding.PEM)
+
+
+_PRIMES = {
+    1024: (
+        "FFFFFFFFFFFFFFFFC90FDAA22168C234C4C6628B80DC1CD129024E088A67CC74020BBEA63B139B22514A0879"
+        "8E3404DDEF9519B3CD3A431B302B0A6DF25F14374FE1356D6D51C245E485B576625E7EC6F44C42E9A637ED6B"
+        "0BFF5CB6F406B7EDEE386BFB5A899FA5AE9F24117C4B1FE649286651ECE65381FFFFFFFFFFFFFFFF"
+    ),
+    2048: (
+        "FFFFFFFFFFFFFFFFC90FDAA22168C234C4C6628B80DC1CD129024E088A67CC74020BBEA63B139B22514A0879"
+        "8E3404DDEF9519B3CD3A431B302B0A6DF25F14374FE1356D6D51C245E485B576625E7EC6F44C42E9A637ED6B"
+        "0BFF5CB6F406B7EDEE386BFB5A899FA5AE9F24117C4B1FE649286651ECE45B3DC2007CB8A163BF0598DA4836"
+        "1C55D39A69163FA8FD24CF5F83655D23DCA3AD961C62F356208552BB9ED529077096966D670C354E4ABC9804"
+        "F1746C08CA18217C32905E462E36CE3BE39E772C180E86039B2783A2EC07A28FB5C55DF06F4C52C9DE2BCBF6"
+        "955817183995497CEA956AE515D2261898FA051015728E5A8AACAA68FFFFFFFFFFFFFFFF"
+    ),
+}
+"""The groups of Oakley of 1024 and 2048 bits, by which servers go that choose none."""
+
+
+def _group_pem(prime: bytes) -> str:
+    """A file of Diffie-Hellman parameters, PKCS #3: a sequence of the prime and of 2."""
+    number = b"\0" + prime
+    content = b"\x02\x82" + len(number).to_bytes(2, "big") + number + b"\x02\x01\x02"
+    der = b"\x30\x82" + len(content).to_bytes(2, "big") + content
+    text = base64.encodebytes(der).decode()
+    return f"-----BEGIN DH PARAMETERS-----\n{text}-----END DH PARAMETERS-----\n"
 
 
 def _context(pem: bytes, *, ciphers: str | None = None) -> ssl.SSLContext:

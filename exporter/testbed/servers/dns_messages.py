@@ -23,6 +23,14 @@ class Misbehaviour(StrEnum):
     REFUSED = "refused"
     NXDOMAIN = "nxdomain"
     NOTIMP = "notimp"
+    NO_EDNS_FORMERR = "no_edns_formerr"
+    """A bare header with FORMERR where the query has an OPT record, else the truth."""
+    NO_EDNS_NOTIMP = "no_edns_notimp"
+    """NOTIMP where the query has an OPT record, else the truth."""
+    NO_EDNS_BADVERS = "no_edns_badvers"
+    """BADVERS where the query has an OPT record, else the truth."""
+    NO_EDNS_IGNORED = "no_edns_ignored"
+    """The truth, without an OPT record."""
     BOGUS = "bogus"
     """SERVFAIL with the extended error DNSSEC Bogus, as a validating resolver says it."""
     BOGUS_UNSAID = "bogus_unsaid"
@@ -66,6 +74,30 @@ class Misbehaviour(StrEnum):
     """An address for every name, as resolvers give it that live on advertisements."""
     HUGE = "huge"
     """As many records as a message can hold (over TCP)."""
+
+
+NO_EDNS = frozenset(
+    {
+        Misbehaviour.NO_EDNS_FORMERR,
+        Misbehaviour.NO_EDNS_NOTIMP,
+        Misbehaviour.NO_EDNS_BADVERS,
+        Misbehaviour.NO_EDNS_IGNORED,
+    }
+)
+"""Servers from before EDNS."""
+
+
+def before_edns(misbehaviour: Misbehaviour, query: dns.message.Message) -> bytes:
+    """What such a server answers to a query with an OPT record."""
+    if misbehaviour is Misbehaviour.NO_EDNS_FORMERR:
+        flags = dns.flags.QR | int(dns.rcode.FORMERR)
+        return struct.pack("!HHHHHH", query.id, flags, 0, 0, 0, 0)
+    response = dns.message.make_response(query, recursion_available=True)
+    is_newer = misbehaviour is Misbehaviour.NO_EDNS_BADVERS
+    if not is_newer:
+        response.use_edns(False)
+    response.set_rcode(dns.rcode.BADVERS if is_newer else dns.rcode.NOTIMP)
+    return response.to_wire()
 
 
 MUTE = frozenset({Misbehaviour.SILENCE, Misbehaviour.TRUNCATED_FOR_EVER})

@@ -22,10 +22,12 @@ import dns.zone
 from exporter.testbed.servers.connection import stop_serving
 from exporter.testbed.servers.dns_messages import (
     MUTE,
+    NO_EDNS,
     TRUNCATING,
     TRUTHFUL,
     UNCHECKED,
     Misbehaviour,
+    before_edns,
     guesses,
     truncated,
     untrue,
@@ -263,6 +265,11 @@ class DnsServer:
         self, misbehaviour: Misbehaviour | None, query: dns.message.Message, *, over_tcp: bool
     ) -> bytes | None:
         """Return the message to send, None for nothing."""
+        if misbehaviour in NO_EDNS:
+            if query.edns >= 0 and misbehaviour is not Misbehaviour.NO_EDNS_IGNORED:
+                return before_edns(misbehaviour, query)
+            query.use_edns(False)
+            misbehaviour = None
         if misbehaviour in TRUNCATING and not over_tcp:
             return truncated(query)
         if misbehaviour in MUTE or (misbehaviour is Misbehaviour.UDP_ONLY and over_tcp):

@@ -78,7 +78,7 @@ class WorldSpec:
     `servers` stand at their address on every port; each other address refuses. `name_servers` stand
     at loopback addresses of their own, all on one port. `source_v6` is our source address for IPv6
     addresses, which are then not redirected. To the addresses `out_of_reach` this machine has no
-    route.
+    route. Without `allow_loopback` no server is looked for at this machine's own addresses.
     """
 
     trust: TrustStore
@@ -89,6 +89,7 @@ class WorldSpec:
     name_servers: Mapping[str, NameServer] = field(default_factory=dict)
     source_v6: str | None = None
     out_of_reach: frozenset[str] = frozenset()
+    allow_loopback: bool = True
     patience: float = 3.0
 
 
@@ -154,7 +155,7 @@ async def _set_up(stack: AsyncExitStack, spec: WorldSpec) -> World:
 
     patience = spec.patience
     resolver = Resolver(((dns.address, dns.port),), timeout=patience, lifetime=2 * patience)
-    dialer = Dialer(source_v6=spec.source_v6, route=route)
+    dialer = Dialer(None, spec.source_v6, route, spec.allow_loopback)
     net = Net(resolver, dialer, spec.trust, SYSTEM_CLOCK, EHLO_NAME)
     return World(net, dns, peers, name_servers)
 

@@ -34,8 +34,9 @@ class MxState(StrEnum):
     """Result of the look-up of the domain's hosts."""
 
     FOUND = "found"
+    NO_DOMAIN = "no_domain"
     NONE = "none"
-    """No such domain, no hosts, or null MX."""
+    """Null MX."""
     FAILED = "failed"
     """Bogus, or the domain's servers fail."""
     UNTESTABLE = "untestable"
@@ -56,6 +57,8 @@ class TlsState(StrEnum):
     """It answers 5yz before a sender can ask for anything."""
     REFUSED_FOR_NOW = "refused_for_now"
     """The same with 4yz."""
+    TOO_SLOW = "too_slow"
+    """We ended the wait; senders wait longer."""
     UNTESTABLE = "untestable"
 
 
@@ -97,6 +100,8 @@ class HostView:
     dane: DaneState = DaneState.ABSENT
     requiretls: bool = False
     trouble: str = ""
+    weak: str = ""
+    """What is weak about its TLS, for people."""
     dane_why: str = "no TLSA record"
 
 
@@ -156,7 +161,8 @@ def _consequence(sender: Sender, view: DomainView) -> Consequence:
         step = judge(view, host)
         # RFC 5321 §5.1: hosts are tried in their order; one that is unknown to us leaves it open
         if step.outcome.is_delivery or step.outcome is Outcome.UNTESTABLE:
-            return Consequence(sender, step.outcome, host.name, step.rule, step.why)
+            why = step.why + _weakly(sender, host, step.outcome)
+            return Consequence(sender, step.outcome, host.name, step.rule, why)
         refused.append((host, step))
     if not refused:
         return Consequence(sender, Outcome.DEFERRED, None, "RFC 5321 §4.5.4.1", "no host was found")
@@ -164,7 +170,17 @@ def _consequence(sender: Sender, view: DomainView) -> Consequence:
     return Consequence(sender, worst.outcome, None, worst.rule, f"{host.name}: {worst.why}")
 
 
+def _weakly(sender: Sender, host: HostView, outcome: Outcome) -> str:
+    """What senders do that refuse the host's weak TLS, RFC 9325 §3.1; "" where it is not weak."""
+    if not host.weak or outcome not in (Outcome.AUTHENTICATED, Outcome.ENCRYPTED):
+        return ""
+    is_bound = outcome is Outcome.AUTHENTICATED or sender is Sender.DANE
+    do = "do not deliver" if is_bound else "send in clear"
+    return f"; TLS is weak ({host.weak}): senders that refuse it {do}"
+
+
 _BEFORE_HOSTS = {
+    MxState.NO_DOMAIN: _Step(Outcome.BOUNCED, "RFC 5321 §5.1", "the domain does not exist"),
     MxState.NONE: _Step(Outcome.BOUNCED, "RFC 5321 §5.1", "the domain takes no mail"),
     MxState.FAILED: _Step(
         Outcome.DEFERRED, "RFC 5321 §5.1", "the domain's hosts cannot be looked up"
@@ -189,6 +205,10 @@ _WITHOUT_SESSION: Mapping[TlsState, tuple[Outcome | None, str, str]] = {
     # RFC 5321 §4.2.1: what was answered 5yz is not to be tried again as it is
     TlsState.REFUSED: (Outcome.BOUNCED, "RFC 5321 §4.2.1", "it refuses for good"),
     TlsState.REFUSED_FOR_NOW: (Outcome.DEFERRED, "RFC 5321 §4.2.1", "it refuses for now"),
+    TlsState.TOO_SLOW: (
+        *(Outcome.UNTESTABLE, "RFC 5321 §4.5.3.2"),
+        "we ended the wait, and senders wait for minutes",
+    ),
     TlsState.UNTESTABLE: (Outcome.UNTESTABLE, "RFC 5321 §5.1", "it could not be tried from here"),
 }
 
@@ -220,7 +240,7 @@ def _mta_sts(view: DomainView, host: HostView) -> _Step:
         why = f"whether there is a policy is not known: {view.sts_why}"
         return _Step(Outcome.UNTESTABLE, "RFC 8461 §5", why)
     if view.sts is StsState.ABSENT:
-        kept = "; who holds an older copy keeps to that" if view.sts_may_be_kept else ""
+        kept = "; a sender with an older copy uses that" if view.sts_may_be_kept else ""
         return _as_if_none(view, host, f"no policy ({view.sts_why}{kept})")
     if view.sts is StsState.TESTING:
         # RFC 8461 §5: a policy in testing stops no delivery

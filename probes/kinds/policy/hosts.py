@@ -1,7 +1,7 @@
 """Every address of every MX host as a sender that cares for TLS meets it."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -23,7 +23,7 @@ from probes.records.subject import Subject
 from probes.result import Failure, Finding, Phase, ProbeFailure, Reason, Status
 from probes.sessions.slots import exclusive_visit, session_slot, sharing_failure
 from probes.sessions.submission import say_quit
-from probes.tasks import TaskSet
+from probes.tasks import TaskSet, together
 from probes.trace import Trace
 
 
@@ -54,7 +54,10 @@ class Host:
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """Result of a visit to one address; `address` is None where the host has none."""
+    """Result of a visit to one address; `address` is None where the host has none.
+
+    `is_early` is True where we ended the wait before senders would.
+    """
 
     host: Host
     address: str | None
@@ -62,6 +65,7 @@ class Visit:
     tls: TlsFacts | None = None
     offer: Ehlo | None = None
     dane: DaneVerdict | None = None
+    is_early: bool = False
 
     @property
     def subject(self) -> Subject:
@@ -78,6 +82,7 @@ class Visit:
             dane=self.dane_state,
             requiretls=self.offer is not None and self.offer.offers("REQUIRETLS"),
             trouble="" if self.failure is None else self.failure.detail,
+            weak="" if self.tls is None else ", ".join(self.tls.weaknesses),
             dane_why=self._dane_why,
         )
 
@@ -91,6 +96,8 @@ class Visit:
             return TlsState.UNTESTABLE
         if failure.phase in (Phase.STARTTLS, Phase.TLS):
             return TlsState.FAILED
+        if self.is_early:
+            return TlsState.TOO_SLOW
         if failure.phase is Phase.DNS_ADDRESS:
             return TlsState.NO_ADDRESS if failure.reason in _NOWHERE else TlsState.UNRESOLVED
         if failure.reply is None or failure.reply.is_positive:
@@ -133,7 +140,7 @@ async def find_hosts(
 ) -> tuple[Host, ...]:
     """Addresses and TLSA records of every host, side by side; no outcome is an exception."""
     hosts = await find_addresses(net.resolver, records)
-    return tuple(await asyncio.gather(*(_host(net, host, port, state) for host in hosts)))
+    return await together(lambda host: _host(net, host, port, state), hosts)
 
 
 async def _host(net: Net, host: MxHost, port: int, state: ResolverState) -> Host:
@@ -204,7 +211,21 @@ async def _visit(
             finally:
                 visit = _judged(net, domain, visit)
                 part.facts.note(_facts(net, visit))
-    return replace(visit, failure=failure)
+    is_early = failure is not None and _is_early(failure, options.address_timeout)
+    return replace(visit, failure=failure, is_early=is_early)
+
+
+_SENDERS_WAIT: Mapping[Phase, float] = {
+    Phase.CONNECT: 30.0,  # what usual senders do; no standard says it
+    Phase.GREETING: 300.0,  # RFC 5321 §4.5.3.2.1
+    Phase.EHLO: 300.0,
+}
+"""Seconds after which senders give up."""
+
+
+def _is_early(failure: Failure, patience: float) -> bool:
+    is_wait = failure.reason is Reason.TIMEOUT
+    return is_wait and patience < _SENDERS_WAIT.get(failure.phase, 0.0)
 
 
 def _said(subject: Subject, failure: Failure, error: ProbeFailure) -> Iterator[Finding]:

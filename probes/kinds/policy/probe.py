@@ -55,7 +55,7 @@ class PolicyTarget:
     max_concurrent: Count = option("Addresses that are probed at the same time.", Count(8))
     broken_name: Host | None = option(
         "A name whose DNSSEC signatures are broken on purpose, to test our own resolver with; "
-        "unset: its word about the root zone has to do.",
+        "unset: only its answer about the root zone counts.",
         None,
     )
     expiry_margin: Seconds = option(
@@ -125,7 +125,9 @@ async def _find_mx(net: Net, domain: str, trace: Trace) -> MxHosts:
 
 
 def _mx_state(failure: ProbeFailure) -> MxState:
-    if failure.reason in (Reason.NXDOMAIN, Reason.NULL_MX):
+    if failure.reason is Reason.NXDOMAIN:
+        return MxState.NO_DOMAIN
+    if failure.reason is Reason.NULL_MX:
         return MxState.NONE
     is_ours = failure.to_failure(Phase.DNS_MX).is_untestable
     return MxState.UNTESTABLE if is_ours else MxState.FAILED

@@ -10,6 +10,7 @@ from probes.kinds.policy.consequences import StsState
 from probes.mx.session import at_most
 from probes.net import Net
 from probes.net.dns_answer import Answer, DnsStatus
+from probes.net.errors import NetError
 from probes.records import RecordError
 from probes.records.https_response import HttpsResponse
 from probes.records.mta_sts import (
@@ -22,7 +23,6 @@ from probes.records.mta_sts import (
     parse_sts_policy,
     parse_sts_record,
 )
-from probes.records.special_addresses import is_link_local_or_metadata
 from probes.records.tlsrpt import is_nearly_tlsrpt_record, is_tlsrpt_record, parse_tlsrpt_record
 from probes.result import NOTHING, Aspect, Finding, Owner, Phase, ProbeFailure, Reason, Status
 from probes.sessions.connecting import host_addresses
@@ -207,13 +207,15 @@ async def _policy_addresses(net: Net, host: str, part: Trace) -> tuple[str, ...]
     """Where the policy host is. Somebody else's DNS may not send us to a metadata service."""
     addresses = await host_addresses(net, host, part)
     for address in addresses:
-        if is_link_local_or_metadata(address):
+        try:
+            net.dialer.require_elsewhere(address, host)
+        except NetError as error:
             raise ProbeFailure(
                 Reason.STS_POLICY_FETCH_ERROR,
-                f"{host} is at {address}, which no public server has",
+                error.detail,
                 phase=Phase.DNS_ADDRESS,
                 owner=Owner.RECEIVER_DNS,
-            )
+            ) from error
     return addresses
 
 
@@ -265,7 +267,7 @@ def _objection(response: HttpsResponse) -> str | None:
 def _lint(policy: StsPolicy) -> list[str]:
     said = []
     if policy.mode is StsMode.TESTING:
-        said.append("mode testing: senders report what is wrong and deliver all the same")
+        said.append("mode testing: senders report failures and deliver all the same")
     if policy.mode is StsMode.NONE:
         said.append("mode none: the policy protects nothing")
     if policy.max_age > LONGEST_MAX_AGE:

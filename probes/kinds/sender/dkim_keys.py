@@ -42,7 +42,7 @@ class Selector:
     def origin(self) -> str:
         """Origin of the selector as text for a finding, "" for a configured one."""
         if self.learnt is None:
-            return ""
+            return "" if self.is_in_use else "; a common selector, which may be out of use"
         sent_at = f"{self.learnt.last_seen:%Y-%m-%d %H:%M} UTC"
         return f"; the selector was learnt: it last signed a canary of {sent_at}"
 
@@ -106,7 +106,7 @@ def _fail(part: Trace, entry: Entry, name: str, evidence: str) -> NoReturn:
     is_missing = entry is dkim_keys.KEY_MISSING
     part.findings.append(entry.found(Status.FAILURE, name, evidence))
     reason = Reason.RECORD_MISSING if is_missing else Reason.RECORD_SYNTAX
-    raise ProbeFailure(reason, evidence, owner=Owner.RECEIVER_DNS, is_transient=False)
+    raise ProbeFailure(reason, evidence, owner=Owner.SENDER, is_transient=False)
 
 
 def _record(part: Trace, name: str, found: LookedUp) -> KeyRecord:

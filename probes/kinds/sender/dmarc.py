@@ -61,7 +61,7 @@ async def _missing(part: Trace, found: Discovery, lookup: Lookup) -> NoReturn:
     if reason is Reason.RECORD_MISSING:
         evidence = f"none at {names}"
         part.findings.append(await _absent(found, evidence, lookup))
-    raise ProbeFailure(reason, evidence, owner=Owner.RECEIVER_DNS, is_transient=False)
+    raise ProbeFailure(reason, evidence, owner=Owner.SENDER, is_transient=False)
 
 
 def _why_missing(found: Discovery) -> Reason:

@@ -40,10 +40,36 @@ class BlockList:
     shown: str
 
 
+def questions(block_list: BlockList, ips: Sequence[str]) -> tuple[str, ...]:
+    """Return the names that are asked for about these addresses, the test entries first."""
+    zone = block_list.zone.reveal()
+    versions = sorted({ip_address(ip).version for ip in ips})
+    tests = [entry[version] for version in versions for entry in (TEST_ENTRY, NO_ENTRY)]
+    names = (query_name(ip, zone) for ip in (*tests, *ips))
+    return tuple(name for name in names if is_domain_name(name))
+
+
+async def is_sound(block_list: BlockList, ips: Sequence[str], lookup: Lookup) -> bool:
+    """True for a list whose test entries are right for a family of these addresses."""
+    asked = _Asked(block_list, lookup)
+    versions = sorted({ip_address(ip).version for ip in ips})
+    return any([(await _health(asked, version)).is_healthy for version in versions])
+
+
 async def probe_list(
-    trace: Trace, block_list: BlockList, ips: Sequence[str], lookup: Lookup
+    trace: Trace,
+    block_list: BlockList,
+    ips: Sequence[str],
+    lookup: Lookup,
+    *,
+    are_senders: bool = True,
 ) -> None:
-    """Health first, address family by address family; a list that fails there lists nobody."""
+    """Health first, address family by address family; a list that fails there lists nobody.
+
+    Addresses of which it is not known that they send are told as a warning, and a list that is
+    out of order is then told by its facts alone.
+    """
+    listed_as = _SENDING if are_senders else _RECEIVING
     with trace.part(block_list.shown, None) as part, part.phase(Phase.EVALUATE):
         asked = _Asked(block_list, lookup)
         listed: list[str] = []
@@ -55,7 +81,9 @@ async def probe_list(
             state = await _health(asked, version)
             part.facts[f"dnsbl.health_v{version}"] = state.problem or "ok"
             if state.is_healthy:
-                listed += [ip for ip in ours if await _is_ip_listed(part, asked, ip, unhealthy)]
+                listed += [
+                    ip for ip in ours if await _is_ip_listed(part, asked, ip, unhealthy, listed_as)
+                ]
             elif not state.is_supported:
                 part.findings.append(
                     sender.DNSBL_FAMILY_UNSUPPORTED.found(
@@ -65,7 +93,8 @@ async def probe_list(
             else:
                 unhealthy.append(state.problem)
         part.facts["dnsbl.listed"] = tuple(listed)
-        _judge(part, sender.DNSBL_LIST_UNHEALTHY, block_list, listed, unhealthy)
+        if are_senders:
+            _judge(part, sender.DNSBL_LIST_UNHEALTHY, block_list, listed, unhealthy)
 
 
 async def probe_domain_list(
@@ -148,13 +177,34 @@ async def _domain_health(asked: _Asked) -> ListHealth:
     return domain_health(test_entry, await asked.domain(NO_DOMAIN), address_entry)
 
 
-async def _is_ip_listed(part: Trace, asked: _Asked, ip: str, unhealthy: list[str]) -> bool:
+@dataclass(frozen=True, slots=True)
+class _ListedAs:
+    """How a listed address is told: its status, the owner, and what else there is to say."""
+
+    status: Status
+    owner: Owner | None
+    note: str
+
+
+_SENDING = _ListedAs(Status.FAILURE, None, "")
+_RECEIVING = _ListedAs(
+    Status.WARNING,
+    Owner.RECEIVER_MX,
+    "an address of an MX host, of which it is not known that it sends; ",
+)
+
+
+async def _is_ip_listed(
+    part: Trace, asked: _Asked, ip: str, unhealthy: list[str], listed_as: _ListedAs
+) -> bool:
     answer = await asked.ip(ip)
     if not _is_listing(part, asked, ip, answer, unhealthy):
         return False
     evidence = _evidence(asked, answer, await asked.ip_reason(ip))
     where = Subject.listing(ip, asked.block_list.shown)
-    part.findings.append(sender.DNSBL_LISTED.found(Status.FAILURE, where, evidence))
+    evidence = f"{listed_as.note}{evidence}"
+    found = sender.DNSBL_LISTED.found(listed_as.status, where, evidence, owner=listed_as.owner)
+    part.findings.append(found)
     return True
 
 
@@ -200,6 +250,6 @@ def _judge(
         part.findings.append(entry.found(Status.UNTESTABLE, block_list.shown, detail))
     if listed:
         detail = f"{', '.join(listed)} listed at {block_list.shown}"
-        raise ProbeFailure(Reason.LISTED, detail, owner=Owner.RECEIVER_FILTER, is_transient=False)
+        raise ProbeFailure(Reason.LISTED, detail, owner=Owner.SENDER, is_transient=False)
     if unhealthy:
         raise ProbeFailure(Reason.LIST_UNHEALTHY, unhealthy[0])

@@ -17,7 +17,7 @@ _REASONS = {
 
 def not_looked_up(failure: str, detail: str, *, is_ours: bool) -> ProbeFailure:
     """`failure` is that of the LookedUp: our resolver's trouble is told from the domain's."""
-    owner = Owner.RESOLVER if is_ours else Owner.RECEIVER_DNS
+    owner = Owner.RESOLVER if is_ours else Owner.SENDER
     return ProbeFailure(_REASONS.get(failure, Reason.SERVFAIL), detail, owner=owner)
 
 

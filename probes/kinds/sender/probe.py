@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 from probes.canary.dkim_selectors import LearntSelector
 from probes.catalogue import sender
+from probes.catalogue.parties import SENDER
+from probes.kinds.sender.by_default import common_selectors, lists_in_time, mx_addresses
 from probes.kinds.sender.dkim_keys import probe_key, selectors_of
 from probes.kinds.sender.dmarc import probe_dmarc
 from probes.kinds.sender.lists import BlockList, probe_domain_list, probe_list
@@ -19,7 +21,8 @@ from probes.net import Net
 from probes.options import Domain, EmailAddress, Host, IpAddress, Secret, given, option
 from probes.records.address import parse_address
 from probes.records.dnsbl import without_key
-from probes.result import Finding, Part, ProbeFailure, Reason, Status
+from probes.records.looked_up import LookupStatus
+from probes.result import Finding, Owner, Part, ProbeFailure, Reason, Status
 from probes.tasks import TaskSet
 from probes.trace import Trace
 
@@ -38,6 +41,11 @@ DEFAULT_LISTS = (
 NO_ADDRESS = "no sending address is given (diagnose: --sending-ip; a job: sending_ips)"
 NO_EHLO_NAME = "no EHLO name of the sending machines is given (diagnose: --helo; a job: ehlo_name)"
 NO_SELECTOR = "no selector is given or was learnt (diagnose: --selector; a job: selectors)"
+NO_COMMON_SELECTOR = "no common selector has a key; name yours (diagnose: --selector)"
+NO_SOUND_LIST = (
+    "no list tells our resolver of the MX addresses; name sending ones (diagnose: --sending-ip)"
+)
+NO_MX_ADDRESS = "no MX host has a public address, and no sending one is given (--sending-ip)"
 NO_LIST = "no block list is configured (a job: block_lists)"
 
 _ASPECTS = {
@@ -71,7 +79,7 @@ class SenderTarget:
         "Zones of the block lists to ask about the addresses; at most 14.", DEFAULT_LISTS
     )
     keyed_block_lists: tuple[Secret, ...] = option(
-        "Zones whose first label is a customer's key; only what follows it is ever shown.", ()
+        "Zones whose first label is a customer's key; only the rest is ever shown.", ()
     )
     domain_block_lists: tuple[Domain, ...] = option(
         "Zones of lists of domains to ask about the domains of our mail; 14 lists in all.", ()
@@ -81,6 +89,8 @@ class SenderTarget:
     )
     learnt: tuple[LearntSelector, ...] = given(())
     """DKIM selectors seen lately on signed mail of the domain; their keys are probed as well."""
+    by_default: bool = given(False)
+    """True: without selectors look at the common ones, without addresses at those of the MX."""
 
 
 def host(target: SenderTarget) -> str:
@@ -90,13 +100,18 @@ def host(target: SenderTarget) -> str:
 
 async def probe(net: Net, target: SenderTarget, trace: Trace) -> None:
     """Fails when a part does: a record that is missing or broken, an address that is listed."""
+    trace.party = SENDER
     lookup = Lookups(net.resolver)
+    await _require_domain(target.domain, lookup)
     helo = target.ehlo_name
     mail_from = str(target.mail_from or f"postmaster@{target.domain}")
     policy_domain = parse_address(mail_from).domain
     ips = target.sending_ips[:MAX_IPS]
     signer = target.dkim_domain or target.domain
     selectors = selectors_of(target.selectors, signer, target.learnt, net.clock.utc())
+    is_guessing = target.by_default and not selectors
+    if is_guessing:
+        selectors = await common_selectors(signer, lookup)
     work: list[Awaitable[None]] = [
         probe_policy(trace, policy_domain, lookup),
         *(probe_spf(trace, SpfQuestion(ip, mail_from, helo, policy_domain), lookup) for ip in ips),
@@ -106,6 +121,10 @@ async def probe(net: Net, target: SenderTarget, trace: Trace) -> None:
     ]
     lists = list(_lists(target.block_lists, target.keyed_block_lists)) if ips else []
     work.extend(probe_list(trace, one, ips, lookup) for one in lists[:MAX_LISTS])
+    why_no_list = NO_ADDRESS if not ips else "" if lists else NO_LIST
+    if target.by_default and not ips:
+        of_mx, why_no_list = await _lists_of_mx(target, trace, lookup)
+        work.extend(of_mx)
     of_domains = list(_lists(target.domain_block_lists, target.keyed_domain_block_lists))
     room = max(0, MAX_LISTS - len(lists))
     domains = _domains_shown(target.domain, policy_domain, signer, helo or "")
@@ -117,18 +136,40 @@ async def probe(net: Net, target: SenderTarget, trace: Trace) -> None:
     )
     if left_out:
         trace.findings.append(_left_out(target, left_out))
+    no_selector = NO_COMMON_SELECTOR if is_guessing else NO_SELECTOR
     reasons = {
         "spf_result": "" if ips else NO_ADDRESS,
         "rdns": "" if ips else NO_ADDRESS,
         "ehlo": NO_ADDRESS if not ips else "" if helo else NO_EHLO_NAME,
-        "dkim": "" if selectors else NO_SELECTOR,
-        "dnsbl": NO_ADDRESS if not ips else "" if lists else NO_LIST,
+        "dkim": "" if selectors else no_selector,
+        "dnsbl": why_no_list,
     }
     _note_unexamined(trace, reasons)
     async with TaskSet() as group:
         for one in work:
             group.start(_awaited(one))
     _judge(trace)
+
+
+async def _require_domain(domain: str, lookup: Lookups) -> None:
+    """Raise the one failure of a domain that does not exist: it has no records to judge."""
+    found = await lookup(domain, "TXT")
+    if found.status is LookupStatus.NXDOMAIN:
+        detail = f"{domain} does not exist"
+        raise ProbeFailure(Reason.NXDOMAIN, detail, owner=Owner.RECEIVER_DNS, is_transient=False)
+
+
+async def _lists_of_mx(
+    target: SenderTarget, trace: Trace, lookup: Lookups
+) -> tuple[list[Awaitable[None]], str]:
+    """Return the work for the addresses of the MX hosts, or the reason why there is none."""
+    ips = await mx_addresses(target.domain, lookup)
+    if not ips:
+        return [], NO_MX_ADDRESS
+    wanted = _lists(target.block_lists, target.keyed_block_lists)
+    lists = await lists_in_time(wanted, ips, lookup)
+    work = [probe_list(trace, one, ips, lookup, are_senders=False) for one in lists[:MAX_LISTS]]
+    return list(work), "" if lists else NO_SOUND_LIST
 
 
 async def _awaited(work: Awaitable[None]) -> None:

@@ -101,6 +101,4 @@ def _require_answer(part: Trace, ip: str, found: LookedUp) -> None:
 
 def _fail(part: Trace, entry: Entry, ip: str, evidence: str) -> NoReturn:
     part.findings.append(entry.found(Status.FAILURE, ip, evidence))
-    raise ProbeFailure(
-        Reason.RECORD_MISSING, evidence, owner=Owner.RECEIVER_DNS, is_transient=False
-    )
+    raise ProbeFailure(Reason.RECORD_MISSING, evidence, owner=Owner.SENDER, is_transient=False)

@@ -222,4 +222,4 @@ def _fail(
 ) -> NoReturn:
     found = entry.found(Status.FAILURE, subject, evidence[:400], reference=reference)
     part.findings.append(found)
-    raise ProbeFailure(reason, evidence, owner=Owner.RECEIVER_DNS, is_transient=False)
+    raise ProbeFailure(reason, evidence, owner=Owner.SENDER, is_transient=False)

@@ -6,7 +6,7 @@ connection waits for a moment while a canary is fresh, and else in IDLE.
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -16,12 +16,21 @@ from probes.canary.bounce import bounced_token
 from probes.canary.message import MARKER, recognise, recognise_body
 from probes.clock import Clock, Instant
 from probes.mailboxes.imap import places
-from probes.mailboxes.interface import Cursor, Interest, Look, Placement, Report, Sighting
+from probes.mailboxes.interface import (
+    Cursor,
+    Interest,
+    Look,
+    Placement,
+    Remark,
+    Report,
+    Sighting,
+)
 from probes.net.errors import NetError
 from probes.net.imap import Folder, ImapSession, quote, uid_set
+from probes.net.imap_dialogue import Refused
 from probes.records.bounces.values import Bounce
 from probes.records.imap.responses import Fetch
-from probes.result import Owner, Phase, ProbeFailure, Reason
+from probes.result import Phase, ProbeFailure, Reason
 from probes.sessions.imap import placed, step
 from probes.tasks import TaskSet
 
@@ -31,6 +40,9 @@ CHUNK = 100
 SLICE = 1000
 """Of a crowd of more than CHUNK messages, so many are searched for our marker by one command: a
 server that reads them all from disk answers in time, and the cursor moves on with every answer."""
+
+UNSEARCHED = 20
+"""Messages whose text is fetched at once where the server cannot search texts."""
 
 HEADER_OCTETS = 64 * 1024
 TEXT_OCTETS = 64 * 1024
@@ -87,7 +99,7 @@ class FolderWatch:
         cursor: Cursor | None,
     ) -> None:
         self.name = name
-        self._placement = placement
+        self.placement = placement
         self._pace = pace
         self._clock = clock
         self._interest = interest
@@ -122,7 +134,7 @@ class FolderWatch:
         self._session = session
         began = self._clock.now()
         async with step(Phase.FETCH, self._pace.answer):
-            folder = await self._examine(session)
+            folder = await session.examine(self.name)
             self._can_idle = "IDLE" in await session.known_capabilities()
         self._known = session.changes
         self._counted = folder.exists + session.expunged
@@ -158,7 +170,7 @@ class FolderWatch:
         await asyncio.sleep(self._until(self._pace.least))
 
     async def _wait_for_news(self, session: ImapSession) -> None:
-        if self._interest.is_fresh() and self._placement is Placement.INBOX:
+        if self._interest.is_fresh() and self.placement is Placement.INBOX:
             await asyncio.sleep(self._until(self._pace.fast))
         elif self._can_idle:
             await self._idle(session)
@@ -166,14 +178,6 @@ class FolderWatch:
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._patience()):
                     await self._wake.wait()
-
-    async def _examine(self, session: ImapSession) -> Folder:
-        try:
-            return await session.examine(self.name)
-        except ProbeFailure as failure:
-            if failure.reason is Reason.REJECTED:  # a folder that is not there: ours to configure
-                failure.owner = Owner.CONFIGURATION
-            raise
 
     def _opened(self) -> ImapSession:
         if self._session is None:
@@ -197,7 +201,7 @@ class FolderWatch:
         except ProbeFailure as failure:
             is_refused = failure.reason in (Reason.REJECTED, Reason.UNEXPECTED_REPLY)
             if isinstance(failure, NetError) or not is_refused:
-                raise placed(failure, Phase.FETCH) from failure
+                raise placed(failure, Phase.FETCH) from failure.__cause__
             self._can_idle = False  # it offers IDLE and will not do it: ask instead
 
     # Reading
@@ -215,8 +219,9 @@ class FolderWatch:
         if tokens:
             # RFC 3501 §6.4.4: SINCE disregards time and zone, hence a day's margin
             since = min(tokens.values()).astimezone(UTC) - timedelta(days=1)
-            async with step(Phase.FETCH, self._pace.answer):
-                uids = await session.uid_search(f"SINCE {_date(since)}")
+            uids = await self._search(session, f"SINCE {_date(since)}")
+            if uids is None:
+                uids = await self._listed(session, f"{max(1, newest - SLICE + 1)}:{max(1, newest)}")
             marks = [self._mark(session, self._clock.now())]
             await self._read_slices(session, [uid for uid in uids if uid <= newest], marks)
         self._last_uid = newest
@@ -226,8 +231,14 @@ class FolderWatch:
             return folder.uid_next - 1
         if folder.exists == 0:
             return 0
+        uids = await self._search(session, "UID *")
+        return max(await self._listed(session, "*") if uids is None else uids, default=0)
+
+    async def _listed(self, session: ImapSession, uids: str) -> tuple[int, ...]:
+        """The UIDs that exist among these, where the server refuses to search."""
         async with step(Phase.FETCH, self._pace.answer):
-            return max(await session.uid_search("UID *"), default=0)
+            fetched = await session.uid_fetch(uids)
+        return tuple({each.uid for each in fetched if each.uid is not None})
 
     async def _read_new(self, session: ImapSession, marks: list[_Mark]) -> list[Sighting]:
         self._known = session.changes
@@ -244,8 +255,9 @@ class FolderWatch:
 
     async def _read_since(self, session: ImapSession, marks: list[_Mark]) -> None:
         """Read and report everything above the last UID, however much that is."""
-        async with step(Phase.FETCH, self._pace.answer):
-            uids = await session.uid_search(f"UID {self._last_uid + 1}:*")
+        uids = await self._search(session, f"UID {self._last_uid + 1}:*")
+        if uids is None:
+            uids = await self._listed(session, f"{self._last_uid + 1}:*")
         await self._read_slices(session, [uid for uid in uids if uid > self._last_uid], marks)
 
     async def _read_slices(
@@ -264,9 +276,8 @@ class FolderWatch:
 
     async def _bearing(self, session: ImapSession, uids: Sequence[int]) -> list[int]:
         span = f"{uids[0]}:{uids[-1]}"
-        async with step(Phase.FETCH, self._pace.answer):
-            hits = await session.uid_search(f"UID {span} TEXT {quote(MARKER)}")
-        return sorted(set(hits) & set(uids))
+        hits = await self._search(session, f"UID {span} TEXT {quote(MARKER)}")
+        return list(uids) if hits is None else sorted(set(hits) & set(uids))
 
     async def _read(
         self, session: ImapSession, uids: Sequence[int], marks: list[_Mark]
@@ -298,26 +309,51 @@ class FolderWatch:
     async def _recognise_bodies(
         self, session: ImapSession, messages: Mapping[int, Fetch], unknown: Sequence[int]
     ) -> dict[int, _Ours | None]:
-        """Search the server for our marker: bounces, canaries with no trace in the header."""
-        async with step(Phase.FETCH, self._pace.answer):
-            hits = await session.uid_search(f"UID {uid_set(unknown)} BODY {quote(MARKER)}")
-        bearing = set(hits) & set(unknown)
-        if not bearing:
+        """Find bounces, and canaries with no trace in the header, by our marker in the text.
+
+        The server is searched for it; one that cannot search texts is asked for the texts.
+        """
+        hits = await self._search(session, f"UID {uid_set(unknown)} BODY {quote(MARKER)}")
+        if hits is not None:
+            return await self._read_texts(session, messages, set(hits) & set(unknown))
+        known: dict[int, _Ours | None] = {}
+        for start in range(0, len(unknown), UNSEARCHED):
+            some = set(unknown[start : start + UNSEARCHED])
+            try:
+                known.update(await self._read_texts(session, messages, some))
+            except Refused as refused:
+                session.remark(f"bounces cannot be told from other mail: {refused.detail}")
+                break
+        return known
+
+    async def _read_texts(
+        self, session: ImapSession, messages: Mapping[int, Fetch], uids: Set[int]
+    ) -> dict[int, _Ours | None]:
+        if not uids:
             return {}
         async with step(Phase.FETCH, self._pace.answer):
-            texts = await session.uid_fetch(uid_set(bearing), "TEXT", TEXT_OCTETS)
+            texts = await session.uid_fetch(uid_set(uids), "TEXT", TEXT_OCTETS)
         return {
             uid: await asyncio.to_thread(_by_body, _header(messages[uid]) + text)
             for uid, text in sections(texts, "TEXT").items()
-            if uid in bearing
+            if uid in uids
         }
+
+    async def _search(self, session: ImapSession, criteria: str) -> tuple[int, ...] | None:
+        """The UIDs that match; None where the server refuses the search, which is remarked."""
+        try:
+            async with step(Phase.FETCH, self._pace.answer):
+                return await session.uid_search(criteria)
+        except Refused as refused:
+            session.remark(f"a search is not possible: {refused.detail}")
+            return None
 
     def _sighting(self, message: Fetch, ours: _Ours, seen: Instant) -> Sighting:
         return Sighting(
             token=ours.token,
             bounce=ours.bounce,
             place=places.place(self.name, self._uid_validity, message.uid or 0),
-            placement=self._placement,
+            placement=self.placement,
             size=message.size or 0,
             internal_date=message.internal_date,
             header=_header(message),
@@ -329,7 +365,9 @@ class FolderWatch:
         """Report the sightings, then the look: it says that nothing else was there."""
         ended = self._clock.now()
         await self._tell_found(found)
-        await self._report(Look(self.name, self._placement, began, ended))
+        for text in self._opened().remarks:
+            await self._report(Remark(text))
+        await self._report(Look(self.name, self.placement, began, ended))
         self._not_before = began
 
     async def _tell_found(self, found: Sequence[Sighting]) -> None:

@@ -1,6 +1,7 @@
 """Mailbox `imap`: see canaries arrive over IMAP and leave no trace in the mailbox."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from probes.canary.message import MARKER, TOKEN_HEADER, recognise, recognise_body
@@ -17,8 +18,9 @@ from probes.mailboxes.imap.shared import FEWEST, SharedWatch, can_share
 from probes.mailboxes.interface import Cursor, Following, Interest, Placement, Report
 from probes.net import Net
 from probes.net.imap import ImapSession, quote, uid_set
+from probes.net.imap_dialogue import Refused
 from probes.options import Seconds, option
-from probes.records.imap.responses import Listed
+from probes.records.imap.junk import junk_among
 from probes.result import Owner, Phase, ProbeFailure, Reason
 from probes.sessions.imap import ImapServer, open_session, step
 from probes.tasks import TaskSet
@@ -30,10 +32,6 @@ RELIST = 60.0
 SLOWER = 10
 """A canary in Junk or another folder is looked for so many times more slowly than in INBOX."""
 
-_WELL_KNOWN = frozenset(
-    {"junk", "spam", "junk e-mail", "junk email", "junk mail", "bulk", "bulk mail"}
-)
-
 
 @dataclass(frozen=True, slots=True)
 class ImapMailbox(ImapServer):
@@ -44,12 +42,14 @@ class ImapMailbox(ImapServer):
         None,
     )
     quarantine: str | None = option(
-        "The folder into which a filter puts what it holds back; a canary found there is junked.",
+        "The folder into which a filter puts mail it holds back; a canary found there is junked.",
         None,
     )
     folders: tuple[str, ...] = option("Further folders in which a canary may turn up.", ())
     trusted_authserv_ids: tuple[str, ...] = option(
-        "Whose Authentication-Results are believed (RFC 8601); unset: learnt from each copy.", ()
+        "The authserv-ids of Authentication-Results to believe (RFC 8601); unset: learnt from each "
+        "copy.",
+        (),
     )
     fast_poll: Seconds = option("Pause between looks while a canary is fresh.", Seconds(0.05))
     poll: Seconds = option(
@@ -154,7 +154,8 @@ async def _token_in_text(
 ) -> str | None:
     async with step(Phase.FETCH, target.timeout):
         fetched = await session.uid_fetch(str(uid), "TEXT", TEXT_OCTETS)
-    return recognise_body(header + sections(fetched, "TEXT").get(uid, b""))
+    text = sections(fetched, "TEXT").get(uid, b"")
+    return await asyncio.to_thread(recognise_body, header + text)
 
 
 async def _expunge(
@@ -210,7 +211,9 @@ class _MailboxWatch:
                 await inbox.look()
 
     async def _say_what_is_followed(self) -> None:
-        await self._report(Following(frozenset(self._folders)))
+        placements = {folder.placement for folder in self._folders.values()}
+        has_junk = Placement.JUNK in placements
+        await self._report(Following(frozenset(self._folders), has_junk=has_junk))
 
     async def _follow(self, folder: FolderWatch) -> None:
         async with await open_session(self._net, self._target) as session:
@@ -257,8 +260,12 @@ class _MailboxWatch:
         return Placement.JUNK if name == junk else Placement.OTHER
 
     async def _find_junk(self, session: ImapSession) -> str | None:
-        async with step(Phase.FETCH, self._target.timeout):
-            junk = junk_among(await session.list())
+        junk = None
+        try:
+            async with step(Phase.FETCH, self._target.timeout):
+                junk = junk_among(await session.list())
+        except Refused as refused:
+            session.remark(f"the folders are not known: {refused.detail}")
         self._relist_at = self._net.clock.monotonic() + RELIST if junk is None else None
         return junk
 
@@ -281,17 +288,3 @@ class _MailboxWatch:
         target = self._target
         fast = target.fast_poll * (1 if placement is Placement.INBOX else SLOWER)
         return Pace(target.fast_poll, fast, target.poll, target.idle_renew, target.timeout)
-
-
-def junk_among(folders: Iterable[Listed]) -> str | None:
-    """The folder marked \\Junk, else the first with a usual name; None where there is neither."""
-    named = None
-    for folder in folders:
-        if folder.attributes & {"\\noselect", "\\nonexistent"}:
-            continue
-        if "\\junk" in folder.attributes:
-            return folder.name
-        last = folder.name.rpartition(folder.delimiter)[2] if folder.delimiter else folder.name
-        if named is None and last.lower() in _WELL_KNOWN:
-            named = folder.name
-    return named

@@ -29,11 +29,18 @@ ABOUT_RECIPIENT = frozenset(
 )
 """Fields that mark a group as one about a recipient."""
 
+_NAMES_SOMEBODY = frozenset(("final-recipient", "original-recipient", "x-actual-recipient"))
+_ABOUT_MESSAGE = frozenset(("reporting-mta", "arrival-date", "received-from-mta"))
 _ONE_A_RECIPIENT = ("final-recipient", "original-recipient", "action")
 _FIELD = re.compile(r"([A-Za-z][A-Za-z0-9-]{0,60})[ \t]*:(?!//)[ \t]*(.*)", re.DOTALL)
-_TYPED = re.compile(r"\s*([A-Za-z][A-Za-z0-9_.-]{0,40})\s*;\s*(.*)", re.DOTALL)
+_TYPED = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9_./-]{0,40})\s*;\s*(.*)", re.DOTALL)
 _STATUS = re.compile(r"(?<![\d.])([245])\.(\d{1,3})\.(\d{1,3})(?![\d.]*\d)")
 _BRACKETED = re.compile(r"<([^<>]{1,1000})>")
+_PREFIX = re.compile(r"(?:(?:rfc/?822|smtp|mailto)[;:]\s*)+", re.IGNORECASE)
+_COMMENT = re.compile(r"\s\([^()]{0,1000}\)\s*\Z")
+_QUOTED_LOCAL = re.compile(r'"(?:[^"\\]|\\.){1,200}"@[^\s@"<>]{1,255}')
+_ROUTE = re.compile(r"@[^\s:@]{1,255}:(?=[^:]{1,320}\Z)")
+"""A source route before the address, RFC 5321 appendix C."""
 
 
 def field_groups(text: str) -> list[dict[str, str]]:
@@ -74,8 +81,11 @@ def _values(group: dict[str, list[str]]) -> dict[str, str]:
 def recipient_groups(groups: list[dict[str, str]]) -> list[dict[str, str]]:
     """Recipient groups, with those joined that an extra empty line separates."""
     joined: list[dict[str, str]] = []
+    are_named = [group for group in groups if _NAMES_SOMEBODY.intersection(group)]
     for group in groups:
-        names_somebody = "final-recipient" in group or "original-recipient" in group
+        names_somebody = bool(_NAMES_SOMEBODY.intersection(group))
+        if are_named and not names_somebody and _ABOUT_MESSAGE.intersection(group):
+            continue  # fields of a recipient among those of the message
         if joined and not names_somebody and not joined[-1].keys() & group.keys():
             joined[-1] = joined[-1] | group
         else:
@@ -96,6 +106,11 @@ def read_recipient(group: dict[str, str]) -> BouncedRecipient:
     """Read the fields of one recipient, RFC 3464 §2.3."""
     final_type, final = _typed_address(group.get("final-recipient", ""))
     original_type, original = _typed_address(group.get("original-recipient", ""))
+    if original is None:
+        original_type, original = _typed_address(group.get("x-actual-recipient", ""))
+        original = original if final is None or _is_program(final_type, final) else None
+    if final is not None and original is not None and _is_program(final_type, final):
+        final = None
     kind, diagnostic = _typed(group.get("diagnostic-code", ""))
     quoted = read_quoted(diagnostic or group.get("x-supplementary-info", "").strip("<> "))
     status = _status(group.get("status", ""))
@@ -130,10 +145,22 @@ def _typed_address(value: str) -> tuple[str | None, str | None]:
     return kind, shown(text)
 
 
+def _is_program(kind: str | None, address: str) -> bool:
+    """True for a pipe or a file behind an alias: the alias is the recipient."""
+    return kind != "x400" and "@" not in address and address.lstrip('"')[:1] in ("|", "/")
+
+
 def bare_address(text: str) -> str:
     """The address without angle brackets, display name and prefix."""
-    match = _BRACKETED.search(text)
-    return (match[1] if match is not None else text).strip(" \t\r\n<>\"'").removeprefix("smtp:")
+    text = _PREFIX.sub("", text.strip(), count=1)
+    bare = _COMMENT.sub("", text) or text
+    match = next((one for one in _BRACKETED.finditer(bare) if "@" in one[1]), None)
+    inner = (match[1] if match is not None else bare).strip(" \t\r\n<>;,")
+    if match is None and inner.startswith('"') and "; " in inner:
+        inner = inner.rpartition("; ")[2]
+    if _QUOTED_LOCAL.fullmatch(inner) is not None:
+        return inner
+    return _ROUTE.sub("", _PREFIX.sub("", inner.strip(" \t\r\n<>\"'"), count=1))
 
 
 def address_of(value: str) -> str | None:
@@ -142,10 +169,15 @@ def address_of(value: str) -> str | None:
     return one_line(text) if "@" in text else None
 
 
+_ACTIONS = {"failure": "failed", "fail": "failed", "expired": "failed", "delay": "delayed"}
+"""Words that some relays write instead of those of RFC 3464 §2.3.3."""
+
+
 def _action(value: str) -> Action | None:
-    word = re.match(r"[a-z]*", value.strip().lower())
+    match = re.match(r"[a-z]*", value.strip().lower())
+    word = match[0] if match is not None else ""
     try:
-        return Action(word[0] if word is not None else "")
+        return Action(_ACTIONS.get(word, word))
     except ValueError:
         return None
 

@@ -29,15 +29,19 @@ from probes.records.bounces.text import (
     TextRecipient,
     is_bounce_text,
     is_delay,
+    is_mail_system,
+    is_opening,
     recipients_in,
     reporting_site,
     split_returned,
 )
 from probes.records.bounces.values import Action, Bounce, BouncedRecipient
 from probes.records.mime_parts import Header, Part, decode_words, read_parts, split_header
+from probes.records.reply import EnhancedCode
 
 _MAX_STATUS = 1024 * 1024
 _MAX_EXPLANATION = 64 * 1024
+_MAX_OPENING = 2000
 
 _STATUS_PARTS = frozenset({"message/delivery-status", "message/global-delivery-status"})
 _RETURNED_PARTS = frozenset(
@@ -50,10 +54,12 @@ _RETURNED_PARTS = frozenset(
         "message/rfc822-headers",
     }
 )
-_OTHER_REPORTS = frozenset(
+_DISPOSITION_PARTS = frozenset(  # RFC 8098
+    {"message/disposition-notification", "message/global-disposition-notification"}
+)
+_REJECTION = re.compile(r"\bwas (?:automatically )?rejected\b", re.IGNORECASE)
+_OTHER_REPORTS = _DISPOSITION_PARTS | frozenset(
     {
-        "message/disposition-notification",  # RFC 8098
-        "message/global-disposition-notification",
         "message/feedback-report",  # RFC 5965
         "application/tlsrpt+gzip",  # RFC 8460 §5.3
         "application/tlsrpt+json",
@@ -87,8 +93,9 @@ def parse_dsn(message: bytes) -> Bounce | None:
     """
     parts = read_parts(message)
     status = [part for part in parts if part.media_type in _STATUS_PARTS]
-    if not status and _is_other_report(parts):
+    if not status and _is_other_report(parts) and not _rejects(parts):
         return None
+    status = status or [part for part in parts if part.media_type in _DISPOSITION_PARTS]
     explanation, returned = _texts(parts)
     groups = field_groups("\n\n".join(_status_text(part) for part in status))
     is_report = any(ABOUT_RECIPIENT.intersection(group) for group in groups)
@@ -130,7 +137,10 @@ def _free_text(top: Part, explanation: str, returned: bytes) -> Bounce | None:
     header = top.header
     sender = _sender(header)
     has_subject_of_an_answer = _ANSWER_SUBJECT.match(sender.subject) is not None
-    if _is_answer(header) or (has_subject_of_an_answer and not sender.has_null_return_path):
+    is_passed_on = is_mail_system(sender.author) and is_opening(explanation)
+    if _is_answer(header) or (_is_from_list(header) and not is_passed_on):
+        return None
+    if has_subject_of_an_answer and not (sender.has_null_return_path or is_passed_on):
         return None
     is_certain = is_bounce_text(explanation, sender, has_returned=bool(returned))
     if not is_certain and not _claims_report(top):
@@ -158,9 +168,10 @@ def _told(
     """The recipients in the text; a single one without an address if none is named."""
     to = address_of(header.get("to")) or ""
     found = recipients_in(explanation, named=sender.failed_recipients, sender=to)
-    if found:
-        return found
     only = _only_recipient(header, returned)
+    is_about_sender = only is not None and [one.address.lower() for one in found] == [to.lower()]
+    if found and not is_about_sender:
+        return found
     return recipients_in(explanation, named=("" if only is None else only,))
 
 
@@ -190,6 +201,13 @@ def _is_other_report(parts: tuple[Part, ...]) -> bool:
     if parts[0].media_type == "multipart/report" and about != "delivery-status":
         return True
     return any(part.media_type in _OTHER_REPORTS for part in parts)
+
+
+def _rejects(parts: tuple[Part, ...]) -> bool:
+    """True for a receipt that rejects the message, as Dovecot and Sieve (RFC 5429 §2.1) send it."""
+    is_receipt = any(part.media_type in _DISPOSITION_PARTS for part in parts)
+    texts = [part.text() for part in parts if is_receipt and part.is_text][:1]
+    return any(_REJECTION.search(text[:_MAX_OPENING]) for text in texts)
 
 
 def _claims_report(top: Part) -> bool:
@@ -241,13 +259,18 @@ def _sender(header: Header) -> Sender:
 
 
 def _is_answer(header: Header) -> bool:
-    """True for an automatic answer or list mail by its header fields; RFC 3834 §5, RFC 2919."""
+    """True for an automatic answer by its header fields, RFC 3834 §5."""
     submitted = header.get("auto-submitted").lower()
     if submitted.startswith("auto-replied") and ("vacation" in submitted or "away" in submitted):
         return True
     if "auto_reply" in header.get("precedence").lower():
         return True
-    return any(header.get(name) for name in (*_ANSWER_FIELDS, *_LIST_FIELDS))
+    return any(header.get(name) for name in _ANSWER_FIELDS)
+
+
+def _is_from_list(header: Header) -> bool:
+    """True for mail of a list, RFC 2919; some lists pass bounces on."""
+    return any(header.get(name) for name in _LIST_FIELDS)
 
 
 def _only_recipient(header: Header, returned: bytes) -> str | None:
@@ -259,7 +282,7 @@ def _only_recipient(header: Header, returned: bytes) -> str | None:
     for name in ("x-original-to", "delivered-to", "to"):
         value = fields.get(name)
         if value.count("@") == 1:
-            return address_of(decode_words(value))
+            return address_of(value)
     return None
 
 
@@ -288,9 +311,17 @@ def _completed(
     if action not in (Action.FAILED, Action.DELAYED):
         return replace(one, action=action, reason=None)
     quoted = said.get(one.recipient or "")
+    if quoted is not None and _contradicts(quoted, one.status):
+        quoted = None
     if one.reply is not None or quoted is None:
         return replace(one, action=action)
     return replace(_with_reply(one, quoted), action=action)
+
+
+def _contradicts(quoted: QuotedReply, status: EnhancedCode | None) -> bool:
+    """True if a code in the prose is another than the Status, which says something itself."""
+    is_telling = status is not None and status[1:] != (0, 0)
+    return is_telling and quoted.enhanced not in (None, status)
 
 
 def _with_reply(one: BouncedRecipient, quoted: QuotedReply) -> BouncedRecipient:

@@ -57,8 +57,10 @@ def _row(subject: int, reason: BounceReason, *details: int) -> _Code:
 _CLEAR_CODES = (
     _row(1, BounceReason.UNKNOWN_USER, 1, 3, 4, 6),
     _row(1, BounceReason.ROUTING, 2, 9),
+    _row(1, BounceReason.POLICY, 7, 8),  # the sender's address, not the recipient's
     _row(2, BounceReason.MAILBOX_FULL, 2),
     _row(2, BounceReason.SIZE, 3),
+    _row(3, BounceReason.TEMPORARY, 1),
     _row(3, BounceReason.SIZE, 4),
     _row(4, BounceReason.ROUTING, 4, 6),
     _row(6, BounceReason.CONTENT),
@@ -68,11 +70,9 @@ _CLEAR_CODES = (
 )
 _BROAD_CODES = (
     _row(1, BounceReason.UNKNOWN_USER, 0),
-    _row(1, BounceReason.POLICY, 7, 8),
     _row(1, BounceReason.ROUTING, 10),  # RFC 7505 §4.1
     _row(2, BounceReason.UNKNOWN_USER, 1),
     _row(2, BounceReason.ROUTING, 4),
-    _row(3, BounceReason.TEMPORARY, 1),
     _row(3, BounceReason.POLICY, 2, 3),
     _row(3, BounceReason.ROUTING, 5),
     _row(4, BounceReason.TEMPORARY, 5, 7),
@@ -131,21 +131,68 @@ def _words(reason: BounceReason, *patterns: str, passing: bool = False) -> _Word
 
 
 _WHO = (
-    r"(?:user(?:[ _]?id)?|recipient|receiver|mailbox|address(?:ee)?|account|alias|inbox"
-    r"|local[- ]part)(?:e?s)?"
+    r"(?:user(?:[ _]?id)?|recipient|receiver|mail ?box|address(?:ee)?|account|alias|inbox|rcpt"
+    r"|local[- ]part)(?:\(?e?s\)?)?"
 )
 _GONE = (
-    r"(?:unknown|unavailable|invalid|disabled|inactive|deactivated|suspended|undeliverable"
+    r"(?:unknown|unavail?able|invalid|disabled|(?:in|de)activ\w*|suspend\w*|undeliverable|frozen"
     r"|not (?:be )?found|not exist|not known|not active|not listed|not recogni[sz]ed|no longer"
-    r"|(?:does|do|did)(?: not|n't) exist|doesn't have)"
+    r"|not (?:present|ok|accepted)|(?:is|are|was|been) (?:\w+ )?(?:locked|limited|closed|expired)"
+    r"|(?:does|do|did)(?: not|n't) exist|doesn't have|missing home|refuses? to)"
+)
+_FOREIGN_USER = (
+    r"(?:unbekannte[rn]? (?:empf|benutz|nutzer)|(?:benutzer|empf(?:ä|ae)nger|nutzer|postfach)"
+    r" .{0,20}(?:unbekannt|nicht (?:gefunden|vorhanden|bekannt)|existiert nicht)"
+    r"|(?:utilisateur|destinataire|adresse|compte|bo(?:î|i)te) .{0,40}(?:inconnu|invalide"
+    r"|inexistant"
+    r"|n'existe pas|archiv)|(?:no existe|desconocid).{0,30}(?:usuario|persona|cuenta|destinatari)"
+    r"|(?:usuario|cuenta|destinatario|usu(?:á|a)rio|destinat(?:á|a)rio) .{0,20}(?:no existe"
+    r"|desconocid|n(?:ã|a)o existe|inexistente|sconosciuto)|utente .{0,30}(?:sconosciut|indirizzo"
+    r"|inesistent)|onbekende gebruiker|(?:gebruiker|ontvanger) .{0,20}onbekend)"
+)
+_FOREIGN_FULL = (
+    r"(?:(?:boite|boîte|messagerie) .{0,30}pleine|buz(?:ó|o)n .{0,20}llen"
+    r"|(?:postfach|mailbox) .{0,20}voll"
+    r"|casella .{0,20}piena|caixa .{0,30}cheia|quota (?:d(?:é|e)pass|(?:ü|ue)berschritten|superad))"
 )
 _WORDS = (
     _words(BounceReason.TEMPORARY, r"gr[ea]y[- ]?list"),
     _words(
+        BounceReason.TEMPORARY,
+        r"\bat a rate that\b|mail system (?:is )?full",
+        r"(?:insufficient|out of|not enough|no) (?:system|disk) (?:storage|resour)",
+        r"(?:insufficient|out of) (?:system|disk|main) (?:disk )?space",
+        r"no space left",
+    ),
+    _words(
+        BounceReason.TEMPORARY,
+        r"\brate[- ]?(?:limit|control)|too many \w+|unusual rate of (?:mail|e-?mail|messages)",
+        r"slow(?:er| down)|(?:mailbox|account|user) .{0,20}(?:busy|temporarily locked)",
+        r"configuration error",
+        passing=True,
+    ),
+    _words(
+        BounceReason.POLICY,
+        r"domain of sender|(?:bad|unrout(?:e?)able|invalid) sender|sender was rejected",
+        r"bogus mail from|sender domain (?:is|must|does|not)|null sender",
+        r"empty envelope sender|mail from not owned",
+        r"\bfrom: domain is invalid|e-?mail address is not verified|blocked by the recipient",
+        r"multiple addresses in",
+    ),
+    _words(
+        BounceReason.MAILBOX_FULL,
+        r"user (?:is )?over (?:the )?quota|account .{0,40}exceeding receiving limits",
+        r"(?:recipient|user) reached disk|mailbox would exceed|space has been used up",
+        r"(?:have|with) enough space|(?:user|domain)disk quota|too many messages on",
+        r"mail file size exceeds the maximum size allowed",  # a full mailbox of MailMarshal
+        _FOREIGN_FULL,
+    ),
+    _words(
         BounceReason.AUTHENTICATION,
         r"\b(?:spf|dkim|dmarc)\b",
         r"sender policy framework",
-        r"authentication (?:is )?required",
+        r"authenti(?:fi)?cation (?:is )?requi[rs]",
+        r"mismatches client ip|unresolvable relay|ip name lookup failed",
         r"(?:not|un)[- ]?authenticated",
         r"fail(?:s|ed)? .{0,30}authentication",
         r"authentication (?:checks? )?fail",
@@ -154,7 +201,7 @@ _WORDS = (
     ),
     _words(
         BounceReason.REPUTATION,
-        r"(?:black|block|deny)[- ]?list",
+        r"(?:black|block|deny)[- ]?list(?!ed url)",
         r"\b(?:dns|rh|r)bls?\b",
         r"\breputation\b",
         r"blocked (?:using|by (?!.{0,20}(?:polic|filter|rule)))",
@@ -167,6 +214,10 @@ _WORDS = (
         r"bad sender",
         r"unusual rate of unsolicited",
         r"sent too (?:much|many) spam",
+        r"\bdynamic ips?\b|open (?:proxy|relay)|(?:mail )?server (?:at .{0,50})?is blocked",
+        r"accepting (?:any )?mail from your ip|smtp server of your isp",
+        r"is (?:a )?spammer|like spammer",
+        r"\bsc-00[1-4]\b",  # Outlook.com
     ),
     _words(
         BounceReason.MAILBOX_FULL,
@@ -194,6 +245,10 @@ _WORDS = (
         r"sender (?:rejected|denied|verif\w+ fail)",
     ),
     _words(
+        BounceReason.ROUTING,
+        r"mail domain .{0,40}is unknown|unknown domain name|not delivered within .{0,40}not resp",
+    ),
+    _words(
         BounceReason.UNKNOWN_USER,
         r"(?:unknown|no such|invalid|bad|non-?existe?a?nt|unrecogni[sz]ed|nonexisting)"
         rf" (?:\w+ ){{0,2}}{_WHO}",
@@ -201,7 +256,13 @@ _WORDS = (
         rf"not (?:a |an )?(?:valid|known|existing|recogni[sz]ed) (?:\w+ )?{_WHO}",
         rf"{_WHO} .{{0,20}}not (?:valid|local)",
         r"no (?:mailbox|such (?:person|addressee|name|mail ?drop)|recipients? (?:here|found))",
-        r"recipient not found|no valid recipients?|no one by that name|who does not",
+        r"recipient not found|no valid recipients?|no (?:one|account) by that name|who does not",
+        r"no mail ?box|(?:in my )?bad(?:rcpt|recipient)to|(?:valid(?:rcpt|recipient)to)",
+        r"envelope recipient has been denied|can't accept user|unknown (?:e-?mail|mail) address",
+        r"\bin name directory|account is locked|temporar(?:y|ily) locked|recipient suspend",
+        r"\A5\d\d[ -](?:\d\.\d{1,3}\.\d{1,3} )?(?:does not exist|not found)|not a local address",
+        r"not an active address|(?:inactive|deactivated) (?:user|mailbox|account)",
+        _FOREIGN_USER,
         r"recipient address rejected: access denied",  # Microsoft 365, of unknown recipients
         r"not listed in|couldn't be found|wasn't found|(?:is not|isn't) one of|bad destination",
         r"\b5\d\d[ -].{0,60}unrouteable address",  # Exim, of its own users
@@ -209,10 +270,14 @@ _WORDS = (
     ),
     _words(
         BounceReason.ROUTING,
-        r"relay(?:ing)? (?:access )?(?:is )?(?:denied|not|prohibited)",
+        r"relay(?:ing)? (?:access )?(?:is )?(?:denied|not|prohibited)|insecure mail relay",
+        r"computer was not found|name or service not known|couldn't find a mail exchanger",
+        r"best-preference mx",
+        r"could not find a gateway|\bdns records? .{0,60}not be found|message looping",
+        r"forwarding loop|remote domain does(?: not|n'?t) exist|network error",
         r"(?:not|unable to|cannot) relay|not (?:permitted|allowed|authori[sz]ed) to relay",
         r"\brcpthosts\b",
-        r"(?:host|domain|name|mx)\b.{0,40}(?:not found|unknown|does(?: not|n't) exist|nxdomain)",
+        r"(?:host|domain|name|mx)\b.{0,40}(?:not found|unknown|does(?: not|n'?t) exist|nxdomain)",
         r"(?:unknown|no such|illegal) (?:mail )?(?:host|domain)|no route|unable to route",
         r"unrouteable|couldn't find any host|name service error|name server|dns (?:error|fail)",
         r"\bnull ?mx\b|(?:does not|doesn't) accept (?:any )?mail|no mx\b",
@@ -228,7 +293,9 @@ _WORDS = (
         BounceReason.TEMPORARY,
         r"(?:message|delivery time|time-?out|queue\w{0,8}|retry (?:time-?out|period))"
         r" (?:has )?expired",
-        r"retry time.{0,20}exceeded|in the queue too long|queue lifetime",
+        r"retry time.{0,20}exceeded|in the queue too long|queue lifetime|retry time not reached",
+        r"(?:not been collected|queued?) (?:after|for) .{0,20}days?|(?:was )?not delivered within",
+        r"not reachable within|delivery (?:has been )?delayed",
     ),
     _words(
         BounceReason.CONTENT,
@@ -236,6 +303,7 @@ _WORDS = (
         r"\b(?:virus|malware|infected|trojan|phish\w*|ransom)",
         r"\bcontents?\b|attachment|executable|suspicious|malicious",
         r"(?:banned|prohibited) (?:file|name|word)|unacceptable (?:header|mail)",
+        r"\bube\b|recurrent pattern|listed url|\bdt:spm\b|header error|invalid mime",
     ),
     _words(
         BounceReason.TEMPORARY,
@@ -248,10 +316,19 @@ _WORDS = (
         r"polic(?:y|ies)|prohibit|administrativ|denied|forbidden|refused|restrict|blocked",
         r"not (?:allowed|authori[sz]ed|permitted|accepted)|don't accept|unacceptable",
         r"rate[- ]?limit|too many|starttls|encryption|\btls\b",
-        r"permission|closed (?:group|list)|moderat|rejected (?:by|due|for|because)",
+        r"permission|closed (?:mailing )?(?:group|list)|moderat|rejected (?:by|due|for|because)",
+        r"sender (?:e-?mail )?address rejected",
     ),
 )
 """Phrases in servers' replies, most telling first; matched in lower case, names removed."""
+
+_ADVICE = re.compile(
+    r"\b(?:make sure|ensure|consider|check (?:that|if|whether|your)|verify (?:that|your)"
+    r"|we recommend|to (?:learn|find out) more|for (?:more|further) (?:information|help|details)"
+    r"|(?:please )?(?:visit|contact|see) |you (?:should|may want))[^.;]{0,200}"
+)
+"""Advice to the sender: it mentions what may be wrong, not what is. It counts if all else is
+silent."""
 
 
 _TELLING = frozenset(
@@ -266,6 +343,10 @@ _TELLING = frozenset(
 )
 
 
+_USER = frozenset((BounceReason.UNKNOWN_USER,))
+_BESIDE_USER = frozenset((BounceReason.MAILBOX_FULL, BounceReason.REPUTATION))
+
+
 def judge_reason(
     text: str, *, said: EnhancedCode | None, status: EnhancedCode | None, code: int | None
 ) -> BounceReason:
@@ -276,7 +357,8 @@ def judge_reason(
     """
     is_permanent = _is_permanent(said, status, code)
     return (
-        _by_code(_CLEAR_CODES, said)
+        _beside_the_code(text, said)
+        or _by_code(_CLEAR_CODES, said)
         or _by_words(text[:4000].lower(), is_permanent=is_permanent)
         or _by_code(_CLEAR_CODES, status)
         or _by_broad_code(said)
@@ -284,6 +366,17 @@ def judge_reason(
         or (_REPLY_CODES.get(code) if code is not None else None)
         or _by_class(said, status, code)
     )
+
+
+def _beside_the_code(text: str, said: EnhancedCode | None) -> BounceReason | None:
+    """The reason of words that contradict X.1.1: some servers write it into every refusal."""
+    if said is None or said[1:] != (1, 1):
+        return None
+    words = text[:4000].lower()
+    if _by_words(words, is_permanent=True, among=_USER) is not None:
+        full = re.search(r"over (?:the )?quota|mailbox full", words)
+        return None if full is None else BounceReason.MAILBOX_FULL
+    return _by_words(words, is_permanent=True, among=_BESIDE_USER)
 
 
 def judge_explanation(text: str) -> BounceReason:
@@ -333,11 +426,11 @@ def _by_words(
         if pattern.search(text):
             return reason
     plain = " ".join(_NAMES.sub(" ", text).split())
-    for row in _WORDS:
-        if row.reason not in among or (row.passing and is_permanent):
-            continue
-        if row.pattern.search(plain):
-            return row.reason
+    rows = [row for row in _WORDS if row.reason in among and not (row.passing and is_permanent)]
+    for said in dict.fromkeys((_ADVICE.sub(" ", plain), plain)):
+        for row in rows:
+            if row.pattern.search(said):
+                return row.reason
     return None
 
 

@@ -8,10 +8,10 @@ from probes.records.reply import EnhancedCode
 _MAX_TEXT = 4000
 _UNITS = r"(?![ ]?(?:[kmgt]i?b|bytes?|octets|s|secs?|seconds|min(?:ute)?s?|hours?|days?|%)\b)"
 _ENHANCED = r"#?[\[(]?([245])\.([0-7])\.([0-9]{1,3})(?!\.?[0-9])"
-_BOTH = re.compile(rf"(?<![\w.])([245][0-5][0-9])[ :;'\"-]{{1,3}}{_ENHANCED}")
+_BOTH = re.compile(rf"(?<![\w.])([245][0-5][0-9])(?:[ :;'\"-]{{1,3}}|\s{{1,20}}){_ENHANCED}")
 _CODE_FIRST = re.compile(
     r"(?:\A|\n|\(|<<<|returned|(?:said|replied|response|responded|response was|error|reason|status)"
-    rf":?)[ \t'\"]{{0,4}}#?([45][0-5][0-9])(?=[ :;-]|\Z){_UNITS}",
+    rf"|error_code ?:?|:)[ \t'\":]{{0,4}}#?([45][0-5][0-9])(?=[ :;,-]|\s|\Z)(?!:[/0-9]){_UNITS}",
     re.IGNORECASE,
 )
 _CODE = re.compile(

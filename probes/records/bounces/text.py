@@ -78,6 +78,12 @@ _OPENINGS = _any(
     r"\bfailure reasons\b",
     r"recipients? (?:of your message )?(?:could not|cannot|couldn't) be (?:reached|delivered)",
     r"error has occurred while attempting to deliver a message",
+    r"konnte nicht zugestellt werden|nicht an (?:den|die) .{0,30}empf.{1,3}nger .{0,30}zugestellt",
+    r"n'a pas pu (?:être|etre) (?:remis|livr|distribu|d.livr)",
+    r"no (?:pudo|ha podido|se pudo) .{0,10}(?:ser )?entrega",
+    r"non (?:è|e') stato (?:possibile )?(?:re)?ca?(?:pitato|consegna)|non .{0,30}recapitat",
+    r"n(?:ã|a)o (?:p(?:ô|o)de|foi poss(?:í|i)vel) .{0,10}(?:ser )?entreg",
+    r"kon(?:den)? niet (?:worden )?(?:bezorgd|afgeleverd)|(?:配信|送信)できませんでした",
 )
 """Sentences that only mail servers write, in lower case with single spaces."""
 
@@ -118,6 +124,8 @@ _SUBJECT = _any(
     r"returned (?:mail|e-?mail|to sender)|bounce|rejected|user unknown",
     r"(?:message|mail) .{0,60}(?:not delivered|returned|returning|could not)",
     r"warning: .{0,40}(?:send|deliver)",
+    r"unzustellbar|zustellung|non (?:distribu|remis|livr)|error de entrega|no entregad",
+    r"mancat[oa] (?:recapito|consegna)|falha na entrega|n(?:ã|a)o entregue|niet bezorgd|配信",
 )
 _DAEMON = _any(
     r"mailer[-_ ]?daemon|mail[-_ ]?daemon|post ?master|\bmdaemon|\bmmdf|mailadm|double-bounce",
@@ -147,14 +155,15 @@ _AFTER_A_NAME = re.compile(
 """A display name and its address, alone on the line."""
 
 _LABELLED = re.compile(
-    r"[ \t|*-]{0,40}(?:the )?(?:(?:final|original|failed|rejected|invalid|unknown|affected) )?"
+    r"[ \t|*-]{0,40}(?:the )?(?:(?:final|failed|rejected|invalid|unknown|affected|intended) )?"
     r"(?:(?:message )?recipients?(?:'s)?(?: address)?|addressee|e-?mail(?: address)?|address"
     r"|mailbox|(?:local )?user(?: name)?|user unknown|failed)"
-    rf"[ \t]{{0,20}}[:=][ \t]{{0,20}}(?:smtp:|rfc822;)?[ \t]?[<\"'(]?({_ADDRESS})",
+    rf"[ \t]{{0,20}}[:=][ \t]{{0,20}}(?:\[?smtp:|rfc822;)?[ \t]?[<\"'(\[]?({_ADDRESS})",
     re.IGNORECASE,
 )
 _REMARKED = re.compile(
-    r"[ \t]{0,40}(?!from|sender|sent|reply|cc\b|contact|return|to\b|generating|reporting|author)"
+    r"[ \t]{0,40}(?!from|sender|sent|reply|cc\b|contact|return|to\b|generating|reporting|author"
+    r"|original)"
     rf"[a-z][\w' ]{{1,60}}:[ \t]{{0,20}}[<\"'(]?({_ADDRESS})[>\"')]?[ \t]*$",
     re.IGNORECASE,
 )
@@ -167,12 +176,20 @@ _LABEL = re.compile(
 _CODE = re.compile(r"\b[45]\d\d\b")
 _ANYWHERE = re.compile(rf"(?<![^\s<>()\[\],;:\"'])({_ADDRESS})")
 _IN_A_SENTENCE = re.compile(
-    r"\b(?:to|for|recipients?|user|address(?:es)?|mailbox|account|addressee|rcpt to|unknown|by)"
+    r"(?<![\w-])(?:to|for|recipients?|user|address(?:es)?|mailbox|account|addressee|rcpt to|unknown"
+    r"|by)"
     rf"[ \t]?:?[ \t]{{0,8}}[<\"'(]?({_ADDRESS})"
     rf"|[<\"'(]?({_ADDRESS})[>\"')]?,? (?:was|is|could|couldn't|can|does|has|wasn't|from)\b",
     re.IGNORECASE,
 )
 _HELPERS = frozenset(("postmaster", "mailer-daemon", "abuse", "support", "helpdesk", "hostmaster"))
+_HELP = re.compile(
+    r"\b(?:contact|assistance|questions?|help|postmaster|administrator|write to"
+    r"|send (?:e-?)?mail to"
+    r"|reply to|complain|mail from:|sender address|kontakt|wenden)\b",
+    re.IGNORECASE,
+)
+"""Words around an address to turn to, or around the sender's."""
 _SITE = _any(
     r"(?:mail system|program|agent) at (?:host )?([\w.-]{1,255}?)[.,]?(?:\s|$)",
     r"generating server: ?([\w.-]{1,255})",
@@ -180,7 +197,7 @@ _SITE = _any(
 )
 _REASON_LINE = re.compile(
     r"^[^\n:]{0,60}\b(?:reason|error|because|explanation|diagnosis)\b[^\n:]{0,30}:[ \t]{0,8}"
-    r"(?:\n[ \t]*){0,2}(\S[^\n]{0,500})",
+    r"(?:\n[ \t]*){0,2}(?![^\n]{0,80}\breason:)(\S[^\n]{0,500})",
     re.IGNORECASE | re.MULTILINE,
 )
 _NAMED_AT_START = re.compile(
@@ -221,6 +238,11 @@ def split_returned(text: str) -> tuple[str, str]:
     if mark is None:
         return text, ""
     return text[: mark.start()], text[mark.end() :].partition("\n")[2]
+
+
+def is_opening(explanation: str) -> bool:
+    """True if the text has a sentence that only mail servers write."""
+    return _OPENINGS.search(_squeezed(explanation)) is not None
 
 
 def is_bounce_text(explanation: str, sender: Sender, *, has_returned: bool) -> bool:
@@ -286,12 +308,21 @@ def _places(lines: list[str], sender: str) -> dict[str, int]:
     for habit in _HABITS:
         found: dict[str, int] = {}
         for number, line in enumerate(lines):
-            address = habit(line) if "@" in line else None
+            address = habit(line) if "@" in line and not _is_of_help(lines, number) else None
             if address is not None and len(found) < _MAX_RECIPIENTS:
                 found.setdefault(address, number)
         if found:
             return _without_bystanders(found, sender)
     return {}
+
+
+def _is_of_help(lines: list[str], number: int) -> bool:
+    """True if the line names an address to turn to, by its own words or those of the line above."""
+    above = lines[number - 1].rstrip() if number else ""
+    before = lines[number].partition("@")[0].rpartition(" ")[0]
+    return _HELP.search(before) is not None or (
+        above.endswith(":") and "deliver" not in above and _HELP.search(above) is not None
+    )
 
 
 def _alone(line: str) -> str | None:

@@ -1,4 +1,8 @@
-"""Mailbox names in modified UTF-7, RFC 3501 §5.1.3."""
+"""Mailbox names in modified UTF-7, RFC 3501 §5.1.3.
+
+A name that another encoding of the same text would not give back is kept as it is on the wire,
+behind AS_SENT. So the folder that is opened is always the folder that the server listed.
+"""
 
 import base64
 import binascii
@@ -6,8 +10,41 @@ import re
 
 from probes.records import RecordError
 
+AS_SENT = "wire:"
+"""Marks a name whose octets go to the server as they are; `%E9` stands for the octet E9."""
+
 _SHIFTED = re.compile(r"&([^&-]*)-")
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e]+")
+_ESCAPED = re.compile(rb"%([0-9A-Fa-f]{2})")
+
+
+def name_of(octets: bytes) -> str:
+    """Return the name of a mailbox; `octets_of` gives these octets back for any of them."""
+    try:
+        name = decode_name(octets.decode("ascii"))
+    except (RecordError, UnicodeDecodeError):
+        return _as_sent(octets)
+    is_reversible = not name.startswith(AS_SENT) and octets_of(name) == octets
+    return name if is_reversible else _as_sent(octets)
+
+
+def octets_of(name: str) -> bytes:
+    """Return the octets that name a mailbox to the server."""
+    if not name.startswith(AS_SENT):
+        return encode_name(name).encode("ascii")
+    sent = name.removeprefix(AS_SENT).encode("utf-8", "replace")
+    return _ESCAPED.sub(lambda match: bytes([int(match[1], 16)]), sent)
+
+
+def readable_name(name: str) -> str:
+    """Return the name for comparison by its words: without AS_SENT, decoded where possible."""
+    if not name.startswith(AS_SENT):
+        return name
+    text = octets_of(name).decode("utf-8", "replace")
+    try:
+        return decode_name(text)
+    except RecordError:
+        return text
 
 
 def decode_name(wire: str) -> str:
@@ -22,6 +59,14 @@ def decode_name(wire: str) -> str:
 def encode_name(name: str) -> str:
     """Encode a mailbox name for sending: printable US-ASCII."""
     return _UNPRINTABLE.sub(lambda match: _shifted(match[0]), name.replace("&", "&-"))
+
+
+def _as_sent(octets: bytes) -> str:
+    """The octets behind AS_SENT: UTF-8 as it is, other octets above 127 and `%` escaped."""
+    text = octets.replace(b"%", b"%25").decode("utf-8", "surrogateescape")
+    return AS_SENT + re.sub(
+        "[\x00-\x1f\x7f\udc80-\udcff]", lambda match: f"%{ord(match[0]) & 0xFF:02X}", text
+    )
 
 
 def _unshifted(text: str) -> str:

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta, timezone
 
 from probes.records import RecordError
 from probes.records.imap.framing import Raw
-from probes.records.imap.names import decode_name
+from probes.records.imap.names import name_of
 from probes.records.imap.responses import (
     Capability,
     Code,
@@ -30,6 +30,7 @@ from probes.records.imap.responses import (
     Response,
     Search,
     Status,
+    Unread,
 )
 from probes.records.imap.values import Value, read_values
 
@@ -48,17 +49,27 @@ _DATE = re.compile(
     r"([ 0-9][0-9])-([A-Za-z]{3})-([0-9]{4}) ([0-9]{2}):([0-9]{2}):([0-9]{2}) "
     r"([+-])([0-9]{2})([0-9]{2})"
 )
+_KEPT = 512  # octets of an unread response that are kept
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 
 
 def read_response(raw: Raw) -> Response:
-    """Read one response. Raises RecordError if RFC 3501 §9 has no such response."""
+    """Read one response.
+
+    An untagged response that RFC 3501 §9 does not have is `Unread`: clients bear what they do not
+    need. Raises RecordError for a line that is no response at all.
+    """
     line = raw[0]
     if line[:1] == b"+":
         return Continuation(_text(line[1:].removeprefix(b" ")))
     tag, _, rest = line.partition(b" ")
     if tag == b"*":
-        return _read_untagged(rest, raw)
+        try:
+            return _read_untagged(rest, raw)
+        except RecordError as error:
+            return Unread(_keyword(rest), str(error), b"".join(raw)[:_KEPT])
+    if not line.strip() and len(raw) == 1:
+        return Unread("", "an empty line", line[:_KEPT])
     status = _STATUS.match(rest)
     if status is None or not _TAG.fullmatch(tag):
         raise RecordError(f"not an IMAP response: {line[:80]!r}")
@@ -80,6 +91,15 @@ def _read_untagged(rest: bytes, raw: Raw) -> Response:
     if reader is None:
         return Other(keyword.decode("ascii"))
     return reader((rest[name.end() :], *raw[1:]))
+
+
+def _keyword(rest: bytes) -> str:
+    """The word that says which response it is meant to be; "" where there is none."""
+    numbered = _NUMBERED.match(rest)
+    if numbered is not None:
+        return numbered[2].decode("ascii").upper()
+    name = _NAME.match(rest)
+    return "" if name is None else name[0].decode("ascii").upper()
 
 
 def _read_numbered(number: int, keyword: bytes, rest: bytes, raw: Raw) -> Response:
@@ -113,12 +133,14 @@ def _read_fetch(sequence: int, values: tuple[Value, ...]) -> Fetch:
         name = key.upper() if isinstance(key, str) else ""
         section = _SECTION.fullmatch(name)
         if section is None:
+            if name.startswith(("BODY[", "BINARY[")):
+                raise RecordError(f"a section without its end: {name[:80]!r}")
             said[name] = value
         else:
             sections[section[1]] = None if value is None else _octets(value)
     return Fetch(
         sequence,
-        _optional_number(said.get("UID")),
+        _number(said["UID"]) if "UID" in said else None,
         _flags(said.get("FLAGS")),
         _optional_number(said.get("RFC822.SIZE")),
         _internal_date(said.get("INTERNALDATE")),
@@ -154,7 +176,15 @@ def _read_list(raw: Raw) -> Listed:
         raise RecordError("a LIST response without attributes, delimiter and name")
     attributes = frozenset(_word(value).lower() for value in values[0])
     delimiter = None if values[1] is None else _word(values[1])
-    return Listed(attributes, delimiter, _mailbox(values[2]))
+    return Listed(attributes, delimiter, _listed_name(values[2:]))
+
+
+def _listed_name(values: tuple[Value, ...]) -> str:
+    """The name; some servers send one with spaces and no quotes around it."""
+    words = [value for value in values if isinstance(value, str)]
+    if len(words) == len(values) > 1:
+        return _mailbox(" ".join(words))
+    return _mailbox(values[0])
 
 
 def _read_search(raw: Raw) -> Search:
@@ -203,7 +233,8 @@ def _read_folder_status(raw: Raw) -> FolderStatus:
     if len(values) != 2 or not isinstance(values[1], tuple):
         raise RecordError("a STATUS response without name and items")
     pairs = zip(values[1][::2], values[1][1::2], strict=False)
-    items = {_word(key).upper(): _number(value) for key, value in pairs if isinstance(value, str)}
+    read = {_word(key).upper(): _optional_number(value) for key, value in pairs}
+    items = {key: number for key, number in read.items() if number is not None}
     return FolderStatus(_mailbox(values[0]), items)
 
 
@@ -239,6 +270,7 @@ _READERS: Mapping[bytes, Callable[[Raw], Response]] = {
     b"QUOTA": _read_quota,
     b"SEARCH": _read_search,
     b"STATUS": _read_folder_status,
+    b"XLIST": _read_list,
 }
 
 
@@ -262,11 +294,7 @@ def _word(value: Value) -> str:
 
 def _mailbox(value: Value) -> str:
     # RFC 3501 §5.1: INBOX in any case is the same folder. A folder may have the name "NIL".
-    wire = "NIL" if value is None else _text(_octets(value))
-    try:
-        name = decode_name(wire)
-    except RecordError:
-        name = wire
+    name = name_of(b"NIL" if value is None else _octets(value))
     return "INBOX" if name.upper() == "INBOX" else name
 
 
@@ -277,7 +305,9 @@ def _number(value: Value) -> int:
 
 
 def _optional_number(value: Value) -> int | None:
-    return None if value is None else _number(value)
+    """A number; None also for one that makes no sense, of which nothing depends."""
+    is_number = isinstance(value, str) and _NUMBER.fullmatch(value)
+    return int(str(value)) if is_number else None
 
 
 def _flags(value: Value) -> tuple[str, ...] | None:
@@ -285,7 +315,8 @@ def _flags(value: Value) -> tuple[str, ...] | None:
 
 
 def _capitals(raw: Raw) -> frozenset[str]:
-    return frozenset(_word(value).upper() for value in read_values(raw))
+    """The words of a line, whatever characters they have: RFC 3501 §7.2.1 knows atoms only."""
+    return frozenset(word.upper() for piece in raw for word in _text(piece).split())
 
 
 def _internal_date(value: Value) -> datetime | None:

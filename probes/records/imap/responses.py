@@ -122,8 +122,8 @@ class Flags:
 class Listed:
     """A folder; `attributes` are in lower case, special uses (RFC 6154) included.
 
-    `delimiter` is None in a flat name space. `name` is decoded, or as sent if it is not modified
-    UTF-7.
+    `delimiter` is None in a flat name space. `name` is decoded, or as sent if its decoded text
+    would not be encoded to the same octets (see `names`).
     """
 
     attributes: frozenset[str]
@@ -172,6 +172,19 @@ class Other:
     name: str
 
 
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """An untagged response that cannot be read, or an empty line.
+
+    `name` is its keyword in upper case, "" where it has none; `why` says what is odd about it.
+    `octets` are its first ones.
+    """
+
+    name: str
+    why: str
+    octets: bytes
+
+
 Response = (
     Status
     | Continuation
@@ -188,4 +201,5 @@ Response = (
     | Identity
     | Quota
     | Other
+    | Unread
 )

@@ -15,7 +15,9 @@ _TOKEN = re.compile(
     rb" *+(?:"
     rb"(?P<open>\()|(?P<close>\))"
     rb'|"(?P<quoted>[^"\\]*+(?:\\.[^"\\]*+)*+)"'
-    rb'|(?P<atom>(?:[^\x00-\x20()"\[]++|\[[^\]\x00-\x1f]*+\])++)'
+    # a section may have spaces and lists within; elsewhere `[` is a character of an atom
+    rb'|(?P<atom>(?i:BODY|BINARY)(?i:\.PEEK|\.SIZE)?\[[^\]\x00-\x1f]*+\][^\x00-\x20()"]*+'
+    rb'|[^\x00-\x20()"]++)'
     rb")",
     re.DOTALL,
 )

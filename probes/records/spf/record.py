@@ -12,6 +12,9 @@ from probes.records.spf.macros import MacroString, parse_domain_spec, parse_macr
 MAX_RECORD = 65_535
 """Octets of one record; DNS carries no more."""
 
+MAX_TERMS = 5500
+"""Terms of one record; more addresses have no room in it, and nobody may look up so many names."""
+
 _NEARLY = re.compile(r"[^A-Za-z0-9]{0,8}(?:v\s*[=:]\s*spf[-\s]*v?1|spf1\b)", re.IGNORECASE)
 _TERM = re.compile(r"[^ ]+")
 _MODIFIER = re.compile(r"([A-Za-z][A-Za-z0-9_.-]*)=(.*)")
@@ -115,7 +118,9 @@ def parse_spf(text: str) -> SpfRecord:
     directives: list[Directive] = []
     ours: dict[str, MacroString] = {}
     modifiers: list[tuple[str, str]] = []
-    for found in _TERM.finditer(text, 6):
+    for count, found in enumerate(_TERM.finditer(text, 6), 1):
+        if count > MAX_TERMS:
+            raise RecordError(f"more than {MAX_TERMS} terms")
         term = found[0]
         modifier = _MODIFIER.fullmatch(term)
         if modifier is None:

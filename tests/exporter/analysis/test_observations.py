@@ -6,13 +6,13 @@ from pathlib import Path as FilePath
 
 import pytest
 
+from exporter.analysis.judgement import Verdict
 from exporter.analysis.observations import KEPT, Attempt, RecentObservations, attempts_of, of_canary
-from exporter.analysis.verdicts import Verdict
 from exporter.config import parse
 from exporter.model import CanaryRecord, Config, Run
 from probes.canary.lifecycle import Outcome, State
-from probes.catalogue import mx
-from probes.records.subject import read_subject
+from probes.catalogue import mx, smtp
+from probes.records.subject import Subject, read_subject
 from probes.result import Failure, Finding, Owner, Part, Phase, ProbeResult, Reason, Status
 from tests.exporter.test_cli import GOOD
 from tests.support.ledger_rig import BEGIN
@@ -149,3 +149,31 @@ def test_what_is_not_configured_any_more_is_forgotten(config: Config) -> None:
     recent.configure(replace(config, paths={}))
     recent.settled(record(Outcome.LOST, tick=2))
     assert recent.at(BEGIN) == []
+
+
+@pytest.mark.parametrize("kind", ["sender", "nameservers", "submission", "a plugin's"])
+def test_parts_that_are_no_sessions_with_mx_hosts_are_nothing_a_run_went_through(kind: str) -> None:
+    parts = (
+        Part("sender.test", "192.0.2.1", (), REFUSED, (), {}),
+        Part("ns.test", "2001:db8::1", (), None, (), {}),
+    )
+    assert attempts_of(ProbeResult(kind, BEGIN, 1.0, (), None, parts=parts)) == ()
+
+
+def test_a_relay_whose_address_was_given_up_is_no_mx_host() -> None:
+    place = Subject.place("relay.test", "192.0.2.1")
+    found = (smtp.ADDRESS_UNUSABLE.found(Status.WARNING, place, "x"),)
+    facts = {"address": "2001:db8::1"}
+    seen = attempts_of(ProbeResult("submission", BEGIN, 1.0, (), None, found, facts=facts))
+    assert seen == (Attempt(None, "IPv4", Verdict.FAILED), Attempt(None, "IPv6", None))
+
+
+@pytest.mark.parametrize("phase", Phase)
+def test_a_sending_that_ended_before_it_named_the_recipient_never_reached_the_mailbox(
+    phase: Phase,
+) -> None:
+    why = replace(REFUSED, phase=phase)
+    seen = of_canary(replace(record(Outcome.REJECTED), failure=why), "out")
+    assert seen is not None
+    order = list(Phase)
+    assert seen.is_mailbox_reached is (order.index(phase) >= order.index(Phase.RCPT))

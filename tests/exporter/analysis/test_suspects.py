@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from exporter.analysis.judgement import Verdict
 from exporter.analysis.observations import Attempt, Observation
 from exporter.analysis.suspects import LEAST_FAILED, PartKind, Suspect, find_suspects
-from exporter.analysis.verdicts import Verdict
 
 BEGIN = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 OK, FAILED, UNTESTABLE = Verdict.OK, Verdict.FAILED, Verdict.UNTESTABLE

@@ -2,10 +2,12 @@
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 
 from exporter.commands.explain import explain_message
+from exporter.reports.message_verdict import message_verdict
 from exporter.testbed.servers.dns_server import DnsServer
 from probes.canary.evidence import evidence_json
 from probes.net.resolver import Resolver
@@ -49,7 +51,9 @@ async def test_a_key_that_is_not_there_is_told_from_one_that_could_not_be_asked_
 @pytest.mark.slow("starts the program as a process")
 def test_a_bounce_is_shown_for_what_it_is() -> None:
     done = mailcanary("explain", "--offline", str(BOUNCES[0]))
-    assert "the bounce\n" in "\n".join(line.rstrip() for line in done.stdout.splitlines())
+    assert "the bounce: the fate of the message" in done.stdout
+    first = done.stdout.splitlines()[0]
+    assert "a bounce: mail to" in first or "a notice about" in first
     assert "reporting mta" in done.stdout
     assert "Traceback" not in done.stderr
 
@@ -63,3 +67,35 @@ def test_what_cannot_be_read_or_asked_is_a_usage_error(arguments: tuple[str, ...
     done = mailcanary("explain", *arguments)
     assert done.returncode == 64
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow("starts the program as a process")
+@pytest.mark.parametrize("as_json", [False, True])
+def test_what_is_no_message_is_a_mistake_of_use(tmp_path: Path, as_json: bool) -> None:  # noqa: FBT001
+    file = tmp_path / "x.eml"
+    file.write_bytes(b"hello world\n")
+    done = mailcanary("explain", "--offline", str(file), *(["--json"] if as_json else []))
+    assert done.returncode == 64
+    assert "this is no message" in done.stderr
+    file.write_bytes(b"\xef\xbb\xbf" + PLAIN)
+    done = mailcanary("explain", "--offline", str(file))
+    assert "byte order mark" in done.stderr
+
+
+async def test_the_verdict_says_from_to_when_and_how_long() -> None:
+    stamps = (
+        b"Received: from a.test by b.test; Tue, 3 Nov 2026 10:11:19 +0000\r\n"
+        b"Received: from c.test by a.test; Tue, 3 Nov 2026 10:11:12 +0000\r\n"
+    )
+    message = stamps + b"Date: Tue, 3 Nov 2026 10:11:10 +0000\r\n" + PLAIN
+    verdict = message_verdict(message, await explain_message(message, None))
+    rows = dict(verdict.rows)
+    assert (rows["from"], rows["to"]) == ("a@sender.test", "b@reader.test")
+    assert rows["sent"] == "Tue, 3 Nov 2026 10:11:10 +0000"
+    assert rows["under way"].startswith("7.00 s over 2 hops")
+
+
+async def test_the_verdict_on_a_bounce_names_the_recipient_and_the_owner() -> None:
+    message = CORPUS["postfix"]
+    verdict = message_verdict(message, await explain_message(message, None))
+    assert "mail to user@reader.test was not delivered (unknown user; " in verdict.summary

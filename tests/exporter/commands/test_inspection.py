@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from rich.console import Console, RenderableType
 
+from exporter.analysis.judgement import PathState
 from exporter.analysis.mailbox_state import MailboxState
 from exporter.commands.history import history
 from exporter.commands.show import show
@@ -22,14 +23,14 @@ from exporter.ledger.reader import LedgerReader, reading
 from exporter.model import Config, Run, TargetChange
 from exporter.reports.exit_codes import ExitCode
 from exporter.reports.history import history_json, take_history
-from exporter.reports.status import State, Status, status_code, status_json, take_status
+from exporter.reports.status import Status, status_code, status_json, take_status
 from exporter.reports.story import UnknownRun, story_code, take_story
 from exporter.reports.story_document import story_json
 from exporter.reports.timeline import timeline
 from exporter.terminal.history import history_view
 from exporter.terminal.status import status_view
 from exporter.terminal.story import story_view
-from probes.canary.lifecycle import Event
+from probes.canary.lifecycle import Event, Outcome
 from probes.canary.message import new_token
 from probes.catalogue import mx
 from probes.records.reply import Reply
@@ -135,7 +136,11 @@ async def test_a_path_is_as_its_newest_settled_canary_says(file: Path) -> None:
         await life.arrive("out2-in", after=70.0)
         taken = life.status(reader)
         states = {one.name: one.state for one in taken.paths}
-        assert states == {"out-in": State.OK, "out-in2": State.FAILING, "out2-in": State.LATE}
+        assert states == {
+            "out-in": PathState.OK,
+            "out-in2": PathState.FAILING,
+            "out2-in": PathState.DEGRADED,
+        }
         ok = taken.paths[0]
         assert (ok.token, ok.round_trip, ok.median_round_trip) == (token, 3.0, 3.0)
         assert status_code(taken) is ExitCode.FAILURE
@@ -148,12 +153,12 @@ async def test_what_is_in_flight_shows_its_age_and_is_late_before_it_is_settled(
         await life.arrive("out-in")
         await life.send("out-in")
         fresh = life.status(reader).paths[0]
-        assert (fresh.state, fresh.in_flight, fresh.oldest_in_flight) == (State.OK, 1, 1.0)
+        assert (fresh.state, fresh.in_flight, fresh.oldest_in_flight) == (PathState.OK, 1, 1.0)
         late_after = life.config.paths["out-in"].late_after
         life.rig.time.elapse(late_after)
         await life.send("out-in")
         late = life.status(reader).paths[0]
-        assert (late.state, late.in_flight) == (State.LATE, 2)
+        assert (late.state, late.in_flight) == (PathState.DEGRADED, 2)
         assert late.oldest_in_flight == late_after + 2.0
         assert "2, oldest" in shown(status_view(life.status(reader)))
 
@@ -163,7 +168,7 @@ async def test_what_was_seen_too_long_ago_says_nothing_of_now(file: Path) -> Non
         await life.arrive("out-in")
         life.rig.time.elapse(timedelta(days=2).total_seconds())
         taken = life.status(reader)
-        assert taken.paths[0].state is State.UNKNOWN
+        assert taken.paths[0].state is PathState.UNKNOWN
         assert status_code(taken) is ExitCode.UNTESTABLE
 
 
@@ -179,10 +184,10 @@ async def test_a_mailbox_that_cannot_be_read_makes_its_paths_untestable(file: Pa
         taken = life.status(reader)
         assert [one.is_readable for one in taken.mailboxes] == [False, True]
         states = [one.state for one in taken.paths]
-        assert states == [State.UNTESTABLE, State.OK, State.UNTESTABLE]
+        assert states == [PathState.UNTESTABLE, PathState.OK, PathState.UNTESTABLE]
         text = shown(status_view(taken))
         assert "unreadable" in text
-        assert "auth authentication_failed, owner configuration" in text
+        assert "auth authentication_failed, owner: our configuration" in text
         life.rig.time.elapse(60.0)
         assert life.status(reader).mailboxes[1].is_readable is None
 
@@ -431,3 +436,31 @@ async def test_the_commands_print_what_the_ledger_holds(
         assert json.loads(capsys.readouterr().out)["service"]["is_running"] is True
         assert history("out-in", file, 5, False) == 0
         assert token.removeprefix("mailcanary-")[:8] in capsys.readouterr().out
+
+
+async def test_a_copy_first_looked_for_after_a_gap_of_ours_is_told_by_its_bounds(
+    file: Path,
+) -> None:
+    async with past(file) as (life, reader):
+        await life.arrive("out-in")
+        hidden = await life.send("out-in")
+        life.rig.time.elapse(10.0)
+        not_before = life.rig.time.now()
+        seen = life.rig.time.elapse(1800.0)
+        copy = sighting(
+            hidden,
+            seen,
+            not_before=not_before,
+            position=9,
+            internal_date=not_before.utc + timedelta(seconds=1),
+        )
+        change = await life.rig.see(copy)
+        assert change.outcome is Outcome.ARRIVED
+        (path, *_) = life.status(reader).paths
+        assert (path.state, path.round_trip, path.median_round_trip) == ("ok", 3.0, 3.0)
+        entry = take_history(reader, life.config, "out-in", 1).entries[0]
+        assert (entry.run, entry.seconds) == (hidden, None)
+        story = replace(take_story(reader, life.config, hidden), evidence=(evidence(),))
+        text = shown(story_view(story, 140))
+        assert "we did not look in time: it arrived between 11.00 s and 30 min 11 s after" in text
+        assert "its Received fields say: hop 3" in text

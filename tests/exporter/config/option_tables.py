@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from exporter.config import REGISTERED
 from exporter.config.entries import Option, Shapes, options_of
-from exporter.config.keys import JobKeys, PathKeys, ServiceKeys
+from exporter.config.keys import DoorKeys, JobKeys, PathKeys, ServiceKeys
 from probes.canary.message import MessageOptions
 from tests.support.places import ROOT
 
@@ -21,6 +21,8 @@ SHAPES: Mapping[str, Shapes] = {
     "service": (ServiceKeys,),
     "paths": (PathKeys, MessageOptions),
     "jobs": (JobKeys,),
+    "routes": (DoorKeys,),
+    "mailboxes": (DoorKeys,),
     **{f"routes {name}": (target,) for name, target in REGISTERED.routes.items()},
     **{f"mailboxes {name}": (target,) for name, target in REGISTERED.mailboxes.items()},
     **{f"jobs {name}": (target,) for name, target in REGISTERED.kinds.items()},

@@ -132,6 +132,8 @@ def test_the_example_of_all_options_leaves_none_out() -> None:
         "service": [written],
         "paths": list(written["paths"].values()),
         "jobs": list(written["jobs"].values()),
+        "routes": list(written["routes"].values()),
+        "mailboxes": list(written["mailboxes"].values()),
     }
     for name, shapes in SHAPES.items():
         section, _, word = name.partition(" ")

@@ -34,7 +34,7 @@ def configured(world: MailWorld) -> Config:
 def net(world: MailWorld, config: Config) -> Net:
     return Net(
         resolver=Resolver([("127.0.0.1", world.access.dns_port)]),
-        dialer=Dialer(),
+        dialer=Dialer(allow_loopback=True),
         trust=TrustStore(config.service.ca_file),
         clock=SYSTEM_CLOCK,
         ehlo_name=config.service.ehlo_name,

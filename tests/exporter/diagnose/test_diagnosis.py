@@ -14,6 +14,7 @@ from rich.console import Console
 from exporter.diagnose.diagnosis import Diagnosis, areas_of, build_target, diagnose
 from exporter.diagnose.document import document
 from exporter.diagnose.problems import problems
+from exporter.diagnose.report import report_of
 from exporter.diagnose.request import Request, Typed, read_request, read_server, read_target
 from exporter.diagnose.verdicts import exit_code, verdict
 from exporter.terminal.diagnosis import LiveTree, PlainLines, pasteable, report
@@ -52,7 +53,7 @@ async def run(net: Net, asked: Request | None = None) -> Diagnosis:
 def shown(diagnosis: Diagnosis, net: Net, width: int = 80) -> str:
     file = io.StringIO()
     console = Console(file=file, width=width, highlight=False)
-    console.print(report(diagnosis, problems(diagnosis, net), width))
+    console.print(report(report_of(diagnosis, net), width))
     return file.getvalue()
 
 
@@ -205,8 +206,9 @@ async def test_a_healthy_domain_has_a_plain_sentence_and_exit_code_0(
     (area,) = diagnosis.areas
     assert exit_code(diagnosis) == 0
     assert verdict(area, "example.test") == (
-        "Mail for example.test is taken at 1 of 1 addresses, at 1 of them under TLS, "
-        "at 1 with a certificate to be trusted."
+        "The mail servers of example.test answer the handshake at 1 of 1 addresses, "
+        "at 1 of them under TLS, at 1 with a certificate to be trusted; "
+        "whether they take mail for example.test was not asked (`--rcpt`)."
     )
 
 
@@ -347,6 +349,7 @@ async def test_an_interrupted_diagnosis_tells_what_was_seen_until_then(
     assert first.ok
     assert second.failure is not None
     assert second.failure.is_untestable
+    assert "interrupted" in told.splitlines()[0]
     assert "interrupted after" in told
 
 
@@ -389,7 +392,7 @@ async def test_the_report_and_the_tree_keep_within_the_terminal(
     assert max(map(len, lines)) <= width
     assert "mx1.example.test" in file.getvalue()
     assert "connection_refused" in file.getvalue()
-    assert "owner: their mail server" in told
+    assert "owner: the receiver" in told
 
 
 async def test_without_a_terminal_every_step_is_a_line(trust: TrustStore) -> None:

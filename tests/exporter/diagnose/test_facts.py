@@ -7,6 +7,7 @@ import pytest
 from rich.console import Console
 
 from exporter.diagnose.facts import MAX_ROWS, seen
+from exporter.diagnose.report import report_of
 from exporter.terminal.diagnosis import report
 from exporter.testbed.servers.https import sts_policy
 from tests.servers.certificates import Authority
@@ -88,10 +89,10 @@ async def test_answers_about_recipients_are_shown_good_or_bad(authority: Authori
 async def test_it_stands_below_the_problems_and_within_the_terminal(
     authority: Authority, width: int
 ) -> None:
-    diagnosis, _, found = await told(WORLD, authority)
+    diagnosis, net, _ = await told(WORLD, authority)
     file = io.StringIO()
     console = Console(file=file, width=width, highlight=False)
-    console.print(report(diagnosis, found, width))
+    console.print(report(report_of(diagnosis, net), width))
     text = file.getvalue()
     assert max(map(len, text.splitlines())) <= width
     marks = (

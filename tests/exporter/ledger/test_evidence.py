@@ -11,7 +11,8 @@ import pytest
 from exporter.ledger.encoding import MAX_EVIDENCE_CHARACTERS, pack_message, unpack
 from exporter.ledger.errors import LedgerError
 from exporter.ledger.ledger import SENT_KEPT, Ledger
-from exporter.ledger.store import RUNS_KEPT, Store
+from exporter.ledger.runs import RUNS_KEPT
+from exporter.ledger.store import Store
 from exporter.ledger.tables import SCHEMA_VERSION as SCHEMA_VERSION_OF_TABLES
 from exporter.model import ArrivedCopy
 from probes.canary.evidence import SCHEMA_VERSION, Evidence, ExaminationContext, examine, unread

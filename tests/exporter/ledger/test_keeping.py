@@ -10,7 +10,7 @@ import pytest
 
 from exporter.ledger.encoding import decode_finding
 from exporter.ledger.ledger import Ledger
-from exporter.ledger.store import RUNS_KEPT
+from exporter.ledger.runs import RUNS_KEPT
 from exporter.ledger.waiting import GIVE_UP_AFTER
 from exporter.model import Run
 from probes.canary.lifecycle import Event, ImpossibleEvent, Outcome, State
@@ -55,6 +55,26 @@ async def test_a_mailbox_nobody_can_read_makes_canaries_untestable_and_never_los
         assert (change.event, change.outcome) == (Event.COULD_NOT_LOOK, Outcome.UNTESTABLE)
         assert change.record.failure is not None
         assert change.record.failure.is_untestable
+
+
+async def test_a_lost_canary_names_the_folders_that_were_read(path: Path) -> None:
+    async with opened(path) as rig:
+        await rig.send("t")
+        now = rig.time.elapse(LOST + 1.0)
+        words = {"m": "no Junk folder known, folders read: INBOX", "other": "folders read: X"}
+        (change,) = await rig.ledger.expire(now, {"m": now}, folders=words)
+        assert change.record.failure is not None
+        assert "no Junk folder known, folders read: INBOX" in change.record.failure.detail
+
+
+async def test_an_untestable_canary_names_the_trouble_of_its_mailbox(path: Path) -> None:
+    async with opened(path) as rig:
+        await rig.send("t")
+        now = rig.time.elapse(LOST * GIVE_UP_AFTER + 1.0)
+        words = {"m": "UID SEARCH was answered 'NO'"}
+        (change,) = await rig.ledger.expire(now, {}, folders=words)
+        assert change.record.failure is not None
+        assert change.record.failure.detail.endswith("UID SEARCH was answered 'NO'")
 
 
 async def test_a_silent_sender_is_taken_for_gone_and_may_still_speak(path: Path) -> None:

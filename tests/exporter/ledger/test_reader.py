@@ -2,10 +2,12 @@
 
 import os
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from exporter.analysis.mailbox_state import MailboxState
 from exporter.ledger.errors import LedgerError
 from exporter.ledger.ledger import Ledger
 from exporter.ledger.lock import Holder, holder
@@ -13,7 +15,7 @@ from exporter.ledger.reader import reading
 from exporter.model import Run
 from probes.canary.lifecycle import Event, State
 from probes.clock import SYSTEM_CLOCK
-from tests.support.ledger_rig import opened, result
+from tests.support.ledger_rig import failure, opened, result
 
 
 async def test_what_a_running_service_writes_is_read_at_once_and_its_process_is_known(
@@ -101,3 +103,36 @@ async def test_a_ledger_of_another_version_is_refused(tmp_path: Path) -> None:
     connection.close()
     with pytest.raises(LedgerError, match="schema version 999"), reading(str(file)):
         pass
+
+
+async def test_many_names_are_read_at_once_and_tell_what_one_by_one_tells(tmp_path: Path) -> None:
+    file = tmp_path / "ledger.sqlite"
+    async with opened(file) as rig:
+        for tick in range(3):
+            at = rig.time.elapse(60.0).utc
+            await rig.ledger.add_runs(
+                [
+                    Run("good", tick, result(at=at)),
+                    Run("bad", tick, result(failure() if tick == 2 else None, at=at)),
+                ]
+            )
+        await rig.plan("a", path="p")
+        await rig.plan("b", path="q")
+        states = [
+            MailboxState(name, rig.time.utc, name == "up", None, None) for name in ("up", "m")
+        ]
+        await rig.ledger.save_mailbox_states(states)
+        with reading(str(file)) as reader:
+            names = ("good", "bad", "none")
+            stored = reader.newest_runs(names, 2)
+            for name in names:
+                assert tuple(one.read() for one in stored[name]) == reader.runs(name, 2)
+            assert [one.is_quiet for one in stored["good"]] == [True, True]
+            assert [one.is_quiet for one in stored["bad"]] == [False, True]
+            assert stored["bad"][0].outline() == stored["bad"][0].read()
+            outline, whole = stored["good"][0].outline().result, stored["good"][0].read().result
+            assert (outline.timings, outline) == ((), replace(whole, timings=()))
+            recent = reader.recent_of(("p", "q", "r"), 5)
+            assert recent == {path: reader.recent(path, 5) for path in ("p", "q", "r")}
+            assert reader.mailbox_states() == {one.mailbox: one for one in states}
+            assert reader.last_goods(names) == {}

@@ -35,6 +35,7 @@ async def test_changes_are_told_once_and_kept_with_the_runs(path: Path) -> None:
             assert reader.changes("job", 1) == (changes[-1],)
             assert reader.changes("other", 10) == ()
             assert reader.last_good("job") is None
+            assert reader.last_goods({"job"}) == {}
 
 
 async def test_a_restart_forgets_nothing(path: Path) -> None:
@@ -47,6 +48,8 @@ async def test_a_restart_forgets_nothing(path: Path) -> None:
         await rig.ledger.add_runs([run(4, "", failure=BROKEN)])
         with reading(str(path)) as reader:
             told = reader.last_good("job")
+            assert reader.last_goods({"job", "other"}) == {"job": told}
+            assert reader.last_goods({"other"}) == {}
     assert told is not None
     assert told.at == BEGIN + timedelta(seconds=2)
     assert [(one.before, one.after) for one in told.differences] == [("a", "b")]

@@ -6,9 +6,11 @@ from datetime import timedelta
 import pytest
 
 from exporter.metrics.exposition import Format
+from exporter.metrics.families import BY_OPTION
 from exporter.metrics.metrics import Metrics
-from probes.canary.lifecycle import BESIDE, Event, Outcome, State
-from probes.result import Owner, Phase, Reason
+from probes.canary.lifecycle import BESIDE, SETTLING, Event, Outcome, State
+from probes.catalogue import arrival
+from probes.result import Owner, Phase, Reason, Status
 from tests.support.clock import START, FakeClock
 from tests.support.metric_rig import (
     TOKEN,
@@ -45,23 +47,68 @@ def read(metrics: Metrics) -> Reader:
 
 def test_every_outcome_of_a_canarys_life_exists_at_zero_from_the_start(read: Reader) -> None:
     for path in ("a", "b"):
-        for outcome in Outcome:
+        for outcome in set(Outcome) - BESIDE:
             assert read("canaries_total", outcome, path) == 0
+        for event in BESIDE:
+            assert read("canary_events_total", event, path) == 0
 
 
+def test_outcomes_and_events_are_two_metrics_that_share_no_value(read: Reader) -> None:
+    counted = {key[1] for key in read.series("mailcanary_canaries_total")}
+    assert counted == set(SETTLING)
+    events = {key[1] for key in read.series("mailcanary_canary_events_total")}
+    assert events == set(BESIDE)
+
+
+@pytest.mark.parametrize("phase_histograms", [False, True])
 def test_the_phases_a_route_goes_through_exist_at_zero_from_the_start(
-    metrics: Metrics, read: Reader
+    metrics: Metrics, read: Reader, *, phase_histograms: bool
 ) -> None:
     def phases() -> set[str]:
-        name = "mailcanary_phase_seconds_count"
-        return {key[2] for key in read.series(name) if key[1] == "a"}
+        name = "phase_seconds_count" if phase_histograms else "time_in_phase_seconds_total"
+        return {key[2] for key in read.series(f"mailcanary_{name}") if key[1] == "a"}
 
+    metrics.configure(config("a", phase_histograms=phase_histograms))
     assert {"connect", "auth", "end_of_data", "transit"} <= phases()
     assert "dns_mx" not in phases()
     metrics.configure(config())
-    metrics.configure(config("a", route="direct"))
+    metrics.configure(config("a", route="direct", phase_histograms=phase_histograms))
     assert {"dns_mx", "connect", "end_of_data", "transit"} <= phases()
     assert "auth" not in phases()
+    assert ("quit" in phases()) == phase_histograms
+
+
+def test_the_histograms_of_phases_come_and_go_with_their_option(
+    metrics: Metrics, read: Reader
+) -> None:
+    def histograms() -> set[str]:
+        return {key[0] for name in BY_OPTION for key in read.series(f"{name}_count")}
+
+    assert histograms() == set()
+    detailed = config("a", "b", jobs=("mx-them",), phase_histograms=True)
+    metrics.configure(detailed)
+    assert histograms() == {f"{name}_count" for name in BY_OPTION}
+    metrics.configure(replace(detailed, service=config().service))
+    metrics.run_finished(run("a", (Phase.CONNECT, 1.0)))
+    metrics.run_finished(run("mx-them", (Phase.DNS_MX, 1.0)))
+    metrics.canary_changed(
+        change(Event.SEEN, State.ARRIVED, Outcome.ARRIVED, round_trip=1.0, resolution=0.1)
+    )
+    assert histograms() == set()
+    assert read("time_in_phase_seconds_total", "a", "connect") == 1
+
+
+def test_every_path_job_and_mailbox_tells_its_parts_and_a_reload_replaces_them(
+    metrics: Metrics, read: Reader
+) -> None:
+    path = ("box", "imap", "a", "them.test", "out")
+    assert read("path_info", *path, "submission") == 1
+    assert read("probe_info", "mx", "mx-them", "them.test") == 1
+    assert read("mailbox_info", "imap.them.test", "box", "imap") == 1
+    metrics.configure(config("a", route="direct"))
+    assert read("path_info", *path, "submission") is None
+    assert read("path_info", *path, "direct") == 1
+    assert read.series("mailcanary_probe_info") == {}
 
 
 def test_nothing_is_up_or_down_before_it_was_tried(read: Reader) -> None:
@@ -115,12 +162,25 @@ def test_what_ends_after_a_reload_removed_it_makes_no_series(
 def test_the_phases_of_a_sending_are_counted_once_each_with_all_their_time(
     metrics: Metrics, read: Reader
 ) -> None:
+    metrics.configure(config("a", "b", phase_histograms=True))
     metrics.run_finished(run("a", (Phase.EHLO, 0.25), (Phase.STARTTLS, 1), (Phase.EHLO, 0.5)))
     assert read("phase_seconds_count", "a", "ehlo") == 1
     assert read("phase_seconds_sum", "a", "ehlo") == 0.75
     assert read("phase_seconds_sum", "a", "starttls") == 1
     assert read("phase_seconds_count", "b", "ehlo") == 0
     assert read("last_run_timestamp_seconds", "a") == START.timestamp() + 2
+
+
+def test_the_time_in_each_phase_adds_up_over_the_attempts_of_a_sending(
+    metrics: Metrics, read: Reader
+) -> None:
+    parts = (part("mx1.test", seconds=0.5), part("mx2.test", seconds=0.25))
+    for _ in range(2):
+        metrics.run_finished(run("a", (Phase.RCPT, 1.0), (Phase.QUIT, 9.0), parts=parts))
+    assert read("time_in_phase_seconds_total", "a", "connect") == 1.5
+    assert read("time_in_phase_seconds_total", "a", "rcpt") == 2.0
+    assert read("time_in_phase_seconds_total", "b", "rcpt") == 0
+    assert read("time_in_phase_seconds_total", "a", "quit") is None
 
 
 def test_a_failed_sending_is_counted_with_phase_reason_and_owner(
@@ -134,6 +194,7 @@ def test_a_failed_sending_is_counted_with_phase_reason_and_owner(
 def test_a_round_trip_is_measured_with_its_transit_and_its_resolution(
     metrics: Metrics, read: Reader
 ) -> None:
+    metrics.configure(config("a", phase_histograms=True))
     metrics.canary_changed(SENDING)
     metrics.canary_changed(ACCEPTED)
     seen = START + timedelta(seconds=3.5)
@@ -146,6 +207,7 @@ def test_a_round_trip_is_measured_with_its_transit_and_its_resolution(
     )
     assert read("round_trip_seconds_sum", "a") == 3.5
     assert read("phase_seconds_sum", "a", "transit") == 2.5
+    assert read("time_in_phase_seconds_total", "a", "transit") == 2.5
     assert read("arrival_resolution_seconds_sum", "a") == 0.25
     assert read("canaries_total", "arrived", "a") == 1
     assert read("path_up", "a") == 1
@@ -157,6 +219,7 @@ def test_a_round_trip_is_measured_with_its_transit_and_its_resolution(
 def test_no_transit_is_made_up_without_an_earlier_reply(
     metrics: Metrics, read: Reader, accepted_after: float | None
 ) -> None:
+    metrics.configure(config("a", phase_histograms=True))
     accepted = None if accepted_after is None else START + timedelta(seconds=accepted_after)
     arrived = change(
         Event.SEEN, State.ARRIVED, Outcome.ARRIVED, round_trip=1.0, accepted_at=accepted
@@ -180,7 +243,7 @@ def test_no_transit_is_made_up_without_an_earlier_reply(
         (Event.LOOKED_IN_VAIN, State.LOST, Outcome.LOST, ("receiver_mx", "a", "transit", "lost")),
     ],
 )
-def test_mail_that_did_not_get_through_takes_the_path_down(
+def test_mail_that_did_not_get_through_takes_the_path_down_and_junk_degrades_it(
     metrics: Metrics,
     read: Reader,
     event: Event,
@@ -191,7 +254,9 @@ def test_mail_that_did_not_get_through_takes_the_path_down(
     metrics.canary_changed(change(event, state, outcome, round_trip=1.0))
     assert read("canaries_total", outcome, "a") == 1
     assert read("failures_total", *labels) == 1
-    assert read("path_up", "a") == 0
+    state = "degraded" if outcome is Outcome.JUNKED else "failing"
+    assert read("path_up", "a") == int(state == "degraded")
+    assert read("path_state", "a", state) == 1
     assert read("last_success_timestamp_seconds", "a") == 0
 
 
@@ -254,24 +319,27 @@ def test_an_old_canary_given_up_does_not_contradict_a_newer_one_that_arrived(
 
 
 @pytest.mark.parametrize("outcome", sorted(BESIDE))
-def test_what_is_counted_beside_the_settling_does_not_touch_the_path(
+def test_of_what_is_counted_beside_the_settling_only_a_recovery_touches_the_path(
     metrics: Metrics, read: Reader, outcome: Outcome
 ) -> None:
     metrics.canary_changed(change(Event.LOOKED_IN_VAIN, State.LOST, Outcome.LOST))
     metrics.canary_changed(change(Event.SEEN, State.RECOVERED, outcome, round_trip=4000.0))
-    assert read("canaries_total", outcome, "a") == 1
-    assert read("path_up", "a") == 0
+    state = "degraded" if outcome is Outcome.RECOVERED else "failing"
+    assert read("path_state", "a", state) == 1
+    assert read("canary_events_total", outcome, "a") == 1
+    assert read("canaries_total", outcome, "a") is None
+    assert read("canaries_total", "lost", "a") == 1
     expected = 1 if outcome is Outcome.RECOVERED else 0
     assert read("round_trip_seconds_count", "a") == expected
 
 
-def test_a_canary_out_of_order_counts_twice_and_its_path_is_up(
+def test_a_canary_out_of_order_counts_once_has_an_event_and_its_path_is_up(
     metrics: Metrics, read: Reader
 ) -> None:
     arrived = change(Event.SEEN, State.ARRIVED, Outcome.ARRIVED, round_trip=4.0)
     metrics.canary_changed(replace(arrived, beside=(Outcome.OUT_OF_ORDER,)))
     assert read("canaries_total", Outcome.ARRIVED, "a") == 1
-    assert read("canaries_total", Outcome.OUT_OF_ORDER, "a") == 1
+    assert read("canary_events_total", Outcome.OUT_OF_ORDER, "a") == 1
     assert read("path_up", "a") == 1
 
 
@@ -323,6 +391,54 @@ def test_a_restart_takes_up_what_is_in_flight_and_counts_nothing(
     assert read.series("mailcanary_canaries_total") == before
 
 
+def test_a_restart_takes_up_the_state_of_a_path_once_its_mailbox_is_read(
+    metrics: Metrics, read: Reader
+) -> None:
+    arrived = record(State.ARRIVED, outcome=Outcome.ARRIVED, settled_at=START)
+    metrics.resumed(arrived)
+    assert read("path_state", "a", "unknown") == 1
+    metrics.mailbox_watch("box", is_up=True, failure=None)
+    assert read("path_state", "a", "ok") == 1
+    finding = arrival.DKIM_KEY.found(Status.FAILURE, "d=us.test s=1", "no key there")
+    metrics.evidence_resumed(arrived, [finding])
+    assert read("path_state", "a", "failing") == 1
+    assert read("path_up", "a") == 0
+
+
+def test_a_path_is_untestable_as_soon_as_its_mailbox_cannot_be_read(
+    metrics: Metrics, read: Reader
+) -> None:
+    metrics.canary_changed(change(Event.SEEN, State.ARRIVED, Outcome.ARRIVED, round_trip=1.0))
+    assert read("path_up", "a") == 1
+    problem = failure(Phase.CONNECT, Reason.CONNECTION_REFUSED)
+    metrics.mailbox_watch("box", is_up=False, failure=problem)
+    assert read("path_up", "a") is None
+    assert read("path_state", "a", "untestable") == 1
+    refused = change(
+        *(Event.REFUSED_FOR_GOOD, State.REJECTED, Outcome.REJECTED),
+        token="b",
+        tick=2,
+        failure=failure(Phase.RCPT, Reason.REJECTED),
+    )
+    metrics.canary_changed(refused)
+    assert read("path_state", "a", "failing") == 1
+    metrics.mailbox_watch("box", is_up=True, failure=None)
+    assert read("path_up", "a") == 0
+
+
+def test_what_was_seen_too_long_ago_is_unknown_whatever_the_calendar_says(
+    metrics: Metrics, read: Reader, clock: FakeClock
+) -> None:
+    metrics.canary_changed(change(Event.SEEN, State.ARRIVED, Outcome.ARRIVED, round_trip=1.0))
+    metrics.run_finished(run("mx-them"))
+    clock.step(10 * 86400)
+    assert (read("path_up", "a"), read("probe_up", "mx-them")) == (1, 1)
+    clock.elapse(86400)
+    assert read("path_state", "a", "unknown") == 1
+    assert read("probe_state", "mx-them", "unknown") == 1
+    assert (read("path_up", "a"), read("probe_up", "mx-them")) == (None, None)
+
+
 def test_a_restart_shows_when_runs_ended_and_counts_nothing(metrics: Metrics, read: Reader) -> None:
     metrics.run_resumed(run("a", (Phase.CONNECT, 1.0)))
     metrics.run_resumed(run("mx-them", problem=failure(Phase.CONNECT, Reason.TIMEOUT)))
@@ -331,7 +447,7 @@ def test_a_restart_shows_when_runs_ended_and_counts_nothing(metrics: Metrics, re
     assert read("last_run_timestamp_seconds", "a") == ended
     assert read("probe_last_run_timestamp_seconds", "mx-them") == ended
     assert read("probe_last_success_timestamp_seconds", "mx-them") == 0
-    assert read("phase_seconds_count", "a", "connect") == 0
+    assert read("time_in_phase_seconds_total", "a", "connect") == 0
     assert read("probe_runs_total", "mx-them", "failed") == 0
     assert "nobody" not in read.text()
 
@@ -349,6 +465,7 @@ def test_a_manual_run_is_not_counted(metrics: Metrics, read: Reader) -> None:
 def test_a_job_is_counted_by_verdict_and_every_dialogue_by_phase(
     metrics: Metrics, read: Reader
 ) -> None:
+    metrics.configure(config(jobs=("mx-them",), phase_histograms=True))
     parts = (part("mx1.test", seconds=0.5), part("mx2.test", seconds=0.25))
     metrics.run_finished(run("mx-them", (Phase.DNS_MX, 1.0), parts=parts))
     assert read("probe_runs_total", "mx-them", "ok") == 1
@@ -356,6 +473,7 @@ def test_a_job_is_counted_by_verdict_and_every_dialogue_by_phase(
     assert read("probe_phase_seconds_count", "connect", "mx-them") == 2
     assert read("probe_phase_seconds_sum", "connect", "mx-them") == 0.75
     assert read("probe_phase_seconds_count", "dns_mx", "mx-them") == 1
+    assert read("probe_time_in_phase_seconds_total", "connect", "mx-them") == 0.5
     ended = START.timestamp() + 2
     assert read("probe_last_success_timestamp_seconds", "mx-them") == ended
     metrics.run_finished(run("mx-them", problem=failure(Phase.DNS_MX, Reason.NULL_MX)))

@@ -3,6 +3,7 @@
 import asyncio
 import re
 import shlex
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from exporter.diagnose.diagnosis import diagnose
 from exporter.diagnose.problems import Problem, problems
 from exporter.diagnose.request import Typed, read_request
-from exporter.reports.advice import Vantage
+from exporter.reports.advice import DIAGNOSE_OPTIONS, JOB_OPTIONS, PATH_OPTIONS, Vantage
 from exporter.testbed.servers.dns_messages import Misbehaviour
 from exporter.testbed.servers.dns_server import DnsFault, DnsServer
 from exporter.testbed.servers.https import sts_policy
@@ -283,3 +284,19 @@ def test_an_address_literal_is_no_name_that_postfix_can_have() -> None:
         (line,) = bare.commands(FINGER_DANE, Subject.of(MX))
         assert (f"myhostname={name}" in line) is is_told
         assert ("myhostname" in line) is is_told
+
+
+@pytest.mark.parametrize("names", [JOB_OPTIONS, PATH_OPTIONS], ids=["job", "path"])
+def test_advice_about_a_path_or_a_job_names_none_of_the_options_of_diagnose(
+    names: Mapping[str, str],
+) -> None:
+    vantage = Vantage("example.test", names=names)
+    subject = Subject.of("example.test")
+    for entry in (*ENTRIES.values(), *FAILURES.values()):
+        told = vantage.remedy(entry.remedy, subject)
+        assert not [option for option in DIAGNOSE_OPTIONS.values() if option in told], entry.code
+
+
+def test_a_wait_of_a_path_is_lengthened_by_its_deadline() -> None:
+    remedy = Vantage().remedy(FAILURES["greeting.timeout"].remedy, Subject.of("mx.example.test"))
+    assert "`deadline` of the path" in remedy

@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.slow("performs every case"), pytest.mark.timeout(300)]
 
 ELSEWHERE = {
     *("https.octets", "https.is_whole"),  # the testbed's own fetch
-    "ledger.shortened",  # the service
+    *("ledger.shortened", "handover.party"),  # the service
     "mailbox.quota_message",  # a server with a limit on messages
 }
 """Facts that no case learns."""

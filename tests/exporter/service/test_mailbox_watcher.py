@@ -23,9 +23,10 @@ from probes.mailboxes.interface import (
     News,
     Place,
     Placement,
+    Remark,
     Report,
 )
-from probes.result import Owner, Phase, ProbeFailure, Reason
+from probes.result import Failure, Owner, Phase, ProbeFailure, Reason
 from tests.support.clock import START, FakeClock
 
 Session = Callable[[MailboxWatcher, Mapping[str, Cursor], Report], Awaitable[None]]
@@ -288,3 +289,56 @@ async def test_a_report_that_cannot_be_stored_ends_the_session_and_keeps_the_cur
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     assert begun == [{}, {}]
+
+
+def failure_of_login(*, is_transient: bool = False) -> Failure:
+    return Failure(
+        Phase.AUTH,
+        Reason.AUTHENTICATION_FAILED,
+        "no",
+        Owner.CONFIGURATION,
+        is_transient=is_transient,
+    )
+
+
+async def test_a_refused_login_is_tried_again_only_after_minutes() -> None:
+    watcher = Rig(forever).watcher
+    pauses = [watcher.next_pause(failure_of_login()) for _ in range(8)]
+    assert pauses == [60.0, 120.0, 240.0, 480.0, 960.0, 1800.0, 1800.0, 1800.0]
+
+
+async def test_any_other_failure_is_tried_again_soon() -> None:
+    watcher = Rig(forever).watcher
+    reset = Failure(Phase.CONNECT, Reason.CONNECTION_RESET, "", Owner.NETWORK, is_transient=True)
+    for failure in (reset, failure_of_login(is_transient=True)):
+        assert max(watcher.next_pause(failure) for _ in range(4)) <= 60.0
+
+
+async def test_an_oddity_of_the_server_is_logged_once_and_goes_no_further(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def session(watcher: MailboxWatcher, _: object, report: Report) -> None:
+        await report(INBOX_ALONE)
+        for _ in range(3):
+            await report(Remark("a search is not possible: NO"))
+            await report(look("INBOX", 1))
+        await forever()
+
+    rig = Rig(session)
+    await rig.until(lambda: len(rig.reports) == 3)
+    assert [record.message for record in caplog.records].count(
+        "mailbox inbox: a search is not possible: NO"
+    ) == 1
+    assert not any(isinstance(report, Remark) for report in rig.reports)
+
+
+async def test_the_folders_that_are_read_are_told_with_the_one_that_is_missing() -> None:
+    async def session(watcher: MailboxWatcher, _: object, report: Report) -> None:
+        await report(Following(frozenset({"INBOX", "Lists"}), has_junk=False))
+        await report(look("INBOX", 1))
+        await report(look("Lists", 1))
+        await forever()
+
+    rig = Rig(session)
+    await rig.until(lambda: len(rig.reports) == 2)
+    assert rig.watcher.reading == "no Junk folder known, folders read: INBOX, Lists"

@@ -68,7 +68,7 @@ async def test_what_is_noted_is_written_when_the_block_ends(path: Path) -> None:
                 book.add(run)
             assert await rig.ledger.runs("job", 9) == ()
         assert await rig.ledger.runs("job", 9) == tuple(
-            sorted(runs(3), key=lambda run: run.result.started_at, reverse=True)
+            sorted(runs(3), key=lambda run: (run.result.started_at, run.tick), reverse=True)
         )
 
 

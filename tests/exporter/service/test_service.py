@@ -1,6 +1,7 @@
 """The service in the mail world: how it starts, stops, reloads, and whom it blames."""
 
 import asyncio
+import re
 import sqlite3
 from collections import Counter
 from contextlib import closing
@@ -315,11 +316,22 @@ async def test_a_resolver_that_does_not_answer_is_our_trouble_and_nothing_fails(
             assert await run.metric(sample) == 0
 
 
-async def test_a_lost_canary_is_lost(world: MailWorld, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("path", "owner"), [("direct", Owner.RECEIVER_MX), ("healthy", Owner.RELAY)]
+)
+async def test_a_lost_canary_is_the_loss_of_the_server_that_took_it(
+    world: MailWorld, tmp_path: Path, path: str, owner: Owner
+) -> None:
     await world.apply(find("loss"))
-    async with running(write_config(world, tmp_path, *HURRY, paths=["direct"])) as run:
+    async with running(write_config(world, tmp_path, *HURRY, paths=[path])) as run:
         run.go()
-        assert await run.heard.outcome("direct") is Outcome.LOST
+        assert await run.heard.outcome(path) is Outcome.LOST
+        failure = (await record_of(run.ledger, path)).failure
+        assert failure is not None
+        assert failure.owner is owner
+        assert re.search(r"\S+ \(127\.0\.0\.1\) accepted it under queue id \w+;", failure.detail)
+        labels = f'path="{path}",phase="transit",reason="lost",owner="{owner}"'
+        assert await run.metric(f"mailcanary_failures_total{{{labels}}}") == 1
 
 
 def world_delays_a_delivery(world: MailWorld) -> bool:

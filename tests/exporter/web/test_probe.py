@@ -15,13 +15,14 @@ from exporter.config import load, parse
 from exporter.metrics.metrics import Metrics
 from exporter.model import Config
 from exporter.service.loop_monitor import LoopMonitor
-from exporter.testbed.servers.script import Close, Say, Wait
+from exporter.testbed.servers.script import Close, Say, Signal, Wait
 from exporter.testbed.servers.smtp import Script
 from exporter.web.application import HttpState
 from exporter.web.probe import MAX_AT_ONCE, Prober, allowed
 from exporter.web.server import serve
 from probes.clock import SYSTEM_CLOCK
 from probes.net.tls import TrustStore
+from probes.tasks import cancel
 from tests.servers.certificates import Authority
 from tests.support.mail_world import MailWorld, mail_world
 
@@ -99,7 +100,31 @@ async def test_a_probe_is_answered_as_prometheus_reads_it(
         *("probe_tls_version_info", "probe_address_success"),
         "probe_address_phase_duration_seconds",
         "probe_address_certificate_expiry_timestamp_seconds",
+        "probe_state",
     ]
+
+
+async def test_a_probe_by_request_does_not_wait_for_a_scheduled_session(
+    config: Config, trust: TrustStore, context: ssl.SSLContext
+) -> None:
+    async with mail_world(ZONE, {"192.0.2.1": Script(tls=context)}, trust=trust) as world:
+        scheduled = await world.net.limiter.enter("192.0.2.1", 25)
+        status, text = await prober(config, world).answer({"target": "example.test"}, "10")
+        scheduled.end()
+    assert (status, samples(text)["probe_success"]) == (200, 1)
+
+
+async def test_probes_by_request_leave_the_place_of_scheduled_sessions_free(
+    config: Config, trust: TrustStore
+) -> None:
+    silent = Script(on={"connect": (Signal("in"), Wait())})
+    async with mail_world(ZONE, {"192.0.2.1": silent}, trust=trust) as world:
+        query = {"target": "example.test"}
+        one = prober(config, world)
+        asked = [asyncio.create_task(one.answer(query, "5")) for _ in range(MAX_AT_ONCE)]
+        await world.peers["192.0.2.1"].told("in")
+        assert world.net.limiter.is_free("192.0.2.1", 25)
+        await cancel(asked)
 
 
 async def test_every_address_has_series_of_its_own_and_certificates_their_expiry(

@@ -15,10 +15,12 @@ from exporter.metrics.exposition import CHUNK_BYTES, Format
 from exporter.metrics.metrics import Metrics
 from exporter.service.loop_monitor import LoopMonitor
 from exporter.web.application import HttpState
-from exporter.web.server import MAX_CONNECTIONS, ListenError, serve
+from exporter.web.connections import Drop, connection_limit
+from exporter.web.log_limit import MAX_LINES
+from exporter.web.server import ListenError, serve
 from probes.canary.lifecycle import Event, Outcome, State
 from tests.support.clock import FakeClock
-from tests.support.metric_rig import TOKEN, change, config, read_openmetrics
+from tests.support.metric_rig import TOKEN, Reader, change, config, read_openmetrics
 from tests.support.waiting import counting_turns
 
 LOOPBACK = "127.0.0.1"
@@ -109,7 +111,8 @@ async def test_head_is_answered_with_the_headers_alone(
 async def test_the_loop_does_other_work_between_the_pieces_of_a_large_exposition(
     world: World,
 ) -> None:
-    world.metrics.configure(config(*(f"path-{index}" for index in range(300))))
+    paths = (f"path-{index}" for index in range(300))
+    world.metrics.configure(config(*paths, phase_histograms=True))
     async with (
         world.client() as client,
         counting_turns() as turns,
@@ -119,6 +122,21 @@ async def test_the_loop_does_other_work_between_the_pieces_of_a_large_exposition
         size = sum([len(piece) async for piece in answer.aiter_raw()])
     assert size > 50 * CHUNK_BYTES
     assert turns.count - before > size / CHUNK_BYTES / 2
+
+
+async def test_many_scrapes_at_the_same_time_take_turns(world: World) -> None:
+    paths = (f"path-{index}" for index in range(60))
+    world.metrics.configure(config(*paths, phase_histograms=True))
+
+    async def scrape() -> int:
+        async with world.client() as client:
+            return len((await client.get("/metrics", headers=PLAIN)).content)
+
+    async with counting_turns() as turns:
+        before = turns.count
+        sizes = await asyncio.gather(*(scrape() for _ in range(10)))
+    assert min(sizes) > 10 * CHUNK_BYTES
+    assert turns.count - before > sum(sizes) / CHUNK_BYTES
 
 
 async def test_healthy_follows_the_event_loop(world: World, client: httpx.AsyncClient) -> None:
@@ -240,7 +258,8 @@ async def test_a_client_that_is_slow_to_ask_is_dropped(
 
 
 def ask_for_more_than_any_buffer_holds(world: World, writer: asyncio.StreamWriter) -> None:
-    world.metrics.configure(config(*(f"path-{index}" for index in range(300))))
+    paths = (f"path-{index}" for index in range(300))
+    world.metrics.configure(config(*paths, phase_histograms=True))
     writer.write(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * REQUESTS)
 
 
@@ -262,22 +281,90 @@ async def test_a_client_that_is_slow_to_read_is_dropped() -> None:
         writer.close()
 
 
-async def test_more_clients_than_allowed_are_turned_away_and_the_others_are_served() -> None:
-    world = World()
+def dropped(world: World, reason: Drop) -> float:
+    return Reader(world.metrics)("http_connections_dropped_total", reason) or 0
+
+
+async def test_clients_that_only_wait_leave_their_places_to_those_who_ask() -> None:
+    world, limit = World(), connection_limit()
     async with serve(world.state, LOOPBACK, 0) as world.port, AsyncExitStack() as stack:
-        for _ in range(MAX_CONNECTIONS - 1):
-            _, writer = await world.connect()
+        waiting = [await world.connect() for _ in range(limit + 20)]
+        for _, writer in waiting:
             stack.callback(writer.close)
         async with world.client() as client:
-            assert (await client.get("/")).status_code == 503
-        # One place is free again as soon as the server has seen one of the clients leave.
+            for _ in range(3):
+                assert (await client.get("/", headers={"Connection": "close"})).status_code == 200
+        async with asyncio.timeout(20):
+            with suppress(ConnectionError):
+                assert await waiting[0][0].read() == b""
+        assert dropped(world, Drop.NO_REQUEST) >= 20
+
+
+async def test_an_answer_under_way_is_not_cut_short_for_one_client_more() -> None:
+    world, limit = World(), 3
+    server = serve(world.state, LOOPBACK, 0, connections=limit)
+    async with server as world.port, AsyncExitStack() as stack:
+        world.metrics.configure(config(*(f"p{n}" for n in range(600)), phase_histograms=True))
+        readers = []
+        for _ in range(limit):
+            reader, writer = await world.connect()
+            stack.callback(writer.close)
+            writer.write(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert (await reader.readline()).startswith(b"HTTP/1.1 200 ")
+            writer.transport.pause_reading()  # type: ignore[attr-defined]
+            readers.append((reader, writer))
+        crowd, writer = await world.connect()
+        stack.callback(writer.close)
+        async with asyncio.timeout(20):
+            with suppress(ConnectionError):
+                assert await crowd.read() == b""
+        assert dropped(world, Drop.CROWDED) == 1
+        reader, writer = readers[0]
+        writer.transport.resume_reading()  # type: ignore[attr-defined]
+        async with asyncio.timeout(60):
+            text = b""
+            while not text.endswith(b"\r\n0\r\n\r\n"):
+                text += await reader.read(CHUNK_BYTES)
+        assert b"process_cpu_seconds_total" in text
+
+
+@pytest.mark.slow("reads for longer than a deadline")
+async def test_a_large_answer_may_take_longer_than_the_deadline_while_it_goes_on() -> None:
+    world, deadline = World(), 2.0
+    paths = (f"p{n}" for n in range(500))
+    world.metrics.configure(config(*paths, phase_histograms=True))
+    async with serve(world.state, LOOPBACK, 0, request_deadline=deadline) as world.port:
+        reader, writer = await world.connect()
+        writer.write(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        text = b""
+        for _ in range(15):
+            await asyncio.sleep(deadline / 5)  # this is the slowness: three deadlines in all
+            text += await reader.readexactly(CHUNK_BYTES * 8)
+        text += await reader.read()
         writer.close()
-        async with world.client() as client:
-            for _ in range(100):
-                answer = await client.get("/", headers={"Connection": "close"})
-                if answer.status_code == 200:
-                    break
-        assert answer.status_code == 200
+    assert text.endswith(b"\r\n0\r\n\r\n")
+    assert dropped(world, Drop.SLOW_READER) == 0
+
+
+async def test_clients_that_speak_no_http_are_counted_and_cannot_flood_the_log(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    bad = [
+        b"EHLO client.test\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n",
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"GET /\xff HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET / HTTP/9.9\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
+    ]
+    upgrade = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"
+    for request in (*bad, upgrade) * 5:
+        reader, writer = await world.connect()
+        writer.write(request)
+        async with asyncio.timeout(5):
+            assert await reader.readline()
+        writer.close()
+    assert dropped(world, Drop.MALFORMED) == len(bad) * 5
+    assert 0 < len(caplog.records) <= MAX_LINES
 
 
 @pytest.mark.slow("waits for what never comes")

@@ -84,6 +84,7 @@ ehlo_name: {WATCHER_HOST}
 listen: '127.0.0.1:{port}'
 ledger: '{ledger}'
 resolvers: ['127.0.0.1:{access.dns_port}']
+allow_loopback: true
 ca_file: '{access.ca_file}'
 max_concurrent: 60
 max_concurrent_per_host: 40

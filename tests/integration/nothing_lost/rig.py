@@ -24,7 +24,11 @@ PATIENCE = 30.0
 STOPPED = DEADLINE + 0.3
 """Seconds a service is stopped for: longer than the deadline of every sending."""
 
-_COUNTED = re.compile(r'^mailcanary_canaries_total\{path="([^"]+)",outcome="([^"]+)"\} (\S+)', re.M)
+_COUNTED = re.compile(
+    r"^mailcanary_(?:canaries_total|canary_events_total)"
+    r'\{path="([^"]+)",(?:outcome|event)="([^"]+)"\} (\S+)',
+    re.MULTILINE,
+)
 
 Counts = Counter[tuple[str, str]]
 """(path, outcome) -> how often it was counted."""

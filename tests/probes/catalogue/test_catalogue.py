@@ -131,12 +131,25 @@ def test_what_we_could_not_test_is_ours_and_everything_else_its_owners() -> None
 
     assert owner_of(finding("mx.address_unusable", Status.WARNING)) is Owner.RECEIVER_MX
     assert owner_of(finding("mx.address_unusable", Status.UNTESTABLE)) is Owner.MONITOR
-    assert owner_of(finding("spf.lookup_failed", Status.FAILURE)) is Owner.RECEIVER_DNS
+    assert owner_of(finding("spf.lookup_failed", Status.FAILURE)) is Owner.SENDER
     assert owner_of(finding("spf.lookup_failed", Status.UNTESTABLE)) is Owner.RESOLVER
     assert owner_of(finding("nobody.knows", Status.WARNING)) is Owner.MONITOR
-    assert owner_of(finding("spf.lookup_failed", Status.WARNING)) is Owner.RECEIVER_DNS
+    assert owner_of(finding("spf.lookup_failed", Status.WARNING)) is Owner.SENDER
     assert owner_of(finding("spf.lookup_failed", Status.UNTESTABLE)) is Owner.RESOLVER
     assert owner_of(finding("ehlo.lookup_failed", Status.UNTESTABLE)) is Owner.RESOLVER
+
+
+@pytest.mark.parametrize("entry", AREAS["sender"], ids=lambda entry: entry.code)
+def test_a_finding_about_the_sending_side_is_never_the_receivers(entry: Entry) -> None:
+    owners = {entry.owner_of(status) for status in entry.severity}
+    assert owners <= {Owner.SENDER, Owner.MONITOR, Owner.RESOLVER}
+
+
+@pytest.mark.parametrize("entry", AREAS["policy"], ids=lambda entry: entry.code)
+def test_a_finding_about_what_a_domain_promises_is_the_receiving_sides(entry: Entry) -> None:
+    owners = {entry.owner_of(status) for status in entry.severity}
+    allowed = {Owner.RECEIVER_DNS, Owner.RECEIVER_MX, Owner.MONITOR, Owner.RESOLVER}
+    assert owners <= allowed
 
 
 def test_a_finding_that_says_its_owner_is_that_owners() -> None:

@@ -204,7 +204,9 @@ async def test_when_no_address_works_the_best_hosts_failure_is_the_runs(trust: T
     assert len(result.parts) == 3
 
 
-async def test_a_monitor_without_ipv6_cannot_test_it_and_blames_nobody(trust: TrustStore) -> None:
+async def test_a_source_address_that_is_not_ours_tests_nothing_and_blames_nobody(
+    trust: TrustStore,
+) -> None:
     async with mail_world(
         TWO_HOSTS,
         {"192.0.2.1": GOOD, "192.0.2.2": GOOD},
@@ -215,7 +217,7 @@ async def test_a_monitor_without_ipv6_cannot_test_it_and_blames_nobody(trust: Tr
     assert result.ok, result.parts
     failure = part(result, "2001:db8::1").failure
     assert failure is not None
-    assert failure.owner is Owner.MONITOR
+    assert failure.owner is Owner.CONFIGURATION
     (finding,) = result.findings
     assert finding.status is Status.UNTESTABLE
 

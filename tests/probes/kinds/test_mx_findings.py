@@ -355,12 +355,16 @@ async def test_nobody_is_asked_for_unless_the_user_wants_it(trust: TrustStore) -
                 *("rcpt.unknown_refused", "rcpt.relay_refused"),
             },
         ),
-        ("451 4.7.1 Greylisted", "undecided", {"rcpt.undecided", "smtp.greylisted"}),
-        ("450 4.2.1 too many messages", "undecided", {"rcpt.undecided", "smtp.rate_limited"}),
+        ("451 4.7.1 Greylisted", "greylisted", {"rcpt.undecided", "smtp.greylisted"}),
+        (
+            "450 4.2.1 too many messages",
+            "deferred",
+            {"rcpt.undecided", "rcpt.recipient_deferred", "smtp.rate_limited"},
+        ),
         ("252 2.5.2 cannot tell", "undecided", {"rcpt.undecided"}),
     ],
 )
-async def test_each_question_has_one_of_three_answers_and_nothing_is_sent(
+async def test_each_question_has_one_answer_and_nothing_is_sent(
     trust: TrustStore, reply: str, answer: str, told: set[str]
 ) -> None:
     server = Script(on={"RCPT": (Say(reply),)})
@@ -389,16 +393,16 @@ async def test_each_question_is_asked_by_itself(trust: TrustStore) -> None:
 
 
 @pytest.mark.parametrize(
-    ("reply", "mail_from", "told"),
+    ("reply", "mail_from", "answer", "told"),
     [
-        ("550 5.7.1 not from you", None, {"rcpt.sender_refused": Status.FAILURE}),
-        ("553 5.1.8 who?", "a@sender.test", {"rcpt.sender_refused": Status.FAILURE}),
-        ("451 4.3.0 not now", None, {"rcpt.sender_refused": Status.WARNING}),
-        ("451 4.7.1 Greylisted", None, {"smtp.greylisted": Status.INFO}),
+        ("550 5.7.1 no", None, "undecided", {"rcpt.sender_refused": Status.FAILURE}),
+        ("553 5.1.8 who?", "a@sender.test", "undecided", {"rcpt.sender_refused": Status.FAILURE}),
+        ("451 4.3.0 not now", None, "deferred", {"rcpt.sender_refused": Status.WARNING}),
+        ("451 4.7.1 Greylisted", None, "greylisted", {"smtp.greylisted": Status.INFO}),
     ],
 )
-async def test_a_sender_that_is_refused_is_told_and_leaves_every_question_open(
-    trust: TrustStore, reply: str, mail_from: str | None, told: dict[str, Status]
+async def test_a_sender_that_is_refused_is_told_and_nobody_is_asked_for(
+    trust: TrustStore, reply: str, mail_from: str | None, answer: str, told: dict[str, Status]
 ) -> None:
     server = Script(on={"MAIL": (Say(reply),)})
     target = replace(ALL, mail_from=mail_from and EmailAddress(mail_from))
@@ -406,7 +410,8 @@ async def test_a_sender_that_is_refused_is_told_and_leaves_every_question_open(
         result = await run(world, target)
         assert world.verbs("192.0.2.1") == [["EHLO", "MAIL", "QUIT"]]
     facts = only_part(result).facts
-    assert {facts[f"rcpt.{question}"] for question in Question} == {"undecided"}
+    assert {facts[f"rcpt.{question}"] for question in Question} == {answer}
+    assert facts["rcpt.recipient.said"] == f"MAIL: {reply}"
     found = [one for one in only_part(result).findings if one.code in told or "rcpt." in one.code]
     assert {one.code: one.status for one in found} == told
     assert f"MAIL FROM:<{mail_from or ''}> was answered {reply}" in found[0].evidence or (

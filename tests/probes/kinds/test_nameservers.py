@@ -9,7 +9,7 @@ from exporter.testbed.servers.dns_messages import Misbehaviour
 from exporter.testbed.servers.dns_server import DnsFault
 from exporter.testbed.servers.world import NameServer, World, WorldSpec, running
 from probes.clock import SYSTEM_CLOCK
-from probes.kinds.nameservers import NameserversTarget, host, probe
+from probes.kinds.nameservers import MAX_NAMES, NameserversTarget, host, probe
 from probes.net.tls import TrustStore
 from probes.options import Count, Domain, Port
 from probes.result import Finding, Owner, Phase, ProbeResult, Reason, Status
@@ -222,6 +222,18 @@ async def test_no_more_servers_are_asked_than_wanted(trust: TrustStore) -> None:
         result = await run(running, most=1)
     assert len(result.parts) == 1
     assert found(result, "nameservers.left_out")
+
+
+async def test_a_zone_of_hundreds_of_name_servers_is_looked_up_within_bounds(
+    trust: TrustStore,
+) -> None:
+    many = "".join(f"@ NS n{number:03}\n" for number in range(400))
+    async with two_servers(trust, ZONE + many, first=ZONE + many) as running:
+        result = await run(running)
+        asked = {query.name for query in running.dns.queries if query.rdtype == "A"}
+    assert len(asked) <= MAX_NAMES
+    (left_out,) = found(result, "nameservers.left_out")
+    assert left_out.evidence.startswith(f"{402 - MAX_NAMES} names were not looked up")
 
 
 async def test_a_domain_in_no_zone_is_a_failure(trust: TrustStore) -> None:

@@ -10,6 +10,7 @@ from exporter.testbed.servers.dns_messages import Misbehaviour
 from exporter.testbed.servers.dns_server import DnsFault
 from exporter.testbed.servers.script import Close, Send, Wait
 from exporter.testbed.servers.smtp import Script
+from probes.catalogue import owner_of_finding
 from probes.clock import SYSTEM_CLOCK
 from probes.kinds.submission import SubmissionTarget, host, probe
 from probes.net.tls import TrustStore
@@ -124,7 +125,7 @@ async def test_an_address_we_cannot_reach_ourselves_is_not_whom_we_blame(
         result = await run(world)
     assert result.failure is not None
     assert result.failure.reason is Reason.CONNECTION_REFUSED
-    assert result.failure.owner is Owner.RECEIVER_MX
+    assert result.failure.owner is Owner.RELAY
     assert phases(result)[1:] == [Phase.CONNECT, Phase.CONNECT]
 
 
@@ -136,12 +137,16 @@ async def test_where_we_can_reach_nothing_it_is_untestable(trust: TrustStore) ->
     assert result.failure.is_untestable
 
 
-async def test_a_name_that_does_not_exist_is_their_dns(trust: TrustStore) -> None:
+async def test_a_server_name_that_does_not_exist_is_a_mistake_in_our_configuration(
+    trust: TrustStore,
+) -> None:
     async with mail_world("other A 192.0.2.1", {}, trust=trust) as world:
         result = await run(world)
     assert result.failure is not None
     assert (result.failure.phase, result.failure.reason) == (Phase.DNS_ADDRESS, Reason.NXDOMAIN)
-    assert result.failure.owner is Owner.RECEIVER_DNS
+    assert result.failure.owner is Owner.CONFIGURATION
+    assert result.failure.is_untestable
+    assert result.failure.detail.endswith(f"check the spelling of `host: {NAME}`")
 
 
 @pytest.mark.parametrize("misbehaviour", [Misbehaviour.BOGUS, Misbehaviour.BOGUS_UNSAID])
@@ -154,7 +159,7 @@ async def test_a_name_that_does_not_validate_is_called_bogus(
     assert result.failure is not None
     assert (result.failure.reason, result.failure.owner) == (
         Reason.DNSSEC_BOGUS,
-        Owner.RECEIVER_DNS,
+        Owner.RELAY,
     )
 
 
@@ -206,6 +211,7 @@ async def test_a_bad_certificate_is_a_finding_where_it_need_not_be_good(
     assert [finding.code for finding in result.findings] == [
         "smtp.starttls.certificate_not_trusted"
     ]
+    assert owner_of_finding(result.findings[0]) is Owner.RELAY
 
 
 async def test_a_target_can_have_an_authority_of_its_own(good: Script, tmp_path: Path) -> None:

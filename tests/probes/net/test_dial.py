@@ -65,13 +65,13 @@ async def test_a_closed_port_refuses() -> None:
 async def test_a_source_address_that_is_not_ours_is_our_problem() -> None:
     with pytest.raises(NetError) as raised:
         await Dialer().connect("127.0.0.1", 9, source="192.0.2.1")
-    assert (raised.value.reason, raised.value.owner) == (Reason.UNTESTABLE, Owner.MONITOR)
+    assert (raised.value.reason, raised.value.owner) == (Reason.UNTESTABLE, Owner.CONFIGURATION)
 
 
 async def test_a_source_address_of_the_other_family_is_our_problem() -> None:
     with pytest.raises(NetError, match="another family") as raised:
         await Dialer().connect("127.0.0.1", 9, source="::1")
-    assert raised.value.owner is Owner.MONITOR
+    assert raised.value.owner is Owner.CONFIGURATION
 
 
 async def test_a_name_is_not_looked_up() -> None:

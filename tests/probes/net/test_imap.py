@@ -219,7 +219,7 @@ async def test_a_silent_server_is_left_when_the_caller_has_waited_enough() -> No
     [
         ("{tag} NO [AUTHENTICATIONFAILED] no", Reason.AUTHENTICATION_FAILED, Owner.CONFIGURATION),
         ("{tag} NO no", Reason.AUTHENTICATION_FAILED, Owner.CONFIGURATION),
-        ("{tag} NO [UNAVAILABLE] directory is down", Reason.DEFERRED, Owner.RECEIVER_MX),
+        ("{tag} NO [UNAVAILABLE] directory is down", Reason.DEFERRED, Owner.RECEIVER_MAILBOX),
         ("{tag} BAD what", Reason.UNEXPECTED_REPLY, Owner.RECEIVER_MX),
     ],
 )

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import resource
 import socket
 import struct
 from collections.abc import AsyncIterator, Iterator
@@ -21,7 +22,7 @@ from probes.net.errors import NetError
 from probes.net.resolver import MAX_RECORDS, Resolver, _question, _read
 from probes.records import RecordError
 from probes.records.mx import MxRecord
-from probes.result import Owner, Phase, Reason
+from probes.result import Owner, Phase, ProbeFailure, Reason
 from tests.servers.streams import conversing
 from tests.support.ports import closed_udp_port
 
@@ -140,7 +141,7 @@ async def test_nxdomain_and_no_data_are_kept_apart_and_carry_their_negative_ttl(
 
 
 OUTCOMES = [
-    (Misbehaviour.SERVFAIL, DnsStatus.SERVFAIL, Reason.SERVFAIL, Owner.RECEIVER_DNS, True),
+    (Misbehaviour.SERVFAIL, DnsStatus.SERVFAIL, Reason.SERVFAIL, Owner.RESOLVER, True),
     (Misbehaviour.BOGUS, DnsStatus.DNSSEC_BOGUS, Reason.DNSSEC_BOGUS, Owner.RECEIVER_DNS, False),
     (Misbehaviour.NXDOMAIN, DnsStatus.NXDOMAIN, Reason.NXDOMAIN, Owner.RECEIVER_DNS, False),
     (Misbehaviour.REFUSED, DnsStatus.REFUSED, Reason.REFUSED, Owner.RESOLVER, True),
@@ -479,6 +480,95 @@ def test_the_systems_servers_are_read_only_when_asked_for(tmp_path: Path) -> Non
     conf.write_text("# nameserver 192.0.2.9\nsearch x.test\nnameserver 192.0.2.1\nnameserver ::1\n")
     assert Resolver.from_system(conf).servers == (("192.0.2.1", 53), ("::1", 53))
     assert Resolver.from_system(tmp_path / "none").servers == (("127.0.0.1", 53),)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("nameserver 192.0.2.1:53", "nameserver [::1]:53", "nameserver [::1]", "nameserver"),
+        *("nameserver dns.example.test", "nameserver 192.0.2.256", "nameserver fe80::1%nowhere0"),
+        *("nameserver ::1%", "nameserver 192.0.2.1;", "nameserver \x00", "nameserver \u0661.1.1.1"),
+        *("nameserver 1.2.3.4.5", "nameserver 08.1.1.1"),
+    ],
+)
+def test_a_line_of_the_system_that_names_no_server_is_ignored_and_told(
+    tmp_path: Path, line: str
+) -> None:
+    conf = tmp_path / "resolv.conf"
+    conf.write_text(f"options edns0\n{line}\nnameserver 192.0.2.7\n")
+    resolver = Resolver.from_system(conf)
+    assert resolver.servers == (("192.0.2.7", 53),)
+    assert len(resolver.ignored) == 1
+    conf.write_text(line)
+    assert Resolver.from_system(conf).servers == (("127.0.0.1", 53),)
+
+
+@pytest.mark.parametrize(
+    ("text", "addresses"),
+    [
+        ("nameserver\t192.0.2.1   # ours\n", ["192.0.2.1"]),
+        ("nameserver 192.0.2.1\r\nnameserver 192.0.2.2\r\n", ["192.0.2.1", "192.0.2.2"]),
+        ("nameserver 127.1\n", ["127.0.0.1"]),
+        ("nameserver fe80::1%lo\n", ["fe80::1%lo"]),
+        (
+            "".join(f"nameserver 192.0.2.{n}\n" for n in range(1, 6)),
+            ["192.0.2.1", "192.0.2.2", "192.0.2.3"],
+        ),
+        ("nameserverx 192.0.2.1\n;nameserver 192.0.2.2\n#nameserver 192.0.2.3", ["127.0.0.1"]),
+    ],
+)
+def test_the_system_s_servers_are_those_of_the_c_library(
+    tmp_path: Path, text: str, addresses: list[str]
+) -> None:
+    conf = tmp_path / "resolv.conf"
+    conf.write_bytes(text.encode())
+    assert [address for address, _ in Resolver.from_system(conf).servers] == addresses
+
+
+def test_a_system_file_that_cannot_be_read_is_none(tmp_path: Path) -> None:
+    assert Resolver.from_system(tmp_path).servers == (("127.0.0.1", 53),)
+    (tmp_path / "binary").write_bytes(bytes(range(256)) * 300)
+    assert Resolver.from_system(tmp_path / "binary").servers == (("127.0.0.1", 53),)
+
+
+OLD = [
+    *(Misbehaviour.NO_EDNS_FORMERR, Misbehaviour.NO_EDNS_NOTIMP),
+    *(Misbehaviour.NO_EDNS_BADVERS, Misbehaviour.NO_EDNS_IGNORED),
+]
+
+
+@pytest.mark.parametrize("misbehaviour", OLD)
+async def test_a_server_from_before_edns_is_asked_again_without_it(
+    server: DnsServer, misbehaviour: Misbehaviour
+) -> None:
+    misbehave(server, misbehaviour)
+    ours = resolver(server)
+    assert len((await ours.mx("example.test")).records) == 3
+    assert (await ours.query("nobody.example.test", "MX")).status is DnsStatus.NXDOMAIN
+    assert len((await ours.addresses("mx1.example.test")).records) == 2
+    for over_tcp in (False, True):
+        answer = await ours.ask(
+            (server.address, server.port), "example.test", "SOA", over_tcp=over_tcp
+        )
+        assert (answer.status, answer.edns) == (DnsStatus.ANSWERED, False)
+
+
+async def test_a_server_that_knows_edns_is_asked_once(server: DnsServer) -> None:
+    assert (await resolver(server).mx("example.test")).edns
+    assert len(server.queries) == 1
+
+
+async def test_a_socket_that_the_system_does_not_give_is_a_fault_of_this_machine(
+    server: DnsServer,
+) -> None:
+    full = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, full[1]))
+    try:
+        with pytest.raises(ProbeFailure) as caught:
+            await resolver(server).ask((server.address, server.port), "example.test", "MX")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, full)
+    assert (caught.value.reason, caught.value.owner) == (Reason.UNTESTABLE, Owner.MONITOR)
 
 
 def test_look_ups_work_on_uvloop_over_udp_and_tcp() -> None:

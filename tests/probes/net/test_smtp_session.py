@@ -268,13 +268,13 @@ NO_GREETINGS = {
     "a reset": ((Close(reset=True),), Reason.CONNECTION_RESET),
     "half a line, then the end": ((Send(b"220 pe"), Close()), Reason.CONNECTION_CLOSED),
     "half a greeting, then the end": ((Send(b"220-pe\r\n"), Close()), Reason.CONNECTION_CLOSED),
-    "another protocol": ((Send(b"SSH-2.0-OpenSSH_9.2\r\n"),), Reason.MALFORMED_REPLY),
+    "a secure shell": ((Send(b"SSH-2.0-OpenSSH_9.2\r\n"),), Reason.MALFORMED_REPLY),
     "bytes": ((Send(bytes(range(256)) * 9),), Reason.MALFORMED_REPLY),
     "a code out of range": ((Send(b"999 hello\r\n"),), Reason.MALFORMED_REPLY),
     "two codes in one reply": ((Send(b"220-a\r\n250 b\r\n"),), Reason.MALFORMED_REPLY),
     "an endless line": ((Flood(b"220 " + b"x" * 996),), Reason.MALFORMED_REPLY),
     "an endless reply": ((Flood(b"220-hello\r\n"),), Reason.MALFORMED_REPLY),
-    "an empty line": ((Send(b"\r\n220 x\r\n"),), Reason.MALFORMED_REPLY),
+    "another protocol": ((Send(b"SSH-2.0-OpenSSH_9.6\r\n"),), Reason.MALFORMED_REPLY),
     "a wrong code": ((Send(b"250 hello\r\n"),), Reason.UNEXPECTED_REPLY),
     "closing": ((Send(b"421 4.3.2 too busy\r\n"), Close()), Reason.SERVICE_CLOSING),
     "not now": ((Send(b"450 4.3.2 later\r\n"),), Reason.DEFERRED),
@@ -354,6 +354,48 @@ async def test_a_421_said_unasked_is_why_the_next_command_fails() -> None:
             await session.mail("a@probe.test")
     assert raised.value.reason is Reason.SERVICE_CLOSING
     assert session.findings == []
+
+
+FIRST, SECOND = b"250 peer.test\r\n", b"250 ok\r\n"
+JUNK = (b"\r\n", b"\n", b"  \r\n\r\n", b"debug: queue run\r\n", b"\r\nwarning\r\n\r\n")
+
+
+@pytest.mark.parametrize(
+    ("junk", "split"), [(junk, split) for junk in JUNK for split in range(len(junk) + 1)]
+)
+async def test_lines_between_replies_are_a_warning_wherever_the_packets_end(
+    junk: bytes, split: int
+) -> None:
+    """Senders deliver: Postfix skips every line that is no reply."""
+    script = Script(
+        on={"EHLO": (Send(FIRST + junk[:split]),), "MAIL": (Send(junk[split:] + SECOND),)}
+    )
+    async with greeted(script) as (session, _):
+        assert (await session.mail("a@probe.test")).code == 250
+        assert (await session.rcpt("b@probe.test")).code == 250
+    found = [(finding.code, finding.status) for finding in session.findings]
+    assert set(found) == {("smtp.unsolicited_reply", Status.WARNING)}
+
+
+@pytest.mark.parametrize("moment", ["connect", "EHLO", "STARTTLS", "MAIL"])
+async def test_an_empty_line_before_a_reply_stops_nothing(moment: str) -> None:
+    replies = {
+        "connect": "220 x",
+        "EHLO": "250-peer.test\r\n\r\n250 STARTTLS",
+        "STARTTLS": "220 go",
+    }
+    said = replies.get(moment, "250 ok").encode()
+    script = Script(
+        on={
+            "EHLO": (Send(b"250-peer.test\r\n250 STARTTLS\r\n"),),
+            "STARTTLS": (Send(b"220 go\r\n"),),
+        }
+        | {moment: (Send(b"\r\n" + said + b"\r\n"),)}
+    )
+    async with greeted(script) as (session, _):
+        await session.mail("a@probe.test")
+        await session.starttls()
+    assert {finding.code for finding in session.findings} == {"smtp.unsolicited_reply"}
 
 
 async def test_what_is_said_unasked_is_never_the_next_answer() -> None:

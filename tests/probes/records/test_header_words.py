@@ -4,7 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probes.records.header_words import Kind, header_items, header_text, masked_comments, unquoted
+from probes.records.header_words import (
+    Kind,
+    decoded_text,
+    header_items,
+    header_text,
+    masked_comments,
+    unquoted,
+)
 
 
 def _read(text: str) -> list[tuple[str, str]]:
@@ -33,8 +40,11 @@ def test_items_are_told_apart(text: str, items: list[tuple[str, str]]) -> None:
     assert _read(text) == items
 
 
-def test_encoded_words_are_decoded() -> None:
-    assert header_text("a =?utf-8?q?=C3=BC_x?= b") == "a ü x b"
+def test_encoded_words_are_decoded_for_people_and_never_before_the_items_are_told_apart() -> None:
+    field = "a =?utf-8?q?=C3=BC_x?= b"
+    assert header_text(field) == field
+    assert decoded_text(field) == "a ü x b"
+    assert decoded_text("=?utf-8?q?a=0D=0Ab?=") == "a b"
 
 
 def test_masking_keeps_every_offset() -> None:

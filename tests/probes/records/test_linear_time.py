@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from probes.records.address import parse_address
+from probes.records.address import domain_of, parse_address
 from probes.records.authentication_results import parse_authentication_results
 from probes.records.author_field import author_addresses
 from probes.records.bounces.dsn import parse_dsn
@@ -20,14 +20,21 @@ from probes.records.bounces.text import (
     split_returned,
 )
 from probes.records.dmarc.record import is_nearly_dmarc, parse_dmarc
+from probes.records.dnsbl import domain_query_name, without_key
 from probes.records.ehlo import parse_ehlo
 from probes.records.header_date import parse_header_date
 from probes.records.header_words import header_items, header_text, masked_comments
 from probes.records.imap.framing import Framer
 from probes.records.imap.names import decode_name, encode_name
 from probes.records.imap.reader import expand_set, read_response
+from probes.records.looked_up import is_domain_name
 from probes.records.mime_parts import decode_words, media_type, read_parts, split_header
-from probes.records.mta_sts import is_nearly_sts_record, parse_sts_policy, parse_sts_record
+from probes.records.mta_sts import (
+    is_nearly_sts_record,
+    matches_mx,
+    parse_sts_policy,
+    parse_sts_record,
+)
 from probes.records.raw_message import RawField, read_message
 from probes.records.received import parse_received
 from probes.records.received_spf import parse_received_spf
@@ -40,14 +47,22 @@ from probes.records.signatures.canonicalisation import (
 )
 from probes.records.signatures.dkim_records import parse_key_record, parse_signature
 from probes.records.signatures.dkim_verification import key_names, verify
+from probes.records.smtp_command import path
 from probes.records.spam.verdicts import spam_verdicts
 from probes.records.spf.lint import lint
-from probes.records.spf.macros import parse_domain_spec, parse_macro_string
+from probes.records.spf.macros import parse_domain_spec, parse_macro_string, shortened
 from probes.records.spf.record import is_nearly_spf, parse_spf
+from probes.records.subject import read_subject
 from probes.records.tag_list import parse_tag_list
 from probes.records.tlsa import parse_tlsa
 from probes.records.tlsrpt import is_nearly_tlsrpt_record, parse_tlsrpt_record
-from probes.records.xtext import decode_utf8_address, decode_xtext, undo_xtext
+from probes.records.xtext import (
+    decode_utf8_address,
+    decode_xtext,
+    encode_xtext,
+    original_recipient,
+    undo_xtext,
+)
 from tests.support.linear_time import Case, cases, is_linear, superlinear
 
 pytestmark = pytest.mark.slow("reads long texts by every reader")
@@ -273,6 +288,17 @@ GROUPS = {
             "* CAPABILITY ",
         ),
         *cases("any", _imap, "", "* ", "a1 OK "),
+    ),
+    "names": (
+        *cases("domain", domain_of, "", "a@", suffix="@a.test"),
+        *cases("domain name", is_domain_name, "", "a."),
+        *cases("mx pattern", lambda text: matches_mx(text, text), "", "*."),
+        *cases("shortened", shortened, "", "a."),
+        *cases("subject", read_subject, "", "mx1.a.test [", suffix="]"),
+        *cases("list", lambda text: (without_key(text), domain_query_name(text, "a")), "", "a."),
+        *cases("path", path, "", '"', suffix="@a.test"),
+        *cases("encoded xtext", encode_xtext, ""),
+        *cases("recipient", original_recipient, "", "a@"),
     ),
     "smtp": cases("reply", _smtp, "", "250-", "250-a\r\n250-SIZE ", "220 "),
 }

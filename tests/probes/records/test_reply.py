@@ -92,13 +92,34 @@ def test_a_reply_that_has_begun_says_so() -> None:
         b"250-x\r\n" * MAX_LINES,
         (b"250-" + b"x" * 1000 + b"\r\n") * (MAX_BYTES // 1000 + 1),
         b"250-a\r\n550 b\r\n",
-        b"\r\n",
-        b"\xff\r\n",
+        b"250-a\r\nb\r\n",
+        b"25\r\n",
+        b"2500 x\r\n",
+        b"\r\n" * MAX_BYTES,
     ],
 )
 def test_a_reply_without_bounds_or_sense_is_refused_at_once(data: bytes) -> None:
     with pytest.raises(RecordError):
         assembled(data)
+
+
+@pytest.mark.parametrize(
+    ("data", "skipped"),
+    [
+        (b"\r\n250 ok\r\n", b"\r\n"),
+        (b"250-a\r\n\r\n250 b\r\n", b"\r\n"),
+        (b"\xff\r\nhello\n250 ok\r\n", b"\xff\r\nhello\n"),
+    ],
+)
+@pytest.mark.parametrize("step", [1, 2, 3, 99])
+def test_lines_that_are_no_part_of_a_reply_are_skipped(
+    data: bytes, skipped: bytes, step: int
+) -> None:
+    assembler = ReplyAssembler()
+    pieces = [data[start : start + step] for start in range(0, len(data), step)]
+    replies = [assembler.feed(piece) for piece in pieces]
+    assert [reply.code for reply in replies if reply is not None] == [250]
+    assert assembler.skipped == skipped
 
 
 def test_the_longest_reply_allowed_is_read() -> None:

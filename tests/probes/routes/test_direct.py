@@ -188,7 +188,7 @@ async def test_what_this_machine_could_not_do_is_said_only_when_nothing_else_was
     assert mixed.failure is not None
     assert mixed.failure.reason is Reason.CONNECTION_REFUSED
     assert alone.failure is not None
-    assert alone.failure.owner is Owner.MONITOR
+    assert alone.failure.owner is Owner.CONFIGURATION
     assert sending_ended(alone) is Event.COULD_NOT_SEND
 
 

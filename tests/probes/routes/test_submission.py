@@ -150,7 +150,7 @@ ENDS: list[tuple[str, Step, Phase, Reason, Owner, Event]] = [
         Send(b"450 4.2.0 Greylisted\r\n"),
         Phase.RCPT,
         Reason.GREYLISTED,
-        Owner.RECEIVER_FILTER,
+        Owner.RELAY,
         Event.REFUSED_FOR_NOW,
     ),
     (
@@ -158,7 +158,7 @@ ENDS: list[tuple[str, Step, Phase, Reason, Owner, Event]] = [
         Send(b"554 5.7.1 spam\r\n"),
         Phase.END_OF_DATA,
         Reason.REJECTED,
-        Owner.RECEIVER_FILTER,
+        Owner.RELAY,
         Event.REFUSED_FOR_GOOD,
     ),
     (
@@ -166,7 +166,7 @@ ENDS: list[tuple[str, Step, Phase, Reason, Owner, Event]] = [
         Close(reset=True),
         Phase.END_OF_DATA,
         Reason.CONNECTION_RESET,
-        Owner.RECEIVER_MX,
+        Owner.RELAY,
         Event.OUTCOME_UNKNOWN,
     ),
     (
@@ -174,7 +174,7 @@ ENDS: list[tuple[str, Step, Phase, Reason, Owner, Event]] = [
         Close(),
         Phase.END_OF_DATA,
         Reason.CONNECTION_CLOSED,
-        Owner.RECEIVER_MX,
+        Owner.RELAY,
         Event.OUTCOME_UNKNOWN,
     ),
     (
@@ -182,7 +182,7 @@ ENDS: list[tuple[str, Step, Phase, Reason, Owner, Event]] = [
         Send(b"what?\r\n"),
         Phase.END_OF_DATA,
         Reason.MALFORMED_REPLY,
-        Owner.RECEIVER_MX,
+        Owner.RELAY,
         Event.OUTCOME_UNKNOWN,
     ),
     (
@@ -190,7 +190,7 @@ ENDS: list[tuple[str, Step, Phase, Reason, Owner, Event]] = [
         Send(b"421 4.3.2 closing\r\n"),
         Phase.DATA,
         Reason.SERVICE_CLOSING,
-        Owner.RECEIVER_MX,
+        Owner.RELAY,
         Event.REFUSED_FOR_NOW,
     ),
     (
@@ -198,7 +198,7 @@ ENDS: list[tuple[str, Step, Phase, Reason, Owner, Event]] = [
         Close(),
         Phase.MAIL,
         Reason.CONNECTION_CLOSED,
-        Owner.RECEIVER_MX,
+        Owner.RELAY,
         Event.SEND_BROKE,
     ),
 ]

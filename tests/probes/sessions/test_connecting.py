@@ -50,7 +50,7 @@ async def test_where_none_connects_the_first_failure_of_a_peer_is_raised() -> No
         assert SERVER in caught.value.detail
         with pytest.raises(ProbeFailure) as ours:
             await first_that_connects((ELSEWHERE,), connect)
-        assert ours.value.owner is Owner.MONITOR
+        assert ours.value.owner is Owner.CONFIGURATION
 
 
 async def test_anything_but_a_failure_of_the_probe_is_not_swallowed() -> None:

@@ -203,14 +203,19 @@ async def test_records_that_cannot_be_looked_up_defer_the_mail_of_dane_senders(
     assert found(result, "dane.lookup_failed")[0].status is Status.FAILURE
 
 
-async def test_a_resolver_that_is_silent_about_the_records_leaves_it_open(
-    trust: TrustStore, mx: Identity
+@pytest.mark.parametrize("is_root_known", [True, False])
+async def test_silence_about_the_records_is_theirs_where_our_resolver_works_and_else_left_open(
+    trust: TrustStore, mx: Identity, *, is_root_known: bool
 ) -> None:
-    faults = {(f"_25._tcp.{MX}", "TLSA"): DnsFault(Misbehaviour.SILENCE)}
+    silence = DnsFault(Misbehaviour.SILENCE)
+    faults = {(f"_25._tcp.{MX}", "TLSA"): silence}
+    if not is_root_known:
+        faults[".", "NS"] = silence
     async with policy_world(ZONE, trust=trust, hosts=serving(mx), faults=faults) as net:
         result = await run(net)
-    assert outcomes(result)[2] == UNKNOWN
-    assert found(result, "dane.lookup_failed")[0].status is Status.UNTESTABLE
+    assert outcomes(result)[2] == (DEFERRED if is_root_known else UNKNOWN)
+    status = Status.FAILURE if is_root_known else Status.UNTESTABLE
+    assert found(result, "dane.lookup_failed")[0].status is status
 
 
 async def test_of_an_alias_the_records_under_its_target_count(
@@ -453,21 +458,18 @@ async def test_a_record_that_senders_do_not_take_is_told(
 
 @pytest.mark.slow("waits for what never comes")
 @pytest.mark.parametrize("area", ["sts", "tlsrpt"])
-@pytest.mark.parametrize(
-    ("misbehaviour", "status"),
-    [(Misbehaviour.SERVFAIL, Status.WARNING), (Misbehaviour.SILENCE, Status.UNTESTABLE)],
-)
+@pytest.mark.parametrize("misbehaviour", [Misbehaviour.SERVFAIL, Misbehaviour.SILENCE])
 async def test_a_record_that_cannot_be_looked_up_is_not_a_missing_one(
-    trust: TrustStore, mx: Identity, area: str, misbehaviour: Misbehaviour, status: Status
+    trust: TrustStore, mx: Identity, area: str, misbehaviour: Misbehaviour
 ) -> None:
     name = f"_mta-sts.{DOMAIN}" if area == "sts" else f"_smtp._tls.{DOMAIN}"
     faults = {(name, "TXT"): DnsFault(misbehaviour)}
     async with policy_world(ZONE, trust=trust, hosts=serving(mx), faults=faults) as net:
         result = await run(net)
-    assert found(result, f"{area}.lookup_failed")[0].status is status
+    assert found(result, f"{area}.lookup_failed")[0].status is Status.WARNING
     assert not found(result, f"{area}.absent")
     if area == "sts":
-        assert outcomes(result)[1] == (UNKNOWN if status is Status.UNTESTABLE else ENCRYPTED)
+        assert outcomes(result)[1] == ENCRYPTED
 
 
 _HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n"

@@ -67,7 +67,7 @@ async def test_a_selector_in_use_whose_key_is_no_good_fails_and_tells_when_it_wa
     assert str(finding.subject) == "s1._domainkey.example.test"
     assert f"learnt: it last signed a canary of {JUST_NOW:%Y-%m-%d %H:%M} UTC" in finding.evidence
     assert result.failure is not None
-    assert result.failure.owner is Owner.RECEIVER_DNS
+    assert result.failure.owner is Owner.SENDER
 
 
 @pytest.mark.parametrize("code", DEFECTS)

@@ -188,7 +188,7 @@ async def test_what_is_wrong_with_the_policy_is_told(
     assert told(result) == codes
     assert (result.failure and result.failure.reason) is reason
     if result.failure is not None:
-        assert result.failure.owner is Owner.RECEIVER_DNS
+        assert result.failure.owner is Owner.SENDER
         assert not result.failure.is_untestable
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
@@ -11,7 +12,7 @@ from exporter.testbed.servers.imap import OK, Answers, ImapPeer
 from exporter.testbed.servers.script import Close, Read, Say, Signal, Step, WaitFor
 from probes.mailboxes.imap import places
 from probes.mailboxes.imap.folder import CHUNK, SLICE
-from probes.mailboxes.imap.watch import ImapMailbox, host, junk_among, keep, remove, watch
+from probes.mailboxes.imap.watch import ImapMailbox, host, keep, remove, watch
 from probes.mailboxes.interface import (
     Content,
     Cursor,
@@ -24,9 +25,11 @@ from probes.mailboxes.interface import (
 from probes.net import Net
 from probes.net.tls import TrustStore
 from probes.options import Host, Port, Seconds, Secret
+from probes.records.imap.junk import junk_among
 from probes.records.imap.responses import Listed
 from probes.result import Owner, Phase, ProbeFailure, Reason
 from tests.servers.imap import Answer, Hang, Raw
+from tests.support.mail_world import mail_world
 from tests.support.network import net
 from tests.support.watching import WAIT, Told, Waiting, canary, watched
 
@@ -588,6 +591,19 @@ async def test_wrong_credentials_are_our_fault(the_net: Net) -> None:
     assert (failure.phase, failure.reason, failure.owner) == (
         Phase.AUTH,
         Reason.AUTHENTICATION_FAILED,
+        Owner.CONFIGURATION,
+    )
+
+
+async def test_a_host_that_does_not_exist_is_a_mistake_in_our_configuration(
+    trust: TrustStore,
+) -> None:
+    async with mail_world("other A 192.0.2.1", {}, trust=trust) as world, ImapPeer() as peer:
+        mailbox = replace(target(peer), host=Host("imap.example.test"))
+        failure = await failure_of(world.net, mailbox)
+    assert (failure.phase, failure.reason, failure.owner) == (
+        Phase.DNS_ADDRESS,
+        Reason.NXDOMAIN,
         Owner.CONFIGURATION,
     )
 

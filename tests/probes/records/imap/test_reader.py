@@ -15,7 +15,7 @@ from probes.records.imap.framing import (
     Framer,
     Raw,
 )
-from probes.records.imap.names import decode_name, encode_name
+from probes.records.imap.names import decode_name, encode_name, name_of, octets_of
 from probes.records.imap.reader import MAX_NUMBERS, expand_set, read_response
 from probes.records.imap.responses import (
     Capability,
@@ -35,6 +35,7 @@ from probes.records.imap.responses import (
     Response,
     Search,
     Status,
+    Unread,
 )
 from probes.records.imap.values import MAX_DEPTH, read_values
 
@@ -91,7 +92,7 @@ def read(data: bytes) -> Response:
         (b'* LIST () NIL "inbox"', Listed(frozenset(), None, "INBOX")),
         (b'* LIST () "/" [Gmail]/Spam', Listed(frozenset(), "/", "[Gmail]/Spam")),
         (b'* LIST () "/" "Entw&APw-rfe" ("OLDNAME" ("x"))', Listed(frozenset(), "/", "Entwürfe")),
-        (b'* LIST () "/" "A &! B"', Listed(frozenset(), "/", "A &! B")),
+        (b'* LIST () "/" "A &! B"', Listed(frozenset(), "/", "wire:A &! B")),
         (b'* LIST () "\\\\" {4}\r\nx"y\\', Listed(frozenset(), "\\", 'x"y\\')),
     ],
 )
@@ -157,33 +158,96 @@ def test_an_internal_date_with_an_impossible_zone_is_none() -> None:
 @pytest.mark.parametrize(
     "data",
     [
-        b"\r\n",
-        b"*\r\n",
-        b"* \r\n",
         b"HTTP/1.1 400 Bad Request\r\n",
         b"220 mx.example.test ESMTP\r\n",
         b"\x16\x03\x01\r\n",
-        b"* 1 FETCH\r\n",
-        b"* 1 FETCH (UID)\r\n",
-        b"* 1 FETCH (UID x)\r\n",
-        b"* 1 FETCH (UID 5\r\n",
-        b"* 1 FETCH (UID 5))\r\n",
-        b'* 1 FETCH (X "open)\r\n',
-        b"* 1 FETCH (BODY[HEADER 5)\r\n",
-        b"* 1 FETCH (BODY[TEXT] (x))\r\n",
-        b"* SEARCH 1 x\r\n",
-        b"* SEARCH 99999999999\r\n",
-        b"* ESEARCH (TAG) ALL 1\r\n",
-        b"* ESEARCH UID ALL 1:4294967295\r\n",
-        b"* FLAGS x\r\n",
-        b"* LIST ()\r\n",
-        b"* STATUS x\r\n",
-        b"* 1 FETCH " + b"(" * (MAX_DEPTH + 1) + b"\r\n",
+        b"{5} OK\r\n",
     ],
 )
 def test_what_is_no_response_is_refused(data: bytes) -> None:
     with pytest.raises(RecordError):
         read(data)
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        (b"\r\n", ""),
+        (b"*\r\n", ""),
+        (b"* \r\n", ""),
+        (b"* (\r\n", ""),
+        (b"* 1 FETCH\r\n", "FETCH"),
+        (b"* 1 FETCH (UID)\r\n", "FETCH"),
+        (b"* 1 FETCH (UID 5\r\n", "FETCH"),
+        (b"* 1 FETCH (UID 5))\r\n", "FETCH"),
+        (b'* 1 FETCH (X "open)\r\n', "FETCH"),
+        (b"* 1 FETCH (BODY[HEADER 5)\r\n", "FETCH"),
+        (b"* 1 FETCH (BODY[TEXT] (x))\r\n", "FETCH"),
+        (b"* SEARCH 1 x\r\n", "SEARCH"),
+        (b"* SEARCH 99999999999\r\n", "SEARCH"),
+        (b"* ESEARCH (TAG) ALL 1\r\n", "ESEARCH"),
+        (b"* ESEARCH UID ALL 1:4294967295\r\n", "ESEARCH"),
+        (b"* FLAGS x\r\n", "FLAGS"),
+        (b"* flags (\r\n", "FLAGS"),
+        (b"* LIST ()\r\n", "LIST"),
+        (b'* LIST (\\HasNoChildren) "\\" INBOX\r\n', "LIST"),
+        (b"* STATUS x\r\n", "STATUS"),
+        (b"* QUOTA x (STORAGE a b)\r\n", "QUOTA"),
+        (b"* 1 FETCH " + b"(" * (MAX_DEPTH + 1) + b"\r\n", "FETCH"),
+    ],
+)
+def test_an_untagged_response_that_cannot_be_read_is_kept_as_unread(data: bytes, name: str) -> None:
+    unread = read(data)
+    assert isinstance(unread, Unread)
+    assert unread.name == name
+    assert unread.octets == data.removesuffix(b"\r\n")
+    assert unread.why
+
+
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        (b'* LIST (\\HasNoChildren) "." b58562b3.[b49c20cf', "b58562b3.[b49c20cf"),
+        (b'* LIST () "/" [', "["),
+        (b'* LIST () "/" ]odd[', "]odd["),
+        (b'* LIST () "/" a[b c]', "a[b c]"),
+        (b'* LIST () "/" Sent Items', "Sent Items"),
+        (b'* LIST () "/" "a&b"', "wire:a&b"),
+        (b'* LIST () "/" "Entw\xc3\xbcrfe"', "wire:Entwürfe"),
+        (b'* LIST () "/" "100%\xe9"', "wire:100%25%E9"),
+        (b'* LIST () "/" "wire:x"', "wire:wire:x"),
+        (b'* LIST () "/" &AGE-', "wire:&AGE-"),
+        (b"* LSUB () NIL x", None),
+    ],
+)
+def test_the_name_of_a_listed_folder_leads_back_to_the_octets_on_the_wire(
+    line: bytes, name: str | None
+) -> None:
+    listed = read(line + b"\r\n")
+    if name is None:
+        assert not isinstance(listed, Listed)
+        return
+    assert isinstance(listed, Listed)
+    assert listed.name == name
+    assert octets_of(listed.name) == line.split(b'" ', 1)[1].strip(b'"')
+
+
+@given(st.binary(max_size=40))
+def test_any_octets_are_the_octets_of_their_name(octets: bytes) -> None:
+    name = name_of(octets)
+    name.encode("utf-8")
+    assert octets_of(name) == octets
+
+
+def test_capabilities_are_words_whatever_characters_they_have() -> None:
+    assert read(b'* CAPABILITY IMAP4rev1 X-(ODD "one AUTH=PLAIN\r\n') == Capability(
+        frozenset({"IMAP4REV1", "X-(ODD", '"ONE', "AUTH=PLAIN"})
+    )
+
+
+def test_numbers_that_make_no_sense_cost_only_themselves() -> None:
+    assert read(b"* 3 FETCH (UID 5 RFC822.SIZE -1)\r\n") == Fetch(3, uid=5)
+    assert read(b"* STATUS a (UIDNEXT 7 MESSAGES x)\r\n") == FolderStatus("a", {"UIDNEXT": 7})
 
 
 def test_a_hundred_thousand_search_results_are_one_answer() -> None:
