@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from probes.canary.envelope import tags_in
 from probes.canary.message import find_token
-from probes.parties import RECEIVER
+from probes.catalogue.parties import RECEIVER
 from probes.records.bounces.dsn import parse_dsn
 from probes.records.bounces.reason import BounceReason
 from probes.records.bounces.values import Bounce, BouncedRecipient

@@ -5,7 +5,7 @@ The meaning of codes and words is in probes.records.reply_meaning.
 
 import re
 
-from probes.parties import RECEIVER
+from probes.catalogue.parties import RECEIVER
 from probes.records.reply import Reply
 from probes.records.reply_meaning import Side, meaning
 from probes.result import Owner, Phase, ProbeFailure, Reason
