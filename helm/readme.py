@@ -11,7 +11,8 @@ CHART = Path(__file__).parent / "mailcanary"
 HEAD = """\
 # Chart `mailcanary`
 
-Installs one mailcanary with its ledger on a volume. Made from `values.yaml`; do not edit it by hand.
+Installs one mailcanary with its ledger on a volume. Made from `values.yaml`; do not edit it.
+[docs/kubernetes.md](../../docs/kubernetes.md) tells how to install it, step by step.
 
 ```
 kubectl create secret generic canary-passwords --from-literal=SMTP_PASSWORD=... \\
@@ -25,9 +26,17 @@ helm install mailcanary ./helm/mailcanary --values my-values.yaml
 config:
   ehlo_name: probe.example.com
   routes:
-    relay: {type: submission, host: smtp.example.com, username: canary, password: "${SMTP_PASSWORD}"}
+    relay:
+      type: submission
+      host: smtp.example.com
+      username: canary
+      password: "${SMTP_PASSWORD}"
   mailboxes:
-    inbox: {type: imap, host: imap.example.net, username: canary, password: "${IMAP_PASSWORD}"}
+    inbox:
+      type: imap
+      host: imap.example.net
+      username: canary
+      password: "${IMAP_PASSWORD}"
   paths:
     outbound:
       route: relay

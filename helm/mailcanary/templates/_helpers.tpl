@@ -44,7 +44,7 @@ labels:
   {{- with .labels }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
-{{- $annotations := merge (dict) (.annotations | default dict) .root.Values.commonAnnotations }}
+{{- $annotations := merge (dict) (.annotations | default dict) (.root.Values.commonAnnotations | default dict) }}
 {{- with $annotations }}
 annotations:
   {{- toYaml . | nindent 2 }}
@@ -69,8 +69,19 @@ annotations:
 {{- end -}}
 {{- end -}}
 
-{{/* The file of the configuration: what the chart itself decides stands before `config`. */}}
+{{/* Labels of the pod of `helm test`. The service must not take that pod for its own. */}}
+{{- define "mailcanary.testSelector" -}}
+app.kubernetes.io/name: {{ include "mailcanary.name" . | trunc 58 | trimSuffix "-" }}-test
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{/* The file of the configuration: `listen` and `ledger` are there even if `config` has none. */}}
 {{- define "mailcanary.config" -}}
+{{- with .Values.config.listen }}
+{{- if not (hasSuffix (printf ":%d" (int $.Values.containerPort)) (toString .)) }}
+{{- fail (printf "config.listen is %v: its port must be containerPort (%d), or the probes of the pod fail" . (int $.Values.containerPort)) }}
+{{- end }}
+{{- end }}
 {{- $own := dict "listen" (printf "0.0.0.0:%d" (int .Values.containerPort)) "ledger" "/var/lib/mailcanary/mailcanary.sqlite" -}}
 {{- toYaml (merge (dict) .Values.config $own) -}}
 {{- end -}}
