@@ -1,4 +1,4 @@
-"""Write the README of the chart from the comments of its values: `python helm/readme.py`."""
+"""The README of the chart, made from the comments of its values."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -69,6 +69,11 @@ def readme() -> str:
     return HEAD + "".join(lines)
 
 
+def write() -> None:
+    """Write README.md."""
+    (CHART / "README.md").write_text(readme())
+
+
 def _rows(
     values: dict[str, Any], comments: dict[str, str], prefix: str = ""
 ) -> Iterator[tuple[str, str, str]]:
@@ -103,7 +108,3 @@ def _comments(text: str) -> Iterator[tuple[str, str]]:
             if said:
                 yield ".".join(name for _, name in names), " ".join(said)
         said = []
-
-
-if __name__ == "__main__":
-    (CHART / "README.md").write_text(readme())

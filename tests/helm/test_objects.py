@@ -231,3 +231,19 @@ def test_two_releases_with_long_names_get_names_that_kubernetes_takes() -> None:
     }
     assert max(map(len, names)) <= 63
     assert {name[0] for name in names} == {"a", "b"}
+
+
+@pytest.mark.parametrize("kind", ["ServiceMonitor", "PodMonitor"])
+@pytest.mark.parametrize("name", ["", "canary", "mailcanary-two"])
+def test_the_label_job_always_has_the_word_that_the_alerts_look_for(
+    kind: str, name: str, tmp_path: Path
+) -> None:
+    switch = {"ServiceMonitor": "serviceMonitor", "PodMonitor": "podMonitor"}[kind]
+    own = {"action": "labeldrop", "regex": "pod"}
+    values = {"fullnameOverride": name, switch: {"enabled": True, "relabelings": [own]}}
+    spec = render("helm-4", LEAST, values_file(tmp_path, values)).only(kind)["spec"]
+    (endpoint,) = spec.get("endpoints") or spec["podMetricsEndpoints"]
+    first, second = endpoint["relabelings"]
+    assert (first["targetLabel"], second) == ("job", own)
+    assert "mailcanary" in first["replacement"]
+    assert name in first["replacement"]

@@ -15,6 +15,12 @@
 {{- end -}}
 {{- end -}}
 
+{{/* The label `job` of the series. The alerts know mailcanary by that word in it. */}}
+{{- define "mailcanary.job" -}}
+{{- $name := include "mailcanary.fullname" . -}}
+{{- ternary $name (printf "mailcanary-%s" $name) (contains "mailcanary" $name) -}}
+{{- end -}}
+
 {{- define "mailcanary.namespace" -}}
 {{- default .Release.Namespace .Values.namespaceOverride -}}
 {{- end -}}
