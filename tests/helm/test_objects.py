@@ -1,5 +1,6 @@
 """What the chart installs is what a cluster takes, with Helm 3 and 4."""
 
+import re
 from itertools import product
 from pathlib import Path
 
@@ -210,6 +211,14 @@ def test_each_dashboard_has_a_config_map_of_its_own(tmp_path: Path) -> None:
             "prometheusRule.rules has no groups",
         ),
         (
+            {"existingConfig": {"secret": "mine"}},
+            "config and existingConfig are both given",
+        ),
+        (
+            {"config": None, "existingConfig": {"secret": "mine", "configMap": "mine"}},
+            "existingConfig names a secret and a ConfigMap",
+        ),
+        (
             {"prometheusRule": {"enabled": True, "rules": "groups: [a"}},
             "prometheusRule.rules has no groups",
         ),
@@ -247,3 +256,72 @@ def test_the_label_job_always_has_the_word_that_the_alerts_look_for(
     assert (first["targetLabel"], second) == ("job", own)
     assert "mailcanary" in first["replacement"]
     assert name in first["replacement"]
+
+
+@pytest.mark.parametrize("version", PROGRAMS)
+def test_labels_of_a_user_never_replace_those_by_which_the_pod_is_found(
+    version: str, tmp_path: Path
+) -> None:
+    other = {"app.kubernetes.io/name": "other", "mine": "common"}
+    values = {"commonLabels": other, "podLabels": {**other, "mine": "pod"}}
+    rendered = render(version, LEAST, values_file(tmp_path, values))
+    spec = rendered.only("StatefulSet")["spec"]
+    labels = spec["template"]["metadata"]["labels"]
+    assert spec["selector"]["matchLabels"].items() <= labels.items()
+    assert rendered.only("Service")["spec"]["selector"].items() <= labels.items()
+    assert labels["mine"] == "pod"
+    assert rendered.only("Service")["metadata"]["labels"]["mine"] == "common"
+
+
+@needs("kubernetes-1.25", "kubernetes-1.37")
+def test_texts_that_yaml_reads_as_something_else_stay_texts(tmp_path: Path) -> None:
+    odd = ["yes", "1e3", "null", "a: b", "0x10", "# no"]
+    values = {
+        "podAnnotations": {f"k{place}": text for place, text in enumerate(odd)},
+        "priorityClassName": "123",
+        "image": {"tag": "1.10"},
+        "probes": {"enabled": True, "modules": [{"module": "yes", "targets": ["yes"]}]},
+        "persistence": {"storageClass": "0"},
+        "ingress": {
+            "enabled": True,
+            "className": "1",
+            "hosts": [{"host": "*.example.com", "paths": [{"path": "/yes"}]}],
+        },
+        "httpRoute": {"enabled": True},
+        "secretMounts": [{"name": "1", "secretName": "2", "mountPath": "/3"}],
+        "runtimeClassName": "4",
+        "fullnameOverride": "5",
+        "nameOverride": "6",
+        "namespaceOverride": "7",
+        "serviceAccount": {"name": "8"},
+        "serviceMonitor": {"enabled": True, "namespace": "9"},
+    }
+    rendered = render("helm-4", LEAST, values_file(tmp_path, values), release="10")
+    assert rendered.complaint == ""
+    assert [line for one in rendered.objects for line in mistakes(one, "1.37")] == []
+    given = rendered.only("StatefulSet")["spec"]["template"]["metadata"]["annotations"]
+    assert [given[f"k{place}"] for place in range(len(odd))] == odd
+
+
+@needs("kubernetes-1.25", "kubernetes-1.37")
+def test_a_module_with_any_name_makes_a_probe_object_with_a_name_of_its_own(tmp_path: Path) -> None:
+    modules = [{"module": name, "targets": ["a.test"]} for name in ("mx", "My_Job.2", "über mx")]
+    values = values_file(tmp_path, {"probes": {"enabled": True, "modules": modules}})
+    found = render("helm-4", LEAST, values).all("Probe")
+    names = [one["metadata"]["name"] for one in found]
+    assert len(set(names)) == 3
+    assert all(re.fullmatch(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", name) for name in names)
+    assert [one["spec"]["module"] for one in found] == ["mx", "My_Job.2", "über mx"]
+
+
+@needs("kubernetes-1.25", "kubernetes-1.37")
+def test_names_of_ones_own_objects_may_be_numbers(tmp_path: Path) -> None:
+    for name, values in {
+        "secret": {"existingConfig": {"secret": "1", "key": "2"}},
+        "map": {"existingConfig": {"configMap": "1", "key": "2"}},
+        "claim": {"existingConfig": {"secret": "1"}, "persistence": {"existingClaim": "3"}},
+        "size": {"existingConfig": {"secret": "1"}, "persistence": {"size": 1000000000}},
+    }.items():
+        rendered = render("helm-3", values_file(tmp_path, values))
+        assert rendered.complaint == "", name
+        assert [line for one in rendered.objects for line in mistakes(one, "1.25")] == [], name

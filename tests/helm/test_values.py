@@ -75,6 +75,11 @@ REFUSED: dict[str, dict[str, Any]] = {
     "a duration without a unit": {"serviceMonitor": {"interval": "30"}},
     "a digest that is none": {"image": {"digest": "sha256:12"}},
     "a Probe object without targets": {"probes": {"modules": [{"module": "mx", "targets": []}]}},
+    "a label that is a number": {"podLabels": {"version": 1}},
+    "an annotation that is a number": {"service": {"annotations": {"port": 80}}},
+    "a mount with the name of ours": {
+        "secretMounts": [{"name": "ledger", "secretName": "a", "mountPath": "/a"}]
+    },
     "a configuration as a text": {"config": "ehlo_name: x"},
 }
 

@@ -26,8 +26,8 @@
 {{- end -}}
 
 {{- define "mailcanary.selector" -}}
-app.kubernetes.io/name: {{ include "mailcanary.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "mailcanary.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
 {{/* Labels of every object but the pod: the version of the chart must not restart a pod. */}}
@@ -36,20 +36,15 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{ include "mailcanary.selector" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
-{{- with .Values.commonLabels }}
-{{ toYaml . }}
-{{- end }}
 {{- end -}}
 
 {{/* Metadata of an object. Takes root, name, and optionally namespace, labels, annotations. */}}
 {{- define "mailcanary.metadata" -}}
-name: {{ .name }}
-namespace: {{ .namespace | default (include "mailcanary.namespace" .root) }}
+name: {{ .name | quote }}
+namespace: {{ .namespace | default (include "mailcanary.namespace" .root) | quote }}
+{{- $own := include "mailcanary.labels" .root | fromYaml }}
 labels:
-  {{- include "mailcanary.labels" .root | nindent 2 }}
-  {{- with .labels }}
-  {{- toYaml . | nindent 2 }}
-  {{- end }}
+  {{- merge (dict) $own (.labels | default dict) (.root.Values.commonLabels | default dict) | toYaml | nindent 2 }}
 {{- $annotations := merge (dict) (.annotations | default dict) (.root.Values.commonAnnotations | default dict) }}
 {{- with $annotations }}
 annotations:
@@ -78,7 +73,7 @@ annotations:
 {{/* Labels of the pod of `helm test`. The service must not take that pod for its own. */}}
 {{- define "mailcanary.testSelector" -}}
 app.kubernetes.io/name: {{ include "mailcanary.name" . | trunc 58 | trimSuffix "-" }}-test
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
 {{/* The file of the configuration: `listen` and `ledger` are there even if `config` has none. */}}
@@ -95,12 +90,12 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- define "mailcanary.configVolume" -}}
 {{- if .Values.existingConfig.secret }}
 secret:
-  secretName: {{ .Values.existingConfig.secret }}
-  items: [{key: {{ .Values.existingConfig.key }}, path: mailcanary.yaml}]
+  secretName: {{ .Values.existingConfig.secret | quote }}
+  items: [{key: {{ .Values.existingConfig.key | quote }}, path: mailcanary.yaml}]
 {{- else }}
 configMap:
-  name: {{ .Values.existingConfig.configMap | default (include "mailcanary.fullname" .) }}
-  items: [{key: {{ ternary .Values.existingConfig.key "mailcanary.yaml" (ne .Values.existingConfig.configMap "") }}, path: mailcanary.yaml}]
+  name: {{ .Values.existingConfig.configMap | default (include "mailcanary.fullname" .) | quote }}
+  items: [{key: {{ ternary .Values.existingConfig.key "mailcanary.yaml" (ne .Values.existingConfig.configMap "") | quote }}, path: mailcanary.yaml}]
 {{- end }}
 {{- end -}}
 
