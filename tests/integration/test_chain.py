@@ -24,6 +24,10 @@ def counted(path: str, outcome: str) -> str:
     return f'mailcanary_canaries_total{{path="{path}",outcome="{outcome}"}}'
 
 
+def happened(path: str, event: str) -> str:
+    return f'mailcanary_canary_events_total{{path="{path}",event="{event}"}}'
+
+
 def test_prometheus_scrapes_the_service(watch: Watched) -> None:
     watch.wait_for('up{job="mailcanary"} == 1')
     assert watch.promql("mailcanary_build_info")
@@ -92,7 +96,7 @@ def test_a_relay_whose_clock_is_ahead_is_skewed_and_delays_nothing(watch: Watche
 
 
 def test_a_relay_that_sends_twice_is_counted_and_both_copies_are_evidence(watch: Watched) -> None:
-    watch.wait_for(counted("twice", "duplicated") + " >= 1")
+    watch.wait_for(happened("twice", "duplicated") + " >= 1")
     first, second = watch.wait_for_evidence("twice", copies=2)
     assert first["hops"][1]["id"] == second["hops"][1]["id"]
     assert first["hops"][2]["id"] != second["hops"][2]["id"]
@@ -171,16 +175,17 @@ def test_after_postfix_stop_at_the_relay_sending_fails_and_recovers(watch: Watch
 
 def test_after_postfix_stop_at_the_mx_canaries_are_lost_and_recovered(watch: Watched) -> None:
     watch.wait_for('mailcanary_path_up{path="impatient"} == 1')
-    before = {name: watch.value(counted("impatient", name)) for name in ("lost", "recovered")}
+    lost, recovered = counted("impatient", "lost"), happened("impatient", "recovered")
+    before = {name: watch.value(name) for name in (lost, recovered)}
     watch.chain.stop_daemon("mx")
     try:
         watch.wait_for('mailcanary_mx_up{probe="mx",host="mx.example.test"} == 0')
         watch.wait_for('mailcanary_oldest_in_flight_age_seconds{path="impatient"} > 2')
-        watch.wait_for(counted("impatient", "lost") + f" > {before['lost']}")
+        watch.wait_for(f"{lost} > {before[lost]}")
         watch.wait_for('mailcanary_path_up{path="impatient"} == 0')
     finally:
         watch.chain.start_daemon("mx")
-    watch.wait_for(counted("impatient", "recovered") + f" > {before['recovered']}")
+    watch.wait_for(f"{recovered} > {before[recovered]}")
     watch.wait_for('mailcanary_path_up{path="impatient"} == 1')
 
 

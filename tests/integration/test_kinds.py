@@ -84,7 +84,7 @@ def asked(told: Any, name: str) -> Mapping[str, str]:
     """The answers; our EHLO name is below sender.test, so that nobody is asked to relay."""
     facts = told[name][-1]["parts"][0]["facts"]
     answers = {key[5:]: value for key, value in facts.items() if key.startswith("rcpt.")}
-    return {key: value for key, value in answers.items() if not key.endswith(".asked")}
+    return {key: value for key, value in answers.items() if not key.endswith((".asked", ".said"))}
 
 
 # -- mx: Postfix and Exim
