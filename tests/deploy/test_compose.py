@@ -77,6 +77,15 @@ def test_nothing_is_reached_from_another_machine(service: str) -> None:
         assert port.startswith("127.0.0.1:")
 
 
+@pytest.mark.skipif(not (ROOT / "Containerfile").exists(), reason="there is no Containerfile yet")
+def test_the_image_of_the_demo_can_be_built_with_its_servers() -> None:
+    build = SERVICES["mailcanary"]["build"]
+    lines = ((DEPLOY / build["context"]).resolve() / build["dockerfile"]).read_text().splitlines()
+    declared = {line.split()[1].partition("=")[0] for line in lines if line.startswith("ARG ")}
+    assert build["args"].keys() <= declared
+    assert any("${EXTRAS}" in line for line in lines)
+
+
 @pytest.mark.parametrize("service", sorted(set(SERVICES) - {"mailcanary"}))
 def test_every_image_has_a_version(service: str) -> None:
     assert re.fullmatch(r"[a-z]+/[a-z]+:v?\d+\.\d+\.\d+", SERVICES[service]["image"])
