@@ -345,12 +345,16 @@ def demo(
     port: Annotated[
         int, typer.Option("--port", min=0, max=65535, help="Port of the pages; 0: any free one.")
     ] = 10587,
+    host: Annotated[
+        str,
+        typer.Option("--host", metavar="ADDRESS", help="Address of the pages; 0.0.0.0: all."),
+    ] = "127.0.0.1",
 ) -> int:
     """Start an embedded mail world and watch it.
 
     Exit code 0: as intended, 2: not as intended, 3: it cannot be run here, 64: usage error.
     """
-    return _command("exporter.demo.run", "demo", once, fault, port)
+    return _command("exporter.demo.run", "demo", once, fault, port, host)
 
 
 def _show_version(value: bool) -> None:

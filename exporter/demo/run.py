@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from pathlib import Path
 from textwrap import fill
 
@@ -31,11 +32,15 @@ from probes.canary.lifecycle import Outcome
 from probes.clock import SYSTEM_CLOCK
 from probes.result import Failure
 
-LOOPBACK = "127.0.0.1"
 REFRESH_SECONDS = 0.25
 
 
-def demo(once: bool, fault: str | None, port: int) -> int:  # noqa: FBT001 - called by the command
+def demo(
+    once: bool,  # noqa: FBT001 - called by the command
+    fault: str | None,
+    port: int,
+    host: str,
+) -> int:
     """Run the demo; with `once` until every example path is settled, else until interrupted."""
     set_up_logging(logging.ERROR)
     if fault == "list":
@@ -47,10 +52,21 @@ def demo(once: bool, fault: str | None, port: int) -> int:  # noqa: FBT001 - cal
         complain(f"mailcanary: {error}")
         return ExitCode.USAGE
     try:
-        return run_loop(_demo(fault_found.name if fault_found else None, port, once=once))
+        listen = f"{_in_brackets(host)}:{0 if once else port}"
+    except ValueError:
+        complain(f"mailcanary: --host {host}: give an IP address of this machine")
+        return ExitCode.USAGE
+    try:
+        return run_loop(_demo(fault_found.name if fault_found else None, listen, once=once))
     except OSError as error:
         complain(f"mailcanary: {error} (another port: --port N, any free one: --port 0)")
         return ExitCode.FAILURE
+
+
+def _in_brackets(host: str) -> str:
+    """Write an address as `listen` has it. Raises ValueError if it is none."""
+    address = ip_address(host)
+    return f"[{address}]" if address.version == 6 else str(address)
 
 
 @dataclass
@@ -143,14 +159,12 @@ def _took(record: CanaryRecord) -> str:
     return ""
 
 
-async def _demo(fault: str | None, port: int, *, once: bool) -> int:
+async def _demo(fault: str | None, listen: str, *, once: bool) -> int:
     with tempfile.TemporaryDirectory(prefix="mailcanary-demo-") as scratch:
         async with MailWorld() as world:
             if fault is not None:
                 await world.apply(find(fault))
-            text = world.config_text(
-                ledger=str(Path(scratch, "demo.sqlite")), listen=f"{LOOPBACK}:{0 if once else port}"
-            )
+            text = world.config_text(ledger=str(Path(scratch, "demo.sqlite")), listen=listen)
             board = Board(world.intended)
             config = parse(text, "demo.yaml", {})
             async with _watched(config, board) as (service, url):

@@ -24,15 +24,17 @@ SKIP_PREFIX = "real server missing: "
 """How every such skip reason begins; the closing summary collects by it."""
 
 
-def _read_packages() -> Mapping[str, str]:
-    lines = (Path(__file__).parent / "debian-packages.txt").read_text("ascii").splitlines()
+def _read_packages(*lists: str) -> Mapping[str, str]:
+    texts = [(Path(__file__).parent / name).read_text("ascii") for name in lists]
+    lines = [line for text in texts for line in text.splitlines()]
     rows = (line.split() for line in lines if line and not line.startswith("#"))
     return {row[0]: row[1] for row in rows}
 
 
-PACKAGES = _read_packages()
+PACKAGES = _read_packages("debian-packages.txt", "wheels.txt")
 """Debian package -> a program name or a path that exists when it is there: an absolute one, or
-one of this checkout for what is only unpacked."""
+one of this checkout for what is only unpacked. The parts that `./run test` takes out of wheels
+stand beside them."""
 
 
 def program(name: str) -> str:
@@ -77,7 +79,7 @@ def needs(*packages: str) -> pytest.MarkDecorator:
 
 
 def _is_there(proof: str) -> bool:
-    if proof.startswith(".cache/debian/"):
+    if proof.startswith(".cache/"):
         return (ROOT / proof).exists()
     if proof.startswith("/"):
         return Path(proof).exists()

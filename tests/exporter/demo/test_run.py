@@ -50,3 +50,25 @@ def test_ctrl_c_ends_the_demo_in_good_order() -> None:
         _, complaints = running.communicate(timeout=30)
     assert running.returncode == 0
     assert "Traceback" not in complaints
+
+
+@pytest.mark.parametrize("host", ["", "localhost", "0.0.0.0:1", "[::1]", "fe80::1%nowhere/9"])
+def test_an_address_for_the_pages_that_is_none_is_refused_in_a_line(host: str) -> None:
+    done = mailcanary("demo", "--host", host)
+    assert done.returncode == 64
+    assert done.stderr == f"mailcanary: --host {host}: give an IP address of this machine\n"
+
+
+@pytest.mark.parametrize("host", ["192.0.2.77", "2001:db8::77"])
+def test_an_address_that_this_machine_does_not_have_is_told(host: str) -> None:
+    done = mailcanary("demo", "--once", "--host", host)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert host in done.stderr
+
+
+@pytest.mark.parametrize(("host", "shown"), [("127.0.0.2", "127.0.0.2"), ("0.0.0.0", "0.0.0.0")])
+def test_the_pages_are_at_the_address_that_was_asked_for(host: str, shown: str) -> None:
+    done = settled("--host", host)
+    assert done.returncode == 0
+    assert f"metrics  http://{shown}:" in done.stdout
