@@ -239,19 +239,20 @@ MAILBOXES = (
             steps=((None, "green"), (900, "red")),
         )
     ),
-    bars(
+    rows(
         Card(
             "Ends of a watch",
-            "Ends of the watch of a mailbox with phase and reason. Each is followed by a new "
-            "attempt.",
+            "Ends of the watch of a mailbox since mailcanary started, with the reason and the "
+            "owner. Each is followed by a new attempt.",
             (
                 Query(
-                    "sum by (mailbox, phase, reason) (increase(mailcanary_mailbox_failures_total"
-                    "{@mailbox}[$__rate_interval])) > 0",
-                    "{{mailbox}} {{phase}} {{reason}}",
+                    "sum by (mailbox, phase, reason, owner) "
+                    "(mailcanary_mailbox_failures_total{@mailbox}) > 0"
                 ),
             ),
-        )
+            steps=NONE_IS_GOOD,
+        ),
+        "Ends",
     ),
     lines(
         Card(
