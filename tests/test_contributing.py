@@ -69,7 +69,7 @@ def not_named(files: Iterable[str], section: str) -> list[str]:
 
 def test_there_is_a_list_for_everything_that_can_be_added() -> None:
     assert list(LISTS) == [
-        *("kind", "route", "mailbox type", "finding", "metric", "command", "page")
+        *("kind", "route", "mailbox type", "finding", "metric", "panel", "command", "page")
     ]
 
 

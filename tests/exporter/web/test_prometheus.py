@@ -27,7 +27,7 @@ from tests.support.ports import reserved_port
 LOOPBACK = "127.0.0.1"
 
 CONFIG = """
-global: {{scrape_interval: 100ms, scrape_timeout: 100ms}}
+global: {{scrape_interval: {every}, scrape_timeout: {every}}}
 scrape_configs:
   - job_name: mailcanary
     static_configs: [{{targets: ["127.0.0.1:{port}"]}}]
@@ -98,10 +98,12 @@ async def test_every_documented_query_is_a_query(tmp_path: Path) -> None:
 
 
 @asynccontextmanager
-async def prometheus(tmp_path: Path, target: int) -> AsyncIterator[httpx.AsyncClient]:
-    """A real Prometheus that scrapes `target` ten times a second."""
+async def prometheus(
+    tmp_path: Path, target: int, every: str = "100ms"
+) -> AsyncIterator[httpx.AsyncClient]:
+    """A real Prometheus that scrapes `target`, ten times a second if not told otherwise."""
     with reserved_port() as port, (tmp_path / "prometheus.log").open("wb") as log:
-        (tmp_path / "prometheus.yml").write_text(CONFIG.format(port=target), "utf-8")
+        (tmp_path / "prometheus.yml").write_text(CONFIG.format(port=target, every=every), "utf-8")
         process = await asyncio.create_subprocess_exec(
             program("prometheus"),
             f"--config.file={tmp_path}/prometheus.yml",

@@ -1,0 +1,1 @@
+"""Grafana dashboards as JSON, and the code in `build` that writes them."""
