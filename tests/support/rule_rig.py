@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from exporter.rules import RuleOptions, rule_file
+from exporter.rules import RuleOptions, groups
+from exporter.rules.yaml_writer import as_yaml
 from tests.servers.real import program
 
 OUTCOMES = (
@@ -195,6 +196,8 @@ class Judge:
 
     folder: Path
     options: RuleOptions = field(default_factory=RuleOptions)
+    left_out: frozenset[str] = frozenset({"mailcanary-words"})
+    """Groups that are not needed: the words alone are a third of the work."""
 
     def ask(self, world: World, *questions: tuple[str, int]) -> list[list[dict[str, str]]]:
         """The labels of all series that each expression has in the world at a minute.
@@ -206,7 +209,7 @@ class Judge:
             {"expr": expression, "eval_time": f"{at}m", "exp_samples": impossible}
             for expression, at in questions
         ]
-        (self.folder / "rules.yaml").write_text(rule_file(self.options), "utf-8")
+        (self.folder / "rules.yaml").write_text(self._rules(), "utf-8")
         document = {
             "rule_files": ["rules.yaml"],
             "evaluation_interval": "1m",
@@ -223,6 +226,10 @@ class Judge:
         answers = re.findall(r"\n +got: ?(.*)", text)
         assert len(answers) == len(questions), text[-3000:]
         return [[_labels(row) for row in re.findall(r"\{(.*?)\} \S+", one)] for one in answers]
+
+    def _rules(self) -> str:
+        kept = [one for one in groups(self.options) if one.name not in self.left_out]
+        return as_yaml({"groups": [one.document(self.options) for one in kept]})
 
     def fired(self, world: World, *times: tuple[int, int]) -> list[set[str]]:
         """The names and severities of the alerts that fired between two minutes, by pair."""
