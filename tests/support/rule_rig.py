@@ -9,6 +9,7 @@ import re
 import subprocess
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from exporter.rules import RuleOptions, groups
@@ -28,11 +29,11 @@ Value = float | None
 Labels = Mapping[str, str]
 
 
-def series(name: str, **labels: str) -> str:
+def series(metric: str, /, **labels: str) -> str:
     """The text of a series."""
     labels = {"instance": "a:9587", "job": "mailcanary", **labels}
     inner = ", ".join(f"{key}={json.dumps(text)}" for key, text in sorted(labels.items()))
-    return f"{name}{{{inner}}}"
+    return f"{metric}{{{inner}}}"
 
 
 @dataclass
@@ -42,10 +43,10 @@ class World:
     minutes: int
     table: dict[str, Sequence[Value]] = field(default_factory=dict)
 
-    def show(self, name: str, value: Value | Callable[[int], Value], **labels: str) -> None:
+    def show(self, metric: str, value: Value | Callable[[int], Value], /, **labels: str) -> None:
         """Give a series one value for ever, or one for each minute."""
         give = value if callable(value) else lambda _: value
-        self.table[series(name, **labels)] = [give(minute) for minute in range(self.minutes + 1)]
+        self.table[series(metric, **labels)] = [give(minute) for minute in range(self.minutes + 1)]
 
     def monitor(self) -> None:
         """The series of a healthy process, without a path."""
@@ -88,7 +89,7 @@ class World:
             counted = [one for one in canaries if one.outcome == outcome]
             self.show(
                 "mailcanary_canaries_total",
-                lambda minute, counted=counted: settled(counted, minute, born_at),
+                partial(settled, counted, born_at),
                 outcome=outcome,
                 **told,
             )
@@ -108,7 +109,7 @@ class World:
         for state in STATES:
             self.show(
                 "mailcanary_path_state",
-                lambda m, state=state: float(state_at(canaries, m) == state),
+                partial(is_in_state, canaries, state),
                 state=state,
                 **told,
             )
@@ -123,7 +124,7 @@ class World:
             if failed:
                 self.show(
                     "mailcanary_failures_total",
-                    lambda m, failed=failed: settled(failed, m, born_at) or GONE,
+                    partial(counted_since_first, failed, born_at),
                     phase="transit",
                     reason="untestable" if mine else reason,
                     owner=owner,
@@ -157,10 +158,20 @@ class Canary:
         return self.at + waits.get(self.outcome, ROUND_TRIP)
 
 
-def settled(canaries: Iterable[Canary], minute: int, born_at: int) -> float:
+def settled(canaries: Iterable[Canary], born_at: int, minute: int) -> float:
     """How many were settled since the process began to count."""
     since = born_at * 60 if minute >= born_at else 0
     return sum(1 for one in canaries if since <= one.settled_at <= minute * 60)
+
+
+def counted_since_first(canaries: Iterable[Canary], born_at: int, minute: int) -> Value:
+    """The value of a failure counter, which is born with its first event."""
+    return settled(canaries, born_at, minute) or GONE
+
+
+def is_in_state(canaries: Iterable[Canary], state: str, minute: int) -> float:
+    """1 while the path is in that state."""
+    return float(state_at(canaries, minute) == state)
 
 
 def oldest(canaries: Iterable[Canary], minute: int) -> float:
