@@ -315,6 +315,30 @@ def findings(
 
 
 @app.command()
+def rules(
+    objective: Annotated[
+        float, typer.Option(metavar="PERCENT", help="Share of canaries that have to arrive.")
+    ] = 99.0,
+    external_url: Annotated[
+        str | None, typer.Option(metavar="URL", help="Address of mailcanary's pages.")
+    ] = None,
+    grafana_url: Annotated[
+        str | None, typer.Option(metavar="URL", help="Address of Grafana.")
+    ] = None,
+    runbook_url: Annotated[
+        str | None, typer.Option(metavar="URL", help="The folder of the runbooks.")
+    ] = None,
+) -> int:
+    """Print alert and recording rules for Prometheus 2.42 or newer.
+
+    An annotation has an address only if you give it. Exit code 64: usage error.
+    """
+    return _command(
+        *("exporter.commands.rules", "rules", objective, external_url, grafana_url, runbook_url)
+    )
+
+
+@app.command()
 def selftest(
     only: Annotated[
         str | None,

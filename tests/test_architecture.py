@@ -41,7 +41,7 @@ ROOMS = (
     ("exporter.ledger", "exporter.metrics"),
     ("exporter.reports",),
     ("exporter.service",),
-    ("exporter.diagnose", "exporter.selftest"),
+    ("exporter.diagnose", "exporter.selftest", "exporter.rules"),
     ("exporter.terminal", "exporter.web"),
     ("exporter.app",),
     ("exporter.commands",),
