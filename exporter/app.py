@@ -10,10 +10,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from exporter.ledger.ledger import Ledger
 from exporter.model import Config
 from exporter.service.descriptors import raise_descriptor_limit
-from exporter.service.service import LOG, Service
+from exporter.service.service import LOG, ReloadProblem, Service
 from exporter.service.supervision import log_error
 from exporter.web.application import HttpState
 from exporter.web.probe import Prober
+from exporter.web.reloading import Reloader
 from exporter.web.server import serve
 from probes.clock import SYSTEM_CLOCK
 from probes.tasks import cancel
@@ -25,8 +26,12 @@ COLLECT_AFTER = (10_000, 10, 10)
 """Objects after which the youngest are looked through for garbage, a run leaving some hundred."""
 
 
-async def run_service(config: Config, log_lines_dropped: Callable[[], int]) -> None:
+async def run_service(
+    config: Config, log_lines_dropped: Callable[[], int], *, enable_lifecycle: bool = False
+) -> None:
     """Run the service until SIGTERM or SIGINT; SIGHUP reloads the configuration.
+
+    With `enable_lifecycle` so does a request, whatever the file says.
 
     Raises LedgerError when the ledger cannot be opened and OSError when the port is taken.
     """
@@ -38,7 +43,7 @@ async def run_service(config: Config, log_lines_dropped: Callable[[], int]) -> N
         )
         stack.push_async_callback(ledger.close)
         service = Service(config, ledger, log_lines_dropped=log_lines_dropped)
-        reloads: set[asyncio.Task[bool]] = set()
+        reloads: set[asyncio.Task[ReloadProblem | None]] = set()
 
         def reload() -> None:
             task = asyncio.create_task(service.reload(), name="reload")
@@ -51,7 +56,8 @@ async def run_service(config: Config, log_lines_dropped: Callable[[], int]) -> N
         loop.add_signal_handler(signal.SIGINT, stop.set)
         loop.add_signal_handler(signal.SIGHUP, reload)
         address, port = config.service.listen_address, config.service.listen_port
-        await stack.enter_async_context(serving(service, address, port))
+        pages = serving(service, address, port, enable_lifecycle=enable_lifecycle)
+        await stack.enter_async_context(pages)
         set_apart()
         stack.push_async_callback(lambda: cancel(reloads))
         await service.run(stop)
@@ -72,11 +78,14 @@ def set_apart() -> None:
 
 
 @asynccontextmanager
-async def serving(service: Service, address: str, port: int) -> AsyncIterator[str]:
+async def serving(
+    service: Service, address: str, port: int, *, enable_lifecycle: bool = False
+) -> AsyncIterator[str]:
     """A started service with its pages; yields the address of the pages."""
     monitor = service.loop_monitor
     prober = Prober(lambda: service.config, service.net, service.starter.with_known_selectors)
-    state = HttpState(service.metrics, monitor, service.arrivals.not_ready, prober.answer)
+    reloader = Reloader(lambda: service.config, service.reload, is_enabled=enable_lifecycle)
+    state = HttpState(service.metrics, monitor, service.not_ready, prober.answer, reloader.answer)
     pages = serve(state, address, port, supervisor=service.supervisor)
     async with monitor, service.run_buffer, pages as bound:
         url = f"http://{f'[{address}]' if ':' in address else address}:{bound}"

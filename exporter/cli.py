@@ -54,9 +54,9 @@ def _chosen(config: Path | None, file: Path | None) -> Path:
     )
 
 
-def _command(module: str, name: str, *arguments: Any) -> int:
+def _command(module: str, name: str, *arguments: Any, **options: Any) -> int:
     """Load a command's code and run it."""
-    code: int = _load(module, name)(*arguments)
+    code: int = _load(module, name)(*arguments, **options)
     return code
 
 
@@ -79,10 +79,20 @@ def serve(
             metavar="debug|info|warning|error", help="Least level in the log; else `log_level`."
         ),
     ] = None,
+    web_enable_lifecycle: Annotated[
+        bool,
+        typer.Option(
+            "--web.enable-lifecycle",
+            help="Let POST /-/reload read the configuration again; else `enable_lifecycle`.",
+        ),
+    ] = False,
 ) -> int:
     """Run the service: send canaries, watch mailboxes, answer Prometheus."""
     chosen = _chosen(config, file)
-    return _command("exporter.commands.serve", "serve", chosen, log_format, log_level)
+    return _command(
+        *("exporter.commands.serve", "serve", chosen, log_format, log_level),
+        enable_lifecycle=web_enable_lifecycle,
+    )
 
 
 @app.command("check-config")

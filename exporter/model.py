@@ -44,6 +44,7 @@ class ServiceOptions:
     log_level: str = "info"
     ledger_group: str | None = None
     resolver_check: Domain | None = None
+    enable_lifecycle: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,14 @@ from exporter.service.log_writer import divert_stderr
 from exporter.terminal.text import complain
 
 
-def serve(file: Path, log_format: str | None = None, log_level: str | None = None) -> int:
-    """`mailcanary serve`; the two options go before those of the file."""
+def serve(
+    file: Path,
+    log_format: str | None = None,
+    log_level: str | None = None,
+    *,
+    enable_lifecycle: bool = False,
+) -> int:
+    """`mailcanary serve`; its options go before those of the file."""
     for option, word, words in (
         ("--log-format", log_format, LOG_FORMATS),
         ("--log-level", log_level, LOG_LEVELS),
@@ -39,7 +45,7 @@ def serve(file: Path, log_format: str | None = None, log_level: str | None = Non
     set_up_logging(logging.getLevelNamesMapping()[level.upper()], form)
     writer.formatter = formatter(form)
     try:
-        run_loop(run_service(config, writer.dropped))
+        run_loop(run_service(config, writer.dropped, enable_lifecycle=enable_lifecycle))
     except (LedgerError, OSError) as error:
         return complain_and_fail(str(error))
     return ExitCode.OK

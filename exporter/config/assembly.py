@@ -316,4 +316,5 @@ def _service_options(
         log_level=keys.log_level,
         ledger_group=keys.ledger_group,
         resolver_check=keys.resolver_check,
+        enable_lifecycle=keys.enable_lifecycle,
     )

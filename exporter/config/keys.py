@@ -93,6 +93,9 @@ class ServiceKeys:
         "its canaries alone. At most 16 letters and digits.",
         None,
     )
+    enable_lifecycle: bool = option(
+        "Let `POST /-/reload` read the configuration again, as SIGHUP does.", False
+    )
     log_format: LogFormat = option("Form of a line of the log.", "text")
     log_level: LogLevel = option("Least level of a line of the log.", "info")
 

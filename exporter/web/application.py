@@ -45,6 +45,8 @@ class HttpState:
     not_ready: Callable[[], Sequence[str]]
     probe: Callable[[Mapping[str, str], str | None], Awaitable[tuple[int, str]]] | None = None
     """Runs one probe: the parameters and Prometheus' timeout to an HTTP status and a text."""
+    reload: Callable[[str | None], Awaitable[tuple[int, str]]] | None = None
+    """Reloads the configuration: the header `Sec-Fetch-Site` to an HTTP status and a text."""
 
 
 def create_app(state: HttpState) -> Starlette:
@@ -68,6 +70,12 @@ def create_app(state: HttpState) -> Starlette:
         status, text = await state.probe(request.query_params, timeout)
         return PlainTextResponse(text, status, {"Cache-Control": "no-store"})
 
+    async def reload(request: Request) -> Response:
+        if state.reload is None:
+            return PlainTextResponse("nothing is reloaded here\n", 404)
+        status, text = await state.reload(request.headers.get("sec-fetch-site"))
+        return PlainTextResponse(text, status, {"Cache-Control": "no-store"})
+
     async def index(request: Request) -> Response:  # noqa: ARG001
         return HTMLResponse(INDEX)
 
@@ -78,6 +86,7 @@ def create_app(state: HttpState) -> Starlette:
             Route("/probe", probe, methods=["GET"]),
             Route("/-/healthy", healthy),
             Route("/-/ready", ready),
+            Route("/-/reload", reload, methods=["POST", "PUT"]),
         ]
     )
     # A redirect would be made from the Host header, which is anybody's word.
