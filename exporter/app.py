@@ -89,7 +89,8 @@ async def serving(
     pages = serve(state, address, port, supervisor=service.supervisor)
     async with monitor, service.run_buffer, pages as bound:
         url = f"http://{f'[{address}]' if ':' in address else address}:{bound}"
-        LOG.info("serving %s/metrics", url)
+        outside = service.config.service.external_url
+        LOG.info("serving %s/metrics%s", url, f", for others {outside}/" if outside else "")
         try:
             await service.start()
             yield url

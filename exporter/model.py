@@ -45,6 +45,8 @@ class ServiceOptions:
     ledger_group: str | None = None
     resolver_check: Domain | None = None
     enable_lifecycle: bool = False
+    vantage: str = "main"
+    external_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

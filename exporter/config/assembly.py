@@ -317,4 +317,6 @@ def _service_options(
         ledger_group=keys.ledger_group,
         resolver_check=keys.resolver_check,
         enable_lifecycle=keys.enable_lifecycle,
+        vantage=keys.vantage,
+        external_url=keys.external_url,
     )

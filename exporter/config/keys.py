@@ -13,6 +13,8 @@ from exporter.config.option_types import (
     MailboxName,
     RouteName,
     SiteName,
+    VantageName,
+    WebUrl,
 )
 from exporter.model import Server
 from probes.options import Count, Domain, FilePath, IpAddress, Port, Seconds, option
@@ -95,6 +97,15 @@ class ServiceKeys:
     )
     enable_lifecycle: bool = option(
         "Let `POST /-/reload` read the configuration again, as SIGHUP does.", False
+    )
+    vantage: VantageName = option(
+        "Name of the place from which this monitor looks: the label `vantage` of its metrics. "
+        "Letters, digits, `.`, `_` and `-`, at most 63.",
+        VantageName("main"),
+    )
+    external_url: WebUrl | None = option(
+        "The address under which people and alerts reach the pages, with the path of a proxy.",
+        None,
     )
     log_format: LogFormat = option("Form of a line of the log.", "text")
     log_level: LogLevel = option("Least level of a line of the log.", "info")

@@ -67,7 +67,8 @@ class Service:
         log_lines_dropped: Callable[[], int] = lambda: 0,
     ) -> None:
         self.config = config
-        self.metrics = Metrics(version("mailcanary"), clock, log_lines_dropped)
+        vantage = config.service.vantage
+        self.metrics = Metrics(version("mailcanary"), clock, log_lines_dropped, vantage)
         self.publisher = Publisher()
         self.supervisor = Supervisor(self.publisher.task_restarted)
         self.loop_monitor = LoopMonitor(
@@ -240,6 +241,6 @@ class Service:
 
 
 def _warn_of_restart(old: Config, new: Config) -> None:
-    for field in ("listen_address", "listen_port", "ledger", "ledger_group"):
+    for field in ("listen_address", "listen_port", "ledger", "ledger_group", "vantage"):
         if getattr(old.service, field) != getattr(new.service, field):
             LOG.warning("%s changed: it takes effect after a restart", field)
