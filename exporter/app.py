@@ -4,13 +4,14 @@ import asyncio
 import gc
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from exporter.ledger.ledger import Ledger
 from exporter.model import Config
 from exporter.service.descriptors import raise_descriptor_limit
 from exporter.service.service import LOG, ReloadProblem, Service
+from exporter.service.service_manager import ServiceManager
 from exporter.service.supervision import log_error
 from exporter.web.application import HttpState
 from exporter.web.probe import Prober
@@ -36,6 +37,7 @@ async def run_service(
     Raises LedgerError when the ledger cannot be opened and OSError when the port is taken.
     """
     stop = asyncio.Event()
+    manager = ServiceManager()
     raise_descriptor_limit()
     async with AsyncExitStack() as stack:
         ledger = await Ledger.open(
@@ -45,21 +47,35 @@ async def run_service(
         service = Service(config, ledger, log_lines_dropped=log_lines_dropped)
         reloads: set[asyncio.Task[ReloadProblem | None]] = set()
 
-        def reload() -> None:
-            task = asyncio.create_task(service.reload(), name="reload")
+        async def reload() -> ReloadProblem | None:
+            manager.reloading()
+            try:
+                return await service.reload()
+            finally:
+                manager.ready()
+
+        def begin_reload() -> None:
+            task = asyncio.create_task(reload(), name="reload")
             reloads.add(task)
             task.add_done_callback(reloads.discard)
             task.add_done_callback(log_error)
 
+        def end() -> None:
+            manager.stopping()
+            stop.set()
+
         loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGTERM, stop.set)
-        loop.add_signal_handler(signal.SIGINT, stop.set)
-        loop.add_signal_handler(signal.SIGHUP, reload)
+        loop.add_signal_handler(signal.SIGTERM, end)
+        loop.add_signal_handler(signal.SIGINT, end)
+        loop.add_signal_handler(signal.SIGHUP, begin_reload)
         address, port = config.service.listen_address, config.service.listen_port
-        pages = serving(service, address, port, enable_lifecycle=enable_lifecycle)
+        pages = serving(service, address, port, reload, enable_lifecycle=enable_lifecycle)
         await stack.enter_async_context(pages)
         set_apart()
         stack.push_async_callback(lambda: cancel(reloads))
+        alive = asyncio.create_task(manager.keep_alive(), name="watchdog")
+        stack.push_async_callback(lambda: cancel([alive]))
+        manager.ready()
         await service.run(stop)
         LOG.info("stopped; what is in flight is in the ledger")
 
@@ -79,12 +95,22 @@ def set_apart() -> None:
 
 @asynccontextmanager
 async def serving(
-    service: Service, address: str, port: int, *, enable_lifecycle: bool = False
+    service: Service,
+    address: str,
+    port: int,
+    reload: Callable[[], Awaitable[ReloadProblem | None]] | None = None,
+    *,
+    enable_lifecycle: bool = False,
 ) -> AsyncIterator[str]:
-    """A started service with its pages; yields the address of the pages."""
+    """A started service with its pages; yields the address of the pages.
+
+    `reload` is what a request to reload calls, where it is more than the service's own.
+    """
     monitor = service.loop_monitor
     prober = Prober(lambda: service.config, service.net, service.starter.with_known_selectors)
-    reloader = Reloader(lambda: service.config, service.reload, is_enabled=enable_lifecycle)
+    reloader = Reloader(
+        lambda: service.config, reload or service.reload, is_enabled=enable_lifecycle
+    )
     state = HttpState(service.metrics, monitor, service.not_ready, prober.answer, reloader.answer)
     pages = serve(state, address, port, supervisor=service.supervisor)
     async with monitor, service.run_buffer, pages as bound:

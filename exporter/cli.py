@@ -16,6 +16,9 @@ USAGE = 64
 SOFTWARE = 70
 INTERRUPTED = 130
 
+PROGRAM = "mailcanary"
+COMPLETE = "_MAILCANARY_COMPLETE"
+SHELLS = ("bash", "zsh", "fish")
 CONFIG_VARIABLE = "MAILCANARY_CONFIG"
 DEFAULT_CONFIG = "/etc/mailcanary/mailcanary.yaml"
 
@@ -375,8 +378,22 @@ def options(
         os.environ["MAILCANARY_DEBUG"] = "1"
 
 
+@app.command()
+def completion(
+    shell: Annotated[str, typer.Argument(metavar="bash|zsh|fish", help="Which shell.")],
+) -> int:
+    """Print what makes a shell complete this command line."""
+    if shell not in SHELLS:
+        raise typer.BadParameter(f"no completion for {shell!r}; there is {', '.join(SHELLS)}")
+    names = {"prog_name": PROGRAM, "complete_var": COMPLETE, "shell": shell}
+    typer.echo(_load("typer.completion", "get_completion_script")(**names))
+    return 0
+
+
 def main() -> None:
     """The `mailcanary` command."""
+    if COMPLETE in os.environ:  # the shell asks for words
+        _load("typer.completion", "completion_init")()
     if isinstance(sys.stderr, io.TextIOWrapper):
         sys.stderr.reconfigure(errors="backslashreplace")
     answer = Answer()
@@ -390,7 +407,7 @@ def main() -> None:
 def _code() -> int:
     """Run the command; return its exit code, whatever happens."""
     try:
-        code: int = app(standalone_mode=False)
+        code: int = app(standalone_mode=False, **_naming())
     except (typer.Abort, KeyboardInterrupt):
         return INTERRUPTED
     except typer.TyperException as error:
@@ -399,6 +416,11 @@ def _code() -> int:
     except Exception as error:  # noqa: BLE001 - the last resort
         return _fault(error)
     return code
+
+
+def _naming() -> dict[str, str]:
+    """Return the names by which a shell asks; a fixed one, however the program was called."""
+    return {"prog_name": PROGRAM, "complete_var": COMPLETE} if COMPLETE in os.environ else {}
 
 
 def _fault(error: Exception) -> int:
