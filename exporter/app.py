@@ -7,6 +7,8 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
+from exporter.config import ConfigError
+from exporter.config.web_file import WebConfig
 from exporter.ledger.ledger import Ledger
 from exporter.model import Config
 from exporter.service.descriptors import raise_descriptor_limit
@@ -17,6 +19,7 @@ from exporter.web.application import HttpState
 from exporter.web.probe import Prober
 from exporter.web.reloading import Reloader
 from exporter.web.server import serve
+from exporter.web.web_settings import WebSettings
 from probes.clock import SYSTEM_CLOCK
 from probes.tasks import cancel
 
@@ -28,7 +31,11 @@ COLLECT_AFTER = (10_000, 10, 10)
 
 
 async def run_service(
-    config: Config, log_lines_dropped: Callable[[], int], *, enable_lifecycle: bool = False
+    config: Config,
+    log_lines_dropped: Callable[[], int],
+    web: WebSettings | None = None,
+    *,
+    enable_lifecycle: bool = False,
 ) -> None:
     """Run the service until SIGTERM or SIGINT; SIGHUP reloads the configuration.
 
@@ -36,7 +43,7 @@ async def run_service(
 
     Raises LedgerError when the ledger cannot be opened and OSError when the port is taken.
     """
-    stop = asyncio.Event()
+    stop, web = asyncio.Event(), web or WebSettings()
     manager = ServiceManager()
     raise_descriptor_limit()
     async with AsyncExitStack() as stack:
@@ -50,7 +57,7 @@ async def run_service(
         async def reload() -> ReloadProblem | None:
             manager.reloading()
             try:
-                return await service.reload()
+                return await reload_both(service, web)
             finally:
                 manager.ready()
 
@@ -69,7 +76,7 @@ async def run_service(
         loop.add_signal_handler(signal.SIGINT, end)
         loop.add_signal_handler(signal.SIGHUP, begin_reload)
         address, port = config.service.listen_address, config.service.listen_port
-        pages = serving(service, address, port, reload, enable_lifecycle=enable_lifecycle)
+        pages = serving(service, address, port, reload, web, enable_lifecycle=enable_lifecycle)
         await stack.enter_async_context(pages)
         set_apart()
         stack.push_async_callback(lambda: cancel(reloads))
@@ -78,6 +85,20 @@ async def run_service(
         manager.ready()
         await service.run(stop)
         LOG.info("stopped; what is in flight is in the ledger")
+
+
+async def reload_both(service: Service, web: WebSettings) -> ReloadProblem | None:
+    """Read the configuration and the web configuration again; a mistake in one changes neither."""
+    try:
+        fresh: WebConfig = await asyncio.to_thread(web.read)
+    except ConfigError as error:
+        LOG.error("configuration not reloaded:\n%s", error)
+        service.publisher.config_reloaded(ok=False)
+        return ReloadProblem(f"configuration not reloaded:\n{error}", is_in_file=True)
+    problem = await service.reload()
+    if problem is None:
+        web.adopt(fresh)
+    return problem
 
 
 def set_apart() -> None:
@@ -99,6 +120,7 @@ async def serving(
     address: str,
     port: int,
     reload: Callable[[], Awaitable[ReloadProblem | None]] | None = None,
+    web: WebSettings | None = None,
     *,
     enable_lifecycle: bool = False,
 ) -> AsyncIterator[str]:
@@ -106,15 +128,22 @@ async def serving(
 
     `reload` is what a request to reload calls, where it is more than the service's own.
     """
+    settings = web or WebSettings()
     monitor = service.loop_monitor
     prober = Prober(lambda: service.config, service.net, service.starter.with_known_selectors)
     reloader = Reloader(
         lambda: service.config, reload or service.reload, is_enabled=enable_lifecycle
     )
-    state = HttpState(service.metrics, monitor, service.not_ready, prober.answer, reloader.answer)
-    pages = serve(state, address, port, supervisor=service.supervisor)
+    state = HttpState(
+        *(service.metrics, monitor, service.not_ready, prober.answer, reloader.answer),
+        web_config=lambda: settings.config,
+        is_health_open=lambda: service.config.service.health_without_login,
+    )
+    tls = settings.context
+    pages = serve(state, address, port, tls=tls, supervisor=service.supervisor)
     async with monitor, service.run_buffer, pages as bound:
-        url = f"http://{f'[{address}]' if ':' in address else address}:{bound}"
+        scheme = "http" if tls is None else "https"
+        url = f"{scheme}://{f'[{address}]' if ':' in address else address}:{bound}"
         outside = service.config.service.external_url
         LOG.info("serving %s/metrics%s", url, f", for others {outside}/" if outside else "")
         try:

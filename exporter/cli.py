@@ -89,12 +89,21 @@ def serve(
             help="Let POST /-/reload read the configuration again; else `enable_lifecycle`.",
         ),
     ] = False,
+    web_config_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--web.config.file",
+            metavar="FILE",
+            help="TLS, logins and headers of the pages, in the format of Prometheus exporters.",
+        ),
+    ] = None,
 ) -> int:
     """Run the service: send canaries, watch mailboxes, answer Prometheus."""
     chosen = _chosen(config, file)
     return _command(
         *("exporter.commands.serve", "serve", chosen, log_format, log_level),
         enable_lifecycle=web_enable_lifecycle,
+        web_config_file=web_config_file,
     )
 
 

@@ -45,6 +45,7 @@ class ServiceOptions:
     ledger_group: str | None = None
     resolver_check: Domain | None = None
     enable_lifecycle: bool = False
+    health_without_login: bool = True
     vantage: str = "main"
     external_url: str | None = None
 

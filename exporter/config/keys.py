@@ -98,6 +98,11 @@ class ServiceKeys:
     enable_lifecycle: bool = option(
         "Let `POST /-/reload` read the configuration again, as SIGHUP does.", False
     )
+    health_without_login: bool = option(
+        "Answer `/-/healthy` and `/-/ready` without a login, where `--web.config.file` asks for "
+        "one: most supervisors have none.",
+        True,
+    )
     vantage: VantageName = option(
         "Name of the place from which this monitor looks: the label `vantage` of its metrics. "
         "Letters, digits, `.`, `_` and `-`, at most 63.",

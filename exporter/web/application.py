@@ -9,9 +9,12 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
+from exporter.config.web_file import WebConfig
 from exporter.metrics.metrics import Metrics
 from exporter.service.loop_monitor import LoopMonitor
+from exporter.web.gate import Gate
 from exporter.web.negotiation import exposition_format, takes_gzip
 
 INDEX = """<!doctype html>
@@ -47,10 +50,17 @@ class HttpState:
     """Runs one probe: the parameters and Prometheus' timeout to an HTTP status and a text."""
     reload: Callable[[str | None], Awaitable[tuple[int, str]]] | None = None
     """Reloads the configuration: the header `Sec-Fetch-Site` to an HTTP status and a text."""
+    web_config: Callable[[], WebConfig] = WebConfig
+    is_health_open: Callable[[], bool] = lambda: True
+    """Whether `/-/healthy` and `/-/ready` are answered without a login."""
 
 
-def create_app(state: HttpState) -> Starlette:
-    """The application; serve it with `exporter.web.server.serve`."""
+def create_app(state: HttpState) -> ASGIApp:
+    """The application behind its gate; serve it with `exporter.web.server.serve`."""
+    return Gate(_pages(state), state.web_config, state.is_health_open)
+
+
+def _pages(state: HttpState) -> Starlette:
     turn = asyncio.Lock()
 
     async def metrics(request: Request) -> Response:
