@@ -16,6 +16,9 @@ USAGE = 64
 SOFTWARE = 70
 INTERRUPTED = 130
 
+PROGRAM = "mailcanary"
+COMPLETE = "_MAILCANARY_COMPLETE"
+SHELLS = ("bash", "zsh", "fish")
 CONFIG_VARIABLE = "MAILCANARY_CONFIG"
 DEFAULT_CONFIG = "/etc/mailcanary/mailcanary.yaml"
 
@@ -59,9 +62,9 @@ def _chosen(config: Path | None, file: Path | None) -> Path:
     )
 
 
-def _command(module: str, name: str, *arguments: Any) -> int:
+def _command(module: str, name: str, *arguments: Any, **options: Any) -> int:
     """Load a command's code and run it."""
-    code: int = _load(module, name)(*arguments)
+    code: int = _load(module, name)(*arguments, **options)
     return code
 
 
@@ -84,10 +87,29 @@ def serve(
             metavar="debug|info|warning|error", help="Least level in the log; else `log_level`."
         ),
     ] = None,
+    web_enable_lifecycle: Annotated[
+        bool,
+        typer.Option(
+            "--web.enable-lifecycle",
+            help="Let POST /-/reload read the configuration again; else `enable_lifecycle`.",
+        ),
+    ] = False,
+    web_config_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--web.config.file",
+            metavar="FILE",
+            help="TLS, logins and headers of the pages, in the format of Prometheus exporters.",
+        ),
+    ] = None,
 ) -> int:
     """Run the service: send canaries, watch mailboxes, answer Prometheus."""
     chosen = _chosen(config, file)
-    return _command("exporter.commands.serve", "serve", chosen, log_format, log_level)
+    return _command(
+        *("exporter.commands.serve", "serve", chosen, log_format, log_level),
+        enable_lifecycle=web_enable_lifecycle,
+        web_config_file=web_config_file,
+    )
 
 
 @app.command("check-config")
@@ -403,9 +425,23 @@ def options(
         os.environ["MAILCANARY_DEBUG"] = "1"
 
 
+@app.command()
+def completion(
+    shell: Annotated[str, typer.Argument(metavar="bash|zsh|fish", help="Which shell.")],
+) -> int:
+    """Print what makes a shell complete this command line."""
+    if shell not in SHELLS:
+        raise typer.BadParameter(f"no completion for {shell!r}; there is {', '.join(SHELLS)}")
+    names = {"prog_name": PROGRAM, "complete_var": COMPLETE, "shell": shell}
+    typer.echo(_load("typer.completion", "get_completion_script")(**names))
+    return 0
+
+
 def main() -> None:
     """The `mailcanary` command."""
     hold_standard_descriptors()
+    if COMPLETE in os.environ:  # the shell asks for words
+        _load("typer.completion", "completion_init")()
     if isinstance(sys.stderr, io.TextIOWrapper):
         sys.stderr.reconfigure(errors="backslashreplace")
     answer = Answer()
@@ -419,7 +455,7 @@ def main() -> None:
 def _code() -> int:
     """Run the command; return its exit code, whatever happens."""
     try:
-        code: int = app(standalone_mode=False)
+        code: int = app(standalone_mode=False, **_naming())
     except (typer.Abort, KeyboardInterrupt):
         return INTERRUPTED
     except typer.TyperException as error:
@@ -428,6 +464,11 @@ def _code() -> int:
     except Exception as error:  # noqa: BLE001 - the last resort
         return _fault(error)
     return code
+
+
+def _naming() -> dict[str, str]:
+    """Return the names by which a shell asks; a fixed one, however the program was called."""
+    return {"prog_name": PROGRAM, "complete_var": COMPLETE} if COMPLETE in os.environ else {}
 
 
 def _fault(error: Exception) -> int:

@@ -44,6 +44,10 @@ class ServiceOptions:
     log_level: str = "info"
     ledger_group: str | None = None
     resolver_check: Domain | None = None
+    enable_lifecycle: bool = False
+    health_without_login: bool = True
+    vantage: str = "main"
+    external_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,6 +52,7 @@ ROOMS = (
 
 CLIENTS = {
     "aiosmtplib": ("probes.net",),
+    "bcrypt": ("exporter.web",),
     "cryptography": ("probes.net", "probes.records.signatures"),
     "dns": ("probes.net",),
     "h11": ("probes.net",),

@@ -316,4 +316,8 @@ def _service_options(
         log_level=keys.log_level,
         ledger_group=keys.ledger_group,
         resolver_check=keys.resolver_check,
+        enable_lifecycle=keys.enable_lifecycle,
+        health_without_login=keys.health_without_login,
+        vantage=keys.vantage,
+        external_url=keys.external_url,
     )

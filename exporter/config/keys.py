@@ -13,6 +13,8 @@ from exporter.config.option_types import (
     MailboxName,
     RouteName,
     SiteName,
+    VantageName,
+    WebUrl,
 )
 from exporter.model import Server
 from probes.options import Count, Domain, FilePath, IpAddress, Port, Seconds, option
@@ -91,6 +93,23 @@ class ServiceKeys:
     site: SiteName | None = option(
         "Name of this monitor, a part of every token: another monitor at the same mailbox leaves "
         "its canaries alone. At most 16 letters and digits.",
+        None,
+    )
+    enable_lifecycle: bool = option(
+        "Let `POST /-/reload` read the configuration again, as SIGHUP does.", False
+    )
+    health_without_login: bool = option(
+        "Answer `/-/healthy` and `/-/ready` without a login, where `--web.config.file` asks for "
+        "one: most supervisors have none.",
+        True,
+    )
+    vantage: VantageName = option(
+        "Name of the place from which this monitor looks: the label `vantage` of its metrics. "
+        "Letters, digits, `.`, `_` and `-`, at most 63.",
+        VantageName("main"),
+    )
+    external_url: WebUrl | None = option(
+        "The address under which people and alerts reach the pages, with the path of a proxy.",
         None,
     )
     log_format: LogFormat = option("Form of a line of the log.", "text")

@@ -42,9 +42,14 @@ RouteName = NewType("RouteName", str)
 MailboxName = NewType("MailboxName", str)
 """The name of a mailbox of the same file."""
 
-
 SiteName = NewType("SiteName", str)
 """The part of a token by which a monitor knows its own canaries."""
+
+VantageName = NewType("VantageName", str)
+"""The name of the place from which a monitor looks."""
+
+WebUrl = NewType("WebUrl", str)
+"""An http or https address without query, without a slash at its end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +121,10 @@ TYPES: Mapping[Any, OptionType] = {
     SiteName: OptionType(
         "name", values.read_site, {"type": "string", "pattern": f"^{SITE_PATTERN}$"}
     ),
+    VantageName: OptionType(
+        "name", values.read_vantage, {"type": "string", "pattern": f"^{values.VANTAGE_PATTERN}$"}
+    ),
+    WebUrl: OptionType("http or https URL", values.read_web_url, _STRING),
     RouteName: OptionType("route name", values.name_of("route", lambda r: r.routes), _STRING),
     MailboxName: OptionType(
         "mailbox name", values.name_of("mailbox", lambda r: r.mailboxes), _STRING

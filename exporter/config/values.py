@@ -23,6 +23,13 @@ _LONGEST = 3650 * 86400.0
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _HOST = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)(?:\.(?!-)[a-z0-9_-]{1,63}(?<!-))*")
 _PORT = re.compile("[0-9]{1,5}")
+VANTAGE_PATTERN = "[A-Za-z0-9][A-Za-z0-9._-]{0,62}"
+_WEB_URL = re.compile(
+    r"(?P<scheme>https?)://(?P<host>\[[0-9a-f:.]{2,45}\]|[^\s/?#@:\[\]]{1,253})"
+    r"(?::(?P<port>[0-9]{1,5}))?(?P<path>(?:/[A-Za-z0-9._~!$&'()*+,;=:@%-]*)*)",
+    re.ASCII | re.IGNORECASE,
+)
+_WEB_URL_REMEDY = "write for instance https://canary.example.com or https://example.com/canary"
 _DURATION_REMEDY = "write for instance 250ms, 30s, 5m, 2h or 1d"
 _NOT_EHLO = "must be a fully qualified domain name or an address literal"
 
@@ -81,6 +88,35 @@ def read_site(value: Any, reading: Reading) -> str:
     if not re.fullmatch(SITE_PATTERN, text):
         raise Refusal("must be 1 to 16 lower-case letters and digits")
     return text
+
+
+def read_vantage(value: Any, reading: Reading) -> str:
+    """The name of a place, as it may stand in a label."""
+    text = read_word(value, reading)
+    if not re.fullmatch(VANTAGE_PATTERN, text):
+        raise Refusal("must be 1 to 63 letters, digits, '.', '_' and '-', the first no sign")
+    return text
+
+
+def read_web_url(value: Any, reading: Reading) -> str:
+    """An http or https URL of a host and perhaps a path; the slash at its end is taken away."""
+    text = read_word(value, reading)
+    match = _WEB_URL.fullmatch(text)
+    if match is None:
+        raise Refusal("must be an http or https URL without query", _WEB_URL_REMEDY)
+    host, port = match["host"], match["port"]
+    if port is not None and not 1 <= int(port) <= 65535:
+        raise Refusal("the port must be a whole number from 1 to 65535")
+    scheme, path = match["scheme"].lower(), match["path"].rstrip("/")
+    name = f"[{_ipv6(host[1:-1])}]" if host.startswith("[") else read_host(host, reading)
+    return f"{scheme}://{name}{f':{port}' if port else ''}{path}"
+
+
+def _ipv6(text: str) -> str:
+    try:
+        return str(ipaddress.IPv6Address(text))
+    except ValueError:
+        raise Refusal("must have an IPv6 address in its brackets", _WEB_URL_REMEDY) from None
 
 
 def read_bool(value: Any, _reading: Reading) -> bool:

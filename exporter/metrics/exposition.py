@@ -7,7 +7,7 @@ small enough for an event loop to do other work between two of them.
 
 import re
 from bisect import bisect_left
-from collections.abc import Callable, Collection, Iterator, Sequence, Set
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
@@ -45,7 +45,8 @@ class FamilyType(StrEnum):
 class Family:
     """One metric as declared: its name as written in queries (counters end in `_total`).
 
-    `buckets` are the upper bounds of a histogram without +Inf, rising. Raises ValueError for a
+    `buckets` are the upper bounds of a histogram without +Inf, rising. `constants` are labels that
+    have one value in the whole process; they stand after the others. Raises ValueError for a
     declaration that Prometheus would refuse or its linter complain about.
     """
 
@@ -54,9 +55,11 @@ class Family:
     help: str
     labels: tuple[str, ...] = ()
     buckets: tuple[float, ...] = ()
+    constants: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if not all(_NAME.match(name) for name in (self.name, *self.labels)) or "le" in self.labels:
+        names = (self.name, *self.all_labels)
+        if not all(_NAME.match(name) for name in names) or "le" in names:
             raise ValueError(f"{self.name}: a name that Prometheus does not take")
         if self.name.endswith("_total") != (self.type is FamilyType.COUNTER):
             raise ValueError(f"{self.name}: counters, and only they, end in _total")
@@ -65,6 +68,11 @@ class Family:
         rising = sorted(set(self.buckets)) == list(self.buckets)
         if not rising or not all(map(isfinite, self.buckets)):
             raise ValueError(f"{self.name}: buckets have to be finite and rising")
+
+    @property
+    def all_labels(self) -> tuple[str, ...]:
+        """Every label of its series, in the order of the exposition."""
+        return (*self.labels, *self.constants)
 
     def header(self, fmt: Format) -> bytes:
         """The HELP, TYPE and UNIT lines; OpenMetrics names a counter without its suffix."""
@@ -230,8 +238,14 @@ S_co = TypeVar("S_co", bound=Series, covariant=True)
 class Table(Generic[S_co]):
     """The series of one family by their label values."""
 
-    def __init__(self, family: Family, make: Callable[[Family, str], S_co]) -> None:
+    def __init__(
+        self,
+        family: Family,
+        make: Callable[[Family, str], S_co],
+        constants: Mapping[str, str] = {},
+    ) -> None:
         self.family = family
+        self._constants = tuple(constants[name] for name in family.constants)
         self._make = make
         self._series: dict[tuple[str, ...], S_co] = {}
         self._by_first: dict[str, dict[tuple[str, ...], None]] = {}
@@ -240,11 +254,14 @@ class Table(Generic[S_co]):
         """The series with these label values, made at zero where there was none."""
         series = self._series.get(values)
         if series is None:
-            series = self._make(self.family, label_text(self.family.labels, values))
+            series = self._make(self.family, self._labels(values))
             self._series[values] = series
             if len(values) > 1:
                 self._by_first.setdefault(values[0], {})[values] = None
         return series
+
+    def _labels(self, values: tuple[str, ...]) -> str:
+        return label_text(self.family.all_labels, (*values, *self._constants))
 
     def find(self, *values: str) -> S_co | None:
         """The series with these label values if it exists."""
@@ -291,15 +308,18 @@ class Table(Generic[S_co]):
 
 
 class Registry:
-    """A table of series for every declared family."""
+    """A table of series for every declared family; `constants` are the values of their constants.
 
-    def __init__(self, families: Sequence[Family]) -> None:
+    Raises KeyError where a family has a constant without a value.
+    """
+
+    def __init__(self, families: Sequence[Family], constants: Mapping[str, str] = {}) -> None:
         def of(kind: FamilyType) -> Iterator[Family]:
             return (family for family in families if family.type is kind)
 
-        self.counters = {f.name: Table(f, Counter) for f in of(FamilyType.COUNTER)}
-        self.gauges = {f.name: Table(f, Gauge) for f in of(FamilyType.GAUGE)}
-        self.histograms = {f.name: Table(f, Histogram) for f in of(FamilyType.HISTOGRAM)}
+        self.counters = {f.name: Table(f, Counter, constants) for f in of(FamilyType.COUNTER)}
+        self.gauges = {f.name: Table(f, Gauge, constants) for f in of(FamilyType.GAUGE)}
+        self.histograms = {f.name: Table(f, Histogram, constants) for f in of(FamilyType.HISTOGRAM)}
         by_name: dict[str, Table[Series]] = {**self.counters, **self.gauges, **self.histograms}
         if len(by_name) != len(families):
             raise ValueError("two families with the same name")

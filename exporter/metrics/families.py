@@ -2,8 +2,11 @@
 
 `path` is the name of a mail path and `probe` the name of a job: Prometheus keeps the label `job`
 for its own scrape jobs. Every label takes its values from a closed set: names in the configuration,
-enum members, and at most 32 MX hosts per probe.
+enum members, and at most 32 MX hosts per probe. What is observed of paths, jobs, mailboxes and
+suspects also has the label `vantage`: from where it was observed.
 """
+
+from dataclasses import replace
 
 from exporter.metrics.exposition import Family, FamilyType
 
@@ -32,7 +35,12 @@ BY_OPTION = (
 )
 """Metrics that have series only with the option `phase_histograms`."""
 
-FAMILIES = (
+VANTAGE = "vantage"
+DEFAULT_VANTAGE = "main"
+_OBSERVED = ("path", "probe", "mailbox", "part")
+"""First labels of the metrics that may look otherwise from another place."""
+
+_DECLARED = (
     # mail paths
     Family(
         "mailcanary_path_info",
@@ -388,4 +396,11 @@ FAMILIES = (
         "The running versions, as labels; always 1.",
         ("version", "python"),
     ),
+)
+
+FAMILIES = tuple(
+    replace(family, constants=(VANTAGE,))
+    if family.labels[:1] and family.labels[0] in _OBSERVED
+    else family
+    for family in _DECLARED
 )

@@ -1,6 +1,6 @@
 """What each path, job and mailbox is made of, as the labels of a series that is always 1.
 
-Queries join these labels to the other metrics: `* on (path) group_left (route) ..._info`.
+Queries join these labels to the other metrics: `* on (path, vantage) group_left (route) ..._info`.
 """
 
 from exporter.metrics.exposition import Gauge, Table

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 
 from exporter.metrics.exposition import Format, Registry, chunks
-from exporter.metrics.families import BY_OPTION, FAMILIES
+from exporter.metrics.families import BY_OPTION, DEFAULT_VANTAGE, FAMILIES, VANTAGE
 from exporter.metrics.job_metrics import JobMetrics
 from exporter.metrics.mailbox_metrics import MailboxMetrics
 from exporter.metrics.own_metrics import OwnMetrics
@@ -21,12 +21,19 @@ from probes.result import Failure, Finding
 
 
 class Metrics:
-    """All metrics of one process: those of its paths, jobs and mailboxes, and its own."""
+    """All metrics of one process: those of its paths, jobs and mailboxes, and its own.
+
+    `vantage` names the place from which this process looks, for the whole of its life.
+    """
 
     def __init__(
-        self, version: str, clock: Clock, log_lines_dropped: Callable[[], int] = lambda: 0
+        self,
+        version: str,
+        clock: Clock,
+        log_lines_dropped: Callable[[], int] = lambda: 0,
+        vantage: str = DEFAULT_VANTAGE,
     ) -> None:
-        self._registry = registry = Registry(FAMILIES)
+        self._registry = registry = Registry(FAMILIES, {VANTAGE: vantage})
         for table in registry.tables:
             if not table.family.labels:
                 table.at()

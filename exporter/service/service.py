@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path as FilePath
 
@@ -40,6 +40,16 @@ RECENT_CANARIES = 20
 FIRST_SHOWN = 3
 """Paths and jobs that the log names with the time of their first run."""
 
+LEDGER_REFUSED = "configuration not fully reloaded: the ledger refused, see the log"
+
+
+@dataclass(frozen=True, slots=True)
+class ReloadProblem:
+    """Why a reload was not done; `is_in_file` if the configuration is to be mended."""
+
+    text: str
+    is_in_file: bool
+
 
 class Service:
     """One running service. `config` is the configuration in force.
@@ -57,7 +67,8 @@ class Service:
         log_lines_dropped: Callable[[], int] = lambda: 0,
     ) -> None:
         self.config = config
-        self.metrics = Metrics(version("mailcanary"), clock, log_lines_dropped)
+        vantage = config.service.vantage
+        self.metrics = Metrics(version("mailcanary"), clock, log_lines_dropped, vantage)
         self.publisher = Publisher()
         self.supervisor = Supervisor(self.publisher.task_restarted)
         self.loop_monitor = LoopMonitor(
@@ -98,10 +109,19 @@ class Service:
         )
         self._schedule = Schedule(config, self.starter.start, self.publisher.slots_missed, clock)
         self._reloading = asyncio.Lock()
+        self._is_running = False
 
     def net(self) -> Net:
         """The network of the configuration in force."""
         return self._net
+
+    def not_ready(self) -> list[str]:
+        """Return a line for each thing that is waited for; empty once the service is ready.
+
+        The configuration is loaded and the ledger is open as long as there is a service.
+        """
+        schedule = [] if self._is_running else ["the schedule does not run"]
+        return [*schedule, *self.arrivals.not_ready()]
 
     async def start(self) -> None:
         """Take up the state that an earlier process left, then watch; nothing is sent yet."""
@@ -155,9 +175,11 @@ class Service:
         for warning in self.config.warnings:
             LOG.warning("%s", warning)
         LOG.info("%s", self._introduction())
+        self._is_running = True
         try:
             await stop.wait()
         finally:
+            self._is_running = False
             await self._schedule.stop(STOP_SECONDS)
             await cancel([*tasks, *first])
 
@@ -181,26 +203,31 @@ class Service:
     def _kept(self, name: str, work: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
         return asyncio.create_task(self.supervisor.keep(name, work), name=f"keep {name}")
 
-    async def reload(self) -> bool:
-        """Read the configuration file again, one reload at a time; a broken file changes nothing.
+    async def reload(self) -> ReloadProblem | None:
+        """Read the configuration file again, one reload at a time; return why it was not done.
 
-        A ledger that refuses leaves the reload half done and false; the next one completes it.
+        A broken file changes nothing, nor does a ledger that cannot be read. One that refuses
+        later leaves the reload half done; the next one completes it.
         """
         async with self._reloading:
+            problem: ReloadProblem | None = ReloadProblem(LEDGER_REFUSED, is_in_file=False)
             with self.publisher.attempting("configuration not fully reloaded"):
-                return await self._reload()
-            self.publisher.config_reloaded(ok=False)
-            return False
+                problem = await self._reload()
+            if problem is not None:
+                self.publisher.config_reloaded(ok=False)
+            return problem
 
-    async def _reload(self) -> bool:
+    async def _reload(self) -> ReloadProblem | None:
         try:
             config = await asyncio.to_thread(load, FilePath(self.config.source))
-            # sessions that are under way keep their places
-            self._net = replace(build_net(config, self._clock), limiter=self._net.limiter)
+            net = build_net(config, self._clock)
         except (ConfigError, ProbeFailure) as error:  # the machine is out of resources, say
             LOG.error("configuration not reloaded:\n%s", error)  # noqa: TRY400 - our own words
-            self.publisher.config_reloaded(ok=False)
-            return False
+            is_in_file = isinstance(error, ConfigError)
+            return ReloadProblem(f"configuration not reloaded:\n{error}", is_in_file=is_in_file)
+        await self._ledger.last_ticks()  # a ledger that refuses does so before anything changed
+        # sessions that are under way keep their places
+        self._net = replace(net, limiter=self._net.limiter)
         old, self.config = self.config, config
         _warn_of_restart(old, config)
         for warning in config.warnings:
@@ -210,10 +237,10 @@ class Service:
         self._schedule.replace(config, await self._ledger.last_ticks())
         self.publisher.config_reloaded(ok=True)
         LOG.info("configuration reloaded: %d paths, %d jobs", len(config.paths), len(config.jobs))
-        return True
+        return None
 
 
 def _warn_of_restart(old: Config, new: Config) -> None:
-    for field in ("listen_address", "listen_port", "ledger", "ledger_group"):
+    for field in ("listen_address", "listen_port", "ledger", "ledger_group", "vantage"):
         if getattr(old.service, field) != getattr(new.service, field):
             LOG.warning("%s changed: it takes effect after a restart", field)

@@ -9,9 +9,12 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
+from exporter.config.web_file import WebConfig
 from exporter.metrics.metrics import Metrics
 from exporter.service.loop_monitor import LoopMonitor
+from exporter.web.gate import Gate
 from exporter.web.negotiation import exposition_format, takes_gzip
 
 INDEX = """<!doctype html>
@@ -45,10 +48,19 @@ class HttpState:
     not_ready: Callable[[], Sequence[str]]
     probe: Callable[[Mapping[str, str], str | None], Awaitable[tuple[int, str]]] | None = None
     """Runs one probe: the parameters and Prometheus' timeout to an HTTP status and a text."""
+    reload: Callable[[str | None], Awaitable[tuple[int, str]]] | None = None
+    """Reloads the configuration: the header `Sec-Fetch-Site` to an HTTP status and a text."""
+    web_config: Callable[[], WebConfig] = WebConfig
+    is_health_open: Callable[[], bool] = lambda: True
+    """Whether `/-/healthy` and `/-/ready` are answered without a login."""
 
 
-def create_app(state: HttpState) -> Starlette:
-    """The application; serve it with `exporter.web.server.serve`."""
+def create_app(state: HttpState) -> ASGIApp:
+    """The application behind its gate; serve it with `exporter.web.server.serve`."""
+    return Gate(_pages(state), state.web_config, state.is_health_open)
+
+
+def _pages(state: HttpState) -> Starlette:
     turn = asyncio.Lock()
 
     async def metrics(request: Request) -> Response:
@@ -68,6 +80,12 @@ def create_app(state: HttpState) -> Starlette:
         status, text = await state.probe(request.query_params, timeout)
         return PlainTextResponse(text, status, {"Cache-Control": "no-store"})
 
+    async def reload(request: Request) -> Response:
+        if state.reload is None:
+            return PlainTextResponse("nothing is reloaded here\n", 404)
+        status, text = await state.reload(request.headers.get("sec-fetch-site"))
+        return PlainTextResponse(text, status, {"Cache-Control": "no-store"})
+
     async def index(request: Request) -> Response:  # noqa: ARG001
         return HTMLResponse(INDEX)
 
@@ -78,6 +96,7 @@ def create_app(state: HttpState) -> Starlette:
             Route("/probe", probe, methods=["GET"]),
             Route("/-/healthy", healthy),
             Route("/-/ready", ready),
+            Route("/-/reload", reload, methods=["POST", "PUT"]),
         ]
     )
     # A redirect would be made from the Host header, which is anybody's word.

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
 
@@ -38,19 +39,20 @@ async def serve(
     *,
     request_deadline: float = REQUEST_DEADLINE,
     connections: int | None = None,
+    tls: ssl.SSLContext | None = None,
     supervisor: Supervisor = UNHEARD,
 ) -> AsyncIterator[int]:
     """Answer on the IP address `host` while the block runs; signals are left alone.
 
     `connections` at once are taken, as many as the descriptors allow where it is None. Yields the
     port, which is the real one where 0 was asked for. On the way out requests under way
-    get three seconds to finish. Raises ListenError.
+    get three seconds to finish. With `tls` nothing is answered in clear. Raises ListenError.
     """
     limit = connection_limit() if connections is None else connections
     places = Places(limit, request_deadline, state.metrics.connection_dropped)
     with closing(_listen(host, port)) as listener, few_lines():
         port = listener.getsockname()[1]
-        pages = _Pages(_config(create_app(state), places), listener)
+        pages = _Pages(_config(create_app(state), places, tls), listener)
         kept = supervisor.keep("http", pages.answer, may_end=lambda: pages.is_ending)
         task = asyncio.create_task(kept, name="keep http")
         try:
@@ -74,10 +76,11 @@ def _listen(host: str, port: int) -> socket.socket:
         ) from error
 
 
-def _config(app: ASGIApp, places: Places) -> uvicorn.Config:
+def _config(app: ASGIApp, places: Places, tls: ssl.SSLContext | None) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         http=protocol_with(places),
+        ssl_context_factory=None if tls is None else lambda *_: tls,
         ws="none",
         lifespan="off",
         interface="asgi3",

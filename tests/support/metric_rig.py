@@ -1,5 +1,6 @@
 """What the metric tests are made of: finished values, a reader of expositions."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -134,6 +135,11 @@ def _families(text: str) -> tuple[Metric, ...]:
     return tuple(read_text(text))
 
 
+def _values(labels: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the label values in the order of their names, the vantage apart."""
+    return tuple(value for name, value in sorted(labels.items()) if name != "vantage")
+
+
 class Reader:
     """Reads what a Metrics says right now, by metric name and label values."""
 
@@ -144,9 +150,9 @@ class Reader:
         return b"".join(self._metrics.chunks(fmt)).decode()
 
     def series(self, prefix: str = "mailcanary_") -> dict[tuple[str, ...], float]:
-        """(name, label values in the order of their names sorted) -> value."""
+        """(name, label values in the order of their names sorted) -> value; not the vantage."""
         return {
-            (sample.name, *(value for _, value in sorted(sample.labels.items()))): sample.value
+            (sample.name, *_values(sample.labels)): sample.value
             for family in _families(self.text())
             for sample in family.samples
             if sample.name.startswith(prefix)

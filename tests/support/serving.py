@@ -53,12 +53,13 @@ class Serving:
         await until(lambda: is_so() or self._has_ended(), within=PATIENCE, every=0.05)
 
     async def values(self, name: str) -> dict[str, float]:
-        """A metric's samples: labels as the exposition has them -> value."""
+        """A metric's samples: labels as the exposition has them, without vantage -> value."""
         try:
             text = await fetch(self.port, "/metrics")
         except OSError:
             return {}
-        lines = [line for line in text.splitlines() if line.startswith((f"{name}{{", f"{name} "))]
+        shown = text.replace(',vantage="main"', "").splitlines()
+        lines = [line for line in shown if line.startswith((f"{name}{{", f"{name} "))]
         parts = [line.removeprefix(name).rpartition(" ") for line in lines]
         return {labels.strip("{}"): float(value) for labels, _, value in parts}
 

@@ -42,7 +42,7 @@ async def test_a_route_is_suspected_while_it_alone_fails_and_is_cleared_when_it_
             arrived = told("direct", Outcome.ARRIVED)
             await heard.until(lambda: told("direct", Outcome.ARRIVED) >= arrived + 2)
             (line,) = await suspects(run)
-            assert line.startswith('mailcanary_suspect{part="route",name="relay"} ')
+            assert line.startswith('mailcanary_suspect{part="route",name="relay",vantage="main"} ')
             assert float(line.rpartition(" ")[2]) >= 2
             with reading(str(tmp_path / "ledger.sqlite")) as reader:
                 status = take_status(reader, load(file), SYSTEM_CLOCK.utc())

@@ -44,7 +44,7 @@ class Cleaning:
     def successful(self) -> str | None:
         """What the metric says."""
         text = b"".join(self.metrics.chunks(Format.TEXT)).decode()
-        name = 'mailcanary_mailbox_cleaning_successful{mailbox="box"} '
+        name = 'mailcanary_mailbox_cleaning_successful{mailbox="box",vantage="main"} '
         found = [line for line in text.splitlines() if line.startswith(name)]
         return found[0].removeprefix(name) if found else None
 

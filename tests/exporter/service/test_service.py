@@ -18,7 +18,7 @@ from exporter.service import health
 from probes.canary.lifecycle import IN_FLIGHT, Event, Outcome, State
 from probes.result import Owner
 from tests.servers.streams import conversing
-from tests.support.demo_clients import count
+from tests.support.demo_clients import PATIENCE, count
 from tests.support.pages import fetch
 from tests.support.ports import closed_udp_port
 from tests.support.service_rig import Running, record_of, running, write_config
@@ -36,10 +36,11 @@ async def test_it_watches_first_and_sends_nothing_before_it_is_told_to(
     async with running(write_config(world, tmp_path)) as run:
         await run.ready()
         assert run.service.arrivals.not_ready() == []
-        assert await fetch(run.port, "/-/ready") == "ready\n"
+        assert await fetch(run.port, "/-/ready") == "the schedule does not run\n"
         assert run.heard.changes == []
         assert await count(world.access) == 0
         run.go()
+        await answered(lambda: is_ready(run), within=PATIENCE)
         assert await run.heard.outcome("direct") is Outcome.ARRIVED
 
 
@@ -56,10 +57,16 @@ async def test_it_is_not_ready_before_each_mailbox_has_been_looked_at_or_has_fai
         old, new = f"port: {world.access.imap_port}", f"port: {port}\n    timeout: 400ms"
         async with running(write_config(world, tmp_path, (old, new))) as run:
             await greeted.wait()
+            run.go(is_scheduled=True)
+            await until(lambda: len(run.service.not_ready()) == 1)
             assert await fetch(run.port, "/-/ready") == "mailbox inbox has not been looked at yet\n"
             await run.ready()
             assert await fetch(run.port, "/-/ready") == "ready\n"
             assert await run.metric('mailcanary_mailbox_up{mailbox="inbox"}') == 0
+
+
+async def is_ready(run: Running) -> bool:
+    return await fetch(run.port, "/-/ready") == "ready\n"
 
 
 # A ledger that refuses
@@ -198,11 +205,11 @@ async def test_a_changed_mailbox_is_watched_anew_and_the_others_are_left_alone(
         await run.ready()
         inbox, second = (run.service.arrivals.watchers[name] for name in ("inbox", "second"))
         with_second(world, tmp_path, poll="20s")
-        assert await run.service.reload()
+        assert await run.service.reload() is None
         assert run.service.arrivals.watchers["inbox"] is inbox
         assert run.service.arrivals.watchers["second"] is not second
         write_config(world, tmp_path, paths=["direct"])
-        assert await run.service.reload()
+        assert await run.service.reload() is None
         assert set(run.service.arrivals.watchers) == {"inbox"}
         assert await run.metric("mailcanary_config_last_reload_successful") == 1
 
@@ -212,7 +219,7 @@ async def test_reloads_that_come_together_watch_each_mailbox_once(
 ) -> None:
     async with running(write_config(world, tmp_path, paths=["direct"])) as run:
         with_second(world, tmp_path)
-        assert await asyncio.gather(*(run.service.reload() for _ in range(3))) == [True] * 3
+        assert await asyncio.gather(*(run.service.reload() for _ in range(3))) == [None] * 3
         names = Counter(task.get_name() for task in asyncio.all_tasks())
         assert (names["watch inbox"], names["watch second"]) == (1, 1)
 
@@ -227,14 +234,14 @@ async def test_a_broken_file_changes_nothing_and_the_metric_says_so(
         before, watcher = run.service.config, run.service.arrivals.watchers["inbox"]
         for broken in ("paths: [", good.replace("every: 20s", "every: soon"), ""):
             file.write_text(broken)
-            assert not await run.service.reload()
+            assert await run.service.reload() is not None
             assert await run.metric("mailcanary_config_last_reload_successful") == 0
         file.unlink()
-        assert not await run.service.reload()
+        assert await run.service.reload() is not None
         assert "configuration not reloaded" in caplog.text
         assert (run.service.config, run.service.arrivals.watchers["inbox"]) == (before, watcher)
         file.write_text(good)
-        assert await run.service.reload()
+        assert await run.service.reload() is None
         assert await run.metric("mailcanary_config_last_reload_successful") == 1
         run.go()
         assert await run.heard.outcome("direct") is Outcome.ARRIVED
@@ -253,11 +260,10 @@ async def test_what_the_ledger_took_from_a_watch_that_ends_is_published_all_the_
             person.execute("begin immediate")
             await until(lambda: run.service.arrivals._publishing)
             watch = run.service.arrivals._watching["inbox"]
-            file.write_text(file.read_text().replace("type: imap", "type: imap\n    poll: 20s"))
-            reload = asyncio.create_task(run.service.reload())
+            ending = asyncio.create_task(run.service.arrivals.watch({}))
             await until(watch.done)
             person.execute("rollback")
-        assert await reload
+        await ending
         assert await run.heard.outcome("slow") is Outcome.LATE
         assert run.heard.outcomes("slow") == [Outcome.LATE]
         assert await run.metric('mailcanary_canaries_in_flight{path="slow"}') == 0

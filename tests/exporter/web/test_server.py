@@ -69,7 +69,7 @@ async def test_metrics_are_plain_text_unless_asked_otherwise(client: httpx.Async
     assert answer.headers["Content-Type"] == Format.TEXT
     assert answer.headers["Vary"] == "Accept, Accept-Encoding"
     assert "Content-Encoding" not in answer.headers
-    assert 'mailcanary_canaries_total{path="a",outcome="lost"} 0\n' in answer.text
+    assert 'mailcanary_canaries_total{path="a",outcome="lost",vantage="main"} 0\n' in answer.text
     assert "process_cpu_seconds_total" in answer.text
 
 

@@ -26,7 +26,7 @@ STOPPED = DEADLINE + 0.3
 
 _COUNTED = re.compile(
     r"^mailcanary_(?:canaries_total|canary_events_total)"
-    r'\{path="([^"]+)",(?:outcome|event)="([^"]+)"\} (\S+)',
+    r'\{path="([^"]+)",(?:outcome|event)="([^"]+)",vantage="main"\} (\S+)',
     re.MULTILINE,
 )
 
