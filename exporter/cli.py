@@ -1,6 +1,5 @@
 """The command line: a table of commands, each loaded when it is called so that --help is fast."""
 
-import io
 import os
 import sys
 from importlib import import_module
@@ -10,17 +9,15 @@ from typing import Annotated, Any
 
 import typer
 
+from exporter.arguments import CONFIG_VARIABLE, Config, File, chosen_file, readable
 from exporter.terminal.streams import Answer, hold_standard_descriptors
 
 USAGE = 64
-SOFTWARE = 70
 INTERRUPTED = 130
 
 PROGRAM = "mailcanary"
 COMPLETE = "_MAILCANARY_COMPLETE"
 SHELLS = ("bash", "zsh", "fish")
-CONFIG_VARIABLE = "MAILCANARY_CONFIG"
-DEFAULT_CONFIG = "/etc/mailcanary/mailcanary.yaml"
 
 app = typer.Typer(
     rich_markup_mode=None,
@@ -29,37 +26,6 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Watches mail paths: sends canaries, times every step, says which failed and why.",
 )
-
-Config = Annotated[
-    Path | None,
-    typer.Option(
-        "--config",
-        "-c",
-        metavar="FILE",
-        help=f"The configuration; else ${CONFIG_VARIABLE}, else {DEFAULT_CONFIG}.",
-    ),
-]
-File = Annotated[Path | None, typer.Argument(metavar="[FILE]", help="The same as --config FILE.")]
-
-
-def _readable(file: str | None) -> str | None:
-    """Return the file if it can be read: for a command that also works without one."""
-    return file if file and os.access(file, os.R_OK) else None
-
-
-def _chosen(config: Path | None, file: Path | None) -> Path:
-    """Return the configuration file that is meant. Raises a usage error where none is."""
-    if config is not None and file is not None and config != file:
-        raise typer.BadParameter(f"two configuration files are named, {config} and {file}")
-    named = config or file or os.environ.get(CONFIG_VARIABLE)
-    if named:
-        return Path(named)
-    if Path(DEFAULT_CONFIG).exists():
-        return Path(DEFAULT_CONFIG)
-    raise typer.BadParameter(
-        f"no configuration: name it with -c FILE or in ${CONFIG_VARIABLE}, "
-        f"or put it at {DEFAULT_CONFIG}"
-    )
 
 
 def _command(module: str, name: str, *arguments: Any, **options: Any) -> int:
@@ -104,7 +70,7 @@ def serve(
     ] = None,
 ) -> int:
     """Run the service: send canaries, watch mailboxes, answer Prometheus."""
-    chosen = _chosen(config, file)
+    chosen = chosen_file(config, file)
     return _command(
         *("exporter.commands.serve", "serve", chosen, log_format, log_level),
         enable_lifecycle=web_enable_lifecycle,
@@ -125,7 +91,9 @@ def check_config(
 
     Exit code 0: it can be used, also with warnings; 64: it cannot.
     """
-    return _command("exporter.commands.config", "check_config", _chosen(config, file), no_secrets)
+    return _command(
+        "exporter.commands.config", "check_config", chosen_file(config, file), no_secrets
+    )
 
 
 @app.command("config-schema")
@@ -145,7 +113,7 @@ def run(
 
     Exit code 0: ok, 1: warning, 2: failure, 3: untestable, 64: usage or configuration error.
     """
-    return _command("exporter.commands.run", "run_now", name, _chosen(config, file), json)
+    return _command("exporter.commands.run", "run_now", name, chosen_file(config, file), json)
 
 
 @app.command()
@@ -164,7 +132,7 @@ def status(
     """
     if json and nagios:
         raise typer.BadParameter("--json and --nagios exclude each other")
-    return _command("exporter.commands.status", "status", _chosen(config, file), json, nagios)
+    return _command("exporter.commands.status", "status", chosen_file(config, file), json, nagios)
 
 
 @app.command()
@@ -180,7 +148,7 @@ def history(
     Exit code 0: shown, 3: the ledger cannot be read, 64: usage or configuration error.
     """
     return _command(
-        "exporter.commands.history", "history", name, _chosen(config, file), limit, json
+        "exporter.commands.history", "history", name, chosen_file(config, file), limit, json
     )
 
 
@@ -201,7 +169,7 @@ def show(
     Exit code 0: ok; 1: warning; 2: failure; 3: untestable or not settled yet; 64: usage or
     configuration error.
     """
-    return _command("exporter.commands.show", "show", run, _chosen(config, file), json)
+    return _command("exporter.commands.show", "show", run, chosen_file(config, file), json)
 
 
 @app.command()
@@ -313,7 +281,7 @@ def diagnose(  # noqa: PLR0913, PLR0917 - one parameter an option
         "source_address": source_address,
         "timeout": timeout,
         "only": only,
-        "config": config or _readable(os.environ.get(CONFIG_VARIABLE)),
+        "config": config or readable(os.environ.get(CONFIG_VARIABLE)),
         "broken_name": broken_name,
         "rcpt": rcpt,
         "catch_all": catch_all,
@@ -442,8 +410,6 @@ def main() -> None:
     hold_standard_descriptors()
     if COMPLETE in os.environ:  # the shell asks for words
         _load("typer.completion", "completion_init")()
-    if isinstance(sys.stderr, io.TextIOWrapper):
-        sys.stderr.reconfigure(errors="backslashreplace")
     answer = Answer()
     code = _code()
     missing = answer.end()

@@ -33,15 +33,18 @@ class _Patient(io.RawIOBase):
 
 
 def hold_standard_descriptors() -> None:
-    """Open /dev/null where a standard descriptor is closed.
+    """Open /dev/null where a standard descriptor is closed, and write any text to standard error.
 
-    A socket would get its number otherwise, and uvloop aborts over such a one.
+    A socket would get the number of a closed one, and uvloop aborts over that. Characters that the
+    encoding of standard error lacks are written as escapes.
     """
     for number in range(3):
         try:
             os.fstat(number)
         except OSError:
             os.open(os.devnull, os.O_RDWR)
+    if isinstance(sys.stderr, io.TextIOWrapper):
+        sys.stderr.reconfigure(errors="backslashreplace")
 
 
 class Answer:

@@ -24,6 +24,7 @@ from probes.records.bounces.delivery_status import (
 )
 from probes.records.bounces.reason import BounceReason, judge_explanation, judge_reason
 from probes.records.bounces.reply import QuotedReply, printable_line
+from probes.records.bounces.returned import split_returned
 from probes.records.bounces.text import (
     Sender,
     TextRecipient,
@@ -33,7 +34,6 @@ from probes.records.bounces.text import (
     is_opening,
     recipients_in,
     reporting_site,
-    split_returned,
 )
 from probes.records.bounces.values import Action, Bounce, BouncedRecipient
 from probes.records.mime_parts import Header, Part, decode_words, read_parts, split_header

@@ -11,13 +11,13 @@ from probes.records.author_field import author_addresses
 from probes.records.bounces.dsn import parse_dsn
 from probes.records.bounces.reason import judge_explanation, judge_reason
 from probes.records.bounces.reply import find_quoted, read_quoted
+from probes.records.bounces.returned import split_returned
 from probes.records.bounces.text import (
     Sender,
     is_bounce_text,
     is_delay,
     recipients_in,
     reporting_site,
-    split_returned,
 )
 from probes.records.dmarc.record import is_nearly_dmarc, parse_dmarc
 from probes.records.dnsbl import domain_query_name, without_key

@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from probes.records.bounces.returned import split_returned
 from probes.records.bounces.text import (
     Sender,
     is_bounce_text,
     is_delay,
     recipients_in,
     reporting_site,
-    split_returned,
 )
 
 DAEMON = Sender("undeliverable mail", "mailer-daemon@mx.test", True, ())
