@@ -13,7 +13,7 @@ from probes.clock import Instant
 from probes.mailboxes.interface import Placement, Sighting
 from probes.records.raw_message import read_message
 from probes.records.received import parse_received
-from probes.result import Failure, Phase, ProbeResult, Reason, one_line, owner_of
+from probes.result import Failure, Owner, Phase, ProbeResult, Reason, one_line, owner_of
 
 _VERDICTS = {
     Event.BOUNCE_SEEN: (Phase.TRANSIT, Reason.BOUNCED, "a bounce came back"),
@@ -52,6 +52,8 @@ class CanaryEvent:
     sending: ProbeResult | None = None
     folders: str = ""
     """Where it was looked for, or why that could not be done, in words."""
+    owner: Owner | None = None
+    """Who has to act where the mailbox could not be read."""
 
 
 def step(record: CanaryRecord, happening: CanaryEvent) -> Change:
@@ -158,7 +160,8 @@ def _failure(
         detail = f"{_HELD_BACK[seen.placement]}: {one_line(seen.place.folder)}"
     if happening.folders:
         detail = one_line(f"{detail}{_looked_for(happening)}")
-    return Failure(phase, reason, detail, owner_of(phase, reason), is_transient=False)
+    owner = happening.owner or owner_of(phase, reason)
+    return Failure(phase, reason, detail, owner, is_transient=False)
 
 
 def _looked_for(happening: CanaryEvent) -> str:

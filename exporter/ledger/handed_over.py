@@ -13,8 +13,8 @@ _PARTIES = {owner.value: owner for owner in (Owner.RELAY, Owner.RECEIVER_MX)}
 def lost(record: CanaryRecord, sending: ProbeResult | None, folders: str = "") -> Failure:
     """Tell by whom it was accepted, under which queue id, and how to look it up there.
 
-    `sending` is the run that handed it over, None where that is not kept. `folders` tells in words
-    where it was looked for. The server that took it
+    `sending` is the run that handed it over, None where that is not kept. `folders` says where it
+    was looked for. The server that took it
     has to deliver or to report that it cannot (RFC 5321 §4.2.5): it is the owner.
     """
     facts: Mapping[str, Any] = {} if sending is None else sending.facts
@@ -22,13 +22,14 @@ def lost(record: CanaryRecord, sending: ProbeResult | None, folders: str = "") -
     return Failure(
         Phase.TRANSIT,
         Reason.LOST,
-        one_line("; ".join(_told(record, facts, f"{_VAIN} ({folders})" if folders else _VAIN))),
+        one_line("; ".join(_told(record, facts, folders))),
         _PARTIES.get(str(facts.get("handover.party")), usual),
         is_transient=False,
     )
 
 
-def _told(record: CanaryRecord, facts: Mapping[str, Any], vain: str) -> list[str]:
+def _told(record: CanaryRecord, facts: Mapping[str, Any], folders: str) -> list[str]:
+    vain = f"{_VAIN} ({folders})" if folders else _VAIN
     where = _host(facts)
     if where is None:
         return [vain]

@@ -22,7 +22,7 @@ from probes.canary.evidence import Evidence
 from probes.canary.lifecycle import Event, State
 from probes.clock import Clock, Instant
 from probes.mailboxes.interface import Cursor, Message, Sighting
-from probes.result import ProbeResult
+from probes.result import Owner, ProbeResult
 
 SENT_KEPT = 86_400.0
 """Seconds that a sent message is kept at least, and until its canary is settled.
@@ -153,12 +153,13 @@ class Ledger:
         *,
         only: Collection[str] | None = None,
         folders: Mapping[str, str] | None = None,
+        owners: Mapping[str, Owner] | None = None,
     ) -> tuple[Change, ...]:
         """Settle canaries that have waited long enough, at most 1,000 per call.
 
         `looked`: mailbox -> when the last look at all its folders began; mailboxes that cannot be
         read now are missing. `folders`: mailbox -> the folders that are read there, or why none
-        is, in words.
+        is, in words. `owners`: mailbox that cannot be read -> who has to act there.
 
         A canary is lost if that look came `lost_after` or more after it was handed over. It is
         untestable if its mailbox still cannot be read after GIVE_UP_AFTER times `lost_after`. A
@@ -167,7 +168,8 @@ class Ledger:
         Canaries that another process sent by hand are settled as well. With `only`, no canary is
         settled but those with these tokens.
         """
-        work = partial(self._recorder.expire, now, dict(looked), only, dict(folders or {}))
+        words, acting = dict(folders or {}), dict(owners or {})
+        work = partial(self._recorder.expire, now, dict(looked), only, words, acting)
         return await self._thread.call(work)
 
     async def resume(self) -> tuple[Change, ...]:

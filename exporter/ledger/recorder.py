@@ -14,7 +14,7 @@ from exporter.model import ArrivedCopy, CanaryRecord, Change, Run
 from probes.canary.lifecycle import UNSETTLED, Event, Outcome
 from probes.clock import Clock, Instant
 from probes.mailboxes.interface import Message, Sighting
-from probes.result import ProbeResult
+from probes.result import Owner, ProbeResult
 
 MAX_COPIES = 16
 """Copies of one canary that are told apart; further ones are not counted."""
@@ -107,21 +107,26 @@ class Recorder:
         looked: Mapping[str, Instant],
         only: Collection[str] | None,
         folders: Mapping[str, str],
+        owners: Mapping[str, Owner],
     ) -> tuple[Change, ...]:
         """Settle canaries that have waited long enough; see `Ledger.expire`."""
         at = self._steady(now)
         if self._keeps_time:
             self._store.steady_time.keep(self._time, now)
         looks = {mailbox: self._time.at(look) for mailbox, look in looked.items()}
-        return self._settle(self._store.waiting.over(at, looks, only, CHUNK), now, folders)
+        return self._settle(self._store.waiting.over(at, looks, only, CHUNK), now, folders, owners)
 
     def resume(self) -> tuple[Change, ...]:
         """Take over what an earlier process left; see `Ledger.resume`."""
         left = [(token, Event.SENDER_GONE) for token in self._left_behind]
-        return self._settle(left, self._clock.now(), {})
+        return self._settle(left, self._clock.now(), {}, {})
 
     def _settle(
-        self, events: Iterable[tuple[str, Event]], now: Instant, folders: Mapping[str, str]
+        self,
+        events: Iterable[tuple[str, Event]],
+        now: Instant,
+        folders: Mapping[str, str],
+        owners: Mapping[str, Owner],
     ) -> tuple[Change, ...]:
         changes: list[Change] = []
         for token, event in events:
@@ -132,7 +137,10 @@ class Recorder:
                 run = self._store.runs.sending_of(record) if event is Event.LOOKED_IN_VAIN else None
                 sending = None if run is None else run.result
                 where = folders.get(record.mailbox, "")
-                changes.append(self._advance(record, event, now, sending=sending, folders=where))
+                known: dict[str, Any] = {"sending": sending, "folders": where}
+                if event is Event.COULD_NOT_LOOK:
+                    known["owner"] = owners.get(record.mailbox)
+                changes.append(self._advance(record, event, now, **known))
         return tuple(changes)
 
     def _advance(

@@ -19,6 +19,7 @@ from probes.clock import Clock, Instant
 from probes.mailboxes.interface import Content, Cursor, Look, News, Report, Sighting, message_of
 from probes.net import Net
 from probes.registry.rows import MAILBOXES
+from probes.result import Owner
 from probes.tasks import cancel
 
 LOG = logging.getLogger("mailcanary")
@@ -108,6 +109,11 @@ class Arrivals(Subscriber):
     def folders(self) -> dict[str, str]:
         """The folders that are read in each mailbox, or why it cannot be read, in words."""
         return {name: watcher.reading for name, watcher in self._watchers.items()}
+
+    def owners(self) -> dict[str, Owner]:
+        """Who has to act for each mailbox that cannot be read."""
+        failures = {name: watcher.state.failure for name, watcher in self._watchers.items()}
+        return {name: failure.owner for name, failure in failures.items() if failure is not None}
 
     async def _begin(self, mailbox: Mailbox) -> None:
         kind = MAILBOXES[mailbox.kind]

@@ -33,6 +33,8 @@ class Expiry:
         """Settle all canaries that have waited long enough, or only those with these tokens."""
         with self._publisher.attempting("expiry"):
             now, looked = self._clock.now(), self._arrivals.looked()
-            folders = self._arrivals.folders()
-            for change in await self._ledger.expire(now, looked, only=only, folders=folders):
+            folders, owners = self._arrivals.folders(), self._arrivals.owners()
+            for change in await self._ledger.expire(
+                now, looked, only=only, folders=folders, owners=owners
+            ):
                 self._publisher.canary_changed(change)

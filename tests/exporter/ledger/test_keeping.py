@@ -78,6 +78,24 @@ async def test_an_untestable_canary_names_the_trouble_of_its_mailbox(path: Path)
         assert change.record.failure.detail.endswith("UID SEARCH was answered 'NO'")
 
 
+async def test_an_untestable_canary_has_the_owner_of_its_mailbox_and_a_lost_one_has_not(
+    path: Path,
+) -> None:
+    owners = {"m": Owner.RECEIVER_MAILBOX}
+    async with opened(path) as rig:
+        await rig.send("t")
+        now = rig.time.elapse(LOST * GIVE_UP_AFTER + 1.0)
+        (change,) = await rig.ledger.expire(now, {}, owners=owners)
+        assert change.record.outcome is Outcome.UNTESTABLE
+        assert change.record.failure is not None
+        assert change.record.failure.owner is Owner.RECEIVER_MAILBOX
+        await rig.send("u")
+        now = rig.time.elapse(LOST + 1.0)
+        (change,) = await rig.ledger.expire(now, {"m": now}, owners=owners)
+        assert change.record.failure is not None
+        assert change.record.failure.owner is not Owner.RECEIVER_MAILBOX
+
+
 async def test_a_silent_sender_is_taken_for_gone_and_may_still_speak(path: Path) -> None:
     async with opened(path) as rig:
         await rig.plan("never sent")
