@@ -9,6 +9,7 @@ from exporter.rules.windows import WINDOWS
 
 INTERVAL = "mailcanary:path_interval:seconds"
 LATE_AFTER = "mailcanary:path_late_after:seconds"
+SCRAPED_SINCE_SUCCESS = "mailcanary:path_since_success_scraped:seconds"
 SINCE_SUCCESS = "mailcanary:path_since_success:seconds"
 AGE = "mailcanary:path_in_flight_age:seconds"
 STATE = "mailcanary:path_state:bool"
@@ -24,11 +25,14 @@ _PERIOD = "30d"
 
 def path_recordings() -> tuple[Recording, ...]:
     """The gauges of each path, once for all processes and servers."""
-    reached = gauge("mailcanary_last_success_timestamp_seconds", PATH)
+    success = "mailcanary_last_success_timestamp_seconds"
+    at_scrape = f"min by ({PATH}) (timestamp({success}) - ({success} > 0))"
     return (
         Recording(INTERVAL, gauge("mailcanary_interval_seconds", PATH), {}),
         Recording(LATE_AFTER, gauge("mailcanary_late_after_seconds", PATH), {}),
-        Recording(SINCE_SUCCESS, f"time() - ({reached} > 0)", {}),
+        # The time of the scrape, and not of now: the age of a path that was removed must not grow.
+        Recording(SCRAPED_SINCE_SUCCESS, at_scrape, {}),
+        Recording(SINCE_SUCCESS, gauge(SCRAPED_SINCE_SUCCESS, PATH, "min"), {}),
         Recording(AGE, gauge("mailcanary_oldest_in_flight_age_seconds", PATH), {}),
         Recording(STATE, gauge("mailcanary_path_state", f"{PATH}, state"), {}),
     )
