@@ -14,7 +14,6 @@ from exporter.terminal.streams import Answer, hold_standard_descriptors
 
 USAGE = 64
 INTERRUPTED = 130
-
 PROGRAM = "mailcanary"
 COMPLETE = "_MAILCANARY_COMPLETE"
 SHELLS = ("bash", "zsh", "fish")
@@ -30,8 +29,7 @@ app = typer.Typer(
 
 def _command(module: str, name: str, *arguments: Any, **options: Any) -> int:
     """Load a command's code and run it."""
-    code: int = _load(module, name)(*arguments, **options)
-    return code
+    return int(_load(module, name)(*arguments, **options))
 
 
 def _load(module: str, name: str) -> Any:

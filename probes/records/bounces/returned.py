@@ -5,25 +5,21 @@ from collections.abc import Iterator
 
 _MARKS = r"[-=*|>_]"
 _WHOSE = r"(?:original|unsent|undelivered|undeliverable|returned|failed|rejected|bounced|attached)"
-_RETURNED = re.compile(
-    "|".join(
-        (
-            # -- a line between rules
-            rf"^[ \t]*{_MARKS}{{2,100}}[ \t]*(?:below (?:this|the next) line|this is a copy of|copy of)",
-            rf"^[ \t]*{_MARKS}{{1,100}}[ \t]*(?:the |your )?{_WHOSE} (?:e-?mail |mail )?(?:message|mail)\b",
-            rf"^[ \t]*{_MARKS}{{1,100}}[ \t]*(?:the )?(?:message|header)s? (?:text|headers?|follow)",
-            # -- a sentence of its own
-            rf"^[ \t]*(?:a copy of )?(?:the |your )?{_WHOSE} (?:e-?mail |mail )?(?:message|mail)"
-            r"(?: text| headers?| body)*(?: is)? (?:follows?|attached|begins|below)[^\n]{0,20}$",
-            r"^[ \t]*(?:below|here|this|following|attached) is (?:a copy of (?:the|your)|(?:the|your)"
-            r" (?:original|returned)) [^\n]{0,60}$",
-            r"^[ \t]*(?:the )?(?:message|body|text|headers?)(?: text| headers?)*"
-            r"(?: of (?:the|your) [^\n]{0,30})? (?:follows?|below)[^\n]{0,20}$",
-            r"^[ \t]*your message (?:reads|begins|follows)[^\n]{0,20}:[ \t]*$",
-        )
-    ),
-    flags=re.IGNORECASE | re.MULTILINE,
+_BEGINNINGS = (
+    # -- a line between rules
+    rf"^[ \t]*{_MARKS}{{2,100}}[ \t]*(?:below (?:this|the next) line|this is a copy of|copy of)",
+    rf"^[ \t]*{_MARKS}{{1,100}}[ \t]*(?:the |your )?{_WHOSE} (?:e-?mail |mail )?(?:message|mail)\b",
+    rf"^[ \t]*{_MARKS}{{1,100}}[ \t]*(?:the )?(?:message|header)s? (?:text|headers?|follow)",
+    # -- a sentence of its own
+    rf"^[ \t]*(?:a copy of )?(?:the |your )?{_WHOSE} (?:e-?mail |mail )?(?:message|mail)"
+    r"(?: text| headers?| body)*(?: is)? (?:follows?|attached|begins|below)[^\n]{0,20}$",
+    r"^[ \t]*(?:below|here|this|following|attached) is (?:a copy of (?:the|your)|(?:the|your)"
+    r" (?:original|returned)) [^\n]{0,60}$",
+    r"^[ \t]*(?:the )?(?:message|body|text|headers?)(?: text| headers?)*"
+    r"(?: of (?:the|your) [^\n]{0,30})? (?:follows?|below)[^\n]{0,20}$",
+    r"^[ \t]*your message (?:reads|begins|follows)[^\n]{0,20}:[ \t]*$",
 )
+_RETURNED = re.compile("|".join(_BEGINNINGS), re.IGNORECASE | re.MULTILINE)
 """The line before the returned message."""
 
 _NAME = (
