@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from exporter.arguments import CONFIG_VARIABLE, Config, File, chosen_file, readable
+from exporter.commands.arguments import CONFIG_VARIABLE, Config, File, chosen_file, readable
 from exporter.terminal.streams import Answer, hold_standard_descriptors
 
 USAGE = 64

@@ -46,7 +46,6 @@ ROOMS = (
     ("exporter.app",),
     ("exporter.commands",),
     ("exporter.demo",),
-    ("exporter.arguments",),
     ("exporter.cli",),
 )
 """The rooms in their order: each may import those of the rows above it."""
@@ -62,7 +61,7 @@ CLIENTS = {
     "rich": ("exporter.terminal",),
     "sqlalchemy": ("exporter.ledger",),
     "starlette": ("exporter.web",),
-    "typer": ("exporter.arguments", "exporter.cli"),
+    "typer": ("exporter.commands.arguments", "exporter.cli"),
     "uvicorn": ("exporter.web",),
     "uvloop": ("exporter.commands",),
     "yaml": ("exporter.config",),
