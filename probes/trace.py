@@ -11,7 +11,7 @@ from probes.catalogue import monitor, owner_of_finding
 from probes.catalogue.facts import FactSheet
 from probes.catalogue.parties import RECEIVER, Party
 from probes.clock import Clock
-from probes.net.exhaustion import exhausted
+from probes.exhaustion import exhausted
 from probes.result import (
     DNS_PHASES,
     Aspect,

@@ -26,7 +26,7 @@ ROOMS = (
     ("probes.clock", "probes.options", "probes.tasks"),
     ("probes.records",),
     ("probes.result",),
-    ("probes.documents",),
+    ("probes.documents", "probes.exhaustion"),
     ("probes.catalogue",),
     ("probes.canary",),
     ("probes.net",),

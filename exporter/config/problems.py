@@ -11,6 +11,7 @@ MAX_PROBLEMS = 500
 """How many problems are listed; a file with more is no attempt at a configuration."""
 
 _MOST_NAMES = 1000  # a comparison with each takes time
+_LISTED = 32
 
 Where = tuple[str | int, ...]
 """The keys and list positions that lead from the top of the file to a value."""
@@ -110,5 +111,5 @@ def suggestion(word: str, known: Iterable[str]) -> str:
         return f'did you mean "{shown(close[0])}"?'
     if not names:
         return "there is none"
-    listed = ", ".join(map(shown, names[:24]))
-    return f"known: {listed}, ..." if len(names) > 24 else f"known: {listed}"
+    listed = ", ".join(map(shown, names[:_LISTED]))
+    return f"known: {listed}, ..." if len(names) > _LISTED else f"known: {listed}"

@@ -80,6 +80,16 @@ def _lists(world: SenderWorld) -> Iterator[Case]:
         ("the list was sold", f"{LIST}25.2.0.192 A 203.0.113.1\n", (sick,)),
     ):
         yield replace(world, lists={"list.test": zone}).case(f"block list: {name}", *told)
+    receiving = replace(
+        world,
+        zone=_NAMED.replace(IP, "11.0.0.25"),  # lists are asked about public addresses only
+        target=replace(TARGET, sending_ips=(), by_default=True),
+    )
+    yield replace(receiving, lists={"list.test": f"{LIST}25.0.0.11 A 127.0.0.4\n"}).case(
+        "block list: the address of an MX host is listed",
+        ("dnsbl.listed", Status.WARNING),
+        is_healthy=True,
+    )
     over_v6 = replace(world, target=replace(TARGET, sending_ips=(IpAddress(IP6),)))
     test_entry = f"2.0.0.0.0.0.f.7.f.f.f.f.{'0.' * 19}0 A 127.0.0.2\n"
     nibbles = f"5.2.0.0.{'0.' * 20}8.b.d.0.1.0.0.2 A 127.0.0.3\n"

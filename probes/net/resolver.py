@@ -20,6 +20,7 @@ import dns.rcode
 import dns.rdataclass
 import dns.rdatatype
 
+from probes.exhaustion import exhausted
 from probes.net.dns_answer import Answer, DnsStatus, ServerAddress, merged, most_telling
 from probes.net.dns_exchange import (
     ask_tcp,
@@ -30,7 +31,6 @@ from probes.net.dns_exchange import (
     without_edns,
 )
 from probes.net.dns_memory import AnswerMemory, rdata_of
-from probes.net.exhaustion import exhausted
 from probes.net.resolv_conf import nameservers
 from probes.net.resolver_check import ResolverCheck, is_ambiguous
 from probes.records import RecordError

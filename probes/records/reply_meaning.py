@@ -108,9 +108,10 @@ _ROWS = (
     _Row(Side.MAILBOX, BounceReason.MAILBOX_FULL),
     _Row(Side.FILTER, words=re.compile(r"gr[ea]y[- ]?list", re.IGNORECASE), is_transient=True),
     _Row(Side.SERVER, words=_TLS),
-    # what only the code tells: the recipient's address, the mailbox, security or policy
+    # what only the code tells: the recipient's address, the mailbox, the mail system, policy
     _Row(Side.MAILBOX, subject=1),
     _Row(Side.MAILBOX, subject=2),
+    _Row(Side.SERVER, subject=3),
     _Row(Side.FILTER, subject=7),
     _Row(Side.FILTER, BounceReason.POLICY),
 )

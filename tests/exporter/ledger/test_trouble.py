@@ -54,8 +54,9 @@ def busy(port: int, world: MailWorld, folder: Path, *changes: tuple[str, str]) -
 
 
 def complaint(service: Serving) -> str:
-    """The one line it ended with."""
-    (line,) = service.log.read_text().splitlines()
+    """The one line it ended with; before it stand only lines of information."""
+    *before, line = service.log.read_text().splitlines()
+    assert all(" INFO " in one for one in before), before
     return line
 
 
@@ -109,9 +110,9 @@ async def test_a_ledger_that_cannot_be_written_is_named_and_nothing_begins(
     script = f'mount --bind {tmp_path} {tmp_path} && mount -o remount,ro,bind {tmp_path} && "$@"'
     inside = ("unshare", "--mount", "sh", "-c", script, "sh")
     async with serving(config, port, before=inside) as service:
-        assert await service.status() == 2
-        assert "the service's user must have the right to write it" in complaint(service)
-        assert "Read-only file system" in complaint(service)
+        assert await service.status() == 64
+        assert "cannot be written by this user" in complaint(service)
+        assert f"{config}:3: ledger " in complaint(service)
 
 
 async def test_the_second_service_on_a_ledger_says_who_has_it_and_the_first_goes_on(

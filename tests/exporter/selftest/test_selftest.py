@@ -266,8 +266,8 @@ def test_some_cases_are_run_by_themselves_without_what_only_tests_and_the_demo_n
     environ = {"TMPDIR": str(tmp_path), "COLUMNS": "100"}
     done = completed(sys.executable, "-c", script, within=PATIENCE, environ=environ)
     assert (done.returncode, done.stderr) == (0, "")
-    assert "✓ mailbox      4 codes, " in done.stdout
-    assert "4 of 4 codes fire where they should" in done.stdout
+    assert "✓ mailbox      6 codes, " in done.stdout
+    assert "6 of 6 codes fire where they should" in done.stdout
     assert "smtp" not in done.stdout
 
 

@@ -10,7 +10,7 @@ from exporter.commands.diagnose import diagnose_now
 from exporter.config import load
 from exporter.demo.scenario import SENDER_DOMAIN
 from exporter.demo.world import MailWorld
-from exporter.diagnose.request import Typed, read_request
+from exporter.diagnose.request import Format, Orders, Shape, Typed, read_request
 from exporter.model import Job
 from exporter.service.manual_run import run_job
 from exporter.service.runs import probe
@@ -114,9 +114,10 @@ def test_a_configuration_that_is_none_is_told_before_anything_is_diagnosed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "broken.yaml"
-    file.write_text("paths: 7\n")
-    typed = Typed(SENDER_DOMAIN, as_json=True, config=str(file), resolver=("127.0.0.1",))
-    assert diagnose_now(read_request(typed), as_json=True) == 64
+    file.write_text("paths: [\n")
+    typed = Typed(SENDER_DOMAIN, config=str(file), resolver=("127.0.0.1",))
+    orders = Orders((read_request(typed),), Shape(Format.JSON))
+    assert diagnose_now(orders) == 64
     out, err = capsys.readouterr()
     assert out == ""
     assert "broken.yaml" in err

@@ -115,7 +115,7 @@ async def test_a_certificate_that_is_not_to_be_trusted_stops_it_or_is_told(
 
 
 @real
-async def test_starttls_is_spoken_and_a_folder_that_is_not_there_is_their_mailboxs_fault(
+async def test_starttls_is_spoken_and_a_folder_that_is_not_there_is_a_fault_of_the_configuration(
     the_net: Net, dovecot: Dovecot
 ) -> None:
     target = replace(target_of(dovecot), tls="starttls", port=Port(dovecot.plain_port))
@@ -124,7 +124,7 @@ async def test_starttls_is_spoken_and_a_folder_that_is_not_there_is_their_mailbo
     assert Phase.STARTTLS in [timing.phase for timing in result.timings]
     failure = (await run(the_net, replace(target, folder="Nowhere"))).failure
     assert failure is not None
-    assert (failure.phase, failure.owner) == (Phase.SELECT, Owner.RECEIVER_MAILBOX)
+    assert (failure.phase, failure.owner) == (Phase.SELECT, Owner.CONFIGURATION)
 
 
 CASES: list[tuple[str, tuple[Step, ...], Phase, Reason]] = [

@@ -130,11 +130,18 @@ async def test_a_host_whose_name_does_not_resolve_is_passed_over(trust: TrustSto
     assert [str(finding.subject) for finding in result.findings] == ["ghost.example.test"]
 
 
-@pytest.mark.parametrize("moment", ["MAIL", "RCPT", "DATA"])
+@pytest.mark.parametrize(
+    ("moment", "reply"),
+    [
+        ("MAIL", b"550 5.7.1 not from your network"),
+        ("RCPT", b"550 5.1.1 no such user"),
+        ("DATA", b"550 5.1.1 no such user"),
+    ],
+)
 async def test_a_permanent_refusal_of_the_transaction_is_the_domains_answer(
-    trust: TrustStore, moment: str
+    trust: TrustStore, moment: str, reply: bytes
 ) -> None:
-    peers = {FIRST: answering(moment, b"550 5.1.1 no such user"), SECOND: GOOD}
+    peers = {FIRST: answering(moment, reply), SECOND: GOOD}
     async with mail_world(TWO_HOSTS, peers, trust=trust) as world:
         result = await send(world)
         assert not world.peers[SECOND].conversations

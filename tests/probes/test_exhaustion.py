@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from probes.clock import SYSTEM_CLOCK
+from probes.exhaustion import ERRORS, exhausted, is_exhaustion
 from probes.net.dial import Dialer
-from probes.net.exhaustion import ERRORS, exhausted, is_exhaustion
 from probes.net.resolver import Resolver
 from probes.net.tls import TrustStore
 from probes.result import Owner, ProbeFailure, ProbeResult, Reason
