@@ -62,6 +62,7 @@ def busy_metrics() -> Metrics:
     metrics.suspects({("route", "out"): 2})
     metrics.loop_lag(0.001)
     metrics.task_restarted("expiry")
+    metrics.connection_dropped("idle")
     return metrics
 
 
