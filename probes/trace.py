@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 
 from probes.catalogue import monitor, owner_of_finding
+from probes.catalogue.exhaustion import exhausted
 from probes.catalogue.facts import FactSheet
 from probes.catalogue.parties import RECEIVER, Party
 from probes.clock import Clock
-from probes.exhaustion import exhausted
 from probes.result import (
     DNS_PHASES,
     Aspect,

@@ -26,7 +26,7 @@ ROOMS = (
     ("probes.clock", "probes.options", "probes.tasks"),
     ("probes.records",),
     ("probes.result",),
-    ("probes.documents", "probes.exhaustion"),
+    ("probes.documents",),
     ("probes.catalogue",),
     ("probes.canary",),
     ("probes.net",),

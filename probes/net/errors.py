@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from probes import exhaustion
+from probes.catalogue import exhaustion
 from probes.result import Owner, ProbeFailure, Reason
 
 

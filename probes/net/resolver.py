@@ -20,7 +20,7 @@ import dns.rcode
 import dns.rdataclass
 import dns.rdatatype
 
-from probes.exhaustion import exhausted
+from probes.catalogue.exhaustion import exhausted
 from probes.net.dns_answer import Answer, DnsStatus, ServerAddress, merged, most_telling
 from probes.net.dns_exchange import (
     ask_tcp,

@@ -11,7 +11,7 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.utils import CryptographyDeprecationWarning
 
-from probes.exhaustion import exhausted
+from probes.catalogue.exhaustion import exhausted
 from probes.result import Owner, ProbeFailure, Reason
 
 UNREADABLE = (

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from probes.catalogue.exhaustion import ERRORS, exhausted, is_exhaustion
 from probes.clock import SYSTEM_CLOCK
-from probes.exhaustion import ERRORS, exhausted, is_exhaustion
 from probes.net.dial import Dialer
 from probes.net.resolver import Resolver
 from probes.net.tls import TrustStore
