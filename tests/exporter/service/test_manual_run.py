@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
@@ -220,6 +221,15 @@ async def test_a_bounce_is_found_in_whichever_mailbox_the_sender_has(
     assert story.record.outcome is Outcome.BOUNCED
 
 
+@pytest.fixture
+def heeding_ctrl_c() -> Iterator[None]:
+    """Children heed SIGINT, also where a shell started the tests in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heeding_ctrl_c")
 async def test_ctrl_c_says_what_is_in_flight_and_how_to_look(
     world: MailWorld, tmp_path: Path
 ) -> None:
