@@ -1,7 +1,16 @@
 """MX and TLS: each MX host, its handshake, its certificate, and what changed about the domain."""
 
 from dashboards.build.boards import HOST, MX_PROBE, Board, Row
-from dashboards.build.panels import NONE_IS_GOOD, UP_WORDS, Card, bars, lines, numbers, rows, states
+from dashboards.build.panels import (
+    NONE_IS_GOOD,
+    UP_WORDS,
+    Card,
+    lines,
+    numbers,
+    rows,
+    runs_by_verdict,
+    states,
+)
 from dashboards.build.queries import Query
 
 DAYS_LEFT = """
@@ -159,20 +168,7 @@ CERTIFICATES = (
 )
 
 RUNS = (
-    bars(
-        Card(
-            "Runs",
-            "Finished runs by verdict. `ok` holds runs with warnings too.",
-            (
-                Query(
-                    "sum by (verdict) (increase(mailcanary_probe_runs_total{@probe}"
-                    "[$__rate_interval])) > 0",
-                    "{{verdict}}",
-                    is_rare=True,
-                ),
-            ),
-        )
-    ),
+    runs_by_verdict(),
     rows(
         Card(
             "Failures",

@@ -236,3 +236,21 @@ def _from_one_on(colour: str) -> DynamicConfigValue:
 
 def _cell(options: object) -> DynamicConfigValue:
     return DynamicConfigValue(id_val="custom.cellOptions", value=options)
+
+
+def runs_by_verdict() -> Panel:
+    """Make the panel of all runs of the chosen jobs."""
+    return bars(
+        Card(
+            "Runs",
+            "Finished runs by verdict. `ok` holds runs with warnings too.",
+            (
+                Query(
+                    "sum by (verdict) (increase(mailcanary_probe_runs_total{@probe}"
+                    "[$__rate_interval])) > 0",
+                    "{{verdict}}",
+                    is_rare=True,
+                ),
+            ),
+        )
+    )

@@ -8,10 +8,10 @@ from dashboards.build.panels import (
     STATES,
     STATUS_COLOURS,
     Card,
-    bars,
     labels,
     lines,
     rows,
+    runs_by_verdict,
     states,
 )
 from dashboards.build.queries import Query
@@ -140,20 +140,7 @@ DOMAIN = (
         ),
         "Failures",
     ),
-    bars(
-        Card(
-            "Runs",
-            "Finished runs by verdict. `ok` holds runs with warnings too.",
-            (
-                Query(
-                    "sum by (verdict) (increase(mailcanary_probe_runs_total{@probe}"
-                    "[$__rate_interval])) > 0",
-                    "{{verdict}}",
-                    is_rare=True,
-                ),
-            ),
-        )
-    ),
+    runs_by_verdict(),
     rows(
         Card(
             "Age of the last run",

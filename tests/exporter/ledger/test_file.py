@@ -30,6 +30,13 @@ def with_ballast(path: Path) -> None:
         database.execute("drop table ballast")
 
 
+def without_auto_vacuum(old: sqlite3.Connection) -> None:
+    """Rewrite the file as versions before made it."""
+    old.execute("pragma journal_mode = delete")
+    old.execute("pragma auto_vacuum = none")
+    old.execute("vacuum")
+
+
 async def test_what_is_forgotten_makes_the_file_smaller(path: Path) -> None:
     async with opened(path) as rig:
         now = rig.time.utc
@@ -49,9 +56,7 @@ async def test_a_small_file_of_an_older_version_learns_to_give_pages_back(path: 
     async with opened(path) as rig:
         await rig.send("t")
     with closing(sqlite3.connect(path)) as old:
-        old.execute("pragma journal_mode = delete")
-        old.execute("pragma auto_vacuum = none")
-        old.execute("vacuum")
+        without_auto_vacuum(old)
     with_ballast(path)
     assert pragma(path, "auto_vacuum") == 0
     full = pragma(path, "page_count")
@@ -67,9 +72,7 @@ async def test_a_large_file_of_an_older_version_is_used_as_it_is(
     async with opened(path) as rig:
         await rig.send("t")
     with closing(sqlite3.connect(path)) as old:
-        old.execute("pragma journal_mode = delete")
-        old.execute("pragma auto_vacuum = none")
-        old.execute("vacuum")
+        without_auto_vacuum(old)
     monkeypatch.setattr(sqlite, "QUICK_BYTES", 1024)
     async with opened(path) as rig:
         await rig.ledger.forget(rig.time.utc)
@@ -83,9 +86,7 @@ async def test_a_rewriting_that_another_program_prevents_is_left_for_the_next_st
     async with opened(path) as rig:
         await rig.send("t")
     with closing(sqlite3.connect(path)) as old:
-        old.execute("pragma journal_mode = delete")
-        old.execute("pragma auto_vacuum = none")
-        old.execute("vacuum")
+        without_auto_vacuum(old)
         old.execute("pragma journal_mode = wal")
         old.execute("begin")
         old.execute("select * from canaries").fetchall()
